@@ -1,0 +1,110 @@
+"""tools/check_layers.py: the tree as it is passes, and each kind of wrong arrow is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def layers(load_tool):
+    return load_tool("check_layers")
+
+
+def write(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_this_tree_has_no_wrong_arrow(layers):
+    assert [*layers.check_cpp(ROOT), *layers.check_python(ROOT)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "why"),
+    [
+        ("core/a.h", '#include "model/b.h"', "core must not include model"),
+        ("gguf/a.cpp", '#include "kernels/b.h"', "gguf must not include kernels"),
+        ("model/arch/a.cpp", '#include "runtime/b.h"', "model must not include runtime"),
+        ("runtime/a.cpp", "#include <pybind11/pybind11.h>", "only bindings may know Python"),
+        ("core/a.cpp", "#include <iostream>", "C++ does not print"),
+        ("core/a.cpp", '  std::printf("%d", 1);', "C++ neither prints nor exits"),
+        ("core/a.cpp", "  abort();", "C++ neither prints nor exits"),
+        ("model/a.cpp", '#include "linear.h"', "write includes relative to cpp/"),
+        ("kernels/avx2/simd.h", "#include <algorithm>", "only intrinsics and plain C headers"),
+        ("kernels/gemm.inl", "#include <vector>", "only intrinsics and plain C headers"),
+        ("kernels/gemm.inl", '#include "core/half.h"', "only headers of kernels/"),
+        ("misc/a.h", "", "no layer that tools/check_layers.py knows"),
+    ],
+)
+def test_a_wrong_cpp_line_is_found(layers, tmp_path, name, line, why):
+    write(tmp_path, f"cpp/{name}", f"#pragma once\n{line}\n")
+    (violation,) = layers.check_cpp(tmp_path)
+    assert violation.path == f"cpp/{name}"
+    assert why in violation.why
+    assert violation.line == (2 if line else 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("model/a.cpp", '#include "kernels/b.h"'),
+        ("bindings/a.cpp", "#include <pybind11/pybind11.h>"),
+        ("kernels/avx2/simd.h", "#include <immintrin.h>"),
+        ("kernels/gemm.inl", '#include "simd.h"'),
+        ("kernels/shared/registry.cpp", "#include <vector>"),
+        ("core/a.cpp", "  std::snprintf(buffer, n, format, x);"),
+        ("core/a.cpp", "// never abort() here"),
+    ],
+)
+def test_a_right_cpp_line_is_let_through(layers, tmp_path, name, line):
+    write(tmp_path, f"cpp/{name}", f"{line}\n")
+    assert list(layers.check_cpp(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "why"),
+    [
+        ("errors.py", "from pestle.engine import Engine", "errors must not import engine"),
+        ("tokenizer/bpe.py", "from ..chat import Chat", "tokenizer must not import chat"),
+        ("tokenizer/bpe.py", "from .. import chat", "tokenizer must not import chat"),
+        ("engine.py", "import pestle.cli", "engine must not import cli"),
+        ("engine.py", "from pestle import LLM", "engine must not import __init__"),
+        ("chat.py", "import click", "chat must not import click"),
+        ("chat.py", "print(1)", "only cli prints or exits"),
+        ("engine.py", "def f():\n    sys.exit(1)", "only cli prints or exits"),
+        ("engine.py", "sys.stderr.write('x')", "only cli prints or exits"),
+        ("misc.py", "", "no layer that tools/check_layers.py knows"),
+    ],
+)
+def test_a_wrong_python_line_is_found(layers, tmp_path, name, line, why):
+    write(tmp_path, f"python/pestle/{name}", line)
+    (violation,) = layers.check_python(tmp_path)
+    assert violation.path == f"python/pestle/{name}"
+    assert why in violation.why
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("chat.py", "from .engine import Engine"),
+        ("cli/chat.py", "from ..chat import Chat\nimport click\nprint(1)"),
+        ("models/hub.py", "import huggingface_hub"),
+        ("tokenizer/bpe.py", "from .pre import split"),
+    ],
+)
+def test_a_right_python_line_is_let_through(layers, tmp_path, name, line):
+    write(tmp_path, f"python/pestle/{name}", line)
+    assert list(layers.check_python(tmp_path)) == []
+
+
+def test_the_command_prints_each_violation_and_fails(layers, tmp_path, capsys):
+    write(tmp_path, "cpp/core/a.h", '#include "model/b.h"\n')
+    assert layers.main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        'cpp/core/a.h:1: core must not include model ("model/b.h")\n'
+    )

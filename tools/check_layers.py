@@ -1,0 +1,190 @@
+"""Fail when an include or an import points against the architecture's arrows.
+
+The tables below are the architecture. A folder or module that is not in them is an error too: a new
+layer is a decision, made here. Needs only the standard library, so that a bare machine can run it.
+
+    python tools/check_layers.py [ROOT]
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+# C++: a folder of cpp/ -> the folders whose headers it may include, besides its own.
+CPP_LAYERS = {
+    "core": "",
+    "gguf": "core",
+    "kernels": "core",
+    "model": "kernels gguf core",
+    "runtime": "model kernels gguf core",
+    "bindings": "runtime model kernels gguf core",
+}
+# All of kernels/ is compiled once per instruction set, but for this folder. An inline function of a
+# foreign header would be compiled with that set too, and the linker may keep that copy for everybody.
+KERNELS_BASELINE = "shared"
+ISA_SYSTEM_HEADERS = {"cstddef", "cstdint", "cstring", "arm_neon.h", "immintrin.h"}
+ISA_OWN_HEADER = "simd.h"  # found on the include path of each set's own folder
+BINDING_HEADERS = re.compile(r"^(pybind11/|Python\.h$|numpy/)")
+PRINTING_HEADERS = {"iostream", "print"}
+PRINTING_CALLS = re.compile(
+    r"\bstd::c(?:out|err|log)\b|(?<![\w.>])(?:std::)?(?:printf|puts|putchar|perror|exit|_Exit|abort)\s*\("
+)
+
+# Python: a module or package of pestle -> the ones that it may import, besides itself.
+PYTHON_LAYERS = {
+    "_core": "",
+    "errors": "_core",
+    "gguf": "errors _core",
+    "options": "errors _core",
+    "results": "errors _core",
+    "tokenizer": "gguf errors _core",
+    "template": "errors _core",
+    "models": "gguf errors _core",
+    "engine": "results options tokenizer gguf errors _core",
+    "chat": "engine template results options tokenizer gguf errors _core",
+    "llm": "chat engine template models results options tokenizer gguf errors _core",
+    "__init__": "llm chat engine results options errors _core",
+    "__main__": "cli",
+    "cli": "__init__ llm chat engine template models results options tokenizer gguf errors _core",
+}
+# Third-party packages that belong to one layer.
+PYTHON_ONLY_IN: dict[str, set[str]] = {
+    "click": {"cli"},
+    "prompt_toolkit": {"cli"},
+    "rich": {"cli"},
+    "huggingface_hub": {"models"},
+    "jinja2": {"template"},
+    "tokenizers": {"tokenizer"},
+}
+MAY_PRINT = {"cli"}
+
+
+class Violation(NamedTuple):
+    """One wrong arrow: where it is and why it is wrong."""
+
+    path: str
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.why}"
+
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def check_cpp(root: Path) -> Iterator[Violation]:
+    """Yield the wrong arrows of the C++ sources under root/cpp."""
+    for path in sorted((root / "cpp").rglob("*")):
+        if path.suffix not in {".h", ".inl", ".cpp"}:
+            continue
+        relative = path.relative_to(root / "cpp")
+        shown = path.relative_to(root).as_posix()
+        layer = relative.parts[0]
+        if layer not in CPP_LAYERS:
+            yield Violation(shown, 1, f"cpp/{layer} is no layer that tools/check_layers.py knows")
+            continue
+        per_isa = layer == "kernels" and relative.parts[1] != KERNELS_BASELINE
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            match = _INCLUDE.match(line)
+            if match:
+                quoted = match[1] == '"'
+                why = _judge_include(layer, per_isa, quoted, match[2])
+                if why:
+                    yield Violation(shown, number, why)
+            elif PRINTING_CALLS.search(line.split("//")[0]):
+                yield Violation(shown, number, "C++ neither prints nor exits: throw")
+
+
+def _judge_include(layer: str, per_isa: bool, quoted: bool, header: str) -> str | None:
+    """Say why a file of this layer may not include this header; None where it may."""
+    if not quoted:
+        if BINDING_HEADERS.match(header) and layer != "bindings":
+            return f"<{header}>: only bindings may know Python"
+        if header in PRINTING_HEADERS:
+            return f"<{header}>: C++ does not print"
+        if per_isa and header not in ISA_SYSTEM_HEADERS:
+            return f"<{header}>: per-ISA sources include only intrinsics and plain C headers"
+        return None
+    if per_isa and header == ISA_OWN_HEADER:
+        return None
+    target = header.split("/")[0]
+    if target not in CPP_LAYERS:
+        return f'"{header}": write includes relative to cpp/, as "{layer}/{header}"'
+    if per_isa and target != "kernels":
+        return f'"{header}": per-ISA sources include only headers of kernels/'
+    if target != layer and target not in CPP_LAYERS[layer].split():
+        return f'{layer} must not include {target} ("{header}")'
+    return None
+
+
+def check_python(root: Path) -> Iterator[Violation]:
+    """Yield the wrong arrows of the Python package under root/python/pestle."""
+    package = root / "python" / "pestle"
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        shown = path.relative_to(root).as_posix()
+        layer = relative.parts[0].removesuffix(".py")
+        if layer not in PYTHON_LAYERS:
+            yield Violation(
+                shown, 1, f"pestle.{layer} is no layer that tools/check_layers.py knows"
+            )
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        for node in ast.walk(tree):
+            for why in _judge_node(node, relative, layer):
+                yield Violation(shown, getattr(node, "lineno", 1), why)
+
+
+def _judge_node(node: ast.AST, relative: Path, layer: str) -> Iterator[str]:
+    """Yield why a syntax node of this layer's file is wrong."""
+    for module in _imported(node, relative):
+        parts = module.split(".")
+        if parts[0] == "pestle":
+            target = parts[1] if len(parts) > 1 else "__init__"
+            if target not in PYTHON_LAYERS:
+                target = "__init__"  # a name that the package itself exports
+            if target != layer and target not in PYTHON_LAYERS[layer].split():
+                yield f"{layer} must not import {target} ({module})"
+        elif layer not in PYTHON_ONLY_IN.get(parts[0], {layer}):
+            yield f"{layer} must not import {parts[0]}"
+    if layer not in MAY_PRINT and isinstance(node, ast.Call):
+        called = ast.unparse(node.func)
+        if called in {"print", "exit", "quit", "sys.exit", "os._exit"} or called.startswith(
+            ("sys.stdout.", "sys.stderr.")
+        ):
+            yield f"{called}(): only cli prints or exits"
+
+
+def _imported(node: ast.AST, relative: Path) -> Iterator[str]:
+    """Yield the absolute dotted names that an import statement binds."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            above = ["pestle", *relative.parts[:-1]]
+            above = above[: len(above) - (node.level - 1)]
+            base = ".".join([*above, *([node.module] if node.module else [])])
+        if base == "pestle":
+            yield from (f"pestle.{alias.name}" for alias in node.names)
+        else:
+            yield base
+
+
+def main(arguments: list[str]) -> int:
+    """Print every violation; return 1 when there is one."""
+    root = Path(arguments[0]) if arguments else Path(__file__).resolve().parent.parent
+    violations = [*check_cpp(root), *check_python(root)]
+    for violation in violations:
+        print(violation, file=sys.stderr)
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,54 @@
+"""Write python/pestle/_core.pyi from the built extension, or check that it is current.
+
+    python tools/make_stubs.py [--check]
+
+Needs an importable pestle._core and pybind11-stubgen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+STUB = Path(__file__).resolve().parent.parent / "python" / "pestle" / "_core.pyi"
+
+
+def generate() -> str:
+    """Return the stub that the importable extension gives. Raises CalledProcessError on failure."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(sys.executable, "-m", "pybind11_stubgen", "pestle._core", "--output-dir", folder),
+            # An unknown C++ type in a signature is a missing #include in a binding, not a warning.
+            "--exit-code",
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        text = (Path(folder) / "pestle" / "_core.pyi").read_text(encoding="utf-8")
+    return text.rstrip("\n") + "\n"
+
+
+def main() -> int:
+    """Write the stub, or with --check print how it differs and return 1."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
+    wanted = generate()
+    if not check:
+        STUB.write_text(wanted, encoding="utf-8")
+        return 0
+    found = STUB.read_text(encoding="utf-8") if STUB.exists() else ""
+    if found == wanted:
+        return 0
+    lines = difflib.unified_diff(
+        found.splitlines(), wanted.splitlines(), "committed", "generated", lineterm=""
+    )
+    print(*lines, sep="\n", file=sys.stderr)
+    print("make_stubs: python/pestle/_core.pyi is stale; run tools/make_stubs.py", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
