@@ -24,8 +24,8 @@ CPP_LAYERS = {
     "runtime": "model kernels gguf core",
     "bindings": "runtime model kernels gguf core",
 }
-# All of kernels/ is compiled once per instruction set, but for this folder. An inline function of a
-# foreign header would be compiled with that set too, and the linker may keep that copy for everybody.
+# All of kernels/ but this folder is compiled once per instruction set. An inline function of a
+# foreign header would be compiled with that set too, and the linker may keep that copy for all.
 KERNELS_BASELINE = "shared"
 ISA_SYSTEM_HEADERS = {"cstddef", "cstdint", "cstring", "arm_neon.h", "immintrin.h"}
 ISA_OWN_HEADER = "simd.h"  # found on the include path of each set's own folder
