@@ -1,8 +1,9 @@
 // A whole file, mapped read-only.
 //
 // Another process that cuts the file while it is mapped makes reads past the new end fatal (SIGBUS on POSIX;
-// Windows forbids the cut). The length is taken again after mapping and by check_length(), so that a file which
-// is still being written is an error and no crash; a cut between that check and the read cannot be caught.
+// Windows forbids the cut). The length is taken again after mapping and by check_length(), so that a file
+// which is still being written is an error and no crash; a cut between that check and the read cannot be
+// caught.
 #pragma once
 
 #include <cstddef>

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -14,7 +15,7 @@ class NameIndex {
  public:
   NameIndex() = default;
   // The views must outlive the index.
-  explicit NameIndex(std::vector<std::string_view> names);
+  explicit NameIndex(std::span<const std::string_view> names);
 
   std::optional<size_t> find(std::string_view name) const;
   // A name that occurs twice, if any does.

@@ -1,0 +1,156 @@
+// GgufFile and GgufTensor: a GGUF file as Python sees it.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+#include <pybind11/typing.h>
+
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gguf/file.h"
+
+namespace py = pybind11;
+
+namespace pestle {
+namespace {
+
+// Bytes that are not UTF-8 become lone surrogates: distinct texts stay distinct, and
+// text.encode("utf-8", "surrogateescape") gives the bytes back.
+py::str to_str(std::string_view text) {
+  PyObject* made =
+      PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "surrogateescape");
+  if (made == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(made);
+}
+
+py::str path_to_str(const std::string& path) {
+  PyObject* made = PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<py::ssize_t>(path.size()));
+  if (made == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(made);
+}
+
+py::object element(const gguf::Value& value, uint64_t i) {
+  if (const auto flag = value.flag(i)) return py::bool_(*flag);
+  if (const auto integer = value.integer(i)) return py::int_(*integer);
+  if (value.element == gguf::ValueType::kU64) {  // beyond int64
+    uint64_t large;
+    std::memcpy(&large, value.bytes.data() + i * sizeof(large), sizeof(large));
+    return py::int_(large);
+  }
+  return py::float_(value.number(i).value());
+}
+
+py::object to_python(const gguf::Value& value) {
+  if (const auto strings = value.strings()) {
+    if (!value.is_array()) return to_str(strings->front());
+    py::list list(strings->size());
+    for (size_t i = 0; i < strings->size(); ++i) list[i] = to_str((*strings)[i]);
+    return list;
+  }
+  if (!value.is_array()) return element(value, 0);
+  py::list list(value.count);
+  for (uint64_t i = 0; i < value.count; ++i) list[i] = element(value, i);
+  return list;
+}
+
+gguf::File open(const std::filesystem::path& path) {
+  const std::u8string text = path.u8string();
+  const py::gil_scoped_release released;
+  return gguf::File::open(std::string(text.begin(), text.end()));
+}
+
+py::typing::List<py::str> keys(const gguf::File& file) {
+  py::typing::List<py::str> list;
+  for (const gguf::Value& value : file.values()) list.append(to_str(value.key));
+  return list;
+}
+
+py::object get(const gguf::File& file, const std::string& key, py::object absent) {
+  const gguf::Value* value = file.find_value(key);
+  return value != nullptr ? to_python(*value) : std::move(absent);
+}
+
+py::object get_item(const gguf::File& file, const std::string& key) {
+  const gguf::Value* value = file.find_value(key);
+  if (value == nullptr) throw py::key_error(key);
+  return to_python(*value);
+}
+
+py::typing::List<py::str> paths(const gguf::File& file) {
+  py::typing::List<py::str> list;
+  for (const std::string& path : file.paths()) list.append(path_to_str(path));
+  return list;
+}
+
+// Each keeps the file alive.
+py::typing::List<gguf::Tensor> tensors(const py::object& self) {
+  py::typing::List<gguf::Tensor> list;
+  for (const gguf::Tensor& tensor : self.cast<const gguf::File&>().tensors())
+    list.append(py::cast(&tensor, py::return_value_policy::reference_internal, self));
+  return list;
+}
+
+py::array_t<uint8_t> data(const py::object& self, const std::string& name) {
+  const auto& file = self.cast<const gguf::File&>();
+  const gguf::Tensor* tensor = file.find(name);
+  if (tensor == nullptr) throw py::key_error(name);
+  file.will_need(*tensor);
+  py::array_t<uint8_t> view(static_cast<py::ssize_t>(tensor->nbytes),
+                            reinterpret_cast<const uint8_t*>(tensor->data.data()), self);
+  view.attr("setflags")(py::arg("write") = false);
+  return view;
+}
+
+py::typing::Tuple<py::int_, py::ellipsis> shape(const gguf::Tensor& tensor) {
+  py::tuple shape(tensor.n_dims);
+  for (int i = 0; i < tensor.n_dims; ++i) shape[i] = tensor.ne[i];
+  return shape;
+}
+
+}  // namespace
+
+void bind_gguf(py::module_& module) {
+  using gguf::File, gguf::Tensor;
+  py::class_<Tensor>(module, "GgufTensor", "One tensor of a GGUF file.")
+      .def_property_readonly("name", [](const Tensor& tensor) { return tensor.name; })
+      .def_property_readonly(
+          "type", [](const Tensor& tensor) { return gguf::type_info(tensor.type).name; },
+          "The type as GGUF names it, such as \"Q4_K\".")
+      .def_property_readonly("shape", &shape, "Elements, the contiguous dimension first.")
+      .def_property_readonly(
+          "offset", [](const Tensor& tensor) { return tensor.offset; },
+          "Bytes from the start of its shard's file.")
+      .def_property_readonly("nbytes", [](const Tensor& tensor) { return tensor.nbytes; })
+      .def_property_readonly("shard", [](const Tensor& tensor) { return tensor.shard; }, "From 0.");
+
+  py::class_<File>(module, "GgufFile", "A GGUF file with all its shards, mapped and checked.")
+      .def(py::init(&open), py::arg("path"),
+           "Opens the first or only shard and all others. FormatError: the content is wrong; "
+           "UnsupportedError: "
+           "it is of a version, byte order or type that is not read; Error: it cannot be opened.")
+      .def_property_readonly("path", [](const File& file) { return path_to_str(file.path()); })
+      .def_property_readonly("paths", &paths, "All shards.")
+      .def_property_readonly("version", &File::version)
+      .def_property_readonly("size", &File::size, "Bytes of all shards.")
+      .def("keys", &keys, "Metadata keys, in file order.")
+      .def(
+          "__contains__", [](const File& file, const std::string& key) { return file.has(key); },
+          py::arg("key"))
+      .def("__getitem__", &get_item, py::arg("key"),
+           "The value as int, float, bool, str or a list of one of them, converted anew each time. Text that "
+           "is "
+           "not UTF-8 is decoded with \"surrogateescape\". KeyError when the key is absent.")
+      .def("get", &get, py::arg("key"), py::arg("default") = py::none())
+      .def_property_readonly("tensors", &tensors, "In file order, shard after shard.")
+      .def("data", &data, py::arg("name"),
+           "A tensor's bytes, read-only and not copied; the array keeps the file open. KeyError when there "
+           "is no "
+           "such tensor.");
+}
+
+}  // namespace pestle
