@@ -2,16 +2,15 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
-#include <pybind11/stl/filesystem.h>
 #include <pybind11/typing.h>
 
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bindings/path.h"
 #include "gguf/file.h"
 
 namespace py = pybind11;
@@ -24,12 +23,6 @@ namespace {
 py::str to_str(std::string_view text) {
   PyObject* made =
       PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), "surrogateescape");
-  if (made == nullptr) throw py::error_already_set();
-  return py::reinterpret_steal<py::str>(made);
-}
-
-py::str path_to_str(const std::string& path) {
-  PyObject* made = PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<py::ssize_t>(path.size()));
   if (made == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::str>(made);
 }
@@ -58,10 +51,9 @@ py::object to_python(const gguf::Value& value) {
   return list;
 }
 
-gguf::File open(const std::filesystem::path& path) {
-  const std::u8string text = path.u8string();
+gguf::File open(const PathArgument& path) {
   const py::gil_scoped_release released;
-  return gguf::File::open(std::string(text.begin(), text.end()));
+  return gguf::File::open(path.text);
 }
 
 py::typing::List<py::str> keys(const gguf::File& file) {

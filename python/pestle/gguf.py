@@ -1,0 +1,246 @@
+"""What a GGUF file holds, as data: the content of `pestle info`.
+
+Nothing here loads a model; opening a file maps it, and only metadata is read. All sizes are bytes.
+"""
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pestle._core import GgufFile, GgufTensor
+from pestle.errors import FormatError
+
+JSON_VERSION = 1
+
+# The first pattern that is found in a tensor's name decides. The router and shared experts are
+# read for every token, so they count as ffn.
+_PARTS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("norms", re.compile(r"norm")),
+    ("embedding", re.compile(r"^(token_embd|position_embd|token_types)\b")),
+    ("output", re.compile(r"^output\b")),
+    ("attention", re.compile(r"^blk\.\d+\.attn_")),
+    ("experts", re.compile(r"^blk\.\d+\.ffn_\w+_exps\b|^blk\.\d+\.ffn_(gate|up|down)\.\d+\.")),
+    ("ffn", re.compile(r"^blk\.\d+\.(ffn_|exp_probs_b)")),
+    ("other", re.compile(r"")),
+)
+
+# general.file_type: what the file's author called the mixture of types. For show only.
+_FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
+    11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
+    17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS",
+    23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0",
+    38: "MXFP4_MOE", 39: "NVFP4", 40: "Q1_0", 41: "Q2_0",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Share:
+    """A group of tensors: those of one type, or of one part of the model."""
+
+    name: str
+    tensors: int
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TokenizerDescription:
+    """The tokenizer that the file's metadata describes."""
+
+    model: str  # "gpt2", "llama", ...
+    pre: str | None  # the pre-tokenizer's name
+    n_vocab: int
+    special_ids: dict[str, int]  # "bos", "eos", "unknown", ... to token ids
+    add_bos: bool | None  # None: the file does not say
+
+
+@dataclass(frozen=True)
+class FileDescription:
+    """A GGUF file. What the file does not state is None."""
+
+    path: str
+    shards: int
+    gguf_version: int
+    file_bytes: int
+    architecture: str
+    name: str | None
+    license: str | None
+    file_type: str | None  # as its author called the mixture: "Q4_K_M"
+    parameters: int
+    tensor_bytes: int
+    types: tuple[Share, ...]  # largest first
+    parts: tuple[
+        Share, ...
+    ]  # embedding, attention, ffn, experts, output, norms, other: those that occur
+    tied_embeddings: bool  # the output layer reads the embedding table
+    context_length: int | None
+    n_layers: int | None
+    dim: int | None
+    n_experts: int | None
+    top_k: int | None  # experts that a token uses
+    kv_bytes_per_token: (
+        int | None
+    )  # f16; None unless every layer attends to every position (and no MLA)
+    tokenizer: TokenizerDescription | None
+    has_chat_template: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON-ready data.
+
+        "version" goes up when a field changes its meaning or goes away.
+        """
+        return {"version": JSON_VERSION, **asdict(self)}
+
+
+def describe(path: str | os.PathLike[str]) -> FileDescription:
+    """Describe the model file at `path`, or the split model that begins there.
+
+    FormatError: the file is wrong; UnsupportedError: it is of a kind that is not read;
+    Error: it cannot be opened.
+    """
+    file = GgufFile(path)
+    keys = _Keys(file)
+    tensors = file.tensors
+    names = {tensor.name for tensor in tensors}
+    file_type = keys.integer("general.file_type")
+    architecture = keys.text("general.architecture")
+    if architecture is None:
+        raise keys.error("general.architecture", "is missing")
+    return FileDescription(
+        path=file.path,
+        shards=len(file.paths),
+        gguf_version=file.version,
+        file_bytes=file.size,
+        architecture=architecture,
+        name=keys.text("general.name"),
+        license=keys.text("general.license"),
+        file_type=None if file_type is None else _FILE_TYPES.get(file_type),
+        parameters=sum(map(_parameters, tensors)),
+        tensor_bytes=sum(tensor.nbytes for tensor in tensors),
+        types=_shares(tensors, lambda tensor: tensor.type),
+        parts=_shares(tensors, part_of),
+        tied_embeddings="token_embd.weight" in names and "output.weight" not in names,
+        context_length=keys.integer(f"{architecture}.context_length"),
+        n_layers=keys.integer(f"{architecture}.block_count"),
+        dim=keys.integer(f"{architecture}.embedding_length"),
+        n_experts=keys.integer(f"{architecture}.expert_count"),
+        top_k=max(keys.integers(f"{architecture}.expert_used_count"), default=None),
+        kv_bytes_per_token=_kv_bytes_per_token(keys, architecture),
+        tokenizer=_tokenizer(keys, file),
+        has_chat_template=keys.text("tokenizer.chat_template") is not None,
+    )
+
+
+def part_of(tensor: GgufTensor) -> str:
+    """The part of a model that a tensor belongs to."""
+    return next(part for part, pattern in _PARTS if pattern.search(tensor.name))
+
+
+class _Keys:
+    """Metadata by key: None when it is absent, FormatError when it is of another kind."""
+
+    def __init__(self, file: GgufFile) -> None:
+        self._file = file
+
+    def error(self, key: str, problem: str) -> FormatError:
+        return FormatError(f"{Path(self._file.path).name}: key `{key}` {problem}")
+
+    def text(self, key: str) -> str | None:
+        """Text for a line of output: without control characters and bytes that are not UTF-8."""
+        value = self._file.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.error(key, "is no string")
+        return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", value)
+
+    def flag(self, key: str) -> bool | None:
+        value = self._file.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.error(key, "is no bool")
+        return value
+
+    def integers(self, key: str) -> list[int]:
+        """A scalar as a list of one; an absent key as an empty list. Never negative."""
+        value = self._file.get(key, [])
+        values: list[Any] = value if isinstance(value, list) else [value]
+        for item in values:
+            if not isinstance(item, int) or isinstance(item, bool):
+                raise self.error(key, "is no integer")
+            if item < 0:
+                raise self.error(key, f"is {item}, expected no negative number")
+        return values
+
+    def integer(self, key: str) -> int | None:
+        values = self.integers(key)
+        if not values:
+            return None
+        if isinstance(self._file[key], list):
+            raise self.error(key, "is an array, expected an integer")
+        return values[0]
+
+    def per_layer(self, key: str, n_layers: int) -> list[int] | None:
+        """One integer a layer, from a scalar or an array."""
+        values = self.integers(key)
+        if len(values) == 1:
+            return values * n_layers
+        if values and len(values) != n_layers:
+            raise self.error(key, f"has {len(values)} elements for {n_layers} layers")
+        return values or None
+
+
+def _parameters(tensor: GgufTensor) -> int:
+    return math.prod(tensor.shape)
+
+
+def _shares(tensors: Iterable[GgufTensor], key: Callable[[GgufTensor], str]) -> tuple[Share, ...]:
+    groups: dict[str, list[GgufTensor]] = {}
+    for tensor in tensors:
+        groups.setdefault(key(tensor), []).append(tensor)
+    shares = (
+        Share(name, len(group), sum(map(_parameters, group)), sum(t.nbytes for t in group))
+        for name, group in groups.items()
+    )
+    return tuple(sorted(shares, key=lambda share: (-share.bytes, share.name)))
+
+
+def _kv_bytes_per_token(keys: _Keys, architecture: str) -> int | None:
+    prefix = f"{architecture}.attention."
+    if any(keys.integers(prefix + key) for key in ("kv_lora_rank", "sliding_window")):
+        return None
+    n_layers = keys.integer(f"{architecture}.block_count")
+    dim = keys.integer(f"{architecture}.embedding_length")
+    if not n_layers or not dim:
+        return None
+    heads = keys.per_layer(prefix + "head_count", n_layers)
+    if heads is None:
+        return None
+    kv_heads = keys.per_layer(prefix + "head_count_kv", n_layers) or heads
+    key_length = keys.integer(prefix + "key_length")
+    value_length = keys.integer(prefix + "value_length")
+    elements = 0
+    for layer_heads, layer_kv_heads in zip(heads, kv_heads, strict=True):
+        head_dim = dim // layer_heads if layer_heads else 0  # no heads: a layer without attention
+        elements += layer_kv_heads * ((key_length or head_dim) + (value_length or head_dim))
+    return 2 * elements
+
+
+def _tokenizer(keys: _Keys, file: GgufFile) -> TokenizerDescription | None:
+    model = keys.text("tokenizer.ggml.model")
+    if model is None:
+        return None
+    special = re.compile(r"tokenizer\.ggml\.(\w+)_token_id")
+    ids = filter(None, map(special.fullmatch, file.keys()))
+    return TokenizerDescription(
+        model=model,
+        pre=keys.text("tokenizer.ggml.pre"),
+        n_vocab=len(file.get("tokenizer.ggml.tokens", ())),
+        special_ids={match[1]: file[match[0]] for match in ids},
+        add_bos=keys.flag("tokenizer.ggml.add_bos_token"),
+    )
