@@ -1,0 +1,109 @@
+"""Pestle: open-weight language models on an ordinary CPU.
+
+from pestle import LLM
+
+with LLM() as llm:  # the default model; or LLM("model.gguf"), LLM(hf="user/repo:Q4_K_M")
+    for chunk in llm.chat([{"role": "user", "content": "Hello!"}], stream=True):
+        print(chunk.text, end="", flush=True)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pestle.chat import Conversation, Session
+    from pestle.engine import AsyncStream, Stream
+    from pestle.errors import (
+        ContextLengthError,
+        DownloadError,
+        Error,
+        FormatError,
+        MemoryLimitError,
+        ModelNotFoundError,
+        OfflineError,
+        TemplateError,
+        TokenizerError,
+        UnsupportedError,
+    )
+    from pestle.llm import LLM
+    from pestle.options import GenerateOptions
+    from pestle.results import ChatCompletion, Chunk, Completion, Timings, TokenLogprob, Usage
+
+__all__ = [
+    "LLM",
+    "AsyncStream",
+    "ChatCompletion",
+    "Chunk",
+    "Completion",
+    "ContextLengthError",
+    "Conversation",
+    "DownloadError",
+    "Error",
+    "FormatError",
+    "GenerateOptions",
+    "MemoryLimitError",
+    "ModelNotFoundError",
+    "OfflineError",
+    "Session",
+    "Stream",
+    "TemplateError",
+    "Timings",
+    "TokenLogprob",
+    "TokenizerError",
+    "UnsupportedError",
+    "Usage",
+    "__version__",
+]
+
+# What `import pestle` need not load: the command line starts faster for it.
+_WHERE = {
+    "pestle.chat": ("Conversation", "Session"),
+    "pestle.engine": ("AsyncStream", "Stream"),
+    "pestle.errors": (
+        "ContextLengthError",
+        "DownloadError",
+        "Error",
+        "FormatError",
+        "MemoryLimitError",
+        "ModelNotFoundError",
+        "OfflineError",
+        "TemplateError",
+        "TokenizerError",
+        "UnsupportedError",
+    ),
+    "pestle.llm": ("LLM",),
+    "pestle.options": ("GenerateOptions",),
+    "pestle.results": (
+        "ChatCompletion",
+        "Chunk",
+        "Completion",
+        "Timings",
+        "TokenLogprob",
+        "Usage",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            value: Any = version("pestle")
+        except PackageNotFoundError:  # imported from a source tree that was not installed
+            value = "0+unknown"
+    elif name == "errors":
+        value = import_module("pestle.errors")
+    elif name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'pestle' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

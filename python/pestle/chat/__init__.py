@@ -1,0 +1,11 @@
+"""From text and messages to generations: the calls, sessions, conversations.
+
+calls          generate, chat and their asynchronous forms
+session        the calls over one sequence that keeps its prefix
+conversation   a chat that keeps its history
+"""
+
+from pestle.chat.conversation import Conversation
+from pestle.chat.session import Session
+
+__all__ = ["Conversation", "Session"]

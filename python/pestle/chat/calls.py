@@ -1,0 +1,236 @@
+"""The generating calls, shared by `LLM` and `Session`, which differ in the sequence they use."""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+from pestle.engine.generation import Lease, R, Run
+from pestle.engine.stream import AsyncStream, Stream
+from pestle.errors import ContextLengthError, TemplateError
+from pestle.options import decide
+from pestle.results import ChatCompletion, Completion
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pestle.engine.runtime import Loaded, Runtime
+    from pestle.options import GenerateOptions
+
+Messages: TypeAlias = Sequence[Mapping[str, Any]]
+Prompt: TypeAlias = "str | Sequence[int]"
+Awaited: TypeAlias = "Coroutine[Any, Any, R]"
+
+
+class GeneratingCalls(ABC):
+    """Text from a prompt or a chat: at once, streamed, or for asyncio.
+
+    All four calls take the keyword options of `pestle.options.GenerateOptions`: max_tokens, stop,
+    temperature, top_k, top_p, min_p, repeat_penalty, repeat_last_n, frequency_penalty,
+    presence_penalty, seed, logit_bias, logprobs.
+
+    They check everything before any work. ValueError or TypeError: an option or the prompt is
+    wrong. ContextLengthError: the prompt is longer than the context; nothing is ever cut to fit.
+    An answer that reaches the end of the context has `finish_reason` "length".
+
+    With `stream=True` they return an iterator of chunks, whose texts joined are the `text` of the
+    result. The asynchronous forms compute in worker threads.
+    """
+
+    @overload
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        parse_special: bool = False,
+        stream: Literal[False] = False,
+        **options: Unpack[GenerateOptions],
+    ) -> Completion: ...
+    @overload
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        parse_special: bool = False,
+        stream: Literal[True],
+        **options: Unpack[GenerateOptions],
+    ) -> Stream[Completion]: ...
+    def generate(
+        self,
+        prompt: Prompt,
+        *,
+        parse_special: bool = False,
+        stream: bool = False,
+        **options: Unpack[GenerateOptions],
+    ) -> Completion | Stream[Completion]:
+        """Continue `prompt`: text, or token ids that are used as they are.
+
+        `parse_special`: text like `<|im_end|>` in the prompt means the control token of that name.
+        Leave it off for text that you did not write.
+        """
+        result = Stream(self._generate_run(prompt, parse_special, options))
+        return result if stream else result.result()
+
+    @overload
+    def agenerate(
+        self,
+        prompt: Prompt,
+        *,
+        parse_special: bool = False,
+        stream: Literal[False] = False,
+        **options: Unpack[GenerateOptions],
+    ) -> Awaited[Completion]: ...
+    @overload
+    def agenerate(
+        self,
+        prompt: Prompt,
+        *,
+        parse_special: bool = False,
+        stream: Literal[True],
+        **options: Unpack[GenerateOptions],
+    ) -> AsyncStream[Completion]: ...
+    def agenerate(
+        self,
+        prompt: Prompt,
+        *,
+        parse_special: bool = False,
+        stream: bool = False,
+        **options: Unpack[GenerateOptions],
+    ) -> Awaited[Completion] | AsyncStream[Completion]:
+        """`generate` for asyncio: await it, or iterate with `async for` when streaming."""
+        result = AsyncStream(self._generate_run(prompt, parse_special, options))
+        return result if stream else result.result()
+
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        tools: Sequence[Any] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        stream: Literal[False] = False,
+        **options: Unpack[GenerateOptions],
+    ) -> ChatCompletion: ...
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        tools: Sequence[Any] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        stream: Literal[True],
+        **options: Unpack[GenerateOptions],
+    ) -> Stream[ChatCompletion]: ...
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        tools: Sequence[Any] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        **options: Unpack[GenerateOptions],
+    ) -> ChatCompletion | Stream[ChatCompletion]:
+        """Answer the last of `messages`: mappings with "role" and "content".
+
+        The model file's own chat template lays them out; `template_args` are further variables for
+        it, such as `{"enable_thinking": False}`. Control tokens spelled out in a message's content
+        are plain text. Raises TemplateError when the file has no template, or its template fails
+        or refuses the messages.
+        """
+        result = Stream(self.chat_run(messages, tools, template_args, options))
+        return result if stream else result.result()
+
+    @overload
+    def achat(
+        self,
+        messages: Messages,
+        *,
+        tools: Sequence[Any] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        stream: Literal[False] = False,
+        **options: Unpack[GenerateOptions],
+    ) -> Awaited[ChatCompletion]: ...
+    @overload
+    def achat(
+        self,
+        messages: Messages,
+        *,
+        tools: Sequence[Any] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        stream: Literal[True],
+        **options: Unpack[GenerateOptions],
+    ) -> AsyncStream[ChatCompletion]: ...
+    def achat(
+        self,
+        messages: Messages,
+        *,
+        tools: Sequence[Any] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        stream: bool = False,
+        **options: Unpack[GenerateOptions],
+    ) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
+        """`chat` for asyncio: await it, or iterate with `async for` when streaming."""
+        result = AsyncStream(self.chat_run(messages, tools, template_args, options))
+        return result if stream else result.result()
+
+    _runtime: Runtime
+
+    @property
+    @abstractmethod
+    def _lease(self) -> Lease:
+        """Gives a sequence for the time of one generation."""
+
+    def _generate_run(
+        self, prompt: Prompt, parse_special: bool, options: GenerateOptions
+    ) -> Run[Completion]:
+        tokenizer = self._runtime.loaded.tokenizer
+        if isinstance(prompt, str):
+            tokens = tokenizer.encode(prompt, parse_special=parse_special)
+        else:
+            tokens = [operator.index(token) for token in prompt]
+        return self._run(tokens, options, Completion)
+
+    def chat_run(
+        self,
+        messages: Messages,
+        tools: Sequence[Any] | None,
+        template_args: Mapping[str, Any] | None,
+        options: GenerateOptions,
+        on_end: Callable[[ChatCompletion], None] | None = None,
+    ) -> Run[ChatCompletion]:
+        """What `chat` does, not begun; `on_end` hears of its end, early or not."""
+        loaded = self._runtime.loaded
+        if loaded.template is None:
+            raise TemplateError(f"{loaded.path}: the file has no chat template")
+        tokens = loaded.template.encode(messages, tools=tools, **(template_args or {}))
+        return self._run(tokens, options, ChatCompletion, on_end)
+
+    def _run(
+        self,
+        prompt: list[int],
+        options: GenerateOptions,
+        kind: type[R],
+        on_end: Callable[[R], None] | None = None,
+    ) -> Run[R]:
+        loaded = self._runtime.loaded
+        request = decide(options, loaded.sampling, n_vocab=loaded.n_vocab, seed=loaded.seed)
+        check_prompt(loaded, prompt)
+        return Run(self._runtime, self._lease, prompt, request, kind, on_end)
+
+
+def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:
+    """Raise ValueError or ContextLengthError unless the model can read `prompt`."""
+    if not prompt:
+        raise ValueError("the prompt has no tokens")
+    wrong = next((token for token in prompt if not 0 <= token < loaded.n_vocab), None)
+    if wrong is not None:
+        raise ValueError(f"prompt: token {wrong} is not in [0, {loaded.n_vocab})")
+    n_ctx = loaded.engine.n_ctx
+    if len(prompt) > n_ctx:
+        error = ContextLengthError(
+            f"the prompt has {len(prompt)} tokens, the context holds {n_ctx}"
+        )
+        error.needed, error.limit = len(prompt), n_ctx
+        raise error

@@ -1,0 +1,70 @@
+"""A session: generation that keeps what the model has read, from one call to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from pestle.chat.calls import GeneratingCalls
+from pestle.errors import Error
+
+if TYPE_CHECKING:
+    from pestle.engine.generation import Lease
+    from pestle.engine.runtime import KvSequence, Runtime
+
+
+class Session(GeneratingCalls):
+    """One sequence of tokens whose keys and values stay in memory. Made by `LLM.session`.
+
+    Each call takes its whole prompt or all its messages. Of these, the longest prefix that the
+    session still holds is not computed again, and the rest replaces what the session held after
+    it (`usage.cached_tokens` tells how much was kept). The result is the same to the bit as
+    without the session.
+
+    A session does one generation at a time: a call made while a stream of it is open raises Error.
+    Sessions of one LLM may be used by several threads at once; their forward passes take turns.
+    """
+
+    def __init__(self, runtime: Runtime, sequence: KvSequence | None = None) -> None:
+        self._runtime = runtime
+        self._sequence = runtime.new_sequence() if sequence is None else sequence
+        self._busy = Lock()
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the session holds."""
+        return self._sequence.n_tokens
+
+    @property
+    def tokens(self) -> list[int]:
+        """The tokens the session holds: the last prompt, and of its answer all that was read.
+
+        The last token of an answer is not among them: nothing has had to read it yet.
+        """
+        return self._sequence.tokens
+
+    def fork(self) -> Session:
+        """A new session that holds the same tokens. It shares their memory, and takes no time."""
+        with self._exclusive() as sequence, self._runtime.lock:
+            copy = sequence.fork(sequence.n_tokens)
+        return Session(self._runtime, copy)
+
+    def reset(self) -> None:
+        """Forget all tokens and free their memory."""
+        with self._exclusive() as sequence, self._runtime.lock:
+            sequence.truncate(0)
+
+    @property
+    def _lease(self) -> Lease:
+        return self._exclusive
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[KvSequence]:
+        if not self._busy.acquire(blocking=False):
+            raise Error("the session is in use: end its open stream, or fork it beforehand")
+        try:
+            yield self._sequence
+        finally:
+            self._busy.release()

@@ -1,0 +1,10 @@
+"""Generation: a loaded model's forward pass, the sampling loop over it, and its streams.
+
+runtime      what is used of the core, and the lock around it
+generation   one generation from prompt to last token
+stream       a generation as an iterator, for threads and for asyncio
+"""
+
+from pestle.engine.stream import AsyncStream, Stream
+
+__all__ = ["AsyncStream", "Stream"]

@@ -1,0 +1,186 @@
+"""One generation from its prompt to its last token: the only loop that samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from threading import Event
+from typing import Generic, TypeVar
+
+from pestle.engine.runtime import KvSequence, Runtime, Sampled, TokenSampler, pieces
+from pestle.options import Request
+from pestle.results import Chunk, Completion, FinishReason, Timings, TokenLogprob, Usage
+from pestle.tokenizer import Detokenizer, StopStrings
+
+R = TypeVar("R", bound=Completion)
+Lease = Callable[[], AbstractContextManager[KvSequence]]
+"""Gives the exclusive use of a sequence while its context is open."""
+
+
+class Run(Generic[R]):
+    """One generation: what was asked, and what there is of it so far.
+
+    `chunks` does the work. `cancel` may be set by any thread and takes effect before the next
+    forward pass. The sequence stays true whatever interrupts: it holds exactly the tokens whose
+    forward pass ended.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        lease: Lease,
+        prompt: list[int],
+        request: Request,
+        kind: type[R],
+        on_end: Callable[[R], None] | None = None,
+    ) -> None:
+        self.cancel = Event()
+        self._runtime = runtime
+        self._lease = lease
+        self._prompt = prompt
+        self._request = request
+        self._kind = kind
+        self._on_end = on_end
+        self._text: list[str] = []
+        self._tokens: list[int] = []
+        self._history = list(prompt)
+        self._logprobs: list[TokenLogprob] | None = None if request.logprobs is None else []
+        self._finish_reason: FinishReason = "cancelled"
+        self._stop_reason: str | int | None = None
+        self._cached = 0
+        self._prefill_s = self._decode_s = 0.0
+        self._prefilled = self._decoded = 0
+        self._first_token_s: float | None = None
+
+    def result(self) -> R:
+        """What there is so far; complete once `chunks` has ended."""
+        return self._kind(
+            text="".join(self._text),
+            token_ids=tuple(self._tokens),
+            finish_reason=self._finish_reason,
+            stop_reason=self._stop_reason,
+            usage=self._usage(),
+            timings=self._timings(),
+            seed=self._request.seed,
+            logprobs=None if self._logprobs is None else tuple(self._logprobs),
+        )
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Generate. Nothing is done before the first chunk is asked for."""
+        with self._lease() as sequence:
+            try:
+                yield from self._generate(sequence)
+            finally:
+                if self._on_end is not None:
+                    self._on_end(self.result())
+
+    def _generate(self, sequence: KvSequence) -> Iterator[Chunk]:
+        detokenizer = Detokenizer(self._runtime.loaded.tokenizer)
+        stops = StopStrings(self._request.stop)
+        for sampled in self._sample(sequence):
+            text, matched = stops.push(detokenizer.push(sampled.token))
+            yield self._token_chunk(sampled, text)
+            if matched is not None:
+                self._finish("stop", matched)
+                break
+        text = ""
+        if not isinstance(self._stop_reason, str):
+            text, matched = stops.push(detokenizer.flush())
+            if matched is None:
+                text += stops.flush()
+            else:
+                self._finish("stop", matched)
+        yield self._last_chunk(text)
+
+    def _sample(self, sequence: KvSequence) -> Iterator[Sampled]:
+        """Yield what is sampled until there is a reason to end, and note the reason."""
+        sampler = self._runtime.new_sampler(self._request)
+        limit = self._runtime.loaded.engine.n_ctx - len(self._prompt)
+        if self._request.max_tokens is not None:
+            limit = min(limit, self._request.max_tokens)
+        sampled = self._prefill(sequence, sampler if limit > 0 else None)
+        while sampled is not None:
+            if sampled.token in self._runtime.loaded.tokenizer.eog_ids:
+                self._finish("stop", sampled.token)
+                return
+            self._tokens.append(sampled.token)
+            self._history.append(sampled.token)
+            yield sampled
+            if len(self._tokens) == limit:
+                self._finish("length")
+                return
+            sampled = self._decode(sequence, sampler)
+        if limit == 0 and not self.cancel.is_set():
+            self._finish("length")
+
+    def _prefill(self, sequence: KvSequence, sampler: TokenSampler | None) -> Sampled | None:
+        """Read the prompt's rest; the first token, or None without a sampler or when cancelled."""
+        began = time.perf_counter()
+        self._cached = self._runtime.reuse(sequence, self._prompt)
+        sampled = None
+        for piece, last in pieces(self._prompt[self._cached :], self._runtime.loaded.engine.chunk):
+            if self.cancel.is_set():
+                return None
+            if last and sampler is not None:
+                sampled = self._choose(sequence, piece, sampler)
+                self._first_token_s = time.perf_counter() - began
+            else:
+                self._runtime.read(sequence, piece)
+            self._prefilled += len(piece)
+            self._prefill_s = time.perf_counter() - began
+        return sampled
+
+    def _decode(self, sequence: KvSequence, sampler: TokenSampler) -> Sampled | None:
+        if self.cancel.is_set():
+            return None
+        began = time.perf_counter()
+        sampled = self._choose(sequence, self._tokens[-1:], sampler)
+        self._decode_s += time.perf_counter() - began
+        self._decoded += 1
+        return sampled
+
+    def _choose(self, sequence: KvSequence, tokens: list[int], sampler: TokenSampler) -> Sampled:
+        return self._runtime.read_and_choose(
+            sequence, tokens, sampler, self._history, self._request.logprobs or 0
+        )
+
+    def _finish(self, reason: FinishReason, stopped_by: str | int | None = None) -> None:
+        self._finish_reason, self._stop_reason = reason, stopped_by
+
+    def _token_chunk(self, sampled: Sampled, text: str) -> Chunk:
+        self._text.append(text)
+        if self._logprobs is None:
+            return Chunk(text, (sampled.token,))
+        top = tuple(self._logprob(token, logprob) for token, logprob in sampled.top)
+        logprob = self._logprob(sampled.token, sampled.logprob, top)
+        self._logprobs.append(logprob)
+        return Chunk(text, (sampled.token,), (logprob,))
+
+    def _logprob(
+        self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
+    ) -> TokenLogprob:
+        return TokenLogprob(token, self._runtime.loaded.tokenizer.token_bytes[token], logprob, top)
+
+    def _last_chunk(self, text: str) -> Chunk:
+        self._text.append(text)
+        return Chunk(
+            text,
+            logprobs=None if self._logprobs is None else (),
+            finish_reason=self._finish_reason,
+            stop_reason=self._stop_reason,
+            usage=self._usage(),
+            timings=self._timings(),
+        )
+
+    def _usage(self) -> Usage:
+        return Usage(len(self._prompt), self._cached, len(self._tokens))
+
+    def _timings(self) -> Timings:
+        return Timings(
+            prefill_s=self._prefill_s,
+            prefill_tokens=self._prefilled,
+            decode_s=self._decode_s,
+            decode_tokens=self._decoded,
+            first_token_s=self._first_token_s,
+        )

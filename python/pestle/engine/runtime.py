@@ -1,0 +1,201 @@
+"""What generation needs of the core: the parts of a loaded model, and one forward pass at a time.
+
+The protocols name what is used of `pestle._core`, so that tests can put a small model in its place.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pestle.errors import Error
+from pestle.options import Request, Sampling
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+    from pestle._core import Model
+    from pestle.tokenizer import Tokenizer
+
+_FIRST_PIECE = 128  # tokens: enough for the prefill kernels to run near their full speed
+_PIECE_SECONDS = 0.5  # how long Ctrl-C may have to wait
+_PAGE = 64  # tokens; the least that is fed at once
+
+
+class KvSequence(Protocol):
+    """A `_core.Sequence`: tokens whose keys and values are held."""
+
+    @property
+    def n_tokens(self) -> int: ...
+    @property
+    def tokens(self) -> list[int]: ...
+    def fork(self, n_tokens: int) -> KvSequence: ...
+    def truncate(self, n_tokens: int) -> None: ...
+
+
+class ForwardPass(Protocol):
+    """A `_core.Engine`."""
+
+    @property
+    def n_ctx(self) -> int: ...
+    @property
+    def chunk(self) -> int: ...
+    def sequence(self) -> Any: ...
+    def step(self, batch: list[tuple[Any, list[int]]], logits: str = ...) -> int: ...
+    def logits(self) -> NDArray[float32]: ...
+
+
+class Sampled(Protocol):
+    """A `_core.Sampled`: the token that was chosen, with log probabilities."""
+
+    @property
+    def token(self) -> int: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def top(self) -> list[tuple[int, float]]: ...
+
+
+class TokenSampler(Protocol):
+    """A `_core.Sampler`."""
+
+    def sample(
+        self, engine: Any, row: int, history: list[int], n_logprobs: int = ...
+    ) -> Sampled: ...
+
+
+class ChatEncoder(Protocol):
+    """A chat template together with the tokenizer of its file."""
+
+    def encode(
+        self, messages: Sequence[Mapping[str, Any]], *, tools: Any = ..., **variables: Any
+    ) -> list[int]: ...
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory: its forward pass, its text side and its defaults."""
+
+    name: str
+    path: str
+    architecture: str
+    n_vocab: int
+    model: Model
+    engine: ForwardPass
+    sampler: Callable[..., TokenSampler]
+    tokenizer: Tokenizer
+    template: ChatEncoder | None
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int | None = None
+
+
+class Runtime:
+    """A loaded model until it is closed.
+
+    The engine works on one step at a time, so every use of it takes `lock`. Several sequences may
+    be in progress: their steps take turns.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded: Loaded | None = loaded
+        self.lock = threading.Lock()
+
+    @property
+    def loaded(self) -> Loaded:
+        """The model. Raises Error when it was closed."""
+        if self._loaded is None:
+            raise Error("the LLM is closed")
+        return self._loaded
+
+    def close(self) -> None:
+        """Let go of the model once the step in progress has ended; further use raises Error."""
+        with self.lock:
+            self._loaded = None
+
+    def new_sequence(self) -> KvSequence:
+        """An empty sequence."""
+        with self.lock:
+            return self.loaded.engine.sequence()  # type: ignore[no-any-return]
+
+    def new_sampler(self, request: Request) -> TokenSampler:
+        """A sampler for one generation. The file's unused tokens are never chosen."""
+        forbidden = dict.fromkeys(self.loaded.tokenizer.suppressed_ids, float("-inf"))
+        s = request.sampling
+        return self.loaded.sampler(
+            temperature=s.temperature,
+            top_k=s.top_k,
+            top_p=s.top_p,
+            min_p=s.min_p,
+            repeat_penalty=s.repeat_penalty,
+            repeat_last_n=s.repeat_last_n,
+            frequency_penalty=s.frequency_penalty,
+            presence_penalty=s.presence_penalty,
+            seed=request.seed,
+            logit_bias={**request.logit_bias, **forbidden} or None,
+        )
+
+    def reuse(self, sequence: KvSequence, prompt: Sequence[int]) -> int:
+        """Cut `sequence` back to what it shares with `prompt`; return how many tokens that is.
+
+        The prompt's last token is never among them: its logits are needed.
+        """
+        with self.lock:
+            shared = _common_prefix(sequence.tokens, prompt[:-1])
+            if shared < sequence.n_tokens:
+                sequence.truncate(shared)
+            return shared
+
+    def read(self, sequence: KvSequence, tokens: list[int]) -> None:
+        """Extend `sequence` by `tokens`; nothing is chosen after them."""
+        with self.lock:
+            self.loaded.engine.step([(sequence, tokens)], "none")
+
+    def read_and_choose(
+        self,
+        sequence: KvSequence,
+        tokens: list[int],
+        sampler: TokenSampler,
+        history: list[int],
+        top: int,
+    ) -> Sampled:
+        """Extend `sequence` by `tokens` and choose the one after them.
+
+        `history` is every token up to there; `top` alternatives are reported.
+        """
+        with self.lock:
+            self.loaded.engine.step([(sequence, tokens)], "last")
+            return sampler.sample(self.loaded.engine, 0, history, top)
+
+    def read_logits(self, sequence: KvSequence, tokens: list[int]) -> NDArray[float32]:
+        """Extend `sequence` by `tokens`; the logits after each, (n_tokens, n_vocab)."""
+        with self.lock:
+            self.loaded.engine.step([(sequence, tokens)], "all")
+            return self.loaded.engine.logits()
+
+
+def pieces(tokens: Sequence[int], limit: int) -> Iterator[tuple[list[int], bool]]:
+    """Split a prompt into (piece, whether it is the last), to be able to stop between two.
+
+    The first piece is small, the others are sized by the time that the caller took for the one
+    before: about half a second each, at most `limit` tokens. The sizes do not change what is
+    computed, by so much as a bit.
+    """
+    start, size = 0, min(_FIRST_PIECE, limit)
+    while start < len(tokens):
+        end = min(start + size, len(tokens))
+        began = time.perf_counter()
+        yield list(tokens[start:end]), end == len(tokens)
+        per_second = (end - start) / max(time.perf_counter() - began, 1e-6)
+        pages = int(per_second * _PIECE_SECONDS) // _PAGE
+        start, size = end, min(max(pages, 1) * _PAGE, limit)
+
+
+def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    for position, (left, right) in enumerate(zip(a, b, strict=False)):
+        if left != right:
+            return position
+    return min(len(a), len(b))

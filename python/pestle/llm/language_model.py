@@ -1,0 +1,225 @@
+"""`LLM`: a loaded model, and the only class that most programs need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from pestle.chat.calls import GeneratingCalls, check_prompt
+from pestle.chat.session import Session
+from pestle.engine.runtime import Runtime
+from pestle.options import check_seed
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy import float32
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from pestle._core import Engine, Model
+    from pestle.chat.calls import Prompt
+    from pestle.chat.conversation import Conversation
+    from pestle.engine.generation import Lease
+    from pestle.engine.runtime import KvSequence, Loaded
+    from pestle.models import Progress
+    from pestle.options import Sampling
+    from pestle.template import ChatTemplate
+    from pestle.tokenizer import Tokenizer
+
+_LOGITS_BYTES = 64 << 20  # how much of `logits` is computed at once
+
+
+class LLM(GeneratingCalls):
+    """A language model, loaded for use on this CPU.
+
+    model           a GGUF file, a name that `pestle ls` lists, or None for the default model
+    hf              `user/repo[:QUANT]` on the Hugging Face hub, instead of `model`
+    n_ctx           context in tokens; 0: what the model was trained for. Memory for it is taken
+                    only as it fills
+    threads         threads that decode; 0: chosen for this CPU
+    threads_prefill threads that read prompts; 0: as `threads`
+    kv_type         "f16" or "f32": how keys and values are kept
+    chunk           most prompt tokens in one forward pass; changes speed and memory, never results
+    seed            for calls that do not give their own; None: a new random one for each
+    offline         never use the network
+    progress        hears how far downloading and loading are; see `pestle.models.Progress`
+
+    Besides ValueError for an argument, raises ModelNotFoundError, DownloadError or OfflineError
+    (the model could not be had), FormatError or UnsupportedError (its file cannot be run), and
+    MemoryLimitError. Use it as a context manager, or call `close`.
+
+    `generate`, `chat` and their asynchronous forms may be called from several threads, also while
+    streams are open: each call has a sequence of its own, and forward passes take turns. The
+    sequence of the call that ended last is kept, so a prompt that begins as the last one did is
+    not computed from its beginning again. Where that must not be left to chance, use `session`.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        hf: str | None = None,
+        n_ctx: int = 0,
+        threads: int = 0,
+        threads_prefill: int = 0,
+        kv_type: str = "f16",
+        chunk: int = 512,
+        seed: int | None = None,
+        offline: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        if seed is not None:
+            check_seed(seed)
+        # Here, because these bring the tokenizer, the templates and the downloads.
+        from pestle.llm.loading import EngineOptions, load
+        from pestle.models import resolve
+
+        options = EngineOptions(n_ctx, threads, threads_prefill, kv_type, chunk)
+        path = resolve(model, hf=hf, offline=offline, progress=progress)
+        self._use(load(path, options, seed=seed, progress=progress))
+
+    @classmethod
+    def from_loaded(cls, loaded: Loaded) -> Self:
+        """An LLM over parts that were loaded, or made, elsewhere."""
+        llm = cls.__new__(cls)
+        llm._use(loaded)
+        return llm
+
+    def _use(self, loaded: Loaded) -> None:
+        self._runtime = Runtime(loaded)
+        self._idle: list[KvSequence] = []
+
+    def close(self) -> None:
+        """Free the model. Later calls raise Error; memory of sessions goes with the sessions."""
+        self._runtime.close()
+        self._idle.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The model's name by its own file, else the file's name."""
+        return self._runtime.loaded.name
+
+    @property
+    def path(self) -> str:
+        """The model's file; of a split model the first."""
+        return self._runtime.loaded.path
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's GGUF name, such as "llama"."""
+        return self._runtime.loaded.architecture
+
+    @property
+    def n_ctx(self) -> int:
+        """Context in tokens, of each sequence."""
+        return self._runtime.loaded.engine.n_ctx
+
+    @property
+    def n_vocab(self) -> int:
+        """Number of tokens the model knows; the width of `logits`."""
+        return self._runtime.loaded.n_vocab
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The file's tokenizer."""
+        return self._runtime.loaded.tokenizer
+
+    @property
+    def template(self) -> ChatTemplate | None:
+        """The file's chat template, None when it has none."""
+        return cast("ChatTemplate | None", self._runtime.loaded.template)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How tokens are chosen where a call does not say: the file's values over Pestle's."""
+        return self._runtime.loaded.sampling
+
+    @property
+    def model(self) -> Model:
+        """The weights, with their sizes."""
+        return self._runtime.loaded.model
+
+    @property
+    def engine(self) -> Engine:
+        """The forward pass. It is not thread safe: do not step it while a call is running."""
+        return cast("Engine", self._runtime.loaded.engine)
+
+    def tokenize(
+        self, text: str, *, add_special: bool = True, parse_special: bool = False
+    ) -> list[int]:
+        """Token ids of `text`.
+
+        `add_special`: with the tokens that the file wants around a text, such as BOS.
+        `parse_special`: text like `<|im_end|>` means the control token of that name.
+        """
+        return self.tokenizer.encode(text, add_special=add_special, parse_special=parse_special)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids; control tokens have none."""
+        return self.tokenizer.decode(tokens)
+
+    def logits(self, prompt: Prompt) -> NDArray[float32]:
+        """Logits after every token of `prompt` (text or token ids): (n_tokens, n_vocab) float32.
+
+        Row i scores what may follow token i. They are the model's own: no temperature, no bias.
+        Raises ValueError for an empty prompt, ContextLengthError for one over the context.
+        """
+        import numpy as np
+
+        loaded = self._runtime.loaded
+        tokens = self.tokenize(prompt) if isinstance(prompt, str) else list(prompt)
+        check_prompt(loaded, tokens)
+        rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
+        size = min(loaded.engine.chunk, max(1, _LOGITS_BYTES // (4 * loaded.n_vocab)))
+        sequence = self._runtime.new_sequence()
+        for start in range(0, len(tokens), size):
+            piece = tokens[start : start + size]
+            rows[start : start + size] = self._runtime.read_logits(sequence, piece)
+        return rows
+
+    def session(self) -> Session:
+        """A new session: generation that keeps what it has read between calls."""
+        return Session(self._runtime)
+
+    def conversation(
+        self,
+        system: str | None = None,
+        *,
+        tools: Sequence[Any] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+    ) -> Conversation:
+        """A new chat that keeps its history, begun with a system message if there is one."""
+        from pestle.chat.conversation import Conversation
+
+        messages = [] if system is None else [{"role": "system", "content": system}]
+        return Conversation(self.session(), messages, tools=tools, template_args=template_args)
+
+    @property
+    def _lease(self) -> Lease:
+        return self._sequence_for_a_call
+
+    @contextmanager
+    def _sequence_for_a_call(self) -> Iterator[KvSequence]:
+        """The idle sequence, or a new one; afterwards it is the idle one."""
+        try:
+            sequence = self._idle.pop()  # atomic: no two calls get the same
+        except IndexError:
+            sequence = self._runtime.new_sequence()
+        try:
+            yield sequence
+        finally:
+            self._idle[:] = [sequence]

@@ -1,0 +1,92 @@
+"""From a path to a model that generates: opens the file, then everything that is made from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pestle._core import Engine, GgufFile, Model, Sampler
+from pestle.engine.runtime import Loaded
+from pestle.models.progress import task
+from pestle.options import sampling_of_file
+from pestle.template import ChatTemplate
+from pestle.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from pestle.models import Progress
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How the forward pass is set up; `LLM` explains each. Raises ValueError."""
+
+    n_ctx: int = 0
+    threads: int = 0
+    threads_prefill: int = 0
+    kv_type: str = "f16"
+    chunk: int = 512
+
+    def __post_init__(self) -> None:
+        for name in ("n_ctx", "threads", "threads_prefill"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
+        if self.chunk < 1:
+            raise ValueError(f"chunk is {self.chunk}, expected 1 or more")
+        if self.kv_type not in ("f16", "f32"):
+            raise ValueError(f"kv_type is {self.kv_type!r}, expected 'f16' or 'f32'")
+
+
+def load(
+    path: str | os.PathLike[str],
+    options: EngineOptions,
+    *,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Load the model file at `path`.
+
+    The text side comes first: it fails fast, before gigabytes are packed.
+    Raises FormatError, UnsupportedError and MemoryLimitError; KeyboardInterrupt ends it early.
+    """
+    file = GgufFile(path)
+    tokenizer = Tokenizer.from_gguf(file)
+    template = ChatTemplate.from_gguf(file, tokenizer)
+    with task(progress, f"loading {Path(path).name}", file.size) as advance:
+        model = Model(os.fspath(path), threads=options.threads, progress=_steps(advance))
+    engine = Engine(
+        model,
+        n_ctx=options.n_ctx,
+        threads=options.threads,
+        threads_prefill=options.threads_prefill,
+        kv_type=options.kv_type,
+        chunk=options.chunk,
+    )
+    return Loaded(
+        name=file.get("general.name") or Path(path).stem,
+        path=os.fspath(path),
+        architecture=model.architecture,
+        n_vocab=model.n_vocab,
+        model=model,
+        engine=engine,
+        sampler=Sampler,
+        tokenizer=tokenizer,
+        template=template,
+        sampling=sampling_of_file(file, n_ctx=engine.n_ctx),
+        seed=seed,
+    )
+
+
+def _steps(advance: Callable[[int], None]) -> Callable[[int, int], bool]:
+    """The core reports how much is done; a task hears how much more."""
+    before = 0
+
+    def report(done: int, total: int) -> bool:
+        nonlocal before
+        advance(done - before)
+        before = done
+        return True  # go on; Ctrl-C is raised in here
+
+    return report

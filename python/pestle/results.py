@@ -1,0 +1,104 @@
+"""What a generation gives back: typed, frozen, with usage, timings and the seed that was used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "cancelled"]
+"""`stop`: the model ended its answer, or a stop string came. `length`: `max_tokens` or the context
+was reached. `cancelled`: the caller ended the generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How many tokens a call took."""
+
+    prompt_tokens: int
+    cached_tokens: int  # of the prompt's; their keys and values were still there from before
+    completion_tokens: int
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time went. Seconds; the consumer's own time between two chunks is not counted."""
+
+    prefill_s: float
+    prefill_tokens: int  # prompt tokens that were computed, not taken from the cache
+    decode_s: float
+    decode_tokens: int  # forward passes of one token each, sampling included
+    first_token_s: float | None  # from the start until the first token was sampled
+
+    @property
+    def prefill_tokens_per_s(self) -> float:
+        """Speed of reading the prompt; 0 when nothing was read."""
+        return self.prefill_tokens / self.prefill_s if self.prefill_s > 0 else 0.0
+
+    @property
+    def decode_tokens_per_s(self) -> float:
+        """Speed of writing the answer; 0 when it has fewer than two tokens."""
+        return self.decode_tokens / self.decode_s if self.decode_s > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token's natural-log probability under the model itself.
+
+    "Itself" means before temperature, penalties, bias and truncation, which decide only the choice.
+    """
+
+    token: int
+    piece: bytes  # may be part of a character; empty for control tokens
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()  # the likeliest tokens there, best first
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a streamed answer.
+
+    There is one for each sampled token and a last one, which carries no token but the rest of the
+    text, the reason why it is the last, and the counts. `text` may be empty: text is held back
+    while it is an incomplete character or could become a stop string.
+    """
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] | None = None  # None unless asked for
+    finish_reason: FinishReason | None = None  # this and the next three: in the last chunk only
+    stop_reason: str | int | None = None
+    usage: Usage | None = None
+    timings: Timings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished generation.
+
+    `token_ids` has every token sampled but the end-of-generation token; `text` is their text, cut
+    before the stop string if one came.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    stop_reason: str | int | None  # the stop string, or the id of the end-of-generation token
+    usage: Usage
+    timings: Timings
+    seed: int  # give it again to get the same text again
+    logprobs: tuple[TokenLogprob, ...] | None = None  # one for each of token_ids, if asked for
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCompletion(Completion):
+    """A finished answer in a chat."""
+
+    @property
+    def message(self) -> dict[str, str]:
+        """The answer as a message, ready to be appended to the chat's messages."""
+        return {"role": "assistant", "content": self.text}
