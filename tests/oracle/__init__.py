@@ -1,0 +1,1 @@
+"""Proofs that the numbers are right."""

@@ -1,0 +1,86 @@
+"""llama.cpp, through the ctypes bindings of `llama-cpp-python`, reduced to token ids and logits."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from types import TracebackType
+
+import llama_cpp as lc
+import numpy as np
+import numpy.typing as npt
+
+Logits = npt.NDArray[np.float32]
+
+
+class LlamaCpp:
+    """One model in one context of `n_ctx` tokens, on `threads` threads, with an f16 KV cache."""
+
+    def __init__(self, path: str, *, n_ctx: int, threads: int, ubatch: int = 512) -> None:
+        self._silent = lc.llama_log_callback(lambda *_: None)  # kept: C holds no reference to it
+        lc.llama_log_set(self._silent, ctypes.c_void_p(0))
+        lc.llama_backend_init()
+        self._model = lc.llama_model_load_from_file(
+            str(path).encode(), lc.llama_model_default_params()
+        )
+        if not self._model:
+            raise OSError(f"llama.cpp does not open {path}")
+        settings = lc.llama_context_default_params()
+        settings.n_ctx = n_ctx
+        settings.n_batch = settings.n_ubatch = ubatch
+        settings.n_threads = settings.n_threads_batch = threads
+        self._context = lc.llama_init_from_model(self._model, settings)
+        if not self._context:
+            raise OSError(f"llama.cpp makes no context of {n_ctx} tokens")
+        self._batch_size = ubatch
+        self._batch = lc.llama_batch_init(ubatch, 0, 1)
+        self._position = 0
+        vocab = lc.llama_model_get_vocab(self._model)
+        self.n_vocab = int(lc.llama_vocab_n_tokens(vocab))
+
+    def __enter__(self) -> LlamaCpp:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        lc.llama_batch_free(self._batch)
+        lc.llama_free(self._context)
+        lc.llama_model_free(self._model)
+
+    def clear(self) -> None:
+        """Forgets all tokens."""
+        lc.llama_memory_clear(lc.llama_get_memory(self._context), True)
+        self._position = 0
+
+    def feed(self, tokens: Sequence[int], *, all_logits: bool = False) -> Logits:
+        """Appends tokens; logits of the last (n_vocab) or of all of them (tokens, n_vocab)."""
+        rows = []
+        for start in range(0, len(tokens), self._batch_size):
+            part = tokens[start : start + self._batch_size]
+            final = start + len(part) == len(tokens)
+            self._decode(part, all_logits, final)
+            if all_logits:
+                rows += [self._row(i) for i in range(len(part))]
+        return np.stack(rows) if all_logits else self._row(-1)
+
+    def _decode(self, tokens: Sequence[int], all_logits: bool, final: bool) -> None:
+        batch = self._batch
+        batch.n_tokens = len(tokens)
+        for i, token in enumerate(tokens):
+            batch.token[i] = token
+            batch.pos[i] = self._position + i
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = 0
+            batch.logits[i] = all_logits or (final and i == len(tokens) - 1)
+        if lc.llama_decode(self._context, batch):
+            raise RuntimeError("llama_decode failed")
+        lc.llama_synchronize(self._context)
+        self._position += len(tokens)
+
+    def _row(self, i: int) -> Logits:
+        row = lc.llama_get_logits_ith(self._context, i)
+        return np.ctypeslib.as_array(row, shape=(self.n_vocab,)).copy()
