@@ -41,11 +41,10 @@ void check_table(const Metadata& metadata, std::string_view key, bool floats, ui
          "has " + std::to_string(value->count) + " elements for " + std::to_string(n_tokens) + " tokens");
 }
 
-void check_ids(const Metadata& metadata, const Value& value, uint64_t n_tokens) {
-  for (const int64_t id : metadata.integers(value.key))
-    if (id < 0 || static_cast<uint64_t>(id) >= n_tokens)
-      fail(metadata, value.key,
-           "names token " + std::to_string(id) + ", the vocabulary has " + std::to_string(n_tokens));
+void check_id(const Metadata& metadata, std::string_view key, int64_t id, uint64_t n_tokens) {
+  if (id < 0 || static_cast<uint64_t>(id) >= n_tokens)
+    fail(metadata, key,
+         "names token " + std::to_string(id) + ", the vocabulary has " + std::to_string(n_tokens));
 }
 
 }  // namespace
@@ -60,7 +59,10 @@ void check_vocabulary(const Metadata& metadata) {
     if (!value.key.starts_with(kPrefix)) continue;
     const auto name = value.key.substr(kPrefix.size());
     if (name == "merges") check_strings(metadata, value, kMaxMerges);
-    if (name.ends_with("_token_id") || name == "suppress_tokens") check_ids(metadata, value, tokens->count);
+    if (name.ends_with("_token_id"))
+      check_id(metadata, value.key, metadata.integer(value.key), tokens->count);
+    if (name == "suppress_tokens")
+      for (const int64_t id : metadata.integers(value.key)) check_id(metadata, value.key, id, tokens->count);
   }
 }
 

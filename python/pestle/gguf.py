@@ -124,7 +124,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
         parameters=sum(map(_parameters, tensors)),
         tensor_bytes=sum(tensor.nbytes for tensor in tensors),
         types=_shares(tensors, lambda tensor: tensor.type),
-        parts=_shares(tensors, part_of),
+        parts=_shares(tensors, _part),
         tied_embeddings="token_embd.weight" in names and "output.weight" not in names,
         context_length=keys.integer(f"{architecture}.context_length"),
         n_layers=keys.integer(f"{architecture}.block_count"),
@@ -137,7 +137,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
     )
 
 
-def part_of(tensor: GgufTensor) -> str:
+def _part(tensor: GgufTensor) -> str:
     """The part of a model that a tensor belongs to."""
     return next(part for part, pattern in _PARTS if pattern.search(tensor.name))
 
@@ -241,6 +241,8 @@ def _tokenizer(keys: _Keys, file: GgufFile) -> TokenizerDescription | None:
         model=model,
         pre=keys.text("tokenizer.ggml.pre"),
         n_vocab=len(file.get("tokenizer.ggml.tokens", ())),
-        special_ids={match[1]: file[match[0]] for match in ids},
+        special_ids={
+            match[1]: value for match in ids if (value := keys.integer(match[0])) is not None
+        },
         add_bos=keys.flag("tokenizer.ggml.add_bos_token"),
     )

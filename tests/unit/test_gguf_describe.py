@@ -1,0 +1,183 @@
+"""What `pestle.gguf.describe` says about a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pestle.errors import FormatError
+from pestle.gguf import Share, describe
+
+from tests.fuzz.gguf_bytes import BOOL, F32, I32, STRING, U32, Tensor, array, entry, gguf
+
+ARCHITECTURE = entry("general.architecture", STRING, "llama")
+SIZES = [
+    entry("llama.block_count", U32, 2),
+    entry("llama.embedding_length", U32, 64),
+    entry("llama.context_length", U32, 4096),
+    entry("llama.attention.head_count", U32, 4),
+]
+TENSORS = {  # name: elements
+    "token_embd.weight": 64,
+    "blk.0.attn_norm.weight": 8,
+    "blk.0.attn_q.weight": 32,
+    "blk.0.attn_q_norm.weight": 8,
+    "blk.0.attn_output.weight": 32,
+    "blk.0.ffn_up.weight": 96,
+    "blk.0.ffn_gate_inp.weight": 8,
+    "blk.0.ffn_up_exps.weight": 128,
+    "blk.0.ffn_up_shexp.weight": 8,
+    "output_norm.weight": 8,
+    "rope_freqs.weight": 8,
+}
+
+
+def write(path: Path, entries: list[bytes], names: dict[str, int] | None = None) -> Path:
+    tensors, offset = [], 0
+    for name, elements in (names or {}).items():
+        tensors.append(Tensor(name, (elements,), offset=offset))
+        offset += 4 * elements
+    path.write_bytes(gguf(entries, tensors, bytes(offset)))
+    return path
+
+
+def test_a_whole_description(tmp_path: Path) -> None:
+    tokenizer = [
+        entry("tokenizer.ggml.model", STRING, "gpt2"),
+        entry("tokenizer.ggml.pre", STRING, "smollm"),
+        array("tokenizer.ggml.tokens", STRING, ["a", "b", "c"]),
+        entry("tokenizer.ggml.bos_token_id", U32, 1),
+        entry("tokenizer.ggml.eos_token_id", U32, 2),
+        entry("tokenizer.ggml.add_bos_token", BOOL, True),
+        entry("tokenizer.chat_template", STRING, "{{ messages }}"),
+    ]
+    names = [entry("general.name", STRING, "Tiny"), entry("general.file_type", U32, 15)]
+    path = write(tmp_path / "m.gguf", [ARCHITECTURE, *names, *SIZES, *tokenizer], TENSORS)
+    description = describe(path)
+    assert description.path == str(path)
+    assert description.architecture == "llama"
+    assert description.name == "Tiny"
+    assert description.license is None
+    assert description.file_type == "Q4_K_M"
+    assert description.file_bytes == path.stat().st_size
+    assert (description.shards, description.gguf_version) == (1, 3)
+    assert (description.n_layers, description.dim, description.context_length) == (2, 64, 4096)
+    assert description.parameters == 400
+    assert description.tensor_bytes == 1600
+    assert description.types == (Share("F32", 11, 400, 1600),)
+    assert description.parts == (
+        Share("experts", 1, 128, 512),
+        Share("ffn", 3, 112, 448),
+        Share("attention", 2, 64, 256),
+        Share("embedding", 1, 64, 256),
+        Share("norms", 3, 24, 96),
+        Share("other", 1, 8, 32),
+    )
+    assert description.tied_embeddings
+    assert description.has_chat_template
+    assert description.tokenizer is not None
+    assert description.tokenizer.n_vocab == 3
+    assert description.tokenizer.special_ids == {"bos": 1, "eos": 2}
+    assert (description.tokenizer.model, description.tokenizer.pre) == ("gpt2", "smollm")
+    assert description.tokenizer.add_bos is True
+    # 2 layers x 4 heads x (16 + 16) elements x 2 bytes
+    assert description.kv_bytes_per_token == 512
+
+    read = json.loads(json.dumps(description.to_json()))
+    assert read["version"] == 1
+    assert read["parts"][0] == {"name": "experts", "tensors": 1, "parameters": 128, "bytes": 512}
+
+
+def test_a_file_that_states_little(tmp_path: Path) -> None:
+    description = describe(write(tmp_path / "m.gguf", [ARCHITECTURE]))
+    assert description.tokenizer is None
+    assert description.context_length is None
+    assert description.kv_bytes_per_token is None
+    assert description.parts == ()
+    assert not description.tied_embeddings
+    assert not description.has_chat_template
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("token_embd_norm.weight", "norms"),
+        ("output.weight", "output"),
+        ("blk.12.attn_kv_b.weight", "attention"),
+        ("blk.3.attn_sinks.weight", "attention"),
+        ("blk.3.ffn_gate.7.weight", "experts"),
+        ("blk.3.ffn_gate_up_exps.weight", "experts"),
+        ("blk.3.exp_probs_b.bias", "ffn"),
+        ("v.blk.0.attn_q.weight", "other"),
+    ],
+)
+def test_parts(tmp_path: Path, name: str, part: str) -> None:
+    description = describe(write(tmp_path / "m.gguf", [ARCHITECTURE], {name: 8}))
+    assert [share.name for share in description.parts] == [part]
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([entry("llama.attention.head_count_kv", U32, 1)], 128),
+        ([array("llama.attention.head_count_kv", I32, [1, 3])], 2 * 4 * 32),
+        (
+            [
+                entry("llama.attention.key_length", U32, 8),
+                entry("llama.attention.value_length", U32, 4),
+            ],
+            2 * 2 * 4 * 12,
+        ),
+        ([entry("llama.attention.kv_lora_rank", U32, 8)], None),
+        ([entry("llama.attention.sliding_window", U32, 128)], None),
+    ],
+)
+def test_kv_bytes(tmp_path: Path, entries: list[bytes], expected: int | None) -> None:
+    path = write(tmp_path / "m.gguf", [ARCHITECTURE, *SIZES, *entries])
+    assert describe(path).kv_bytes_per_token == expected
+
+
+def test_experts(tmp_path: Path) -> None:
+    keys = [
+        entry("llama.expert_count", U32, 8),
+        array("llama.expert_used_count", U32, [2, 4]),
+    ]
+    description = describe(write(tmp_path / "m.gguf", [ARCHITECTURE, *keys]))
+    assert (description.n_experts, description.top_k) == (8, 4)
+
+
+def test_names_are_safe_to_print(tmp_path: Path) -> None:
+    name = entry("general.name", STRING, b"\x1b[2Jm\xff\xc2\x9b\n")
+    description = describe(write(tmp_path / "m.gguf", [ARCHITECTURE, name]))
+    assert description.name == "\ufffd[2Jm\ufffd\ufffd\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([], "m.gguf: key `general.architecture` is missing"),
+        ([entry("general.architecture", U32, 1)], "key `general.architecture` is no string"),
+        ([ARCHITECTURE, entry("llama.block_count", F32, 1.0)], "is no integer"),
+        ([ARCHITECTURE, entry("llama.block_count", BOOL, 1)], "is no integer"),
+        ([ARCHITECTURE, entry("llama.block_count", I32, -1)], "is -1, expected no negative number"),
+        ([ARCHITECTURE, array("llama.block_count", U32, [1])], "is an array, expected an integer"),
+        (
+            [ARCHITECTURE, *SIZES, array("llama.attention.head_count_kv", U32, [1, 2, 3])],
+            "has 3 elements for 2 layers",
+        ),
+        (
+            [
+                ARCHITECTURE,
+                entry("tokenizer.ggml.model", STRING, "gpt2"),
+                entry("tokenizer.ggml.add_bos_token", U32, 1),
+            ],
+            "key `tokenizer.ggml.add_bos_token` is no bool",
+        ),
+    ],
+)
+def test_keys_of_another_kind(tmp_path: Path, entries: list[bytes], words: str) -> None:
+    path = write(tmp_path / "m.gguf", entries)
+    with pytest.raises(FormatError) as caught:
+        describe(path)
+    assert words in str(caught.value)
