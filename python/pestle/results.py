@@ -53,7 +53,7 @@ class TokenLogprob:
     """
 
     token: int
-    piece: bytes  # may be part of a character; empty for control tokens
+    piece: bytes  # may be part of a character; a control token's is its spelling
     logprob: float
     top: tuple[TokenLogprob, ...] = ()  # the likeliest tokens there, best first
 

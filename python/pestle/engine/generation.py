@@ -10,7 +10,15 @@ from typing import Generic, TypeVar
 
 from pestle.engine.runtime import KvSequence, Runtime, Sampled, TokenSampler, pieces
 from pestle.options import Request
-from pestle.results import Chunk, Completion, FinishReason, Timings, TokenLogprob, Usage
+from pestle.results import (
+    ChatCompletion,
+    Chunk,
+    Completion,
+    FinishReason,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
 from pestle.tokenizer import Detokenizer, StopStrings
 
 R = TypeVar("R", bound=Completion)
@@ -76,7 +84,9 @@ class Run(Generic[R]):
                     self._on_end(self.result())
 
     def _generate(self, sequence: KvSequence) -> Iterator[Chunk]:
-        detokenizer = Detokenizer(self._runtime.loaded.tokenizer)
+        # A chat's answer is a text of its own, a completion goes on from where its prompt ended.
+        at_start = issubclass(self._kind, ChatCompletion)
+        detokenizer = Detokenizer(self._runtime.loaded.tokenizer, at_start=at_start)
         stops = StopStrings(self._request.stop)
         for sampled in self._sample(sequence):
             text, matched = stops.push(detokenizer.push(sampled.token))
@@ -160,7 +170,7 @@ class Run(Generic[R]):
     def _logprob(
         self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
     ) -> TokenLogprob:
-        return TokenLogprob(token, self._runtime.loaded.tokenizer.token_bytes[token], logprob, top)
+        return TokenLogprob(token, self._runtime.loaded.token_bytes(token), logprob, top)
 
     def _last_chunk(self, text: str) -> Chunk:
         self._text.append(text)

@@ -92,6 +92,15 @@ class Loaded:
     sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
 
+    def token_bytes(self, token: int) -> bytes:
+        """What a token stands for; nothing, if it is of the rows that only pad the vocabulary."""
+        return self.tokenizer.token_bytes(token) if token < self.tokenizer.n_vocab else b""
+
+    def never_chosen(self) -> dict[int, float]:
+        """A bias against the file's unused tokens and those that only pad the vocabulary."""
+        padding = range(self.tokenizer.n_vocab, self.n_vocab)
+        return dict.fromkeys([*self.tokenizer.suppressed_ids, *padding], float("-inf"))
+
 
 class Runtime:
     """A loaded model until it is closed.
@@ -122,8 +131,7 @@ class Runtime:
             return self.loaded.engine.sequence()  # type: ignore[no-any-return]
 
     def new_sampler(self, request: Request) -> TokenSampler:
-        """A sampler for one generation. The file's unused tokens are never chosen."""
-        forbidden = dict.fromkeys(self.loaded.tokenizer.suppressed_ids, float("-inf"))
+        """A sampler for one generation."""
         s = request.sampling
         return self.loaded.sampler(
             temperature=s.temperature,
@@ -135,7 +143,7 @@ class Runtime:
             frequency_penalty=s.frequency_penalty,
             presence_penalty=s.presence_penalty,
             seed=request.seed,
-            logit_bias={**request.logit_bias, **forbidden} or None,
+            logit_bias={**request.logit_bias, **self.loaded.never_chosen()} or None,
         )
 
     def reuse(self, sequence: KvSequence, prompt: Sequence[int]) -> int:

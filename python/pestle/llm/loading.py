@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pestle._core import Engine, GgufFile, Model, Sampler
 from pestle.engine.runtime import Loaded
+from pestle.errors import FormatError
 from pestle.models.progress import task
 from pestle.options import sampling_of_file
 from pestle.template import ChatTemplate
@@ -56,6 +57,11 @@ def load(
     template = ChatTemplate.from_gguf(file, tokenizer)
     with task(progress, f"loading {Path(path).name}", file.size) as advance:
         model = Model(os.fspath(path), threads=options.threads, progress=_steps(advance))
+    if tokenizer.n_vocab > model.n_vocab:
+        raise FormatError(
+            f"{file.path}: the vocabulary has {tokenizer.n_vocab} tokens, "
+            f"expected {model.n_vocab} at most, as the embedding has rows"
+        )
     engine = Engine(
         model,
         n_ctx=options.n_ctx,

@@ -1,0 +1,209 @@
+"""A model made of Python, in the core's place: the API's tests see every forward pass it does.
+
+Its tokens are bytes, so characters of several bytes are split between tokens. Its tokenizer,
+detokenizer, stop strings and templates are Pestle's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pestle import LLM
+from pestle.engine.runtime import Loaded
+from pestle.errors import ContextLengthError
+from pestle.options import Sampling
+from pestle.template import ChatTemplate
+from pestle.tokenizer import Tokenizer
+
+END = "<|im_end|>"
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+NORMAL, CONTROL, UNUSED = 1, 3, 5
+
+
+def metadata(**extra: Any) -> dict[str, Any]:
+    """GGUF metadata of a byte-level vocabulary: 256 bytes, two control tokens, one unused."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = {byte: chr(byte) for byte in printable}
+    letters |= {byte: chr(0x100 + n) for n, byte in enumerate(others)}
+    tokens = [letters[byte] for byte in range(256)]
+    return {
+        "general.architecture": "fake",
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.tokens": [*tokens, "<|im_start|>", END, "[PAD]"],
+        "tokenizer.ggml.token_type": [NORMAL] * 256 + [CONTROL, CONTROL, UNUSED],
+        "tokenizer.ggml.merges": [],
+        "tokenizer.ggml.bos_token_id": 256,
+        "tokenizer.ggml.eos_token_id": 257,
+        "tokenizer.ggml.add_bos_token": False,
+        "tokenizer.chat_template": TEMPLATE,
+        **extra,
+    }
+
+
+def hashed_logits(tokens: list[int]) -> NDArray[np.float32]:
+    """Random-looking logits that depend on every token before; only letters are likely."""
+    digest = hashlib.blake2b(repr(tokens).encode(), digest_size=8).digest()
+    values = np.random.default_rng(int.from_bytes(digest, "little")).normal(size=259)
+    values[ord("a") : ord("z") + 1] += 8
+    return values.astype(np.float32)
+
+
+def says(text: str, end: bool = True) -> Callable[[list[int]], NDArray[np.float32]]:
+    """Logits of a model that answers every prompt with `text`, then ends or repeats it.
+
+    The prompt is what comes before the byte 0x02, or the whole chat up to "assistant\\n".
+    """
+    answer = [*text.encode(), *([257] if end else [])]
+
+    def logits(tokens: list[int]) -> NDArray[np.float32]:
+        header = [256, *b"assistant\n"]
+        begins = [
+            i + len(mark)
+            for mark in ([2], header)
+            for i in range(len(tokens) - len(mark) + 1)
+            if tokens[i : i + len(mark)] == mark
+        ]
+        values = np.zeros(259, np.float32)
+        values[answer[(len(tokens) - max(begins)) % len(answer)]] = 20
+        return values
+
+    return logits
+
+
+@dataclass
+class FakeSequence:
+    held: list[int] = field(default_factory=list)
+
+    @property
+    def n_tokens(self) -> int:
+        return len(self.held)
+
+    @property
+    def tokens(self) -> list[int]:
+        return list(self.held)
+
+    def fork(self, n_tokens: int) -> FakeSequence:
+        return FakeSequence(self.held[:n_tokens])
+
+    def truncate(self, n_tokens: int) -> None:
+        assert n_tokens <= len(self.held)
+        del self.held[n_tokens:]
+
+
+@dataclass
+class FakeEngine:
+    """`passes` has the length of every forward pass; `before` and `after` run around each."""
+
+    model: Callable[[list[int]], NDArray[np.float32]] = hashed_logits
+    n_ctx: int = 256
+    chunk: int = 512
+    passes: list[int] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
+
+    def sequence(self) -> FakeSequence:
+        return FakeSequence()
+
+    def step(self, batch: list[tuple[FakeSequence, list[int]]], logits: str = "last") -> int:
+        self.before()
+        (sequence, tokens), = batch  # fmt: skip
+        assert 0 < len(tokens) <= self.chunk
+        if sequence.n_tokens + len(tokens) > self.n_ctx:
+            raise ContextLengthError("the API must not let this happen")
+        ends = range(sequence.n_tokens + 1, sequence.n_tokens + len(tokens) + 1)
+        sequence.held.extend(tokens)
+        ends = {"none": ends[:0], "last": ends[-1:], "all": ends}[logits]
+        self.rows = [self.model(sequence.held[:end]) for end in ends]
+        self.passes.append(len(tokens))
+        self.after()
+        return len(self.rows)
+
+    def logits(self) -> NDArray[np.float32]:
+        return np.stack(self.rows)
+
+
+@dataclass(frozen=True)
+class FakeSampled:
+    token: int
+    logprob: float
+    top: list[tuple[int, float]]
+
+
+class FakeSampler:
+    def __init__(
+        self, *, temperature: float, seed: int, logit_bias: dict[int, float] | None, **others: Any
+    ) -> None:
+        self.temperature, self.seed, self.bias, self.others = temperature, seed, logit_bias, others
+
+    def sample(
+        self, engine: FakeEngine, row: int, history: list[int], n_logprobs: int = 0
+    ) -> FakeSampled:
+        logits = engine.rows[row].astype(np.float64)
+        logprobs = logits - math.log(np.exp(logits).sum())
+        best = np.argsort(-logprobs)[:n_logprobs]
+        for token, bias in (self.bias or {}).items():
+            logits[token] += bias
+        if self.temperature > 0:
+            noise = np.random.default_rng((self.seed, len(history))).gumbel(size=len(logits))
+            logits = logits / self.temperature + noise
+        token = int(logits.argmax())
+        top = [(int(t), float(logprobs[t])) for t in best]
+        return FakeSampled(token, float(logprobs[token]), top)
+
+
+@pytest.fixture
+def make_llm() -> Callable[..., LLM]:
+    """An LLM over a FakeEngine, which is its `engine`; keywords are the engine's."""
+
+    def make(
+        answer: str | None = None,
+        *,
+        end: bool = True,
+        sampling: Sampling | None = None,
+        seed: int | None = None,
+        template: str | None = TEMPLATE,
+        n_vocab: int = 259,
+        **engine: Any,
+    ) -> LLM:
+        file: Any = metadata()
+        if answer is not None:
+            engine["model"] = says(answer, end)
+        tokenizer = Tokenizer.from_gguf(file)
+        if template is None:
+            del file["tokenizer.chat_template"]
+        model: Any = None
+        return LLM.from_loaded(
+            Loaded(
+                name="fake",
+                path="fake.gguf",
+                architecture="fake",
+                n_vocab=n_vocab,
+                model=model,
+                engine=FakeEngine(**engine),
+                sampler=FakeSampler,
+                tokenizer=tokenizer,
+                template=ChatTemplate.from_gguf(file, tokenizer),
+                sampling=sampling or Sampling(),
+                seed=seed,
+            )
+        )
+
+    return make
+
+
+@pytest.fixture
+def llm(make_llm: Callable[..., LLM]) -> LLM:
+    """An LLM that babbles letters and never ends by itself."""
+    return make_llm()

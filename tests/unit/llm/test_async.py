@@ -1,0 +1,82 @@
+"""The asynchronous calls: awaited, iterated, at the same time, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pestle import LLM, ContextLengthError
+
+MakeLlm = Callable[..., LLM]
+PROMPT = "\x02"
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def test_awaited(make_llm: MakeLlm) -> None:
+    llm = make_llm("Grüße")
+    assert asyncio.run(llm.agenerate(PROMPT, temperature=0)).text == "Grüße"
+    assert asyncio.run(llm.achat(HELLO, temperature=0)).message["content"] == "Grüße"
+
+
+def test_streamed(make_llm: MakeLlm) -> None:
+    async def main() -> None:
+        llm = make_llm("Grüße")
+        stream = llm.agenerate(PROMPT, temperature=0, stream=True)
+        assert "".join([chunk.text async for chunk in stream]) == "Grüße"
+        assert (await stream.result()).finish_reason == "stop"
+        async with llm.achat(HELLO, temperature=0, stream=True) as chat:
+            assert (await anext(chat)).text == "G"
+        assert (await chat.result()).finish_reason == "cancelled"
+
+    asyncio.run(main())
+
+
+def test_errors_come_from_the_call(make_llm: MakeLlm) -> None:
+    with pytest.raises(ContextLengthError):
+        make_llm(n_ctx=4).agenerate("12345")
+
+
+def test_several_at_once(make_llm: MakeLlm) -> None:
+    async def main() -> list[str]:
+        llm = make_llm()
+        calls = [llm.agenerate(f"p{i}", seed=1, max_tokens=20) for i in range(5)]
+        return [done.text for done in await asyncio.gather(*calls)]
+
+    expected = [make_llm().generate(f"p{i}", seed=1, max_tokens=20).text for i in range(5)]
+    assert asyncio.run(main()) == expected
+
+
+def test_the_loop_stays_free_and_cancelling_waits_for_the_pass(make_llm: MakeLlm) -> None:
+    llm: Any = make_llm(chunk=4)
+    session = llm.session()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def block_in_the_second_pass() -> None:
+        if len(llm.engine.passes) == 1:
+            entered.set()
+            assert go_on.wait(10)
+
+    llm.engine.before = block_in_the_second_pass
+
+    async def main() -> None:
+        task = asyncio.create_task(session.agenerate("a prompt of twenty.."))
+        while not entered.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        task.cancel()  # impatience does not help
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert llm.engine.passes == [4, 4]
+        assert session.tokens == list(b"a prompt")
+        done = await session.agenerate("a prompt of twenty..", max_tokens=3)
+        assert done.usage.cached_tokens == 8
+
+    asyncio.run(main())
