@@ -15,6 +15,7 @@ from pestle._core import GgufFile, GgufTensor
 from pestle.errors import FormatError
 
 JSON_VERSION = 1
+_MAX_LAYERS = 4096  # far above any model
 
 # The first pattern that is found in a tensor's name decides. The router and shared experts are
 # read for every token, so they count as ffn.
@@ -218,6 +219,10 @@ def _kv_bytes_per_token(keys: _Keys, architecture: str) -> int | None:
     dim = keys.integer(f"{architecture}.embedding_length")
     if not n_layers or not dim:
         return None
+    if n_layers > _MAX_LAYERS:
+        raise keys.error(
+            f"{architecture}.block_count", f"is {n_layers}, expected at most {_MAX_LAYERS}"
+        )
     heads = keys.per_layer(prefix + "head_count", n_layers)
     if heads is None:
         return None
