@@ -1,0 +1,130 @@
+"""`pestle chat`: a conversation in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from pestle.cli import answering, figures, loading, units
+from pestle.cli.console import Console, current
+from pestle.cli.options import (
+    ModelOptions,
+    model_options,
+    sampling_options,
+    system_option,
+    verbosity,
+)
+
+if TYPE_CHECKING:
+    from pestle import LLM, GenerateOptions, Stream
+    from pestle.cli.dialogue import Dialogue
+
+
+class Source(Protocol):
+    """Where messages come from."""
+
+    def read(self) -> str:
+        """The next message. Raises EOFError at the end and KeyboardInterrupt on Ctrl-C."""
+
+    @property
+    def discarded(self) -> bool:
+        """Whether the Ctrl-C that ended `read` threw text away."""
+
+
+@click.command("chat")
+@system_option
+@model_options
+@sampling_options
+@verbosity
+@click.pass_context
+def command(
+    ctx: click.Context, system: str | None, options: ModelOptions, sampling: GenerateOptions
+) -> None:
+    """Talk to a model.
+
+    /help in the chat lists its commands. Ctrl-C stops an answer and keeps what was said; Ctrl-D
+    leaves. A pipe on stdin is one message: it is answered, and that is all.
+    """
+    console = current()
+    if not sys.stdin.isatty():
+        from pestle.cli import run
+
+        run.once(ctx, None, system, options, sampling)
+        return
+    from pestle.cli.chat_commands import COMMANDS
+    from pestle.cli.chat_input import ChatInput, CommandCompleter
+    from pestle.cli.dialogue import Dialogue
+
+    with loading.load(options, console) as llm:
+        if llm.template is None:
+            raise click.ClickException(
+                f"{llm.path}: the file has no chat template; `pestle run --raw` continues text"
+            )
+        words = {command.name: command.words() for command in COMMANDS.values()}
+        completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
+        source = ChatInput(console, completer)
+        console.note(_greeting(llm))
+        converse(Dialogue(llm, system, sampling), source, console)
+
+
+def _greeting(llm: LLM) -> str:
+    model = f"{llm.architecture}, {units.count(llm.model.n_params)} parameters"
+    return f"{llm.name} | {model} | context {llm.n_ctx:,}\n/help lists the commands, Ctrl-D leaves."
+
+
+def converse(dialogue: Dialogue, source: Source, console: Console) -> None:
+    """Read messages and answer them until the person leaves."""
+    going = True
+    while going:
+        try:
+            text = source.read()
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            if not source.discarded:
+                console.note("Ctrl-D or /bye leaves.")
+            continue
+        try:
+            going = _turn(text, dialogue, console)
+        except KeyboardInterrupt:
+            console.note("Stopped.")
+
+
+def _turn(text: str, dialogue: Dialogue, console: Console) -> bool:
+    """Answer one message, or carry out one command; whether the chat goes on.
+
+    It does after an error, which is said.
+    """
+    from pestle import errors
+    from pestle.cli import chat_commands
+    from pestle.cli.dialogue import RefusedError
+
+    try:
+        if chat_commands.is_command(text):
+            result = chat_commands.carry_out(text, dialogue)
+        else:
+            result = dialogue.ask(text)
+        if result is None:
+            return False
+        if isinstance(result, list):
+            for line in result:
+                console.out(line)
+        else:
+            _show(result, dialogue, console)
+    except errors.ContextLengthError as error:
+        console.error(f"{error}. /clear begins anew; `pestle chat -c` sets another size")
+    except (RefusedError, ValueError, errors.Error) as error:
+        console.error(str(error))
+    return True
+
+
+def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> None:
+    with answering.interruptible(stream):
+        answer = answering.show(stream, console)
+    console.note(figures.status_line(dialogue.llm, answer))
+    if figures.context_is_full(dialogue.llm, answer):
+        console.note("The context is full, so the answer ends here. /clear begins anew.")
+    elif answer.finish_reason == "length":
+        console.note("The answer was ended by -n; /set max-tokens changes it.")

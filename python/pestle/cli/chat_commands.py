@@ -1,0 +1,133 @@
+"""What a chat's `/` commands do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pestle.cli import units
+from pestle.cli.dialogue import Dialogue, RefusedError
+from pestle.cli.options import sampling_parameters
+
+if TYPE_CHECKING:
+    from pestle import Stream
+
+# Qwen's switches are part of a message, and a path is no command either.
+_COMMAND = re.compile(r"/(?!(?:no_)?think\b)[a-z]*(?=\s|$)")
+
+
+Result: TypeAlias = "list[str] | Stream[Any] | None"
+"""What a command gives: lines or an answer to show; None when the chat is over."""
+
+
+KEYS = (
+    ("Enter", "send the message"),
+    ("Alt-Enter", "begin a new line in it"),
+    ('"""', "begins and ends a message of several lines"),
+    ("Ctrl-C", "stop the answer; what was said is kept"),
+    ("Ctrl-D", "leave"),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. `act` gets what follows its name."""
+
+    name: str
+    argument: str  # as /help shows it
+    help: str
+    act: Callable[[Dialogue, str], Result]
+    words: Callable[[], tuple[str, ...]] = tuple  # what may follow, for completion
+
+
+def is_command(text: str) -> bool:
+    """Whether a line is a command, not a message."""
+    return _COMMAND.match(text) is not None
+
+
+def carry_out(text: str, dialogue: Dialogue) -> Result:
+    """Carry out a command line. Raises RefusedError for what cannot be done."""
+    name, _, argument = text.partition(" ")
+    command = COMMANDS.get(name.strip())
+    if command is None:
+        raise RefusedError(
+            f"There is no command {name}: /help lists them. A space before / sends it."
+        )
+    argument = argument.strip()
+    if argument and not command.argument:
+        raise RefusedError(f"{name} takes nothing after it.")
+    return command.act(dialogue, argument)
+
+
+def _help(dialogue: Dialogue, argument: str) -> list[str]:
+    rows = [(f"{c.name} {c.argument}".rstrip(), c.help) for c in COMMANDS.values()]
+    return units.aligned([*rows, *KEYS])
+
+
+def _leave(dialogue: Dialogue, argument: str) -> None:
+    return None
+
+
+def _clear(dialogue: Dialogue, argument: str) -> list[str]:
+    dialogue.clear()
+    return ["The conversation begins anew."]
+
+
+def _regenerate(dialogue: Dialogue, argument: str) -> Stream[Any]:
+    return dialogue.regenerate()
+
+
+def _system(dialogue: Dialogue, argument: str) -> list[str]:
+    dialogue.set_system(argument or None)
+    return ["The system message is set." if argument else "The system message is removed."]
+
+
+def _set(dialogue: Dialogue, argument: str) -> list[str]:
+    name, _, value = argument.partition(" ")
+    if name in ("think", "nothink") and not value:
+        dialogue.set_thinking(name == "think")
+        return [f"Thinking is {'on' if name == 'think' else 'off'}."]
+    if not value:
+        raise RefusedError("/set needs a parameter and its value, as in /set temp 0.5.")
+    dialogue.set_parameter(name, value.strip())
+    return [f"{name} is {value.strip()}."]
+
+
+def _show(dialogue: Dialogue, argument: str) -> list[str]:
+    if argument not in _SHOWN:
+        raise RefusedError(f"/show knows {', '.join(_SHOWN)}.")
+    return _SHOWN[argument](dialogue)
+
+
+def _template(dialogue: Dialogue) -> list[str]:
+    template = dialogue.llm.template
+    return template.source.splitlines() if template is not None else ["There is no template."]
+
+
+def _system_message(dialogue: Dialogue) -> list[str]:
+    return (dialogue.system or "There is no system message.").splitlines()
+
+
+_SHOWN: dict[str, Callable[[Dialogue], list[str]]] = {
+    "info": Dialogue.facts,
+    "params": Dialogue.parameters,
+    "template": _template,
+    "system": _system_message,
+}
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("/help", "", "this list", _help),
+        Command("/bye", "", "leave", _leave),
+        Command("/clear", "", "forget what was said", _clear),
+        Command("/regen", "", "answer the last message again", _regenerate),
+        Command("/show", "|".join(_SHOWN), "the model, the parameters, ...", _show,
+                lambda: tuple(_SHOWN)),
+        Command("/set", "PARAMETER VALUE", "a parameter such as temp; \"default\" unsets it", _set,
+                lambda: ("think", "nothink", *sampling_parameters())),
+        Command("/system", "TEXT", "the system message; without TEXT, remove it", _system),
+    )
+}  # fmt: skip

@@ -1,0 +1,86 @@
+"""Where text goes: answers and results to stdout, notes and errors to stderr.
+
+Nothing is coloured or animated unless the stream is a terminal, and NO_COLOR is obeyed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+# What a terminal would act on: C0 controls (tab and line feed stay), DEL and C1. A model can be
+# made to say an escape sequence; it must not reach the terminal.
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+del _CONTROLS[ord("\t")], _CONTROLS[ord("\n")], _CONTROLS[ord("\r")]
+
+
+@dataclass
+class Console:
+    """How talkative a command is, and its ways to say something."""
+
+    verbose: bool = False
+    quiet: bool = False
+
+    def out(self, text: str) -> None:
+        """Write a result's line to stdout."""
+        sys.stdout.write(text + "\n")
+
+    def piece(self, text: str) -> None:
+        """Write a piece of an answer to stdout at once, harmless if stdout is a terminal."""
+        if sys.stdout.isatty():
+            text = text.translate(_CONTROLS)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Say something that is not the result, on stderr; -q silences it."""
+        if not self.quiet:
+            sys.stdout.flush()
+            sys.stderr.write(dim(text, sys.stderr) + "\n")
+            sys.stderr.flush()
+
+    def error(self, message: str) -> None:
+        """Print an error as one line on stderr, whatever it contains."""
+        self.error_text(f"pestle: error: {' '.join(message.split())}")
+
+    def error_text(self, text: str) -> None:
+        """Print text about an error on stderr as it is."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def end_line(self) -> None:
+        """Leave the line on which the terminal echoed ^C."""
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")
+            sys.stderr.flush()
+
+
+def current() -> Console:
+    """The console of the command that is running."""
+    console = click.get_current_context().find_object(Console)
+    assert console is not None, "the root command makes one"
+    return console
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether escape sequences may be written to `stream`."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def dim(text: str, stream: TextIO) -> str:
+    """`text` in the terminal's faint style, or as it is where colours do not belong."""
+    return f"\x1b[2m{text}\x1b[0m" if coloured(stream) else text
+
+
+def rich_console(stream: TextIO) -> RichConsole:
+    """A rich console for `stream`, made when needed: importing rich costs a start 50 ms."""
+    from rich.console import Console as RichConsole
+
+    return RichConsole(file=stream, highlight=False, no_color=not coloured(stream))

@@ -1,0 +1,119 @@
+"""An interactive chat's state: the conversation, and what `/set` and `/system` changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from pestle.cli import units
+from pestle.cli.options import sampling_parameters
+
+if TYPE_CHECKING:
+    from pestle import LLM, GenerateOptions, Stream
+
+THINKING = "enable_thinking"  # the switch's name in the templates that have one
+
+
+class RefusedError(Exception):
+    """A command that cannot be carried out; the message says why."""
+
+
+class Dialogue:
+    """A conversation with the settings under which it goes on."""
+
+    def __init__(self, llm: LLM, system: str | None, sampling: GenerateOptions) -> None:
+        self.llm = llm
+        self.conversation = llm.conversation(system)
+        self._options: dict[str, Any] = dict(sampling)
+
+    def ask(self, text: str) -> Stream[Any]:
+        """Say `text` to the model."""
+        return self.conversation.ask(text, stream=True, **self._sampling())
+
+    def regenerate(self) -> Stream[Any]:
+        """Answer the last question again, in another way: a seed that was set is moved on."""
+        if not any(message["role"] == "user" for message in self.conversation.messages):
+            raise RefusedError("There is no answer yet.")
+        seed = self._options.get("seed")
+        self._options["seed"] = None if seed is None else (seed + 1) % 2**64
+        return self.conversation.regenerate(stream=True, **self._sampling())
+
+    def clear(self) -> None:
+        """Forget what was said; the system message stays."""
+        self.conversation.clear()
+
+    @property
+    def system(self) -> str | None:
+        """The system message."""
+        first = next(iter(self.conversation.messages), None)
+        return first["content"] if first is not None and first["role"] == "system" else None
+
+    def set_system(self, text: str | None) -> None:
+        """Replace the system message; None removes it. What was said stays."""
+        messages = self.conversation.messages
+        if self.system is not None:
+            del messages[0]
+        if text is not None:
+            messages.insert(0, {"role": "system", "content": text})
+
+    def set_parameter(self, name: str, value: str) -> None:
+        """Set a sampling parameter by its flag's name; "default" unsets it."""
+        parameter = sampling_parameters().get(name)
+        if parameter is None:
+            raise RefusedError(f"There is no parameter {name}: {', '.join(sampling_parameters())}.")
+        key = str(parameter.name)
+        if value == "default":
+            self._options[key] = None
+            return
+        try:
+            converted = parameter.type.convert(value, parameter, None)
+        except click.UsageError as error:
+            raise RefusedError(f"{name}: {error.message}") from error
+        self._options[key] = (converted,) if parameter.multiple else converted
+
+    def set_thinking(self, on: bool) -> None:
+        """Switch the model's thinking, if it can be switched."""
+        template = self.llm.template
+        if template is None or THINKING not in template.source:
+            raise RefusedError(f"{self.llm.name} has no switch for thinking.")
+        others = dict(self.conversation.template_args or {})
+        self.conversation.template_args = others | {THINKING: on}
+
+    def parameters(self) -> list[str]:
+        """Each parameter with the value that is in force, and where it comes from."""
+        rows = []
+        for name, parameter in sampling_parameters().items():
+            key = str(parameter.name)
+            value = self._options.get(key)
+            if value is not None:
+                rows.append((name, _shown(value), ""))
+            elif hasattr(self.llm.sampling, key):
+                rows.append((name, _shown(getattr(self.llm.sampling, key)), "default"))
+            else:
+                rows.append((name, _UNSET[key], "default"))
+        return units.aligned(rows)
+
+    def facts(self) -> list[str]:
+        """The model and the memory it takes."""
+        llm = self.llm
+        used = self.conversation.session.n_tokens
+        rows = (
+            ("model", llm.name),
+            ("file", llm.path),
+            ("architecture", f"{llm.architecture}, {units.count(llm.model.n_params)} parameters"),
+            ("weights", units.size(llm.model.weight_bytes)),
+            ("context", f"{used:,} of {llm.n_ctx:,} tokens, {units.size(llm.engine.kv_bytes)}"),
+            ("threads", f"{llm.engine.threads}, {llm.engine.threads_prefill} to read"),
+        )
+        return units.aligned(rows)
+
+    def _sampling(self) -> GenerateOptions:
+        return cast("GenerateOptions", self._options)
+
+
+_UNSET = {"max_tokens": "no limit", "stop": "none", "seed": "random"}
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(repr, value)) if isinstance(value, tuple) else f"{value}"

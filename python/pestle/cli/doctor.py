@@ -1,0 +1,141 @@
+"""`pestle doctor`: what this machine is, what it measures, and what will run on it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pestle.cli import memory, units
+from pestle.cli.console import current
+from pestle.cli.options import json_option, verbosity
+
+PROBES = 3  # of which the median is shown: other programs make single probes jump
+CONTEXT = 4096  # tokens, for the prediction
+SPARE = 0.3e9  # bytes that a process needs beside weights and cache
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A typical dense model with 4-bit weights (Q4_K_M files of Qwen2.5, Llama for 70B)."""
+
+    name: str
+    weights: float  # bytes, all of which a decoded token reads
+    kv_per_token: float  # bytes, f16
+
+
+SAMPLES = (
+    Sample("0.5B", 0.40e9, 12e3),
+    Sample("1.5B", 0.99e9, 29e3),
+    Sample("3B", 1.93e9, 37e3),
+    Sample("7B", 4.68e9, 57e3),
+    Sample("14B", 8.99e9, 197e3),
+    Sample("32B", 19.9e9, 262e3),
+    Sample("70B", 42.5e9, 328e3),
+)
+
+
+def predict(bandwidth: float, available: int) -> list[dict[str, Any]]:
+    """What each sample would need and do: decode reads every weight once a token."""
+    rows = []
+    for sample in SAMPLES:
+        needed = sample.weights + CONTEXT * sample.kv_per_token + SPARE
+        fits = needed <= available
+        speed = round(bandwidth / sample.weights, 1) if fits else None
+        rows.append({"parameters": sample.name, "bytes_needed": int(needed), "fits": fits,
+                     "max_tokens_per_second": speed})  # fmt: skip
+    return rows
+
+
+def examine() -> dict[str, Any]:
+    """Ask and measure everything; takes about two seconds."""
+    from pestle import __version__, _core
+
+    cpu = _core.cpu_info()
+    room = memory.read()
+    bandwidth = _median(_core.measure_bandwidth)
+    return {
+        "version": 1,
+        "pestle": __version__,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cpu": cpu,
+        "isa": {"active": _core.isa(), "usable": _core.isas()},
+        "memory": asdict(room),
+        "huge_pages": _huge_pages(),
+        "bandwidth": bandwidth,
+        "int8_ops": _median(_core.measure_int8),
+        "models": predict(bandwidth, room.available),
+    }
+
+
+def _median(probe: Callable[[], float]) -> float:
+    return statistics.median(probe() for _ in range(PROBES))
+
+
+def _huge_pages() -> str | None:
+    """The kernel's setting, such as "madvise"; None where it has none."""
+    try:
+        text = HUGE_PAGES.read_text(encoding="ascii")
+    except OSError:
+        return None
+    return text.partition("[")[2].partition("]")[0]
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The findings as text."""
+    cpu, isa, room = found["cpu"], found["isa"], found["memory"]
+    others = [name for name in isa["usable"] if name != isa["active"]]
+    threads = f"{cpu['logical']} logical, {cpu['physical']} physical"
+    if cpu["performance"] != cpu["physical"]:
+        threads += f", {cpu['performance']} of them performance cores"
+    caches = ", ".join(
+        f"{label} {units.binary(cpu[key])}"
+        for label, key in (("L1d", "l1d"), ("L2", "l2"), ("L3", "l3"))
+        if cpu[key]
+    )
+    limited = f" (limited to {units.size(room['limit'])})" if room["limit"] else ""
+    facts = [
+        ("pestle", f"{found['pestle']}, Python {found['python']}, {found['system']}"),
+        ("CPU", cpu["name"]),
+        ("features", " ".join(cpu["features"])),
+        ("kernels", f"{isa['active']} (PESTLE_ISA can force {', '.join(others) or 'no other'})"),
+        ("cores", f"{threads}, {cpu['usable']} usable by this process"),
+        ("caches", caches or "unknown"),
+        ("memory", f"{units.size(room['total'])}, {units.size(room['available'])} free{limited}"),
+        ("huge pages", found["huge_pages"] or "not reported by this system"),
+        ("DRAM reads", f"{units.gigabytes(found['bandwidth'])}: bounds decode"),
+        ("int8 products", f"{units.gigaops(found['int8_ops'])}: bounds prefill"),
+    ]
+    table = [("model", "memory", "tokens/s")]
+    for model in found["models"]:
+        speed = f"{model['max_tokens_per_second']:.1f}" if model["fits"] else "does not fit"
+        table.append((model["parameters"], units.size(model["bytes_needed"]), speed))
+    return [
+        *units.aligned(facts),
+        "",
+        f"What would run, with 4-bit weights and {CONTEXT:,} tokens of context",
+        "(memory needed, and the decode speed that the DRAM allows at most):",
+        *(f"  {line}" for line in units.aligned(table, numbers=(1, 2))),
+    ]
+
+
+@click.command("doctor")
+@json_option
+@verbosity
+def command(as_json: bool) -> None:
+    """Show what this machine is and what will run on it.
+
+    Measures DRAM reads and int8 products on all usable cores, which takes about two seconds.
+    """
+    console = current()
+    found = examine()
+    for line in [json.dumps(found, indent=2)] if as_json else lines(found):
+        console.out(line)

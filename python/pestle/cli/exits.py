@@ -1,0 +1,95 @@
+"""What a failure becomes: one line on stderr and an exit code. The only place that maps them.
+
+Exit codes:
+
+* 0: done (also when the reader of a pipe left early, as in `pestle run ... | head -1`)
+* 1: an error that has no code of its own
+* 2: usage: an unknown option, a value out of range
+* 3: a bad file: damaged, or of a kind that Pestle does not know
+* 4: does not fit into memory
+* 5: over the context: the prompt, or an answer that ran into the context's end
+* 130: interrupted by Ctrl-C
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+
+import click
+
+from pestle.cli.console import Console
+
+ERROR = 1
+USAGE = 2
+BAD_FILE = 3
+DOES_NOT_FIT = 4
+OVER_CONTEXT = 5
+INTERRUPTED = 130
+
+
+def report(error: BaseException, console: Console) -> int:
+    """Say on stderr what `error` means and return the exit code for it."""
+    if isinstance(error, BrokenPipeError):
+        _forget_stdout()
+        return 0
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        console.end_line()
+        return INTERRUPTED
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "pestle"
+        message = error.format_message().rstrip(".")
+        console.error(f"{message} (see `{where} -h`)")
+        return USAGE
+    if isinstance(error, click.ClickException):
+        console.error(error.format_message())
+        return ERROR
+    code = _code_of(error)
+    if code is None:
+        return _unexpected(error, console)
+    if console.verbose:
+        console.error_text(_trace(error))
+    console.error(str(error))
+    return code
+
+
+def _code_of(error: BaseException) -> int | None:
+    """The code of an error that Pestle raises on purpose; None for any other."""
+    if isinstance(error, OSError):
+        return ERROR
+    from pestle import errors
+
+    codes: tuple[tuple[type[BaseException], int], ...] = (
+        (errors.FormatError, BAD_FILE),
+        (errors.UnsupportedError, BAD_FILE),
+        (errors.MemoryLimitError, DOES_NOT_FIT),
+        (errors.ContextLengthError, OVER_CONTEXT),
+        (errors.Error, ERROR),
+        (MemoryError, DOES_NOT_FIT),
+    )
+    return next((code for kind, code in codes if isinstance(error, kind)), None)
+
+
+def _unexpected(error: BaseException, console: Console) -> int:
+    """A defect of Pestle's: not hidden, but not a page of traceback either unless asked for."""
+    if console.verbose:
+        console.error_text(_trace(error))
+    hint = "" if console.verbose else " (a bug: -v shows the traceback)"
+    text = " ".join(str(error).split())
+    console.error(f"{type(error).__name__}: {text}{hint}")
+    return ERROR
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _forget_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush stays quiet too."""
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = sys.stdout.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)

@@ -1,0 +1,103 @@
+"""What a generation cost, as lines for people and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pestle.cli import units
+
+if TYPE_CHECKING:
+    from pestle import LLM, Completion, TokenLogprob
+
+
+def status_line(llm: LLM, answer: Completion) -> str:
+    """The line under an answer in a chat: speed, and how full the context is."""
+    parts = [_tokens(answer.usage.completion_tokens)]
+    speed = answer.timings.decode_tokens_per_s
+    if speed > 0:
+        parts += _speed(llm, speed)
+    used = answer.usage.total_tokens
+    parts.append(f"context {used:,} of {llm.n_ctx:,}")
+    if answer.finish_reason == "cancelled":
+        parts.append("stopped")
+    return " | ".join(parts)
+
+
+def statistics(llm: LLM, answer: Completion) -> list[str]:
+    """What `run -v` prints about an answer."""
+    usage, timings = answer.usage, answer.timings
+    prompt = [f"{_tokens(usage.prompt_tokens)} ({usage.cached_tokens} cached)"]
+    prompt.append(f"{timings.prefill_s:.2f} s")
+    prompt.append(f"{timings.prefill_tokens_per_s:.1f} tokens/s")
+    said = [_tokens(usage.completion_tokens), f"{timings.decode_s:.2f} s"]
+    if timings.decode_tokens_per_s > 0:
+        said += _speed(llm, timings.decode_tokens_per_s)
+    if timings.first_token_s is not None:
+        said.append(f"first after {timings.first_token_s:.2f} s")
+    rows = (
+        ("prompt", " | ".join(prompt)),
+        ("answer", " | ".join(said)),
+        ("context", f"{usage.total_tokens:,} of {llm.n_ctx:,}"),
+        ("ended by", ended_by(llm, answer)),
+        ("seed", str(answer.seed)),
+    )
+    return units.aligned(rows)
+
+
+def context_is_full(llm: LLM, answer: Completion) -> bool:
+    """Whether the answer ended only because the context did."""
+    return answer.finish_reason == "length" and answer.usage.total_tokens >= llm.n_ctx
+
+
+def ended_by(llm: LLM, answer: Completion) -> str:
+    """Why an answer ended, in words."""
+    if answer.finish_reason == "length":
+        return "the end of the context" if context_is_full(llm, answer) else "the limit of tokens"
+    if answer.finish_reason == "cancelled":
+        return "an interrupt"
+    return "a stop text" if isinstance(answer.stop_reason, str) else "the model"
+
+
+def as_json(llm: LLM, answer: Completion) -> dict[str, Any]:
+    """An answer as the object that `run --json` prints."""
+    usage, timings = answer.usage, answer.timings
+    data: dict[str, Any] = {
+        "version": 1,
+        "model": llm.name,
+        "text": answer.text,
+        "finish_reason": answer.finish_reason,
+        "stop_reason": answer.stop_reason,
+        "seed": answer.seed,
+        "usage": {**asdict(usage), "total_tokens": usage.total_tokens},
+        "timings": {
+            **asdict(timings),
+            "prefill_tokens_per_s": timings.prefill_tokens_per_s,
+            "decode_tokens_per_s": timings.decode_tokens_per_s,
+        },
+    }
+    if answer.logprobs is not None:
+        data["logprobs"] = [_logprob(token) for token in answer.logprobs]
+    return data
+
+
+def _logprob(token: TokenLogprob) -> dict[str, Any]:
+    return {
+        "token": token.token,
+        "text": token.piece.decode("utf-8", errors="replace"),
+        "bytes": list(token.piece),
+        "logprob": token.logprob,
+        "top": [_logprob(other) for other in token.top],
+    }
+
+
+def _tokens(n: int) -> str:
+    return f"{n:,} token{'' if n == 1 else 's'}"
+
+
+def _speed(llm: LLM, tokens_per_s: float) -> list[str]:
+    return [
+        f"{tokens_per_s:.1f} tokens/s",
+        f"{1000 / tokens_per_s:.1f} ms/token",
+        units.gigabytes(llm.model.decode_bytes * tokens_per_s),
+    ]

@@ -1,0 +1,128 @@
+"""`pestle info`: what a model file holds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pestle.cli import loading, units
+from pestle.cli.console import current
+from pestle.cli.options import json_option, verbosity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pestle._core import GgufTensor
+    from pestle.gguf import FileDescription, Share
+
+TEMPLATE_SHOWN = "yes: `pestle chat` can talk to it"
+TEMPLATE_MISSING = "none: `pestle run --raw` continues text"
+
+
+def lines(file: FileDescription) -> list[str]:
+    """The description as text."""
+    return [
+        *units.aligned([row for row in _facts(file) if row[1]]),
+        "",
+        *_shares("type", file.types),
+        "",
+        *_shares("part", file.parts),
+        *_cache(file),
+    ]
+
+
+def _facts(file: FileDescription) -> list[tuple[str, str]]:
+    shards = f" in {file.shards} files" if file.shards > 1 else ""
+    shape = [file.architecture]
+    if file.n_layers is not None:
+        shape.append(f"{file.n_layers} layers")
+    if file.dim is not None:
+        shape.append(f"dim {file.dim}")
+    if file.n_experts:
+        shape.append(f"{file.n_experts} experts, {file.top_k} used")
+    tied = ", embeddings tied" if file.tied_embeddings else ""
+    context = f"{file.context_length:,} tokens" if file.context_length is not None else ""
+    return [
+        ("file", file.path),
+        ("name", file.name or ""),
+        ("license", file.license or ""),
+        ("format", f"GGUF v{file.gguf_version}, {units.size(file.file_bytes)}{shards}"),
+        ("quantization", file.file_type or ""),
+        ("architecture", ", ".join(shape)),
+        ("parameters", f"{units.count(file.parameters)}{tied}"),
+        ("context", context),
+        ("tokenizer", _tokenizer(file)),
+        ("template", TEMPLATE_SHOWN if file.has_chat_template else TEMPLATE_MISSING),
+    ]
+
+
+def _tokenizer(file: FileDescription) -> str:
+    tokenizer = file.tokenizer
+    if tokenizer is None:
+        return "none"
+    kind = tokenizer.model + (f"/{tokenizer.pre}" if tokenizer.pre else "")
+    special = ", ".join(f"{name} {token}" for name, token in tokenizer.special_ids.items())
+    bos = {True: ", adds bos", False: ", adds no bos", None: ""}[tokenizer.add_bos]
+    return f"{kind}, {tokenizer.n_vocab:,} tokens ({special}){bos}"
+
+
+def _shares(title: str, shares: Sequence[Share]) -> list[str]:
+    rows = [(title, "tensors", "parameters", "memory")]
+    rows += [
+        (share.name, str(share.tensors), units.count(share.parameters), units.size(share.bytes))
+        for share in shares
+    ]
+    return units.aligned(rows, numbers=(1, 2, 3))
+
+
+def _cache(file: FileDescription) -> list[str]:
+    per_token = file.kv_bytes_per_token
+    if per_token is None or file.context_length is None:
+        return []
+    whole = units.size(per_token * file.context_length)
+    return ["", f"KV cache: {units.size(per_token)} a token in f16, {whole} for the whole context"]
+
+
+def tensor_lines(tensors: Sequence[GgufTensor]) -> list[str]:
+    """One line for each tensor; the shape in GGUF's order, the contiguous dimension first."""
+    rows = [("tensor", "type", "shape", "memory")]
+    rows += [
+        (tensor.name, tensor.type, "x".join(map(str, tensor.shape)), units.size(tensor.nbytes))
+        for tensor in tensors
+    ]
+    return units.aligned(rows, numbers=(3,))
+
+
+def _tensor_json(tensor: GgufTensor) -> dict[str, Any]:
+    names = ("name", "type", "shape", "offset", "nbytes", "shard")
+    return {name: getattr(tensor, name) for name in names}
+
+
+@click.command("info", short_help="Show what a model file holds.")
+@click.argument("model", metavar="[FILE|NAME]", required=False)
+@click.option("--tensors", "with_tensors", is_flag=True, help="List the tensors.")
+@json_option
+@verbosity
+def command(model: str | None, with_tensors: bool, as_json: bool) -> None:
+    """Show what a model file holds; of the default model if none is named.
+
+    Reads only metadata and never downloads.
+    """
+    from pestle import _core, gguf
+
+    console = current()
+    path = loading.installed_path(model)
+    description = gguf.describe(path)
+    tensors = _core.GgufFile(path).tensors if with_tensors else []
+    if as_json:
+        data = description.to_json()
+        if with_tensors:
+            data["tensors"] = [_tensor_json(tensor) for tensor in tensors]
+        console.out(json.dumps(data, indent=2))
+        return
+    for line in lines(description):
+        console.out(line)
+    for line in ["", *tensor_lines(tensors)] if with_tensors else []:
+        console.out(line)

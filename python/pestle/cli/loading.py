@@ -1,0 +1,38 @@
+"""From options to a loaded model: the one seam between the commands and the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pestle.cli.console import Console
+from pestle.cli.options import ModelOptions
+from pestle.cli.progress import Downloads, Loading
+
+if TYPE_CHECKING:
+    from pestle import LLM
+
+
+def load(options: ModelOptions, console: Console) -> LLM:
+    """Find the model, fetching it if it must be, and load it; bars show both."""
+    from pestle import LLM
+    from pestle.models import resolve
+
+    path = resolve(
+        options.model, hf=options.hub, offline=options.offline, progress=Downloads(console)
+    )
+    return LLM(
+        path,
+        n_ctx=options.n_ctx,
+        threads=options.threads,
+        threads_prefill=options.threads_prefill,
+        kv_type=options.kv_type,
+        progress=Loading(console),
+    )
+
+
+def installed_path(name: str | None) -> Path:
+    """The file of a model that is on this machine: a path, a name, or None for the default."""
+    from pestle.models import resolve
+
+    return resolve(name, offline=True)

@@ -1,0 +1,109 @@
+"""How much memory the machine has, and how much a process may still take."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of memory; `limit` is what the container allows, None where nothing limits it."""
+
+    total: int
+    available: int
+    limit: int | None = None
+
+
+def read() -> Memory:
+    """Measure the memory of this machine and of the container around this process."""
+    if sys.platform == "win32":
+        return _windows()
+    if sys.platform == "darwin":
+        return _macos()
+    return _linux()
+
+
+def _linux() -> Memory:
+    fields = {}
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        fields[name] = int(value.split()[0]) * 1024
+    total = fields["MemTotal"]
+    available = fields.get("MemAvailable", fields["MemFree"])
+    room = _control_group()
+    if room is None or room[0] >= total:
+        return Memory(total, available)
+    limit, used = room
+    return Memory(total, max(0, min(available, limit - used)), limit)
+
+
+def _control_group() -> tuple[int, int] | None:
+    """(limit, used) of the innermost limited control group, versions 2 and 1; None without one.
+
+    What the page cache holds counts as used in these files but can be taken back: it is free.
+    """
+    found: list[tuple[int, int]] = []
+    for folder, limit_name, used_name in _control_group_folders():
+        with contextlib.suppress(OSError, ValueError):
+            limit = int((folder / limit_name).read_text(encoding="ascii"))  # "max" is a ValueError
+            used = int((folder / used_name).read_text(encoding="ascii"))
+            stat = (folder / "memory.stat").read_text(encoding="ascii").split()
+            cached = dict(zip(stat[::2], map(int, stat[1::2]), strict=True))
+            used -= cached.get("total_inactive_file", cached.get("inactive_file", 0))
+            found.append((limit, used))
+    return min(found, key=lambda group: group[0] - group[1], default=None)
+
+
+def _control_group_folders() -> list[tuple[Path, str, str]]:
+    """The groups that hold this process, from the innermost to the root."""
+    folders = []
+    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            root = Path("/sys/fs/cgroup/memory")
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        inner = Path(path.lstrip("/"))
+        folders += [(root / part, *names) for part in (inner, *inner.parents)]
+    return folders
+
+
+def _macos() -> Memory:
+    page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    text = subprocess.run(["vm_stat"], capture_output=True, text=True, check=True).stdout
+    free = 0
+    for line in text.splitlines()[1:]:
+        name, _, value = line.partition(":")
+        if name in ("Pages free", "Pages inactive", "Pages speculative", "Pages purgeable"):
+            free += int(value.strip().rstrip("."))
+    page_size = int(text.partition("page size of ")[2].split()[0])  # not SC_PAGE_SIZE in Rosetta
+    return Memory(page * total, page_size * free)
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of the Windows API."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        *((name, ctypes.c_uint64) for name in ("total", "available", "page_total", "page_free",
+                                               "virtual_total", "virtual_free", "extended")),
+    )  # fmt: skip
+
+
+def _windows() -> Memory:
+    status = _MemoryStatus()
+    status.length = ctypes.sizeof(status)
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    if not kernel.GlobalMemoryStatusEx(ctypes.byref(status)):
+        raise ctypes.WinError()  # type: ignore[attr-defined,unused-ignore]
+    return Memory(status.total, status.available)

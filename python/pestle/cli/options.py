@@ -1,0 +1,228 @@
+"""The options that several commands share, each defined once.
+
+A decorator adds a group of options to a command and hands their values over as one object.
+Numbers that were not given stay None: the model's own defaults, then Pestle's, fill them in.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from pestle.cli.console import current
+
+if TYPE_CHECKING:
+    from pestle.options import GenerateOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+KV_TYPES = ("f16", "f32")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model, and how it is loaded."""
+
+    model: str | None = None  # a path or a name; None: the default model
+    hub: str | None = None  # user/repo[:QUANT] on the Hugging Face hub
+    offline: bool = False
+    n_ctx: int = 0  # tokens; 0: the model's own
+    threads: int = 0  # 0: chosen by the engine
+    threads_prefill: int = 0
+    kv_type: str = "f16"
+
+
+class LogitBias(click.ParamType):
+    """`ID=VALUE`: a token id and what is added to its logit."""
+
+    name = "id=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, float]:
+        if isinstance(value, tuple):
+            return value
+        token, equals, bias = str(value).partition("=")
+        try:
+            if not equals or int(token) < 0:
+                raise ValueError
+            return int(token), float(bias)
+        except ValueError:
+            self.fail(f"'{value}' is not ID=VALUE, as in 1234=-5 or 1234=-inf", param, ctx)
+
+
+class Number(click.ParamType):
+    """A number in a range, described in words where click would print an inequality."""
+
+    name = "number"
+
+    def __init__(
+        self, kind: type[int] | type[float], wanted: str, allows: Callable[[Any], bool]
+    ) -> None:
+        self._kind = kind
+        self._wanted = wanted
+        self._allows = allows
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        try:
+            number = self._kind(value)
+        except ValueError:
+            noun = "a whole number" if self._kind is int else "a number"
+            self.fail(f"'{value}' is not {noun}.", param, ctx)
+        if not self._allows(number):
+            self.fail(f"{value} is out of range: {self._wanted} is expected.", param, ctx)
+        return number
+
+
+COUNT = Number(int, "0 or more", lambda value: value >= 0)
+POSITIVE = Number(int, "1 or more", lambda value: value >= 1)
+_SEED = Number(int, "from 0 to 2^64 - 1", lambda value: 0 <= value < 2**64)
+_NOT_NEGATIVE = Number(float, "0 or more", lambda value: 0 <= value < math.inf)
+_ABOVE_ZERO = Number(float, "above 0", lambda value: 0 < value < math.inf)
+_SHARE = Number(float, "from 0 to 1", lambda value: 0 <= value <= 1)
+_SHARE_ABOVE_ZERO = Number(float, "above 0 and at most 1", lambda value: 0 < value <= 1)
+_FINITE = Number(float, "a number", math.isfinite)
+
+
+def verbosity(command: Command) -> Command:
+    """Add -v and -q, which also work before the command's name."""
+
+    def remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        console = current()
+        if value:
+            setattr(console, str(param.name), True)
+        if console.verbose and console.quiet:
+            raise click.UsageError("-v and -q exclude each other.", ctx)
+
+    options = (
+        click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=remember,
+                     help="More on stderr: statistics, tracebacks."),
+        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=remember,
+                     help="Only errors on stderr."),
+    )  # fmt: skip
+    return _apply(command, options)
+
+
+def model_options(command: Command) -> Command:
+    """Add what says which model and how it is loaded, as `options: ModelOptions`."""
+    return _collect(command, _MODEL, "options", _model_options)
+
+
+def sampling_options(command: Command) -> Command:
+    """Add what says how tokens are chosen, as `sampling: GenerateOptions`."""
+    return _collect(command, _SAMPLING, "sampling", _sampling)
+
+
+def system_option(command: Command) -> Command:
+    """Add -sys, as `system: str | None`."""
+    help_text = "The system message: how the model should behave."
+    return click.option("-sys", "--system", metavar="TEXT", help=help_text)(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add --json, as `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+_MODEL = (
+    click.option("-m", "--model", metavar="FILE|NAME",
+                 help="A GGUF file or a name that `pestle ls` lists.  [default: SmolLM2-135M]"),
+    click.option("-hf", "hub", metavar="USER/REPO[:QUANT]",
+                 help="A model on the Hugging Face hub, from its cache or downloaded."),
+    click.option("--offline", is_flag=True, help="Never use the network."),
+    click.option("-c", "--ctx-size", "n_ctx", metavar="N", type=COUNT, default=0,
+                 help="Context in tokens.  [default: the model's]"),
+    click.option("-t", "--threads", metavar="N", type=COUNT, default=0,
+                 help="Threads that decode.  [default: chosen for this CPU]"),
+    click.option("--threads-prefill", metavar="N", type=COUNT, default=0,
+                 help="Threads that read the prompt.  [default: as -t]"),
+    click.option("-ctk", "kv_k", type=click.Choice(KV_TYPES),
+                 help="Type of the cached keys and values.  [default: f16]"),
+    click.option("-ctv", "kv_v", type=click.Choice(KV_TYPES),
+                 help="The same; must agree with -ctk if both are given."),
+)  # fmt: skip
+
+_SAMPLING = (
+    click.option("-n", "--max-tokens", metavar="N", type=POSITIVE,
+                 help="Stop after this many tokens.  [default: when the model is done]"),
+    click.option("--stop", multiple=True, metavar="TEXT",
+                 help="Stop before this text; may be repeated."),
+    click.option("--seed", metavar="N", type=_SEED,
+                 help="The same seed gives the same text.  [default: random]"),
+    click.option("--temp", "temperature", metavar="T", type=_NOT_NEGATIVE,
+                 help="Temperature; 0 takes the likeliest token.  [default: 0.8]"),
+    click.option("--top-k", metavar="K", type=COUNT,
+                 help="Keep the K likeliest tokens; 0 keeps all.  [default: 40]"),
+    click.option("--top-p", metavar="P", type=_SHARE_ABOVE_ZERO,
+                 help="Keep the likeliest tokens that sum to P; 1 keeps all.  [default: 0.95]"),
+    click.option("--min-p", metavar="P", type=_SHARE,
+                 help="Drop tokens below P times the likeliest; 0 keeps all.  [default: 0.05]"),
+    click.option("--repeat-penalty", metavar="X", type=_ABOVE_ZERO,
+                 help="Make recent tokens less likely; 1 is off.  [default: 1]"),
+    click.option("--repeat-last-n", metavar="N", type=COUNT,
+                 help="How many tokens the penalties look back on.  [default: 64]"),
+    click.option("--frequency-penalty", metavar="X", type=_FINITE,
+                 help="Taken off a recent token's logit each time it occurred.  [default: 0]"),
+    click.option("--presence-penalty", metavar="X", type=_FINITE,
+                 help="Taken off a recent token's logit once.  [default: 0]"),
+    click.option("--logit-bias", type=LogitBias(), multiple=True, metavar="ID=VALUE",
+                 help="Add VALUE to a token's logit; may be repeated."),
+)  # fmt: skip
+
+
+def sampling_parameters() -> dict[str, click.Option]:
+    """What a chat's /set takes: the sampling options by their names without dashes."""
+    options = _parameters_of(_SAMPLING)
+    named = {option.opts[-1].lstrip("-"): option for option in options}
+    del named["logit-bias"]  # a list of pairs: for the command line
+    return named
+
+
+def _parameters_of(options: tuple[Callable[[Any], Any], ...]) -> list[click.Option]:
+    """The click objects that option decorators make, in order."""
+    probe = _apply(lambda: None, options)
+    return list(reversed(probe.__click_params__))  # type: ignore[attr-defined]
+
+
+def _model_options(values: dict[str, Any]) -> ModelOptions:
+    if values["model"] and values["hub"]:
+        raise click.UsageError("-m and -hf exclude each other.")
+    of_keys, of_values = values.pop("kv_k"), values.pop("kv_v")
+    if of_keys and of_values and of_keys != of_values:
+        raise click.UsageError(f"-ctk {of_keys} and -ctv {of_values} must agree.")
+    return ModelOptions(**values, kv_type=of_keys or of_values or "f16")
+
+
+def _sampling(values: dict[str, Any]) -> GenerateOptions:
+    values["logit_bias"] = dict(values["logit_bias"]) or None
+    values["stop"] = values["stop"] or None
+    return cast("GenerateOptions", values)
+
+
+def _apply(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+    for option in reversed(options):  # click lists what was applied last first
+        command = option(command)
+    return command
+
+
+def _collect(
+    command: Command,
+    options: tuple[Callable[[Any], Any], ...],
+    name: str,
+    build: Callable[[dict[str, Any]], Any],
+) -> Command:
+    """Add `options` to a command and pass their values as one argument called `name`."""
+    names = [str(parameter.name) for parameter in _parameters_of(options)]
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        values = {key: kwargs.pop(key) for key in names}
+        return command(*args, **kwargs, **{name: build(values)})
+
+    return _apply(wrapper, options)  # type: ignore[return-value]

@@ -1,0 +1,51 @@
+"""Text from a pipe or a file on stdin."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import click
+
+from pestle.cli.console import Console
+
+WAIT = 2.0  # seconds until someone is told that stdin is being waited for
+
+
+def prompt_from(given: str | None, console: Console) -> str:
+    """The whole prompt: what was `given`, what a pipe on stdin holds, or both.
+
+    Raises UsageError when there is neither.
+    """
+    if given is not None:
+        _require_text(given)
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else read(console)
+    parts = [part for part in (given, piped) if part]
+    if not parts:
+        raise click.UsageError("There is no prompt: give one with -p, or a pipe on stdin.")
+    return "\n\n".join(parts)
+
+
+def read(console: Console) -> str:
+    """All of stdin without its last line end. Raises UsageError if it is not UTF-8."""
+    # A script may have inherited a stdin that nobody ever closes: silence would look like a hang.
+    patience = threading.Timer(WAIT, console.note, ["Reading the prompt from stdin ..."])
+    patience.daemon = True
+    patience.start()
+    try:
+        data = sys.stdin.buffer.read()
+    finally:
+        patience.cancel()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"stdin is not UTF-8 text (byte {error.start})") from error
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _require_text(given: str) -> None:
+    """Arguments that are not valid text arrive with surrogates in place of the odd bytes."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise click.UsageError("The prompt is not UTF-8 text.") from error

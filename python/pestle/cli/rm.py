@@ -1,0 +1,33 @@
+"""`pestle rm`: delete a model that was downloaded."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pestle.cli import units
+from pestle.cli.console import current
+from pestle.cli.options import verbosity
+
+
+@click.command("rm")
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@verbosity
+def command(name: str, yes: bool) -> None:
+    """Delete a downloaded model, by the name that `pestle ls` shows.
+
+    Asks first. Without a terminal to ask on, -y is needed. Files that were not downloaded by
+    Pestle or into the Hugging Face cache are never touched.
+    """
+    from pestle import models
+
+    console = current()
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("There is no terminal to ask on: add -y to delete.")
+        if not click.confirm(f"Delete {name}?", err=True):
+            console.note("Nothing was deleted.")
+            return
+    console.note(f"Deleted {name}: {units.size(models.remove(name))} freed.")

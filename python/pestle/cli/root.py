@@ -1,0 +1,82 @@
+"""The command `pestle`: its subcommands, and the one way out of all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from pestle.cli import bench, chat, doctor, exits, info, ls, pull, rm, run
+from pestle.cli.console import Console
+from pestle.cli.options import verbosity
+
+
+class Root(click.Group):
+    """A group whose failures all become one line on stderr and a documented exit code."""
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = False,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run a command line and exit.
+
+        Click's own `main` prints usage errors on several lines and gives a closed pipe the exit
+        code 1, hence this one. On Windows, a `*` in a prompt is not a list of files.
+        """
+        self._main_shell_completion(extra, "pestle", complete_var)
+        console = Console()
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that cannot show a character shows "?" instead of a traceback.
+            with contextlib.suppress(AttributeError):
+                stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        try:
+            arguments = list(sys.argv[1:] if args is None else args)
+            with self.make_context("pestle", arguments, obj=console, **extra) as ctx:
+                self.invoke(ctx)
+            sys.stdout.flush()
+            code = 0
+        except click.exceptions.Exit as done:
+            code = done.exit_code
+        except (Exception, KeyboardInterrupt) as error:
+            code = exits.report(error, console)
+        sys.exit(code)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they are likely to be needed, not by the alphabet."""
+        return list(self.commands)
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from pestle import __version__
+
+        click.echo(f"pestle {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False,
+              callback=_print_version, help="Show the version and exit.")  # fmt: skip
+@verbosity
+def main() -> None:
+    """Run open-weight language models on this computer's CPU.
+
+    \b
+    pestle chat                           talk to the default model
+    pestle run -p "Why is the sky blue?"  one question, one answer
+    pestle doctor                         what this machine can run
+    """
+
+
+for command in (chat, run, info, pull, ls, rm, bench, doctor):
+    main.add_command(command.command)

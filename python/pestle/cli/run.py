@@ -1,0 +1,91 @@
+"""`pestle run`: one prompt, one answer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from pestle.cli import answering, exits, figures, loading
+from pestle.cli.console import current
+from pestle.cli.options import (
+    COUNT,
+    ModelOptions,
+    json_option,
+    model_options,
+    sampling_options,
+    system_option,
+    verbosity,
+)
+from pestle.cli.piped import prompt_from
+
+if TYPE_CHECKING:
+    from pestle import GenerateOptions
+
+
+@click.command("run")
+@click.argument("words", metavar="[PROMPT]", required=False)
+@click.option("-p", "--prompt", help="The prompt; the same as naming it without -p.")
+@system_option
+@click.option("--raw", is_flag=True, help="Continue the text itself: no chat template.")
+@json_option
+@click.option("--logprobs", type=COUNT, metavar="N",
+              help="With --json: each token's log probability and the N likeliest.")  # fmt: skip
+@model_options
+@sampling_options
+@verbosity
+@click.pass_context
+def command(
+    ctx: click.Context,
+    words: str | None,
+    prompt: str | None,
+    system: str | None,
+    raw: bool,
+    as_json: bool,
+    logprobs: int | None,
+    options: ModelOptions,
+    sampling: GenerateOptions,
+) -> None:
+    """Answer one prompt and exit.
+
+    The answer goes to stdout as it is written. A pipe on stdin is the prompt; with -p too, the
+    prompt is -p's text, a blank line, and the pipe's text. -v adds statistics on stderr.
+    """
+    if words is not None and prompt is not None:
+        raise click.UsageError("Give the prompt once, with or without -p.")
+    if raw and system is not None:
+        raise click.UsageError("--raw has no chat template, so -sys has no place.")
+    if logprobs is not None and not as_json:
+        raise click.UsageError("--logprobs needs --json.")
+    sampling["logprobs"] = logprobs
+    given = words if words is not None else prompt
+    once(ctx, given, system, options, sampling, raw=raw, as_json=as_json)
+
+
+def once(
+    ctx: click.Context,
+    given: str | None,
+    system: str | None,
+    options: ModelOptions,
+    sampling: GenerateOptions,
+    *,
+    raw: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Answer one prompt: `given`, what a pipe on stdin holds, or both."""
+    console = current()
+    text = prompt_from(given, console)
+    with loading.load(options, console) as llm:
+        stream = answering.begin(llm, text, raw=raw, system=system, options=sampling)
+        if as_json:
+            answer = stream.result()
+            console.out(json.dumps(figures.as_json(llm, answer), ensure_ascii=False, indent=2))
+        else:
+            answer = answering.show(stream, console)
+        if console.verbose:
+            for line in figures.statistics(llm, answer):
+                console.note(line)
+        if figures.context_is_full(llm, answer):
+            console.error(f"the answer reached the end of the context, {llm.n_ctx:,} tokens")
+            ctx.exit(exits.OVER_CONTEXT)

@@ -1,0 +1,62 @@
+"""Numbers as people read them. Sizes are decimal: 1 GB is 10^9 bytes, as in every GB/s here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+
+def size(n_bytes: float) -> str:
+    """Bytes with three significant digits: 98.4 MB."""
+    return _scaled(n_bytes, ("B", "kB", "MB", "GB", "TB"))
+
+
+def binary(n_bytes: int) -> str:
+    """A cache's size, which is always given in powers of two: 32 KiB, 1 MiB."""
+    for name, unit in (("MiB", 2**20), ("KiB", 2**10)):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:g} {name}"
+    return f"{n_bytes} B"
+
+
+def count(n: float) -> str:
+    """A count with three significant digits: 135M parameters, 7.24B."""
+    return _scaled(n, ("", "k", "M", "B", "T")).replace(" ", "")
+
+
+def gigabytes(per_second: float) -> str:
+    """Bytes a second: 29.1 GB/s."""
+    return f"{per_second / 1e9:.1f} GB/s"
+
+
+def gigaops(per_second: float) -> str:
+    """Operations a second: 938 GOPS."""
+    return f"{per_second / 1e9:,.0f} GOPS"
+
+
+def percent(part: float, whole: float) -> str:
+    """A share: 43 %, or a dash when there is nothing to compare with."""
+    return f"{100 * part / whole:.0f} %" if whole > 0 else "-"
+
+
+def _scaled(value: float, names: tuple[str, ...]) -> str:
+    power = 0
+    while abs(value) >= 999.5 and power < len(names) - 1:
+        value /= 1000
+        power += 1
+    digits = 0 if power == 0 else max(0, 3 - len(str(int(abs(value)))))
+    return f"{value:.{digits}f} {names[power]}"
+
+
+def aligned(rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> list[str]:
+    """Rows as lines of columns two spaces apart; the columns in `numbers` are right-aligned."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = []
+        for index, (text, width) in enumerate(zip(row, widths, strict=True)):
+            blank = " " * (width - cell_len(text))
+            cells.append(blank + text if index in numbers else text + blank)
+        lines.append("  ".join(cells).rstrip())
+    return lines
