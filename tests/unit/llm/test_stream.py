@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +141,20 @@ def test_a_call_inside_a_stream(make_llm: MakeLlm) -> None:
         text += chunk.text
         llm.generate("inner", seed=2, max_tokens=2)
     assert text == alone.text
+
+
+def test_a_short_answer_does_not_wait_for_a_long_one(make_llm: MakeLlm) -> None:
+    llm: Any = make_llm(n_ctx=1000)
+    llm.engine.before = lambda: time.sleep(0.001)
+    stream = llm.generate("long", max_tokens=400, stream=True)
+    next(stream)
+    thread = threading.Thread(target=stream.result)
+    thread.start()
+    llm.generate("short", max_tokens=5)
+    assert thread.is_alive()
+    stream.cancel()
+    thread.join()
+    assert stream.result().usage.completion_tokens < 50
 
 
 def test_threads_do_not_disturb_each_other(make_llm: MakeLlm) -> None:
