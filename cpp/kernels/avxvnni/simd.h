@@ -1,0 +1,22 @@
+// AVX2 + FMA + F16C + AVX-VNNI: laptops since Alder Lake and Zen 5.
+#pragma once
+
+#include "kernels/avx2/vectors.h"
+
+namespace pestle::PESTLE_ISA_NAMESPACE::simd {
+
+inline constexpr int kSignedOffset = 128;  // vpdpbusd takes unsigned weights: signed ones are stored + 128
+inline constexpr int kStripVectors = 2;
+inline constexpr int kMaxRows = 3;
+
+template <int Max, bool kSigned>
+struct Dot {
+  I32 v;
+  PESTLE_INLINE void start(I32 init) { v = init; }
+  PESTLE_INLINE void step(U8 w, I32 x, int) { v = _mm256_dpbusd_avx_epi32(v, w, x); }
+  PESTLE_INLINE I32 value() const { return v; }
+};
+template <int Max, bool kSigned>
+using DotKind = Dot<255, false>;
+
+}  // namespace pestle::PESTLE_ISA_NAMESPACE::simd

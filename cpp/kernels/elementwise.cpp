@@ -1,0 +1,124 @@
+// Everything between the matrix products: activation panels, norms, rotary positions, activation functions.
+#include "kernels/isa.h"
+#include "kernels/vec16.h"
+
+namespace pestle::PESTLE_ISA_NAMESPACE {
+namespace {
+
+using simd::F32;
+using simd::I32;
+
+struct Quantized {
+  float d;
+  int32_t sum[2];  // of the first and the second 16 values
+};
+
+// 32 floats -> int8 with one scale: d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even.
+PESTLE_INLINE Quantized quantize_block(const float* x, int8_t* q) {
+  const Vec16 a = load16(x), b = load16(x + 16);
+  const float largest = reduce_max(max(abs(a), abs(b)));
+  // Below 2^-100 the reciprocal could overflow; such a block adds nothing to any sum of normal size.
+  const bool zero = !(largest >= 0x1p-100f);
+  const F32 inverse = simd::splat(zero ? 0.0f : 127.0f / largest);
+  Quantized r{zero ? 0.0f : largest / 127.0f, {0, 0}};
+  for (int half = 0; half < 2; half++) {
+    const Vec16& v = half == 0 ? a : b;
+    I32 sum = simd::splat(int32_t(0));
+    PESTLE_UNROLL for (int i = 0; i < Vec16::kRegisters; i++) {
+      const I32 n = simd::to_i32(simd::mul(v.r[i], inverse));
+      simd::store_s8(q + 16 * half + i * simd::kLanes, n);
+      sum = simd::add(sum, n);
+    }
+    r.sum[half] = simd::reduce_add(sum);
+  }
+  return r;
+}
+
+PESTLE_INLINE void put(char* p, float v) { std::memcpy(p, &v, 4); }
+PESTLE_INLINE void put(char* p, int32_t v) { std::memcpy(p, &v, 4); }
+
+void int8_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
+  const int block_bytes = rows * (4 + 4 * kind.scales + 32);
+  for (int b = 0; b < columns / kBlockColumns; b++, group += block_bytes) {
+    int8_t q[32];
+    const Quantized block = quantize_block(x + b * kBlockColumns, q);
+    put(group + 4 * row, block.d);
+    for (int s = 0; s < kind.scales; s++) {
+      const int32_t sum = kind.scales == 2 ? block.sum[s] : block.sum[0] + block.sum[1];
+      char* aux = group + 4 * rows + 4 * (s * rows + row);
+      if (kind.mins) put(aux, block.d * (float)sum);
+      else put(aux, -kind.offset * sum);
+    }
+    char* quads = group + rows * (4 + 4 * kind.scales) + 4 * row;
+    for (int k = 0; k < 8; k++) std::memcpy(quads + 4 * rows * k, q + 4 * k, 4);
+  }
+}
+
+}  // namespace
+
+void make_panels(const PanelArgs& a, int begin, int end) {
+  const int groups = panel_groups(a.n_rows, simd::kMaxRows);
+  for (int g = begin; g < end; g++) {
+    const int first = group_begin(a.n_rows, groups, g), rows = group_begin(a.n_rows, groups, g + 1) - first;
+    char* group = a.out + first * panel_row_bytes(a.kind, a.columns);
+    for (int m = 0; m < rows; m++) {
+      const float* x = a.x + (first + m) * a.ldx;
+      if (a.kind.scales != 0) {
+        int8_row(x, a.columns, a.kind, m, rows, group);
+      } else {
+        float* out = reinterpret_cast<float*>(group) + m;
+        for (int k = 0; k < a.columns; k++) out[size_t(k) * rows] = x[k];
+      }
+    }
+  }
+}
+
+void rms_norm(const float* x, const float* w, float* y, int n, float eps) {
+  Vec16 sum = splat16(0);
+  int i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const Vec16 v = load16(x + i);
+    sum = fma(v, v, sum);
+  }
+  if (i < n) {
+    alignas(64) float tail[16] = {};
+    for (int j = i; j < n; j++) tail[j - i] = x[j];
+    const Vec16 v = load16(tail);
+    sum = fma(v, v, sum);
+  }
+  const float inverse = 1.0f / __builtin_sqrtf(reduce_add(sum) / (float)n + eps);
+  const F32 factor = simd::splat(inverse);
+  int j = 0;
+  for (; j + simd::kLanes <= n; j += simd::kLanes)
+    simd::store(y + j, simd::mul(simd::mul(simd::load(x + j), factor), simd::load(w + j)));
+  for (; j < n; j++) y[j] = x[j] * inverse * w[j];
+}
+
+// Rows are padded to 32 elements: whole registers to the end.
+void silu_mul(float* gate, const float* up, int n) {
+  for (int i = 0; i < n; i += simd::kLanes) {
+    const F32 g = simd::load(gate + i);
+    const F32 e = exp(simd::sub(simd::splat(0.0f), g));
+    simd::store(gate + i, simd::mul(simd::div(g, simd::add(simd::splat(1.0f), e)), simd::load(up + i)));
+  }
+}
+
+void rope(float* x, const float* cos, const float* sin, int half) {
+  int i = 0;
+  for (; i + simd::kLanes <= half; i += simd::kLanes) {
+    const F32 a = simd::load(x + i), b = simd::load(x + half + i), c = simd::load(cos + i), s = simd::load(sin + i);
+    simd::store(x + i, simd::fnma(b, s, simd::mul(a, c)));
+    simd::store(x + half + i, simd::fma(a, s, simd::mul(b, c)));
+  }
+  for (; i < half; i++) {
+    const float a = x[i], b = x[half + i];
+    x[i] = __builtin_fmaf(-b, sin[i], a * cos[i]);
+    x[half + i] = __builtin_fmaf(a, sin[i], b * cos[i]);
+  }
+}
+
+void scale(float* x, float factor, int n) {
+  for (int i = 0; i < n; i += simd::kLanes) simd::store(x + i, simd::mul(simd::load(x + i), simd::splat(factor)));
+}
+
+}  // namespace pestle::PESTLE_ISA_NAMESPACE

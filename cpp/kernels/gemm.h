@@ -1,0 +1,195 @@
+// The matrix product of one tile format with int8 activations: y[m][n] = bias[n] + sum over blocks, in column order, of
+//   fma(float(integer dot), weight scale * activation scale, y)   for each scale of the block, then
+//   fma(minimum, activation scale * sum(q), y)                    for each minimum.
+// Two ways to the same bits: `direct` decodes weights in registers, for a few activation rows; `blocked` decodes a strip
+// to bytes in a scratch that stays in L1/L2 and multiplies it with every group of activation rows.
+#pragma once
+
+#include "kernels/compiler.h"
+#include "kernels/decode.h"
+#include "kernels/table.h"
+
+namespace pestle::PESTLE_ISA_NAMESPACE {
+
+constexpr int kDirectRows = simd::kMaxRows < 4 ? simd::kMaxRows : 4;
+constexpr size_t kPrefetchBytes = 4096;  // how far ahead of the tile in work, about 16 small tiles
+
+template <int S, int M>
+struct Panel {  // PanelKind's layout
+  float d[M];
+  int32_t aux[S][M];
+  int8_t q[8][M][4];
+};
+
+template <class F>
+constexpr PanelKind kPanelOf = {F::kScales, F::kMin, F::kOffset};
+
+// Integer dots of the quads [Begin, End) of a 32-column block with one activation row.
+template <class D, int Begin, int End, int M>
+PESTLE_INLINE I32 dot(const U8 (&w)[8], const int8_t (&q)[8][M][4], int m, I32 start) {
+  D d;
+  d.start(start);
+  PESTLE_UNROLL for (int k = Begin; k < End; k++) d.step(w[k], simd::splat4(q[k][m]), k - Begin);
+  return d.value();
+}
+
+PESTLE_INLINE F32 splat_float(const int32_t* p) { return simd::as_f32(simd::splat4(p)); }
+
+template <class F, int P, int M>
+PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub, const Panel<F::kScales, M>& x,
+                                F32 (&acc)[M][kVectors]) {
+  using D = simd::DotKind<F::kMax, F::kSigned>;
+  constexpr int kQuads = 8 / F::kScales;
+  PESTLE_UNROLL for (int h = 0; h < kVectors; h++) {
+    U8 w[8];
+    F::decode(t, sub, h, w);
+    PESTLE_UNROLL for (int s = 0; s < F::kScales; s++) {
+      const F32 scale = F::template scale<P>(t, sub, s, h);
+      PESTLE_UNROLL for (int m = 0; m < M; m++) {
+        const I32 start = F::kOffset == 0 ? simd::splat(int32_t(0)) : simd::splat4(&x.aux[s][m]);
+        const I32 i = s == 0 ? dot<D, 0, kQuads, M>(w, x.q, m, start) : dot<D, 8 - kQuads, 8, M>(w, x.q, m, start);
+        acc[m][h] = simd::fma(simd::to_f32(i), simd::mul(scale, simd::splat(x.d[m])), acc[m][h]);
+      }
+    }
+    if constexpr (F::kMin) {
+      PESTLE_UNROLL for (int s = 0; s < F::kScales; s++) {
+        const F32 minimum = F::template minimum<P>(t, sub, s, h);
+        PESTLE_UNROLL for (int m = 0; m < M; m++)
+          acc[m][h] = simd::fma(minimum, splat_float(&x.aux[s][m]), acc[m][h]);
+      }
+    }
+  }
+}
+
+// Where the sums of a row of tiles begin and end.
+PESTLE_INLINE F32 first_sum(const MatmulArgs& a, int column) {
+  return a.bias ? simd::load(a.bias + column) : simd::splat(0.0f);
+}
+PESTLE_INLINE void last_sum(const MatmulArgs& a, float* y, F32 sum) {
+  simd::store(y, a.epilogue == Epilogue::add ? simd::add(simd::load(y), sum) : sum);
+}
+
+template <class F, int M>
+PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end) {
+  using Tile = typename F::Tile;
+  constexpr int kBlocks = kColumns<F> / kBlockColumns;
+  const int tiles = a.columns / kColumns<F>;
+  for (int row = 2 * strip_begin; row < 2 * strip_end; row++) {
+    const Tile* t = reinterpret_cast<const Tile*>(a.tiles) + size_t(row) * tiles;
+    const auto* x = reinterpret_cast<const Panel<F::kScales, M>*>(a.panels);
+    F32 acc[M][kVectors];
+    PESTLE_UNROLL for (int h = 0; h < kVectors; h++)
+      PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] = first_sum(a, 16 * row + h * simd::kLanes);
+    for (int b = 0; b < tiles; b++) {
+      const char* ahead = reinterpret_cast<const char*>(t + b) + kPrefetchBytes;
+      for (size_t i = 0; i < sizeof(Tile); i += 64) simd::prefetch(ahead + i);
+      if constexpr (kBlocks == 1) {
+        direct_block<F, 0, M>(t[b], 0, x[b], acc);
+      } else {
+        for (int sub = 0; sub < kBlocks; sub += 4) {
+          direct_block<F, 0, M>(t[b], sub, x[b * kBlocks + sub], acc);
+          direct_block<F, 1, M>(t[b], sub + 1, x[b * kBlocks + sub + 1], acc);
+          direct_block<F, 2, M>(t[b], sub + 2, x[b * kBlocks + sub + 2], acc);
+          direct_block<F, 3, M>(t[b], sub + 3, x[b * kBlocks + sub + 3], acc);
+        }
+      }
+    }
+    PESTLE_UNROLL for (int m = 0; m < M; m++)
+      PESTLE_UNROLL for (int h = 0; h < kVectors; h++)
+        last_sum(a, a.y + m * a.ldy + 16 * row + h * simd::kLanes, acc[m][h]);
+  }
+}
+
+// What 32 columns of kStripVectors registers of rows decode to.
+template <int S, bool kMin>
+struct Scratch {
+  static constexpr int V = simd::kStripVectors, L = simd::kLanes;
+  uint8_t q[8][V][kBytes];
+  float scale[S][V][L];
+  float minimum[kMin ? S : 1][V][L];
+};
+template <int S>
+struct Scratch<S, false> {
+  static constexpr int V = simd::kStripVectors, L = simd::kLanes;
+  uint8_t q[8][V][kBytes];
+  float scale[S][V][L];
+};
+
+template <class F, int P>
+PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, Scratch<F::kScales, F::kMin>& s, int v) {
+  U8 w[8];
+  F::decode(t, sub, h, w);
+  PESTLE_UNROLL for (int k = 0; k < 8; k++) simd::store(s.q[k][v], w[k]);
+  PESTLE_UNROLL for (int i = 0; i < F::kScales; i++) {
+    simd::store(s.scale[i][v], F::template scale<P>(t, sub, i, h));
+    if constexpr (F::kMin) simd::store(s.minimum[i][v], F::template minimum<P>(t, sub, i, h));
+  }
+}
+
+// The registers [first, first + kStripVectors) of a strip's 32 rows, all columns.
+template <class F>
+PESTLE_NOINLINE void decode_strip(const char* tiles, int tile_count, int first, Scratch<F::kScales, F::kMin>* scratch) {
+  using Tile = typename F::Tile;
+  constexpr int kBlocks = kColumns<F> / kBlockColumns;
+  for (int v = 0; v < simd::kStripVectors; v++) {
+    const Tile* t = reinterpret_cast<const Tile*>(tiles) + size_t((first + v) / kVectors) * tile_count;
+    const int h = (first + v) % kVectors;
+    for (int b = 0; b < tile_count; b++) {
+      if constexpr (kBlocks == 1) {
+        decode_block<F, 0>(t[b], 0, h, scratch[b], v);
+      } else {
+        for (int sub = 0; sub < kBlocks; sub += 4) {
+          auto* s = scratch + b * kBlocks + sub;
+          decode_block<F, 0>(t[b], sub, h, s[0], v);
+          decode_block<F, 1>(t[b], sub + 1, h, s[1], v);
+          decode_block<F, 2>(t[b], sub + 2, h, s[2], v);
+          decode_block<F, 3>(t[b], sub + 3, h, s[3], v);
+        }
+      }
+    }
+  }
+}
+
+// One group of M activation rows with a decoded strip. Plain loops: GCC 12 outlines lambdas here and spills.
+template <class D, bool kOffset, int S, bool kMin, int M>
+PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, const char* panel, int n0, float* y) {
+  constexpr int V = simd::kStripVectors, L = simd::kLanes, kQuads = 8 / S;
+  const auto* x = reinterpret_cast<const Panel<S, M>*>(panel);
+  const int blocks = a.columns / kBlockColumns;
+  F32 acc[M][V];
+  PESTLE_UNROLL for (int v = 0; v < V; v++)
+    PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum(a, n0 + v * L);
+  for (int b = 0; b < blocks; b++) {
+    PESTLE_UNROLL for (int s = 0; s < S; s++) {
+      D dots[M][V];
+      PESTLE_UNROLL for (int m = 0; m < M; m++)
+        PESTLE_UNROLL for (int v = 0; v < V; v++)
+          dots[m][v].start(kOffset ? simd::splat4(&x[b].aux[s][m]) : simd::splat(int32_t(0)));
+      PESTLE_UNROLL for (int k = 0; k < kQuads; k++) {
+        U8 q[V];
+        PESTLE_UNROLL for (int v = 0; v < V; v++) q[v] = simd::load(w[b].q[s * kQuads + k][v]);
+        PESTLE_UNROLL for (int m = 0; m < M; m++) {
+          const I32 quad = simd::splat4(x[b].q[s * kQuads + k][m]);
+          PESTLE_UNROLL for (int v = 0; v < V; v++) dots[m][v].step(q[v], quad, k);
+        }
+      }
+      PESTLE_UNROLL for (int v = 0; v < V; v++) {
+        const F32 scale = simd::load(w[b].scale[s][v]);
+        PESTLE_UNROLL for (int m = 0; m < M; m++)
+          acc[m][v] = simd::fma(simd::to_f32(dots[m][v].value()), simd::mul(scale, simd::splat(x[b].d[m])), acc[m][v]);
+      }
+    }
+    if constexpr (kMin) {
+      PESTLE_UNROLL for (int s = 0; s < S; s++)
+        PESTLE_UNROLL for (int v = 0; v < V; v++) {
+          const F32 minimum = simd::load(w[b].minimum[s][v]);
+          PESTLE_UNROLL for (int m = 0; m < M; m++)
+            acc[m][v] = simd::fma(minimum, splat_float(&x[b].aux[s][m]), acc[m][v]);
+        }
+    }
+  }
+  PESTLE_UNROLL for (int m = 0; m < M; m++)
+    PESTLE_UNROLL for (int v = 0; v < V; v++) last_sum(a, y + m * a.ldy + v * L, acc[m][v]);
+}
+
+}  // namespace pestle::PESTLE_ISA_NAMESPACE

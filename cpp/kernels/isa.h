@@ -1,0 +1,28 @@
+// What the sources of one kernel set share: the functions behind its table. Included with PESTLE_ISA_NAMESPACE set.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace pestle::PESTLE_ISA_NAMESPACE {
+
+// gemm.cpp
+size_t scratch_bytes(Format format, int columns);
+using Matmul = void (*)(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);
+Matmul matmul_of(Format format);
+PanelKind panel_of(Format format);
+int max_rows();
+double int8_operations(int iterations);
+
+// attention.cpp
+void attend(const AttendArgs& args);
+void store_key(const float* k, int head_dim, void* page, int position, KvType type);
+void store_value(const float* v, int value_dim, int value_stride, void* page, int position, KvType type);
+
+// elementwise.cpp
+void make_panels(const PanelArgs& args, int begin, int end);
+void rms_norm(const float* x, const float* w, float* y, int n, float eps);
+void silu_mul(float* gate, const float* up, int n);
+void rope(float* x, const float* cos, const float* sin, int half);
+void scale(float* x, float factor, int n);
+
+}  // namespace pestle::PESTLE_ISA_NAMESPACE

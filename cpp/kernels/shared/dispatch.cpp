@@ -1,0 +1,77 @@
+#include "kernels/shared/dispatch.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/cpu.h"
+#include "core/error.h"
+#include "kernels/table.h"
+
+namespace pestle {
+
+#define PESTLE_DECLARE(isa) \
+  namespace isa {           \
+  void fill_table(KernelTable&); \
+  }
+PESTLE_DECLARE(scalar)
+#ifdef PESTLE_HAS_avx2
+PESTLE_DECLARE(avx2)
+PESTLE_DECLARE(avxvnni)
+PESTLE_DECLARE(avx512vnni)
+#endif
+#ifdef PESTLE_HAS_neondot
+PESTLE_DECLARE(neondot)
+#endif
+
+namespace {
+
+struct Set {
+  const char* name;
+  bool runs;
+  void (*fill)(KernelTable&);
+};
+
+std::vector<Set> sets() {
+  [[maybe_unused]] const CpuFeatures& f = cpu_features();
+  return {
+#ifdef PESTLE_HAS_avx2
+      {"avx512vnni", f.avx512vnni, avx512vnni::fill_table},
+      {"avxvnni", f.avxvnni, avxvnni::fill_table},
+      {"avx2", f.avx2, avx2::fill_table},
+#endif
+#ifdef PESTLE_HAS_neondot
+      {"neondot", f.neondot, neondot::fill_table},
+#endif
+      {"scalar", true, scalar::fill_table},
+  };
+}
+
+KernelTable choose() {
+  const char* forced = std::getenv("PESTLE_ISA");
+  std::string known;
+  for (const Set& s : sets()) {
+    known += known.empty() ? s.name : std::string(", ") + s.name;
+    if (forced && *forced ? s.name != std::string(forced) : !s.runs) continue;
+    if (!s.runs) throw UnsupportedError(std::string("PESTLE_ISA=") + forced + ": this processor does not run it");
+    KernelTable t{};
+    s.fill(t);
+    return t;
+  }
+  throw UnsupportedError(std::string("PESTLE_ISA=") + forced + " is unknown; this build has " + known);
+}
+
+}  // namespace
+
+std::vector<std::string> runnable_isas() {
+  std::vector<std::string> names;
+  for (const Set& s : sets())
+    if (s.runs) names.emplace_back(s.name);
+  return names;
+}
+
+const KernelTable& kernels() {
+  static const KernelTable table = choose();
+  return table;
+}
+
+}  // namespace pestle

@@ -1,0 +1,30 @@
+// One kernel set behind function pointers. Nothing here runs before the set is chosen: the CPU may not have it.
+#include "kernels/table.h"
+
+#include "kernels/isa.h"
+
+namespace pestle::PESTLE_ISA_NAMESPACE {
+
+#define PESTLE_STRING_(x) #x
+#define PESTLE_STRING(x) PESTLE_STRING_(x)
+
+void fill_table(KernelTable& t) {
+  t.isa = PESTLE_STRING(PESTLE_ISA_NAMESPACE);
+  t.max_rows = max_rows();
+  for (int f = 0; f < kFormats; f++) {
+    t.panel[f] = panel_of(static_cast<Format>(f));
+    t.matmul[f] = matmul_of(static_cast<Format>(f));
+  }
+  t.scratch_bytes = scratch_bytes;
+  t.make_panels = make_panels;
+  t.rms_norm = rms_norm;
+  t.silu_mul = silu_mul;
+  t.rope = rope;
+  t.scale = scale;
+  t.store_key = store_key;
+  t.store_value = store_value;
+  t.attend = attend;
+  t.int8_operations = int8_operations;
+}
+
+}  // namespace pestle::PESTLE_ISA_NAMESPACE

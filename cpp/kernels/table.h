@@ -1,0 +1,98 @@
+// The kernels of one instruction set, as the layers above see them. Every function is pure: it reads its arguments,
+// writes its outputs and knows nothing of models or threads. Rows of activations are float, 64-byte aligned, and padded
+// with zeros to a multiple of 32 elements.
+//
+// Numerics: an output element is one fixed sequence of operations, whatever the ISA, M, or the range of strips asked for
+// (docs/ARCHITECTURE.md, "The numerics contract").
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/format.h"
+
+namespace pestle {
+
+// How activations are laid out for a format. They stand in groups of up to `max_rows` rows, whose sizes differ by at
+// most one; a group of m rows holds, for each block of 32 columns,
+//   float d[m]; int32 aux[scales][m]; int8 q[8][m][4]
+// with x = d * q. aux is -offset * sum(q) (where the integer dot product starts), or, with `mins`, the float d * sum(q)
+// that a format's minimum is multiplied with; sums over the whole block, or over each half where scales = 2.
+// scales = 0: plain floats, x[k][m].
+struct PanelKind {
+  uint8_t scales;
+  bool mins;
+  int16_t offset;
+  bool operator==(const PanelKind&) const = default;
+};
+
+constexpr size_t panel_row_bytes(PanelKind kind, int columns) {
+  return kind.scales == 0 ? size_t(columns) * 4 : size_t(columns / kBlockColumns) * (4 + 4 * kind.scales + 32);
+}
+
+struct PanelArgs {
+  const float* x;  // [n_rows, columns], row stride ldx
+  size_t ldx;
+  int n_rows, columns;
+  PanelKind kind;
+  char* out;  // n_rows * panel_row_bytes
+};
+
+enum class Epilogue : uint8_t { store, add };  // y = product, or y += product
+
+struct MatmulArgs {
+  const char* tiles;   // [strips * 2][columns / tile columns] tiles
+  const char* panels;  // of `rows` activation rows, in this format's PanelKind
+  const float* bias;   // [strips * 32] or null; the sum starts there
+  float* y;            // [rows, strips * 32], row stride ldy
+  size_t ldy;
+  int columns, rows;
+  Epilogue epilogue;
+};
+
+enum class KvType : uint8_t { f16, f32 };
+constexpr int kv_bytes(KvType t) { return t == KvType::f16 ? 2 : 4; }
+constexpr int kPageTokens = 64;
+constexpr int kMaxQueries = 32;  // queries that attend() takes at once
+
+// Attention of some queries of one KV head over its pages. A page of keys is [head_dim][64 positions], a page of values
+// [64 positions][value_stride]; pages begin at multiples of 64 positions.
+struct AttendArgs {
+  const float* const* q;  // n_queries rows of head_dim, rotated and scaled
+  float* const* out;      // n_queries rows of value_dim
+  const int* n_keys;      // keys that each query sees, from position 0; not decreasing
+  int n_queries, head_dim, value_dim, value_stride;
+  const void* const* k_pages;
+  const void* const* v_pages;
+  KvType type;
+  float* scratch;  // attend_scratch floats
+};
+constexpr size_t attend_scratch(int value_stride) { return size_t(kMaxQueries) * (64 + 16 + value_stride) + 64; }
+
+struct KernelTable {
+  const char* isa;
+  int max_rows;  // of a panel group
+  PanelKind panel[kFormats];
+  size_t (*scratch_bytes)(Format, int columns);  // per thread, for matmul
+  void (*matmul[kFormats])(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);
+  void (*make_panels)(const PanelArgs&, int group_begin, int group_end);
+  // y = x / sqrt(mean(x^2) + eps) * w over n elements (Zhang & Sennrich 2019)
+  void (*rms_norm)(const float* x, const float* w, float* y, int n, float eps);
+  // gate = silu(gate) * up (Shazeer 2020, SwiGLU)
+  void (*silu_mul)(float* gate, const float* up, int n);
+  // (x[i], x[i + half]) rotated by angle i, then scaled (Su et al. 2021, half-split form)
+  void (*rope)(float* x, const float* cos, const float* sin, int half);
+  void (*scale)(float* x, float factor, int n);
+  void (*store_key)(const float* k, int head_dim, void* page, int position, KvType);
+  void (*store_value)(const float* v, int value_dim, int value_stride, void* page, int position, KvType);
+  void (*attend)(const AttendArgs&);
+  double (*int8_operations)(int iterations);  // runs the dot product in registers; returns the operations done
+};
+
+constexpr int panel_groups(int rows, int max_rows) { return (rows + max_rows - 1) / max_rows; }
+constexpr int group_begin(int rows, int groups, int g) { return int(int64_t(rows) * g / groups); }
+
+// The best set that this machine runs, or the one that PESTLE_ISA names (UnsupportedError when it cannot run here).
+const KernelTable& kernels();
+
+}  // namespace pestle
