@@ -1,0 +1,71 @@
+"""Which tokens end a generation: those the file names, and those known by their text."""
+
+from collections.abc import Mapping
+
+from pestle.tokenizer.vocabulary import TokenType, Vocabulary
+
+# What ends a turn of the assistant, in the order in which one is chosen as the file's `eot`.
+_END_OF_TURN = (
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<\uff5cend\u2581of\u2581sentence\uff5c>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+)
+_END = (*_END_OF_TURN, "<|return|>", "<|call|>", "<|eom_id|>", "</s>", "<eos>", "[EOS]")
+# Padding, a new repository, a new file: in code models the end of what was asked for.
+_FIM_END = (
+    *("<|fim_pad|>", "<fim_pad>", "<fim-pad>", "<PAD>", "[PAD]"),
+    *("<|fim_repo|>", "<fim-repo>", "<|repo_name|>", "<reponame>", "<REPO>"),
+    "<|file_sep|>",
+)
+_ROLES = ("eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep")
+
+
+def end_of_turn(vocabulary: Vocabulary) -> int | None:
+    """The token that ends a turn, None where neither the file nor a known text tells."""
+    if "eot" in vocabulary.roles:
+        return vocabulary.roles["eot"]
+    known = _by_text(vocabulary, _END_OF_TURN)
+    return next(iter(known.values()), None)
+
+
+def end_of_generation(vocabulary: Vocabulary) -> frozenset[int]:
+    """Every token at which a generation stops."""
+    by_text = _by_text(vocabulary, (*_END, *_FIM_END))
+    ends = set(by_text.values())
+    ends.update(vocabulary.roles[role] for role in _ROLES if role in vocabulary.roles)
+    # Harmony, the format of gpt-oss: there `<|end|>` only ends one of an answer's messages.
+    if "<|return|>" in by_text and "<|call|>" in by_text and "<|end|>" in by_text:
+        ends.discard(by_text["<|end|>"])
+    return frozenset(ends)
+
+
+def ends_by_text(vocabulary: Vocabulary) -> Mapping[str, int]:
+    """The tokens of known end texts; id by text."""
+    return _by_text(vocabulary, _END)
+
+
+def _by_text(vocabulary: Vocabulary, texts: tuple[str, ...]) -> dict[str, int]:
+    """Those of `texts` that are tokens, in order.
+
+    A word such as `</s>` can also be an ordinary token, learned from HTML, that ends nothing.
+    Only texts with a bar are never words: some files mark those NORMAL by mistake.
+    """
+    found = {}
+    for text in texts:
+        token = vocabulary.ids.get(text)
+        if token is None:
+            continue
+        never_a_word = text.startswith(("<|", "<\uff5c"))
+        if never_a_word or vocabulary.marked.get(token) in (
+            TokenType.CONTROL,
+            TokenType.USER_DEFINED,
+        ):
+            found[text] = token
+    return found

@@ -1,0 +1,47 @@
+"""A whole Hugging Face tokenizer in `tokenizer.huggingface.json`, which some files carry."""
+
+import json
+from typing import Any
+
+from tokenizers import Tokenizer as HfTokenizer
+
+from pestle.errors import TokenizerError
+from pestle.tokenizer.vocabulary import TokenType, Vocabulary
+
+KEY = "tokenizer.huggingface.json"
+_HIDDEN = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.UNUSED)
+
+
+def build_from_json(vocabulary: Vocabulary, text: str) -> HfTokenizer:
+    """The tokenizer of text without control tokens that the JSON `text` describes.
+
+    Raises TokenizerError where it is no tokenizer, or one of other tokens than the file's.
+    """
+    try:
+        description: dict[str, Any] = json.loads(text)
+        # Control tokens are split off before; what it would add, cut or pad is not its business.
+        description["added_tokens"] = [
+            token
+            for token in description.get("added_tokens") or []
+            if vocabulary.marked.get(token["id"]) not in _HIDDEN
+        ]
+        description.update(truncation=None, padding=None, post_processor=None)
+        tokenizer = HfTokenizer.from_str(json.dumps(description))
+    # The library raises plain Exception.
+    except Exception as error:
+        raise TokenizerError(f"{KEY} is no tokenizer: {error}") from error
+    _check(vocabulary, tokenizer)
+    return tokenizer
+
+
+def _check(vocabulary: Vocabulary, tokenizer: HfTokenizer) -> None:
+    n_vocab = len(vocabulary.texts)
+    for text, token in tokenizer.get_vocab(with_added_tokens=True).items():
+        if token >= n_vocab:
+            raise TokenizerError(f"{KEY} has token {token}, expected less than {n_vocab}")
+        found = vocabulary.texts[token]
+        # Converters write the spaces of added tokens as they are, and HF as U+2581.
+        if found != text and found.replace("\u2581", " ") != text.replace("\u2581", " "):
+            raise TokenizerError(
+                f"{KEY} has {text!r:.40} for token {token}, but tokenizer.ggml.tokens {found!r:.40}"
+            )
