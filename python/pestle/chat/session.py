@@ -47,13 +47,13 @@ class Session(GeneratingCalls):
 
     def fork(self) -> Session:
         """A new session that holds the same tokens. It shares their memory, and takes no time."""
-        with self._exclusive() as sequence, self._runtime.turn():
+        with self._exclusive() as sequence, self._runtime.lock:
             copy = sequence.fork(sequence.n_tokens)
         return Session(self._runtime, copy)
 
     def reset(self) -> None:
         """Forget all tokens and free their memory."""
-        with self._exclusive() as sequence, self._runtime.turn():
+        with self._exclusive() as sequence, self._runtime.lock:
             sequence.truncate(0)
 
     @property

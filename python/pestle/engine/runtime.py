@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -106,14 +105,13 @@ class Loaded:
 class Runtime:
     """A loaded model until it is closed.
 
-    The engine works on one step at a time, so every use of it is a `turn`. Several sequences may
-    be in progress, in several threads.
+    The engine works on one step at a time, so every use of it and of its sequences takes `lock`.
+    Several sequences may be in progress, in several threads: they get it in turns.
     """
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded: Loaded | None = loaded
-        self._queue = threading.Lock()
-        self._busy = threading.Lock()
+        self.lock = threading.Lock()
 
     @property
     def loaded(self) -> Loaded:
@@ -122,29 +120,14 @@ class Runtime:
             raise Error("the LLM is closed")
         return self._loaded
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """The exclusive use of the engine and its sequences, for one step.
-
-        One lock would do, were it not that the thread that gives it up mostly gets it back: then
-        one long prompt, or answer, would keep all others waiting. Waiting takes place in a queue,
-        at whose end it has to go.
-        """
-        with self._queue:
-            self._busy.acquire()
-        try:
-            yield
-        finally:
-            self._busy.release()
-
     def close(self) -> None:
         """Let go of the model once the step in progress has ended; further use raises Error."""
-        with self.turn():
+        with self.lock:
             self._loaded = None
 
     def new_sequence(self) -> KvSequence:
         """An empty sequence."""
-        with self.turn():
+        with self.lock:
             return self.loaded.engine.sequence()  # type: ignore[no-any-return]
 
     def new_sampler(self, request: Request) -> TokenSampler:
@@ -168,7 +151,7 @@ class Runtime:
 
         The prompt's last token is never among them: its logits are needed.
         """
-        with self.turn():
+        with self.lock:
             shared = _common_prefix(sequence.tokens, prompt[:-1])
             if shared < sequence.n_tokens:
                 sequence.truncate(shared)
@@ -176,7 +159,7 @@ class Runtime:
 
     def read(self, sequence: KvSequence, tokens: list[int]) -> None:
         """Extend `sequence` by `tokens`; nothing is chosen after them."""
-        with self.turn():
+        with self.lock:
             self.loaded.engine.step([(sequence, tokens)], "none")
 
     def read_and_choose(
@@ -191,13 +174,13 @@ class Runtime:
 
         `history` is every token up to there; `top` alternatives are reported.
         """
-        with self.turn():
+        with self.lock:
             self.loaded.engine.step([(sequence, tokens)], "last")
             return sampler.sample(self.loaded.engine, 0, history, top)
 
     def read_logits(self, sequence: KvSequence, tokens: list[int]) -> NDArray[float32]:
         """Extend `sequence` by `tokens`; the logits after each, (n_tokens, n_vocab)."""
-        with self.turn():
+        with self.lock:
             self.loaded.engine.step([(sequence, tokens)], "all")
             return self.loaded.engine.logits()
 
