@@ -1,4 +1,4 @@
-"""The forward pass of llama and qwen2, in float64 and with no cache: what the C++ core must compute.
+"""The forward pass of llama and qwen2, in float64 and without a cache: what the core computes.
 
 It reads Hugging Face's names and is itself checked against the logits of `transformers`.
 """

@@ -1,0 +1,100 @@
+"""One sequence computed in many ways. Run as a script it prints what `logit_digests` returns.
+
+Usage: python identity.py TOKENS.json FILE...        (in the ISA that PESTLE_ISA names)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pestle import _core
+
+THREADS = (1, 2, 3)
+CHUNKS = (1, 7, 64, 512)
+N_BRANCH = 100
+"""Where a cached prefix ends: within the second page of 64 positions."""
+
+
+def alone(run: _core.Engine, sequence: _core.Sequence, tokens: list[int], chunk: int) -> np.ndarray:
+    """Logits (tokens, vocabulary), fed `chunk` tokens at a time."""
+    rows = []
+    for start in range(0, len(tokens), chunk):
+        run.step([(sequence, tokens[start : start + chunk])], logits="all")
+        rows.append(run.logits())
+    return np.concatenate(rows)
+
+
+def in_company(
+    run: _core.Engine, sequence: _core.Sequence, tokens: list[int], chunk: int
+) -> np.ndarray:
+    """The same, each step shared with two other sequences at other positions."""
+    before, after = run.sequence(), run.sequence()
+    run.step([(after, tokens[3:8])], logits="none")
+    rows = []
+    for start in range(0, len(tokens), chunk):
+        part = tokens[start : start + chunk]
+        first, last = tokens[5:6], tokens[-3:] if chunk > 1 else tokens[-1:]
+        run.step([(before, first), (sequence, part), (after, last)], logits="all")
+        rows.append(run.logits()[len(first) : len(first) + len(part)])
+    return np.concatenate(rows)
+
+
+def forked(run: _core.Engine, tokens: list[int], chunk: int) -> np.ndarray:
+    """Logits after a prefix that another sequence computed, and went on from."""
+    parent = run.sequence()
+    alone(run, parent, tokens[:N_BRANCH], 512)
+    child = parent.fork(N_BRANCH)
+    alone(run, parent, tokens[40:90], 512)
+    return alone(run, child, tokens[N_BRANCH:], chunk)
+
+
+def truncated(run: _core.Engine, tokens: list[int], chunk: int) -> np.ndarray:
+    """Logits after taking back a wrong continuation."""
+    sequence = run.sequence()
+    alone(run, sequence, tokens[:N_BRANCH] + tokens[20:60], 512)
+    sequence.truncate(N_BRANCH)
+    return alone(run, sequence, tokens[N_BRANCH:], chunk)
+
+
+def ways(
+    model: _core.Model, tokens: list[int], n_ctx: int = 256, kv_type: str = "f16"
+) -> Iterator[tuple[str, np.ndarray]]:
+    """A name and the logits of the last tokens (all after N_BRANCH), for every way."""
+    for threads, chunk in itertools.product(THREADS, CHUNKS):
+        run = _core.Engine(
+            model, n_ctx=n_ctx, threads=threads, threads_prefill=threads, kv_type=kv_type
+        )
+        where = f"{threads} threads, chunks of {chunk}"
+        yield f"{where}, alone", alone(run, run.sequence(), tokens, chunk)[N_BRANCH:]
+        yield f"{where}, company", in_company(run, run.sequence(), tokens, chunk)[N_BRANCH:]
+        yield f"{where}, forked", forked(run, tokens, chunk)
+        yield f"{where}, truncated", truncated(run, tokens, chunk)
+
+
+def logit_digest(path: Path, tokens: list[int], kv_type: str) -> str:
+    """SHA-256 of all logits of `tokens`."""
+    model = _core.Model(path, threads=2)
+    run = _core.Engine(model, n_ctx=256, threads=2, kv_type=kv_type)
+    return hashlib.sha256(alone(run, run.sequence(), tokens, 64).tobytes()).hexdigest()
+
+
+def main() -> None:
+    token_file, *files = sys.argv[1:]
+    tokens = json.loads(Path(token_file).read_text(encoding="utf-8"))
+    digests = {
+        f"{Path(file).name} {kv_type}": logit_digest(Path(file), tokens, kv_type)
+        for file in files
+        for kv_type in ("f16", "f32")
+    }
+    json.dump({"isa": _core.isa(), "digests": digests}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Weights of every format against the same weights, dequantized by numpy and run as F32."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from . import expected, gguf_file, running
+from .checkpoints import CASES
+from .conftest import TinyFile
+
+# Activations are rounded to int8 with a scale of max|x| / 127 for 32 columns. The error is uniform
+# in +-scale / 2, its deviation scale / sqrt(12); the largest of 32 normal numbers is 2.2 deviations
+# on average. So x is off by 2.2 / 127 / sqrt(12) = 0.5 % of itself, and so is a product, whose
+# terms err independently. Two blocks round four inputs each and the head one: nine errors that add
+# as squares, 1.5 %. Attention can double its part: scores of deviation 2 come from two factors.
+ROUNDING = 2.2 / 127 / np.sqrt(12)
+TOLERANCE = 2 * ROUNDING * np.sqrt(9)
+# One matrix of a block rounds about a third of that, so a wrong scale or bit cannot hide: replacing
+# one tensor's minimum or one bit plane moves the logits by far more than 3 %.
+
+
+def _relative_error(logits: np.ndarray, exact: np.ndarray) -> float:
+    return float(np.sqrt(((logits - exact) ** 2).mean() / (exact**2).mean()))
+
+
+def _logits(name: str, type_name: str, tiny_file: TinyFile, *, widen: bool) -> np.ndarray:
+    _, tokens, _ = expected.load(CASES[name])
+    run = running.engine(tiny_file(name, type_name, widen=widen))
+    return running.feed(run, run.sequence(), tokens, 64)
+
+
+def _compare(name: str, type_name: str, tiny_file: TinyFile) -> float:
+    got = _logits(name, type_name, tiny_file, widen=False)
+    return _relative_error(got, _logits(name, type_name, tiny_file, widen=True))
+
+
+@pytest.mark.parametrize("type_name", ["F16", "BF16"])
+@pytest.mark.parametrize("name", ["llama-ragged", "llama-biases", "qwen2-tied"])
+def test_half_floats(name: str, type_name: str, tiny_file: TinyFile) -> None:
+    assert _compare(name, type_name, tiny_file) < 1e-6  # f32 arithmetic, exact conversion
+
+
+@pytest.mark.parametrize("type_name", [t for t in gguf_file.NUMPY_TYPES if not t.endswith("16")])
+@pytest.mark.parametrize("name", ["llama-tied", "llama-biases", "llama-256", "qwen2-tied"])
+def test_blocks_of_32(name: str, type_name: str, tiny_file: TinyFile) -> None:
+    assert _compare(name, type_name, tiny_file) < TOLERANCE
+
+
+@pytest.mark.parametrize("type_name", gguf_file.LIBGGUF_TYPES)
+@pytest.mark.parametrize("name", ["llama-256", "qwen2-256"])
+def test_k_quants_and_codebooks(name: str, type_name: str, tiny_file: TinyFile) -> None:
+    pytest.importorskip("libgguf", reason="quantizing to K and IQ types needs libgguf")
+    assert _compare(name, type_name, tiny_file) < TOLERANCE
+
+
+@pytest.mark.parametrize("type_name", ["Q4_K", "Q8_0"])
+def test_rows_that_blocks_do_not_divide(type_name: str, tiny_file: TinyFile) -> None:
+    """A file of several types: F16 where the type's blocks do not fit."""
+    pytest.importorskip("libgguf", reason="quantizing to K types needs libgguf")
+    assert _compare("llama-ragged", type_name, tiny_file) < TOLERANCE

@@ -1,0 +1,77 @@
+"""The same bits for any threads, chunks, company, cached prefix and instruction set."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pestle import _core
+
+from . import checkpoints, gguf_file, identity
+from .checkpoints import CASES
+from .conftest import TinyFile
+
+TYPES = ("F32", "F16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q6_K", "Q4_K", "IQ4_NL", "MXFP4")
+N_TOKENS = 150
+RAGGED = ("llama-ragged", "llama-biases", "qwen2-yarn")
+
+
+def _file(name: str, type_name: str, tiny_file: TinyFile) -> Path:
+    if type_name in gguf_file.LIBGGUF_TYPES:
+        pytest.importorskip("libgguf", reason="quantizing to K and IQ types needs libgguf")
+    return tiny_file(name, type_name)
+
+
+def _assert_one_answer(path: Path, tokens: list[int], kv_type: str) -> None:
+    ways = identity.ways(_core.Model(path), tokens, kv_type=kv_type)
+    first, expected = next(ways)
+    for name, logits in ways:
+        assert logits.tobytes() == expected.tobytes(), f"{name} differs from {first}"
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_every_format(type_name: str, tiny_file: TinyFile) -> None:
+    tokens = checkpoints.tokens(CASES["llama-256"], N_TOKENS)
+    _assert_one_answer(_file("llama-256", type_name, tiny_file), tokens, "f16")
+
+
+@pytest.mark.parametrize("kv_type", ["f16", "f32"])
+@pytest.mark.parametrize("name", RAGGED)
+def test_every_shape(name: str, kv_type: str, tiny_file: TinyFile) -> None:
+    tokens = checkpoints.tokens(CASES[name], N_TOKENS)
+    _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
+
+
+def _run(isa: str, arguments: list[str]) -> dict[str, Any]:
+    result = subprocess.run(
+        [sys.executable, identity.__file__, *arguments],
+        env=os.environ | {"PESTLE_ISA": isa},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, f"{isa}: {result.stderr}"
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def test_every_isa(tiny_file: TinyFile, tmp_path: Path) -> None:
+    pytest.importorskip("libgguf", reason="quantizing to K and IQ types needs libgguf")
+    files = [tiny_file("llama-256", t) for t in (*gguf_file.NUMPY_TYPES, *gguf_file.LIBGGUF_TYPES)]
+    files += [tiny_file(name, "Q8_0") for name in RAGGED]
+    # Ids below the smallest vocabulary.
+    tokens = [t % 100 for t in checkpoints.tokens(CASES["llama-256"], N_TOKENS)]
+    token_file = tmp_path / "tokens.json"
+    token_file.write_text(json.dumps(tokens), encoding="utf-8")
+    arguments = [str(token_file), *map(str, files)]
+    answers = {isa: _run(isa, arguments) for isa in _core.isas()}
+    assert {isa: a["isa"] for isa, a in answers.items()} == {isa: isa for isa in answers}
+    expected = answers["scalar"]["digests"]
+    for isa, answer in answers.items():
+        assert answer["digests"] == expected, f"{isa} differs from scalar"
