@@ -1,0 +1,158 @@
+"""Models from the Hugging Face hub: `user/repo[:QUANT]`, through its API and its cache."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pestle.errors import DownloadError, ModelNotFoundError, OfflineError
+from pestle.models import hub_cache
+from pestle.models.hub_errors import HubUnreachableError, hub_errors
+from pestle.models.progress import Progress, task
+from pestle.models.quants import GgufModel, choose, group
+from pestle.models.storage import exclusive, require_space, storage_errors
+from pestle.models.transfer import RemoteFile, Transfer
+
+_REFERENCE = re.compile(r"([\w.-]+/[\w.-]+)(?::([^:\s]+))?", re.ASCII)
+_API_TIMEOUT_S = 20.0
+
+# What a listing may make us write: relative paths without dot-folders, hex digests and commits.
+_NAME = re.compile(r"(?!\.)[^/\\:\x00-\x1f]+(?:/(?!\.)[^/\\:\x00-\x1f]+)*")
+_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class HubReference:
+    """What `-hf` names. `quant` is an encoding or the name of a file, None for the usual one."""
+
+    repo: str
+    quant: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> HubReference | None:
+        """Read `user/repo[:QUANT]`; None when `text` is no such thing."""
+        found = _REFERENCE.fullmatch(text)
+        return cls(found[1], found[2]) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.repo}:{self.quant}" if self.quant else self.repo
+
+
+@dataclass(frozen=True)
+class _Listing:
+    commit: str
+    files: dict[str, RemoteFile]
+
+
+def find_cached(reference: HubReference) -> Path | None:
+    """The model's file (first shard) if the cache holds it whole, without any network."""
+    present = {c.model: c for c in hub_cache.models(reference.repo) if c.model.complete}
+    try:
+        return present[choose(present, reference.quant, reference.repo)].paths[0]
+    except ModelNotFoundError:
+        return None
+
+
+def resolve(
+    reference: HubReference, *, offline: bool, refresh: bool, progress: Progress | None
+) -> Path:
+    """The model's file (first shard), downloaded if need be.
+
+    A cached file of the named quantization is used as it is; without one, the repository decides
+    what the usual quantization is, and an unreachable hub leaves the choice among cached files.
+    `refresh` always asks the hub and takes its newest version.
+    """
+    cached = find_cached(reference)
+    if offline:
+        if cached is None or refresh:
+            raise _offline_error(reference)
+        return cached
+    if cached is not None and reference.quant is not None and not refresh:
+        return cached
+    try:
+        listing = _list(reference.repo)
+    except HubUnreachableError:
+        if cached is None or refresh:
+            raise
+        return cached
+    model = choose(group(listing.files), reference.quant, reference.repo)
+    return _download(reference.repo, listing, model, progress)
+
+
+def _list(repo: str) -> _Listing:
+    from huggingface_hub import HfApi, constants
+
+    try:
+        with hub_errors(repo):
+            info = HfApi(library_name="pestle").model_info(
+                repo, files_metadata=True, timeout=_API_TIMEOUT_S
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        # A proxy's login page, for instance.
+        raise HubUnreachableError(
+            f"{repo}: {constants.ENDPOINT} does not answer as a hub does"
+        ) from error
+    files: dict[str, RemoteFile] = {}
+    for entry in info.siblings or []:
+        name = entry.rfilename
+        if not name.lower().endswith(".gguf"):
+            continue
+        digest = entry.lfs.sha256 if entry.lfs is not None else entry.blob_id
+        size = entry.lfs.size if entry.lfs is not None else entry.size
+        if digest is None or size is None:
+            raise DownloadError(f"{repo}: the hub states no digest of {name}, so it is not fetched")
+        files[name] = RemoteFile(_safe(name, _NAME), size, _safe(digest, _DIGEST))
+    return _Listing(_safe(info.sha or "", _COMMIT), files)
+
+
+def _safe(text: str, form: re.Pattern[str]) -> str:
+    """`text`, which becomes part of a path on this disk, if it has the form that it must have."""
+    if form.fullmatch(text) is None:
+        raise DownloadError(f"the hub's listing holds {text!r}, which has no place in a cache")
+    return text
+
+
+def _download(repo: str, listing: _Listing, model: GgufModel, progress: Progress | None) -> Path:
+    home = hub_cache.folder(repo)
+    files = [listing.files[name] for name in model.files]
+    with storage_errors(home, sum(file.size for file in files)), hub_errors(repo):
+        missing = [f for f in files if not hub_cache.link(repo, listing.commit, f)]
+        if missing:
+            parts = [hub_cache.part_path(repo, file) for file in missing]
+            there = sum(part.stat().st_size for part in parts if part.exists())
+            require_space(home, sum(file.size for file in missing) - there)
+        for number, file in enumerate(missing, 1):
+            shard = f" ({number}/{len(missing)})" if len(missing) > 1 else ""
+            label = f"Downloading {Path(file.name).name}{shard}"
+            _download_file(repo, listing.commit, file, label, progress)
+        hub_cache.set_main(repo, listing.commit)
+    return home / "snapshots" / listing.commit / files[0].name
+
+
+def _download_file(
+    repo: str, commit: str, file: RemoteFile, label: str, progress: Progress | None
+) -> None:
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    part = hub_cache.part_path(repo, file)
+    with exclusive(hub_cache.lock_path(repo, file), progress):
+        # Another process may have brought it while this one waited for the lock.
+        if hub_cache.link(repo, commit, file):
+            return
+        url = hf_hub_url(repo, file.name, revision=commit)
+        headers = build_hf_headers(library_name="pestle")
+        with task(progress, label, file.size) as advance:
+            Transfer(file, url, headers, part, advance).run()
+        hub_cache.store(repo, commit, file, part)
+
+
+def _offline_error(reference: HubReference) -> OfflineError:
+    here = [c.model.label for c in hub_cache.models(reference.repo) if c.model.complete]
+    others = f" (the cache holds {', '.join(here)})" if here else ""
+    return OfflineError(
+        f"{reference} is not on this machine{others} and the network is off; "
+        f"run `pestle pull {reference}` once while online"
+    )

