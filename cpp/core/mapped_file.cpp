@@ -61,10 +61,12 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   const HANDLE file = CreateFileW(wide.c_str(), GENERIC_READ, sharing, nullptr, OPEN_EXISTING,
                                   FILE_ATTRIBUTE_NORMAL, nullptr);
   if (file == INVALID_HANDLE_VALUE) {
+    const DWORD reason = GetLastError();
     const DWORD attributes = GetFileAttributesW(wide.c_str());
+    // A folder is refused as "access denied", which would mislead.
     if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY))
       throw Error(printable(path) + ": Is a directory");
-    SetLastError(attributes == INVALID_FILE_ATTRIBUTES ? ERROR_FILE_NOT_FOUND : ERROR_ACCESS_DENIED);
+    SetLastError(reason);
     fail(path);
   }
   file_ = reinterpret_cast<intptr_t>(file);
