@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-
 from pestle.cli import exits, main
 from pestle.cli.chat_commands import COMMANDS, KEYS
 
@@ -37,7 +36,7 @@ EVERYWHERE = {"help", "verbose", "quiet"}
 
 def page() -> str:
     """The whole page."""
-    context = click.Context(main, info_name="pestle")
+    context = click.Context(main, info_name="pestle", **main.context_settings)
     return "\n".join([HEAD, *_exit_codes(), *_command(main, context), *_commands(context)])
 
 

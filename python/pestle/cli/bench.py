@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +35,13 @@ class Probes:
     bandwidth: Callable[[int], float]  # bytes a second
     int8: Callable[[int], float]  # operations a second
     clock: Callable[[], float] = time.perf_counter
+
+
+def machine_probes() -> Probes:
+    """The core's probes and the system's clock."""
+    from pestle import _core
+
+    return Probes(_core.measure_bandwidth, _core.measure_int8)
 
 
 @dataclass
@@ -121,8 +129,11 @@ def summary(llm: LLM, plan: Plan, samples: Samples) -> dict[str, Any]:
         "version": 1,
         "pestle": __version__,
         "model": {
-            "name": llm.name, "architecture": model.architecture, "parameters": model.n_params,
-            "weight_bytes": model.weight_bytes, "decode_bytes": model.decode_bytes,
+            "name": Path(llm.path).stem,
+            "architecture": model.architecture,
+            "parameters": model.n_params,
+            "weight_bytes": model.weight_bytes,
+            "decode_bytes": model.decode_bytes,
         },
         "cpu": _core.cpu_info()["name"],
         "isa": _core.isa(),
@@ -133,7 +144,7 @@ def summary(llm: LLM, plan: Plan, samples: Samples) -> dict[str, Any]:
         "machine": {"bandwidth": bandwidth, "int8_ops": int8_ops},
         "prefill": prefill | {"share_of_int8": prefill["per_second"] / int8_ops},
         "decode": decode | {"share_of_bandwidth": decode["per_second"] / bandwidth},
-    }  # fmt: skip
+    }
 
 
 def _speeds(tokens: int, seconds: list[float], cost: int) -> dict[str, Any]:
@@ -156,7 +167,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     threads = str(found["threads"])
     if found["threads_prefill"] != found["threads"]:
         threads += f" (prefill {found['threads_prefill']})"
-    rows = [("", "tokens/s", "min", "max", "rate", "machine", "share")]
+    rows: list[tuple[str, ...]] = [("", "tokens/s", "min", "max", "rate", "machine", "share")]
     for label, speed, rate, limit, share in (
         ("prefill", prefill, units.gigaops(prefill["per_second"]),
          units.gigaops(machine["int8_ops"]), prefill["share_of_int8"]),
@@ -199,13 +210,10 @@ def command(
     bound prefill, DRAM reads bound decode. Prefill counts two operations for each weight and
     token, without the output head; decode counts the weight bytes that a token reads.
     """
-    from pestle import _core
-
     console = current()
     plan = Plan(prefill, decode, depth, repetitions)
     with loading.load(options, console) as llm:
-        probes = Probes(_core.measure_bandwidth, _core.measure_int8)
-        samples = measure(llm.engine, llm.n_vocab, plan, probes)
+        samples = measure(llm.engine, llm.n_vocab, plan, machine_probes())
         found = summary(llm, plan, samples)
     for line in [json.dumps(found, indent=2)] if as_json else lines(found):
         console.out(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -70,8 +71,8 @@ def command(
 
 
 def _greeting(llm: LLM) -> str:
-    model = f"{llm.architecture}, {units.count(llm.model.n_params)} parameters"
-    return f"{llm.name} | {model} | context {llm.n_ctx:,}\n/help lists the commands, Ctrl-D leaves."
+    facts = f"{units.count(llm.model.n_params)} parameters, context {llm.n_ctx:,}"
+    return f"{Path(llm.path).stem}: {facts}\n/help lists the commands, Ctrl-D leaves."
 
 
 def converse(dialogue: Dialogue, source: Source, console: Console) -> None:

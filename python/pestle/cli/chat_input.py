@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
@@ -73,8 +74,8 @@ class ChatInput:
         # With stdout in a pipe or a file, only the answers belong there.
         stream = sys.stdout if sys.stdout.isatty() else sys.stderr
         self._session: PromptSession[str] = PromptSession(
-            message=FormattedText([("bold", ">>> ")]),
-            placeholder=FormattedText([("ansibrightblack", PLACEHOLDER)]),
+            message=FormattedText([("bold", "\n>>> ")]),
+            placeholder=_placeholder,
             multiline=True,
             prompt_continuation=lambda width, line, wrapped: "... " if not wrapped else "    ",
             key_bindings=_bindings(),
@@ -94,6 +95,11 @@ class ChatInput:
     def discarded(self) -> bool:
         """Whether the Ctrl-C that ended `read` threw text away."""
         return bool(self._session.default_buffer.text)
+
+
+def _placeholder() -> FormattedText:
+    """What an empty line shows, until it is left: it must not look like something typed."""
+    return FormattedText([] if get_app().is_done else [("ansibrightblack", PLACEHOLDER)])
 
 
 def _bindings() -> KeyBindings:

@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 
 def status_line(llm: LLM, answer: Completion) -> str:
-    """The line under an answer in a chat: speed, and how full the context is."""
-    parts = [_tokens(answer.usage.completion_tokens)]
+    """The line under an answer in a chat: speed, and how full the context is.
+
+    Short enough for a terminal of 80 columns.
+    """
+    parts = ["stopped"] if answer.finish_reason == "cancelled" else []
+    parts.append(_tokens(answer.usage.completion_tokens))
     speed = answer.timings.decode_tokens_per_s
     if speed > 0:
         parts += _speed(llm, speed)
-    used = answer.usage.total_tokens
-    parts.append(f"context {used:,} of {llm.n_ctx:,}")
-    if answer.finish_reason == "cancelled":
-        parts.append("stopped")
-    return " | ".join(parts)
+    parts.append(f"context {answer.usage.total_tokens:,}/{llm.n_ctx:,}")
+    return ", ".join(parts)
 
 
 def statistics(llm: LLM, answer: Completion) -> list[str]:
@@ -29,16 +30,16 @@ def statistics(llm: LLM, answer: Completion) -> list[str]:
     usage, timings = answer.usage, answer.timings
     prompt = [f"{_tokens(usage.prompt_tokens)} ({usage.cached_tokens} cached)"]
     prompt.append(f"{timings.prefill_s:.2f} s")
-    prompt.append(f"{timings.prefill_tokens_per_s:.1f} tokens/s")
+    prompt.append(f"{timings.prefill_tokens_per_s:.1f} tok/s")
     said = [_tokens(usage.completion_tokens), f"{timings.decode_s:.2f} s"]
     if timings.decode_tokens_per_s > 0:
         said += _speed(llm, timings.decode_tokens_per_s)
     if timings.first_token_s is not None:
         said.append(f"first after {timings.first_token_s:.2f} s")
     rows = (
-        ("prompt", " | ".join(prompt)),
-        ("answer", " | ".join(said)),
-        ("context", f"{usage.total_tokens:,} of {llm.n_ctx:,}"),
+        ("prompt", ", ".join(prompt)),
+        ("answer", ", ".join(said)),
+        ("context", f"{usage.total_tokens:,}/{llm.n_ctx:,}"),
         ("ended by", ended_by(llm, answer)),
         ("seed", str(answer.seed)),
     )
@@ -97,7 +98,7 @@ def _tokens(n: int) -> str:
 
 def _speed(llm: LLM, tokens_per_s: float) -> list[str]:
     return [
-        f"{tokens_per_s:.1f} tokens/s",
+        f"{tokens_per_s:.1f} tok/s",
         f"{1000 / tokens_per_s:.1f} ms/token",
         units.gigabytes(llm.model.decode_bytes * tokens_per_s),
     ]

@@ -26,30 +26,31 @@ def read() -> Memory:
         return _windows()
     if sys.platform == "darwin":
         return _macos()
-    return _linux()
+    return linux(Path("/"))
 
 
-def _linux() -> Memory:
+def linux(root: Path) -> Memory:
+    """The memory by the files under `root`, which is / but for tests."""
     fields = {}
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+    for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines():
         name, _, value = line.partition(":")
         fields[name] = int(value.split()[0]) * 1024
     total = fields["MemTotal"]
     available = fields.get("MemAvailable", fields["MemFree"])
-    room = _control_group()
+    room = _control_group(root)
     if room is None or room[0] >= total:
         return Memory(total, available)
     limit, used = room
     return Memory(total, max(0, min(available, limit - used)), limit)
 
 
-def _control_group() -> tuple[int, int] | None:
+def _control_group(root: Path) -> tuple[int, int] | None:
     """(limit, used) of the innermost limited control group, versions 2 and 1; None without one.
 
     What the page cache holds counts as used in these files but can be taken back: it is free.
     """
     found: list[tuple[int, int]] = []
-    for folder, limit_name, used_name in _control_group_folders():
+    for folder, limit_name, used_name in _control_group_folders(root):
         with contextlib.suppress(OSError, ValueError):
             limit = int((folder / limit_name).read_text(encoding="ascii"))  # "max" is a ValueError
             used = int((folder / used_name).read_text(encoding="ascii"))
@@ -60,33 +61,38 @@ def _control_group() -> tuple[int, int] | None:
     return min(found, key=lambda group: group[0] - group[1], default=None)
 
 
-def _control_group_folders() -> list[tuple[Path, str, str]]:
-    """The groups that hold this process, from the innermost to the root."""
+def _control_group_folders(root: Path) -> list[tuple[Path, str, str]]:
+    """The groups that hold this process, from the innermost to the outermost."""
     folders = []
-    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+    for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current")
+            groups, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
         elif "memory" in controllers.split(","):
-            root = Path("/sys/fs/cgroup/memory")
+            groups = root / "sys/fs/cgroup/memory"
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
         else:
             continue
         inner = Path(path.lstrip("/"))
-        folders += [(root / part, *names) for part in (inner, *inner.parents)]
+        folders += [(groups / part, *names) for part in (inner, *inner.parents)]
     return folders
 
 
 def _macos() -> Memory:
-    page, total = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     text = subprocess.run(["vm_stat"], capture_output=True, text=True, check=True).stdout
-    free = 0
+    return Memory(total, vm_stat_free(text))
+
+
+def vm_stat_free(text: str) -> int:
+    """Bytes that can be had, from the output of macOS' `vm_stat`."""
+    pages = 0
     for line in text.splitlines()[1:]:
         name, _, value = line.partition(":")
         if name in ("Pages free", "Pages inactive", "Pages speculative", "Pages purgeable"):
-            free += int(value.strip().rstrip("."))
-    page_size = int(text.partition("page size of ")[2].split()[0])  # not SC_PAGE_SIZE in Rosetta
-    return Memory(page * total, page_size * free)
+            pages += int(value.strip().rstrip("."))
+    # Its own page size: SC_PAGE_SIZE is another one under Rosetta.
+    return pages * int(text.partition("page size of ")[2].split()[0])
 
 
 class _MemoryStatus(ctypes.Structure):

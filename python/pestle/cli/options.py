@@ -36,7 +36,7 @@ class ModelOptions:
     kv_type: str = "f16"
 
 
-class LogitBias(click.ParamType):
+class LogitBias(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
     """`ID=VALUE`: a token id and what is added to its logit."""
 
     name = "id=value"
@@ -55,7 +55,7 @@ class LogitBias(click.ParamType):
             self.fail(f"'{value}' is not ID=VALUE, as in 1234=-5 or 1234=-inf", param, ctx)
 
 
-class Number(click.ParamType):
+class Number(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
     """A number in a range, described in words where click would print an inequality."""
 
     name = "number"

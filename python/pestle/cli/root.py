@@ -17,7 +17,7 @@ from pestle.cli.options import verbosity
 class Root(click.Group):
     """A group whose failures all become one line on stderr and a documented exit code."""
 
-    def main(  # type: ignore[override]
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,

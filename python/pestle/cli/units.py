@@ -45,8 +45,8 @@ def _scaled(value: float, names: tuple[str, ...]) -> str:
     while abs(value) >= 999.5 and power < len(names) - 1:
         value /= 1000
         power += 1
-    digits = 0 if power == 0 else max(0, 3 - len(str(int(abs(value)))))
-    return f"{value:.{digits}f} {names[power]}"
+    whole = power == 0 or abs(value) >= 99.95
+    return f"{value:.0f} {names[power]}" if whole else f"{value:#.3g} {names[power]}"
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> list[str]:

@@ -1,0 +1,32 @@
+"""`pestle` as a process of its own, with a model that says a thousand words, ten a second.
+
+Its first answer in a chat is short.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from pestle.cli import loading, main
+
+spec = importlib.util.spec_from_file_location("fakes", Path(__file__).with_name("fakes.py"))
+assert spec is not None
+assert spec.loader is not None
+fakes = importlib.util.module_from_spec(spec)
+sys.modules["fakes"] = fakes
+spec.loader.exec_module(fakes)
+
+
+def load(options: Any, console: Any) -> Any:
+    """Stand in for `loading.load`."""
+    answers = [*(["Short."] if "chat" in sys.argv else []), " ".join(["word"] * 1000)]
+    return fakes.FakeLLM(*answers, n_ctx=5000, delay=0.1)
+
+
+loading.load = load
+
+if __name__ == "__main__":
+    main()

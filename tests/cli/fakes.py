@@ -1,0 +1,152 @@
+"""A model that says prepared words, in place of a loaded one: commands see only `LLM`'s surface."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from pestle.chat import Conversation
+from pestle.engine.stream import Stream
+from pestle.errors import ContextLengthError
+from pestle.options import Sampling
+from pestle.results import ChatCompletion, Chunk, Timings, TokenLogprob, Usage
+
+ANSWER = "The capital of France is Paris."
+N_VOCAB = 300
+
+
+@dataclass
+class FakeRun:
+    """One generation; a token is a word with the space before it."""
+
+    llm: FakeLLM
+    prompt_tokens: int
+    options: dict[str, Any]
+    on_end: Callable[[ChatCompletion], None] | None = None
+    cancel: threading.Event = field(default_factory=threading.Event)
+    said: list[str] = field(default_factory=list)
+    reason: str = "cancelled"
+
+    def chunks(self) -> Iterator[Chunk]:
+        try:
+            yield from self._words()
+        finally:
+            if self.on_end is not None:
+                self.on_end(self.result())
+
+    def _words(self) -> Iterator[Chunk]:
+        limit = self.llm.n_ctx - self.prompt_tokens
+        limit = min(limit, self.options.get("max_tokens") or limit)
+        for index, word in enumerate(self.llm.words()):
+            if index == limit:
+                self.reason = "length"
+                break
+            if self.cancel.is_set():
+                break
+            time.sleep(self.llm.delay)
+            if isinstance(word, BaseException):
+                raise word
+            self.said.append(word)
+            yield Chunk(word, (index,))
+        else:
+            self.reason = "stop"
+        yield Chunk("", finish_reason=self.reason)
+
+    def result(self) -> ChatCompletion:
+        n = len(self.said)
+        wanted = self.options.get("logprobs")
+        return ChatCompletion(
+            text="".join(self.said),
+            token_ids=tuple(range(n)),
+            finish_reason=self.reason,
+            stop_reason=2 if self.reason == "stop" else None,
+            usage=Usage(self.prompt_tokens, 0, n),
+            timings=Timings(0.05, self.prompt_tokens, 0.01 * (n - 1), n - 1, 0.06),
+            seed=self.options.get("seed") or 42,
+            logprobs=None if wanted is None else (TokenLogprob(0, b"The", -0.25),),
+        )
+
+
+class FakeSession:
+    def __init__(self, llm: FakeLLM) -> None:
+        self.llm = llm
+        self.n_tokens = 0
+
+    def chat_run(
+        self,
+        messages: list[dict[str, str]],
+        tools: Any,
+        template_args: Any,
+        options: dict[str, Any],
+        on_end: Callable[[ChatCompletion], None] | None = None,
+    ) -> FakeRun:
+        text = "".join(message["content"] for message in messages)
+        return self.llm.start(messages, len(text.split()), options, template_args, on_end)
+
+
+class FakeLLM:
+    """`asked` has what each generation was asked: the prompt or messages, and the options."""
+
+    def __init__(
+        self,
+        *answers: str,
+        n_ctx: int = 100,
+        delay: float = 0.0,
+        template: str | None = "{{ messages }}",
+        error: BaseException | None = None,
+    ) -> None:
+        self.answers = list(answers or [ANSWER])
+        self.n_ctx, self.delay, self.error = n_ctx, delay, error
+        self.name, self.path, self.architecture = "Fake 1B", "/models/fake.Q4_1.gguf", "llama"
+        self.sampling = Sampling(temperature=0.6)  # as a model file may state it
+        self.template = None if template is None else SimpleNamespace(source=template)
+        self.model = SimpleNamespace(
+            architecture="llama", n_params=1_000_000_000, weight_bytes=600_000_000,
+            decode_bytes=500_000_000, prefill_ops=1_800_000_000,
+        )  # fmt: skip
+        self.engine = SimpleNamespace(threads=2, threads_prefill=4, kv_bytes=2_000_000, chunk=512)
+        self.asked: list[tuple[Any, dict[str, Any]]] = []
+        self.template_args: Any = None
+        self.loaded_with: Any = None
+
+    def __enter__(self) -> FakeLLM:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def words(self) -> list[Any]:
+        text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        first, *others = text.split(" ")
+        words: list[Any] = [first, *(f" {word}" for word in others)]
+        return words if self.error is None else [*words, self.error]
+
+    def start(
+        self, prompt: Any, n: int, options: Any, template_args: Any = None, on_end: Any = None
+    ) -> FakeRun:
+        given = {name: value for name, value in options.items() if value is not None}
+        for token in given.get("logit_bias", {}):
+            if token >= N_VOCAB:
+                raise ValueError(f"logit_bias: token {token} is not in [0, {N_VOCAB})")
+        if n > self.n_ctx:
+            raise ContextLengthError(f"the prompt has {n} tokens, the context holds {self.n_ctx}")
+        self.asked.append((prompt, given))
+        self.template_args = template_args
+        return FakeRun(self, n, given, on_end)
+
+    def chat(self, messages: list[dict[str, str]], *, stream: bool, **options: Any) -> Stream[Any]:
+        return Stream(FakeSession(self).chat_run(messages, None, None, options))
+
+    def generate(
+        self, prompt: str, *, parse_special: bool, stream: bool, **options: Any
+    ) -> Stream[Any]:
+        assert parse_special
+        return Stream(self.start(prompt, len(prompt.split()), options))
+
+    def conversation(self, system: str | None = None) -> Conversation:
+        messages = [] if system is None else [{"role": "system", "content": system}]
+        return Conversation(FakeSession(self), messages)

@@ -1,0 +1,244 @@
+"""`pestle chat`: turns, commands and errors, with prepared messages in place of a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from pestle.cli import chat
+from pestle.cli.console import Console
+from pestle.cli.dialogue import Dialogue
+
+from .conftest import Pestle
+from .fakes import ANSWER, FakeLLM
+
+STATUS = "6 tokens, 100.0 tok/s, 10.0 ms/token, 50.0 GB/s, context {}/100\n"
+PARAMETERS = (
+    "max-tokens, stop, seed, temp, top-k, top-p, min-p, repeat-penalty, repeat-last-n, "
+    "frequency-penalty, presence-penalty"
+)
+
+
+class Script:
+    """Messages one after another; an exception in their place is raised."""
+
+    def __init__(self, messages: Sequence[str | BaseException], discarded: bool = False) -> None:
+        self.messages = list(messages)
+        self.discarded = discarded
+
+    def read(self) -> str:
+        if not self.messages:
+            raise EOFError
+        message = self.messages.pop(0)
+        if isinstance(message, BaseException):
+            raise message
+        return message
+
+
+class Talk:
+    """A chat that was held: its state, and what it wrote."""
+
+    def __init__(self, dialogue: Dialogue, out: str, err: str, left: list[object]) -> None:
+        self.dialogue, self.out, self.err, self.left = dialogue, out, err, left
+
+
+Hold = Callable[..., Talk]
+
+
+@pytest.fixture
+def hold(capsys: pytest.CaptureFixture[str]) -> Hold:
+    """Hold a chat."""
+
+    def run(
+        llm: FakeLLM, *messages: str | BaseException, system: str | None = None,
+        quiet: bool = False, discarded: bool = False, **sampling: object,
+    ) -> Talk:  # fmt: skip
+        dialogue = Dialogue(llm, system, sampling)  # type: ignore[arg-type]
+        script = Script(messages, discarded)
+        chat.converse(dialogue, script, Console(quiet=quiet))
+        written = capsys.readouterr()
+        return Talk(dialogue, written.out, written.err, list(script.messages))
+
+    return run
+
+
+def test_turns_build_on_each_other(hold: Hold) -> None:
+    llm = FakeLLM(ANSWER, "About two million.")
+    talk = hold(llm, "What is the capital of France?", "How many live there?")
+    assert talk.out == f"{ANSWER}\nAbout two million.\n"
+    assert talk.err == (
+        STATUS.format(12) + "3 tokens, 100.0 tok/s, 10.0 ms/token, 50.0 GB/s, context 17/100\n"
+    )
+    assert [message["content"] for message in llm.asked[1][0]] == [
+        "What is the capital of France?", ANSWER, "How many live there?",
+    ]  # fmt: skip
+
+
+def test_quiet_has_no_status(hold: Hold) -> None:
+    assert hold(FakeLLM(), "Hello", quiet=True).err == ""
+
+
+def test_bye_leaves(hold: Hold) -> None:
+    talk = hold(FakeLLM(), "/bye", "Hello")
+    assert (talk.out, talk.err, talk.left) == ("", "", ["Hello"])
+
+
+def test_interrupt_at_the_prompt(hold: Hold) -> None:
+    assert hold(FakeLLM(), KeyboardInterrupt()).err == "Ctrl-D or /bye leaves.\n"
+    assert hold(FakeLLM(), KeyboardInterrupt(), discarded=True).err == ""
+
+
+def test_interrupted_answer_is_kept(hold: Hold) -> None:
+    llm = FakeLLM("Once upon", error=KeyboardInterrupt())
+    talk = hold(llm, "Tell a story")
+    assert (talk.out, talk.err) == ("Once upon", "Stopped.\n")
+    assert talk.dialogue.conversation.messages[-1] == {
+        "role": "assistant",
+        "content": "Once upon",
+    }
+
+
+def test_clear_keeps_the_system_message(hold: Hold) -> None:
+    llm = FakeLLM()
+    talk = hold(llm, "One", "/clear", "Two", system="Be brief.")
+    assert "The conversation begins anew.\n" in talk.out
+    assert llm.asked[1][0] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Two"},
+    ]
+
+
+def test_regen_replaces_the_answer(hold: Hold) -> None:
+    llm = FakeLLM("First.", "Second.")
+    talk = hold(llm, "Hello", "/regen", seed=5)
+    assert talk.out == "First.\nSecond.\n"
+    assert [options["seed"] for _, options in llm.asked] == [5, 6]
+    assert [m["content"] for m in talk.dialogue.conversation.messages] == ["Hello", "Second."]
+
+
+def test_system(hold: Hold) -> None:
+    llm = FakeLLM()
+    talk = hold(llm, "/show system", "/system Be brief.", "/show system", "Hi", "/system", "Hi")
+    assert talk.out == (
+        "There is no system message.\nThe system message is set.\nBe brief.\n"
+        f"{ANSWER}\nThe system message is removed.\n{ANSWER}\n"
+    )
+    assert [messages[0]["role"] for messages, _ in llm.asked] == ["system", "user"]
+
+
+def test_set(hold: Hold) -> None:
+    llm = FakeLLM()
+    talk = hold(llm, "/set temp 0.5", "/set stop END OF", "Hi", "/set temp default", "/show params")
+    assert llm.asked[0][1] == {"temperature": 0.5, "stop": ("END OF",)}
+    assert talk.out == (
+        "temp is 0.5.\nstop is END OF.\n" + ANSWER + "\ntemp is default.\n"
+        "max-tokens         no limit  default\n"
+        "stop               'END OF'\n"
+        "seed               random    default\n"
+        "temp               0.6       default\n"
+        "top-k              40        default\n"
+        "top-p              0.95      default\n"
+        "min-p              0.05      default\n"
+        "repeat-penalty     1.0       default\n"
+        "repeat-last-n      64        default\n"
+        "frequency-penalty  0.0       default\n"
+        "presence-penalty   0.0       default\n"
+    )
+
+
+def test_thinking_is_switched(hold: Hold) -> None:
+    llm = FakeLLM(template="{% if enable_thinking %}{% endif %}")
+    talk = hold(llm, "/set nothink", "Hi")
+    assert talk.out == f"Thinking is off.\n{ANSWER}\n"
+    assert llm.template_args == {"enable_thinking": False}
+
+
+def test_show_info_and_template(hold: Hold) -> None:
+    talk = hold(FakeLLM(template="{{ a }}\n{{ b }}"), "/show info", "/show template")
+    assert talk.out == (
+        "model         Fake 1B\n"
+        "file          /models/fake.Q4_1.gguf\n"
+        "architecture  llama, 1.00B parameters\n"
+        "weights       600 MB\n"
+        "context       0 of 100 tokens, 2.00 MB\n"
+        "threads       2, 4 to read\n"
+        "{{ a }}\n{{ b }}\n"
+    )
+
+
+def test_help(hold: Hold) -> None:
+    assert hold(FakeLLM(), "/help").out == (
+        "/help                              this list\n"
+        "/bye                               leave\n"
+        "/clear                             forget what was said\n"
+        "/regen                             answer the last message again\n"
+        "/show info|params|template|system  the model, the parameters, ...\n"
+        '/set PARAMETER VALUE               a parameter such as temp; "default" unsets it\n'
+        "/system TEXT                       the system message; without TEXT, remove it\n"
+        "Enter                              send the message\n"
+        "Alt-Enter                          begin a new line in it\n"
+        '"""                                begins and ends a message of several lines\n'
+        "Ctrl-C                             stop the answer; what was said is kept\n"
+        "Ctrl-D                             leave\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("/foo", "There is no command /foo: /help lists them. A space before / sends it."),
+        ("/clear now", "/clear takes nothing after it."),
+        ("/regen", "There is no answer yet."),
+        ("/set temp", "/set needs a parameter and its value, as in /set temp 0.5."),
+        ("/set temp hot", "temp: 'hot' is not a number."),
+        ("/set temp -1", "temp: -1 is out of range: 0 or more is expected."),
+        ("/set think", "Fake 1B has no switch for thinking."),
+        ("/set heat 1", f"There is no parameter heat: {PARAMETERS}."),
+        ("/show", "/show knows info, params, template, system."),
+    ],
+)  # fmt: skip
+def test_refused(hold: Hold, line: str, message: str) -> None:
+    talk = hold(FakeLLM(), line, "Hello")
+    assert talk.err == f"pestle: error: {message}\n" + STATUS.format(7)
+    assert talk.out == f"{ANSWER}\n"
+
+
+@pytest.mark.parametrize("text", ["/no_think Hello", "/think", "/etc/passwd", " /help", "/Help"])
+def test_messages_that_look_like_commands(hold: Hold, text: str) -> None:
+    llm = FakeLLM()
+    hold(llm, text)
+    assert llm.asked[0][0] == [{"role": "user", "content": text}]
+
+
+def test_long_message_is_refused(hold: Hold) -> None:
+    talk = hold(FakeLLM(n_ctx=8), "one two three four five six seven eight nine", "Hi")
+    assert talk.err.startswith(
+        "pestle: error: the prompt has 9 tokens, the context holds 8. /clear begins anew; "
+        "`pestle chat -c` sets another size\n"
+    )
+    assert len(talk.dialogue.conversation.messages) == 2
+
+
+def test_full_context_is_said(hold: Hold) -> None:
+    talk = hold(FakeLLM(n_ctx=3), "Hi")
+    assert talk.out == "The capital\n"
+    assert talk.err == (
+        "2 tokens, 100.0 tok/s, 10.0 ms/token, 50.0 GB/s, context 3/3\n"
+        "The context is full, so the answer ends here. /clear begins anew.\n"
+    )
+
+
+def test_limit_of_tokens_is_said(hold: Hold) -> None:
+    talk = hold(FakeLLM(), "Hi", max_tokens=1)
+    assert talk.err == (
+        "1 token, context 2/100\nThe answer was ended by -n; /set max-tokens changes it.\n"
+    )
+
+
+def test_pipe_is_one_message(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("chat", "-sys", "Be brief.", stdin="/help\nHello\n")
+    assert (result.stdout, result.stderr, result.exit_code) == (f"{ANSWER}\n", "", 0)
+    assert llm.asked[0][0] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "/help\nHello"},
+    ]

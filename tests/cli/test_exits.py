@@ -1,0 +1,119 @@
+"""Failures: one line on stderr, the documented code, and nothing hidden."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pestle import errors
+
+from .conftest import Pestle
+from .fakes import FakeLLM
+
+Use = Callable[[FakeLLM], FakeLLM]
+FAKE_PESTLE = Path(__file__).with_name("fake_pestle.py")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.Error("of a kind"), 1),
+        (errors.FormatError("bad magic"), 3),
+        (errors.UnsupportedError("architecture `x`"), 3),
+        (errors.TokenizerError("pre-tokenizer `x`"), 3),
+        (errors.MemoryLimitError("5 GB"), 4),
+        (MemoryError("malloc"), 4),
+        (errors.ContextLengthError("9 tokens"), 5),
+        (errors.TemplateError("no template"), 1),
+        (errors.ModelNotFoundError("no model"), 1),
+        (errors.DownloadError("wrong digest"), 1),
+        (errors.OfflineError("not here"), 1),
+        (FileNotFoundError(2, "No such file or directory", "x.gguf"), 1),
+        (KeyboardInterrupt(), 130),
+        (BrokenPipeError(), 0),
+    ],
+)
+def test_code(pestle: Pestle, use: Use, error: BaseException, code: int) -> None:
+    use(FakeLLM("Word", error=error))
+    result = pestle("run", "-p", "x")
+    silent = isinstance(error, KeyboardInterrupt | BrokenPipeError)
+    assert result.stderr == ("" if silent else f"pestle: error: {error}\n")
+    assert result.exit_code == code
+
+
+def test_message_is_one_line(pestle: Pestle, use: Use) -> None:
+    use(FakeLLM(error=errors.Error("two\n  lines")))
+    assert pestle("run", "-q", "-p", "x").stderr == "pestle: error: two lines\n"
+
+
+def test_bug_is_not_hidden(pestle: Pestle, use: Use) -> None:
+    use(FakeLLM(error=KeyError("oops")))
+    result = pestle("run", "-p", "x")
+    assert result.stderr == "pestle: error: KeyError: 'oops' (a bug: -v shows the traceback)\n"
+    assert result.exit_code == 1
+    loud = pestle("run", "-v", "-p", "x").stderr.splitlines()
+    assert loud[0] == "Traceback (most recent call last):"
+    assert loud[-1] == "pestle: error: KeyError: 'oops'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["foo"], "No such command 'foo' (see `pestle -h`)"),
+        (["--foo"], "No such option '--foo' (see `pestle -h`)"),
+        (["rm"], "Missing argument 'NAME' (see `pestle rm -h`)"),
+        (["-q", "-v", "ls"], "-v and -q exclude each other (see `pestle -h`)"),
+    ],
+)
+def test_usage(pestle: Pestle, arguments: list[str], line: str) -> None:
+    result = pestle(*arguments)
+    message = result.stderr.replace("option: --foo", "option '--foo'")  # click 8.1 and 8.5
+    assert (result.stdout, result.exit_code) == ("", 2)
+    assert message == f"pestle: error: {line}\n"
+
+
+def test_verbosity_before_the_command(pestle: Pestle, llm: FakeLLM) -> None:
+    assert "seed      42\n" in pestle("-v", "run", "-p", "x").stderr
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("command", ["", "chat", "run", "info", "pull", "ls", "rm", "bench"])
+def test_help(pestle: Pestle, command: str, flag: str) -> None:
+    result = pestle(*command.split(), flag)
+    assert result.stdout.startswith(f"Usage: pestle {command}".rstrip())
+    assert (result.stderr, result.exit_code) == ("", 0)
+
+
+def test_version(pestle: Pestle) -> None:
+    import pestle as package
+
+    assert pestle("--version").stdout == f"pestle {package.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes on Windows")
+def test_reader_that_left_early() -> None:
+    writer = subprocess.Popen(
+        [sys.executable, FAKE_PESTLE, "run", "-p", "x"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    assert writer.stdout.read(5) == b"word "
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    assert writer.wait(timeout=20) == 0
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ("numpy", "pestle._core", "pestle.llm", "prompt_toolkit", "rich.progress", "tokenizers")
+    script = (
+        "import sys; from pestle.cli import main\n"
+        "try: main(['run', '-h'])\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stderr == "[]\n"

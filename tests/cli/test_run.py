@@ -1,0 +1,164 @@
+"""`pestle run`: what it prints where, what it asks the model, how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from pestle.cli.options import ModelOptions
+
+from .conftest import Pestle
+from .fakes import ANSWER, FakeLLM
+
+Use = Callable[[FakeLLM], FakeLLM]
+QUESTION = "What is the capital of France?"
+
+
+def test_answer_is_all_there_is(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("run", "-p", QUESTION)
+    assert (result.stdout, result.stderr, result.exit_code) == (f"{ANSWER}\n", "", 0)
+    assert llm.asked == [([{"role": "user", "content": QUESTION}], {})]
+
+
+def test_prompt_without_p(pestle: Pestle, llm: FakeLLM) -> None:
+    assert pestle("run", QUESTION).exit_code == 0
+    assert llm.asked[0][0] == [{"role": "user", "content": QUESTION}]
+
+
+def test_pipe_is_the_prompt(pestle: Pestle, llm: FakeLLM) -> None:
+    assert pestle("run", stdin="Two\nlines\n").exit_code == 0
+    assert llm.asked[0][0] == [{"role": "user", "content": "Two\nlines"}]
+
+
+def test_pipe_follows_p(pestle: Pestle, llm: FakeLLM) -> None:
+    assert pestle("run", "-p", "Summarize:", stdin="a text\r\n").exit_code == 0
+    assert llm.asked[0][0] == [{"role": "user", "content": "Summarize:\n\na text"}]
+
+
+def test_pipe_must_be_text(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("run", stdin=b"\xff\xfe")
+    assert result.stderr == (
+        "pestle: error: stdin is not UTF-8 text (byte 0) (see `pestle run -h`)\n"
+    )
+    assert (result.exit_code, llm.asked) == (2, [])
+
+
+def test_system_message(pestle: Pestle, llm: FakeLLM) -> None:
+    pestle("run", "-sys", "Be brief.", "-p", QUESTION)
+    assert llm.asked[0][0][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_raw_has_no_template(pestle: Pestle, llm: FakeLLM) -> None:
+    pestle("run", "--raw", "-p", "Once upon")
+    assert llm.asked == [("Once upon", {})]
+
+
+def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
+    flags = (
+        "-n 7 --stop END --stop FIN --seed 3 --temp 0 --top-k 1 --top-p 0.5 --min-p 0.1 "
+        "--repeat-penalty 1.1 --repeat-last-n 32 --frequency-penalty 0.2 --presence-penalty -0.3 "
+        "--logit-bias 5=-2 --logit-bias 6=-inf -m a.gguf --offline -c 64 -t 2 "
+        "--threads-prefill 3 -ctk f32 -ctv f32"
+    )
+    assert pestle("run", "-p", "x", *flags.split()).exit_code == 0
+    assert llm.asked[0][1] == {
+        "max_tokens": 7, "stop": ("END", "FIN"), "seed": 3, "temperature": 0.0, "top_k": 1,
+        "top_p": 0.5, "min_p": 0.1, "repeat_penalty": 1.1, "repeat_last_n": 32,
+        "frequency_penalty": 0.2, "presence_penalty": -0.3,
+        "logit_bias": {5: -2.0, 6: float("-inf")},
+    }  # fmt: skip
+    assert llm.loaded_with == ModelOptions(
+        model="a.gguf", offline=True, n_ctx=64, threads=2, threads_prefill=3, kv_type="f32"
+    )
+
+
+def test_statistics_with_v(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("run", "-v", "-p", QUESTION)
+    assert result.stdout == f"{ANSWER}\n"
+    assert result.stderr == (
+        "prompt    6 tokens (0 cached), 0.05 s, 120.0 tok/s\n"
+        "answer    6 tokens, 0.05 s, 100.0 tok/s, 10.0 ms/token, 50.0 GB/s"
+        ", first after 0.06 s\n"
+        "context   12/100\n"
+        "ended by  the model\n"
+        "seed      42\n"
+    )
+
+
+def test_json(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("run", "--json", "--logprobs", "0", "--seed", "9", "-p", QUESTION)
+    assert json.loads(result.stdout) == {
+        "version": 1,
+        "model": "Fake 1B",
+        "text": ANSWER,
+        "finish_reason": "stop",
+        "stop_reason": 2,
+        "seed": 9,
+        "usage": {
+            "prompt_tokens": 6, "cached_tokens": 0, "completion_tokens": 6, "total_tokens": 12,
+        },
+        "timings": {
+            "prefill_s": 0.05, "prefill_tokens": 6, "decode_s": 0.05, "decode_tokens": 5,
+            "first_token_s": 0.06, "prefill_tokens_per_s": 120.0, "decode_tokens_per_s": 100.0,
+        },
+        "logprobs": [
+            {"token": 0, "text": "The", "bytes": [84, 104, 101], "logprob": -0.25, "top": []}
+        ],
+    }  # fmt: skip
+    assert result.stderr == ""
+
+
+def test_full_context_is_an_error(pestle: Pestle, use: Use) -> None:
+    use(FakeLLM(n_ctx=8))
+    result = pestle("run", "-p", QUESTION)
+    assert result.stdout == "The capital\n"
+    assert result.stderr == ("pestle: error: the answer reached the end of the context, 8 tokens\n")
+    assert result.exit_code == 5
+
+
+def test_long_prompt_is_an_error(pestle: Pestle, use: Use) -> None:
+    use(FakeLLM(n_ctx=3))
+    result = pestle("run", "-p", QUESTION)
+    assert result.stderr == ("pestle: error: the prompt has 6 tokens, the context holds 3\n")
+    assert (result.stdout, result.exit_code) == ("", 5)
+
+
+def test_limit_of_tokens_is_no_error(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("run", "-v", "-n", "2", "-p", QUESTION)
+    assert (result.stdout, result.exit_code) == ("The capital\n", 0)
+    assert "ended by  the limit of tokens\n" in result.stderr
+
+
+def test_interrupt_keeps_what_was_said(pestle: Pestle, use: Use) -> None:
+    use(FakeLLM("Once upon", error=KeyboardInterrupt()))
+    result = pestle("run", "-p", QUESTION)
+    assert (result.stdout, result.stderr, result.exit_code) == ("Once upon", "", 130)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "There is no prompt: give one with -p, or a pipe on stdin"),
+        (["-p", ""], "There is no prompt: give one with -p, or a pipe on stdin"),
+        (["-p", "a", "b"], "Give the prompt once, with or without -p"),
+        (["a", "b"], "Got unexpected extra argument (b)"),
+        (["--raw", "-sys", "x", "-p", "a"], "--raw has no chat template, so -sys has no place"),
+        (["--logprobs", "1", "-p", "a"], "--logprobs needs --json"),
+        (["-m", "x", "-hf", "y/z", "-p", "a"], "-m and -hf exclude each other"),
+        (["-ctk", "f16", "-ctv", "f32", "-p", "a"], "-ctk f16 and -ctv f32 must agree"),
+        (["-q", "-v", "-p", "a"], "-v and -q exclude each other"),
+        (["--logit-bias", "5", "-p", "a"],
+         "Invalid value for '--logit-bias': '5' is not ID=VALUE, as in 1234=-5 or 1234=-inf"),
+        (["--temp", "nan", "-p", "a"],
+         "Invalid value for '--temp': nan is out of range: 0 or more is expected"),
+        (["-n", "0", "-p", "a"],
+         "Invalid value for '-n' / '--max-tokens': 0 is out of range: 1 or more is expected"),
+        (["--logit-bias", "300=1", "-p", "a"], "logit_bias: token 300 is not in [0, 300)"),
+        (["-p", "bad \udcff"], "The prompt is not UTF-8 text"),
+    ],
+)  # fmt: skip
+def test_usage(pestle: Pestle, llm: FakeLLM, arguments: list[str], message: str) -> None:
+    result = pestle("run", *arguments)
+    assert result.stderr == f"pestle: error: {message} (see `pestle run -h`)\n"
+    assert (result.stdout, result.exit_code, llm.asked) == ("", 2, [])
