@@ -1,28 +1,52 @@
 """Byte-level BPE (`tokenizer.ggml.model` = gpt2), built as a Hugging Face tokenizer."""
 
+from collections.abc import Callable
+
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as HfTokenizer
 
-from pestle.errors import TokenizerError
+from pestle.errors import Error, TokenizerError
 from pestle.tokenizer.pretokenizers import PreTokenizer
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary
 
 _NEVER_IN_TEXT = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.UNUSED)
+# Stands for bytes that the vocabulary lacks; no text can spell it, for NUL is mapped to U+0100.
+_MISSING = "\0missing"
 
 
-def build_bpe(vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer) -> HfTokenizer:
-    """The tokenizer of text without control tokens; `merges` are "left right", best first.
+def bpe_encoder(
+    vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer
+) -> Callable[[str], list[int]]:
+    """What tokenizes text without control tokens; `merges` are "left right", best first.
 
-    Raises TokenizerError when a merge is malformed or is of tokens that do not exist.
+    Raises TokenizerError when a merge is malformed or is of tokens that do not exist. The encoder
+    raises Error for a character that the vocabulary cannot express: SmolLM2 lacks U+0004, for one.
     """
+    tokenizer = _build(vocabulary, merges, pre)
+    missing = len(vocabulary.texts)
+
+    def encode(text: str) -> list[int]:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        if missing in ids:
+            culprits = (char for char in text if missing in tokenizer.encode(char).ids)
+            code = ord(next(culprits, text[0]))
+            raise Error(f"the model's vocabulary cannot express the character U+{code:04X}")
+        return ids
+
+    return encode
+
+
+def _build(vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer) -> HfTokenizer:
     ids = dict(vocabulary.ids)
     for text in vocabulary.of_type(*_NEVER_IN_TEXT):
-        del ids[text]
+        ids.pop(text)
+    ids[_MISSING] = len(vocabulary.texts)
     try:
         # Handing over the objects takes half the time of a JSON text: 25 ms for 49,000 merges.
         model = models.BPE(
             vocab=ids,
             merges=_pairs(merges),
+            unk_token=_MISSING,
             fuse_unk=False,
             byte_fallback=False,
             ignore_merges=pre.ignore_merges,
@@ -47,14 +71,19 @@ def build_bpe(vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer) -> H
 
 
 def _pairs(merges: list[str]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for merge in merges:
-        # A part may itself begin with a space, so the one that parts them is never the first.
-        at = merge.find(" ", 1)
-        if at < 0 or at == len(merge) - 1:
-            raise TokenizerError(
-                f"tokenizer.ggml.merges element {len(pairs)} is {merge!r:.60}, "
-                "expected two tokens with a space between"
-            )
-        pairs.append((merge[:at], merge[at + 1 :]))
-    return pairs
+    parted = [merge.partition(" ") for merge in merges]
+    pairs = [(left, right) for left, _, right in parted]
+    if all(map(all, pairs)):
+        return pairs
+    return [_pair(n, merge) for n, merge in enumerate(merges)]
+
+
+def _pair(n: int, merge: str) -> tuple[str, str]:
+    # A part may itself begin with a space, so the one that parts them is never the first.
+    at = merge.find(" ", 1)
+    if at < 0 or at == len(merge) - 1:
+        raise TokenizerError(
+            f"tokenizer.ggml.merges element {n} is {merge!r:.60}, "
+            "expected two tokens with a space between"
+        )
+    return merge[:at], merge[at + 1 :]

@@ -1,6 +1,7 @@
 """A whole Hugging Face tokenizer in `tokenizer.huggingface.json`, which some files carry."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tokenizers import Tokenizer as HfTokenizer
@@ -12,8 +13,8 @@ KEY = "tokenizer.huggingface.json"
 _HIDDEN = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.UNUSED)
 
 
-def build_from_json(vocabulary: Vocabulary, text: str) -> HfTokenizer:
-    """The tokenizer of text without control tokens that the JSON `text` describes.
+def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]]:
+    """What tokenizes text without control tokens, as the JSON `text` describes.
 
     Raises TokenizerError where it is no tokenizer, or one of other tokens than the file's.
     """
@@ -31,7 +32,11 @@ def build_from_json(vocabulary: Vocabulary, text: str) -> HfTokenizer:
     except Exception as error:
         raise TokenizerError(f"{KEY} is no tokenizer: {error}") from error
     _check(vocabulary, tokenizer)
-    return tokenizer
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    return encode
 
 
 def _check(vocabulary: Vocabulary, tokenizer: HfTokenizer) -> None:

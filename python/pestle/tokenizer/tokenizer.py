@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tokenizers import Tokenizer as HfTokenizer
-
 from pestle.errors import Error, TokenizerError
-from pestle.tokenizer import from_json
-from pestle.tokenizer.bpe import build_bpe
+from pestle.tokenizer.bpe import bpe_encoder
 from pestle.tokenizer.byte_alphabet import bytes_of
 from pestle.tokenizer.detokenizer import Detokenizer
 from pestle.tokenizer.end_of_generation import end_of_generation, end_of_turn, ends_by_text
+from pestle.tokenizer.from_json import KEY as JSON_KEY
+from pestle.tokenizer.from_json import json_encoder
 from pestle.tokenizer.metadata import Metadata, array, check_length, value
 from pestle.tokenizer.pretokenizers import pre_tokenizer
 from pestle.tokenizer.special import ControlTokens, map_strings
 from pestle.tokenizer.spm import SPACE, SpmEncoder, byte_of
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary, read_vocabulary
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Encode = Callable[[str], list[int]]
 
@@ -132,16 +134,15 @@ class Tokenizer:
         return token in self._hidden
 
     def _encode(self, text: str, *, parse_special: bool, mark: str = "") -> list[int]:
+        if (surrogate := _SURROGATE.search(text)) is not None:
+            code = f"U+{ord(surrogate[0]):04X}"
+            raise Error(f"the text holds the lone surrogate {code}, which is no character")
         tokens: list[int] = []
-        try:
-            for piece in self._controls.split(text, mark) if parse_special else (text,):
-                if isinstance(piece, int):
-                    tokens.append(piece)
-                elif piece:
-                    tokens += self._encode_text(piece)
-        except UnicodeEncodeError as error:
-            surrogate = f"U+{ord(error.object[error.start]):04X}"
-            raise Error(f"the text holds the lone surrogate {surrogate}: no valid text") from None
+        for piece in self._controls.split(text, mark) if parse_special else (text,):
+            if isinstance(piece, int):
+                tokens.append(piece)
+            elif piece:
+                tokens += self._encode_text(piece)
         return tokens
 
     def _with_special(self, tokens: list[int]) -> list[int]:
@@ -158,23 +159,16 @@ class Tokenizer:
 
 def _encoder(vocabulary: Vocabulary, metadata: Metadata) -> tuple[Encode, bool]:
     """What tokenizes text without control tokens, and whether such a model wants BOS."""
-    text = value(metadata, from_json.KEY, str)
+    text = value(metadata, JSON_KEY, str)
     if text is not None:
-        return _by_library(from_json.build_from_json(vocabulary, text)), vocabulary.model == "llama"
+        return json_encoder(vocabulary, text), vocabulary.model == "llama"
     if vocabulary.model == "llama":
         return SpmEncoder(vocabulary, _scores(vocabulary, metadata)).encode, True
     pre = pre_tokenizer(vocabulary.pre)
     merges = array(metadata, "tokenizer.ggml.merges", str)
     if merges is None:
         raise TokenizerError("tokenizer.ggml.merges is missing")
-    return _by_library(build_bpe(vocabulary, merges, pre)), pre.add_bos
-
-
-def _by_library(tokenizer: HfTokenizer) -> Encode:
-    def encode(text: str) -> list[int]:
-        return tokenizer.encode(text, add_special_tokens=False).ids
-
-    return encode
+    return bpe_encoder(vocabulary, merges, pre), pre.add_bos
 
 
 def _scores(vocabulary: Vocabulary, metadata: Metadata) -> list[float]:
