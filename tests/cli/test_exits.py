@@ -117,3 +117,19 @@ def test_help_loads_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stderr == "[]\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_disk_that_is_full() -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "pestle", "-h"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert run.stderr == "pestle: error: [Errno 28] No space left on device\n"
+    assert run.returncode == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+def test_closed_streams() -> None:
+    command = f"'{sys.executable}' -m pestle ls --foo >&- 2>&- <&-"
+    assert subprocess.run(["sh", "-c", command]).returncode == 2

@@ -124,6 +124,18 @@ def test_long_prompt_is_an_error(pestle: Pestle, use: Use) -> None:
     assert (result.stdout, result.exit_code) == ("", 5)
 
 
+def test_model_without_template(pestle: Pestle, use: Use) -> None:
+    use(FakeLLM(template=None))
+    for command in ("run", "chat"):
+        result = pestle(command, stdin="Hello")
+        assert result.stderr == (
+            "pestle: error: /models/fake.Q4_1.gguf: the file has no chat template; "
+            "`pestle run --raw` continues text\n"
+        )
+        assert (result.stdout, result.exit_code) == ("", 1)
+    assert pestle("run", "--raw", stdin="Hello").exit_code == 0
+
+
 def test_limit_of_tokens_is_no_error(pestle: Pestle, llm: FakeLLM) -> None:
     result = pestle("run", "-v", "-n", "2", "-p", QUESTION)
     assert (result.stdout, result.exit_code) == ("The capital\n", 0)

@@ -29,6 +29,14 @@ def begin(
         raise click.UsageError(str(error)) from error
 
 
+def require_template(llm: LLM) -> None:
+    """Raise unless the model can chat."""
+    if llm.template is None:
+        raise click.ClickException(
+            f"{llm.path}: the file has no chat template; `pestle run --raw` continues text"
+        )
+
+
 def messages_of(prompt: str, system: str | None) -> list[dict[str, str]]:
     """A chat with one question."""
     messages = [{"role": "user", "content": prompt}]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -215,5 +214,8 @@ def command(
     with loading.load(options, console) as llm:
         samples = measure(llm.engine, llm.n_vocab, plan, machine_probes())
         found = summary(llm, plan, samples)
-    for line in [json.dumps(found, indent=2)] if as_json else lines(found):
+    if as_json:
+        console.json(found)
+        return
+    for line in lines(found):
         console.out(line)

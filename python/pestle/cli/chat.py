@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from pestle.cli import answering, figures, loading, units
-from pestle.cli.console import Console, current
+from pestle.cli.console import Console, current, terminal_on_stdin
 from pestle.cli.options import (
     ModelOptions,
     model_options,
@@ -49,7 +48,7 @@ def command(
     leaves. A pipe on stdin is one message: it is answered, and that is all.
     """
     console = current()
-    if not sys.stdin.isatty():
+    if not terminal_on_stdin():
         from pestle.cli import run
 
         run.once(ctx, None, system, options, sampling)
@@ -59,10 +58,7 @@ def command(
     from pestle.cli.dialogue import Dialogue
 
     with loading.load(options, console) as llm:
-        if llm.template is None:
-            raise click.ClickException(
-                f"{llm.path}: the file has no chat template; `pestle run --raw` continues text"
-            )
+        answering.require_template(llm)
         words = {command.name: command.words() for command in COMMANDS.values()}
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
         source = ChatInput(console, completer)

@@ -5,20 +5,21 @@ Nothing is coloured or animated unless the stream is a terminal, and NO_COLOR is
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
-# What a terminal would act on: C0 controls (tab and line feed stay), DEL and C1. A model can be
-# made to say an escape sequence; it must not reach the terminal.
+# What a terminal would act on: C0 controls (but for tab and line feed), DEL and C1. A model can
+# be made to say an escape sequence; it must not reach the terminal.
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
-del _CONTROLS[ord("\t")], _CONTROLS[ord("\n")], _CONTROLS[ord("\r")]
+_CONTROLS |= {ord("\t"): "\t", ord("\n"): "\n", ord("\r"): ""}
 
 
 @dataclass
@@ -31,6 +32,12 @@ class Console:
     def out(self, text: str) -> None:
         """Write a result's line to stdout."""
         sys.stdout.write(text + "\n")
+
+    def json(self, data: dict[str, Any]) -> None:
+        """Write one object to stdout: laid out for a person on a terminal, else as one line."""
+        utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        indent = 2 if sys.stdout.isatty() else None
+        self.out(json.dumps(data, ensure_ascii=not utf8, indent=indent))
 
     def piece(self, text: str) -> None:
         """Write a piece of an answer to stdout at once, harmless if stdout is a terminal."""
@@ -69,8 +76,15 @@ def current() -> Console:
     return console
 
 
+def terminal_on_stdin() -> bool:
+    """Whether a person may be asked something."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def coloured(stream: TextIO) -> bool:
     """Whether escape sequences may be written to `stream`."""
+    if sys.platform == "win32" and "WT_SESSION" not in os.environ:
+        return False  # the old console would show them
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import statistics
 from collections.abc import Callable
@@ -137,5 +136,8 @@ def command(as_json: bool) -> None:
     """
     console = current()
     found = examine()
-    for line in [json.dumps(found, indent=2)] if as_json else lines(found):
+    if as_json:
+        console.json(found)
+        return
+    for line in lines(found):
         console.out(line)

@@ -33,7 +33,6 @@ INTERRUPTED = 130
 def report(error: BaseException, console: Console) -> int:
     """Say on stderr what `error` means and return the exit code for it."""
     if isinstance(error, BrokenPipeError):
-        _forget_stdout()
         return 0
     if isinstance(error, KeyboardInterrupt | click.Abort):
         console.end_line()
@@ -86,10 +85,15 @@ def _trace(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)).rstrip()
 
 
-def _forget_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush stays quiet too."""
-    with contextlib.suppress(OSError, ValueError):
-        descriptor = sys.stdout.fileno()
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, descriptor)
-        os.close(null)
+def settle_stdout() -> None:
+    """Write what is left for stdout; if nobody takes it, drop it.
+
+    Left to the interpreter, its last flush would fail once more, with a text of its own.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -120,7 +119,7 @@ def command(model: str | None, with_tensors: bool, as_json: bool) -> None:
         data = description.to_json()
         if with_tensors:
             data["tensors"] = [_tensor_json(tensor) for tensor in tensors]
-        console.out(json.dumps(data, indent=2))
+        console.json(data)
         return
     for line in lines(description):
         console.out(line)

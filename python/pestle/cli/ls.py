@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,7 @@ def command(with_available: bool, as_json: bool) -> None:
                 {"name": e.name, "parameters": e.parameters, "quantization": e.quant}
                 for e in entries
             ]
-        console.out(json.dumps(data, indent=2))
+        console.json(data)
         return
     if installed:
         for line in lines(installed):

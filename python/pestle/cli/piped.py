@@ -7,7 +7,7 @@ import threading
 
 import click
 
-from pestle.cli.console import Console
+from pestle.cli.console import Console, terminal_on_stdin
 
 WAIT = 2.0  # seconds until someone is told that stdin is being waited for
 
@@ -19,7 +19,7 @@ def prompt_from(given: str | None, console: Console) -> str:
     """
     if given is not None:
         _require_text(given)
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else read(console)
+    piped = "" if sys.stdin is None or terminal_on_stdin() else read(console)
     parts = [part for part in (given, piped) if part]
     if not parts:
         raise click.UsageError("There is no prompt: give one with -p, or a pipe on stdin.")

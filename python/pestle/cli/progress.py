@@ -101,11 +101,15 @@ class _Bar:
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
+        from rich.table import Column
 
+        whole = Column(no_wrap=True)  # the bar gives way, not the numbers
         columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
-        columns.append(DownloadColumn())
-        if transfer:
-            columns += [TransferSpeedColumn(), TimeRemainingColumn()]
+        if total is not None:
+            columns.append(DownloadColumn(table_column=whole))
+        if total is not None and transfer:
+            columns.append(TransferSpeedColumn(table_column=whole))
+            columns.append(TimeRemainingColumn(compact=True, table_column=whole))
         self._progress: RichProgress = Progress(
             *columns, console=rich_console(sys.stderr), transient=True
         )

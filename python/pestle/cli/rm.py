@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from pestle.cli import units
-from pestle.cli.console import current
+from pestle.cli.console import current, terminal_on_stdin
 from pestle.cli.options import verbosity
 
 
@@ -25,7 +23,7 @@ def command(name: str, yes: bool) -> None:
 
     console = current()
     if not yes:
-        if not sys.stdin.isatty():
+        if not terminal_on_stdin():
             raise click.UsageError("There is no terminal to ask on: add -y to delete.")
         if not click.confirm(f"Delete {name}?", err=True):
             console.note("Nothing was deleted.")

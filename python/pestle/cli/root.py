@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -33,6 +35,9 @@ class Root(click.Group):
         """
         self._main_shell_completion(extra, "pestle", complete_var)
         console = Console()
+        # Whoever started this may have closed them.
+        sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show a character shows "?" instead of a traceback.
             with contextlib.suppress(AttributeError):
@@ -47,6 +52,7 @@ class Root(click.Group):
             code = done.exit_code
         except (Exception, KeyboardInterrupt) as error:
             code = exits.report(error, console)
+            exits.settle_stdout()
         sys.exit(code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

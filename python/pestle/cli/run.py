@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -77,10 +76,12 @@ def once(
     console = current()
     text = prompt_from(given, console)
     with loading.load(options, console) as llm:
+        if not raw:
+            answering.require_template(llm)
         stream = answering.begin(llm, text, raw=raw, system=system, options=sampling)
         if as_json:
             answer = stream.result()
-            console.out(json.dumps(figures.as_json(llm, answer), ensure_ascii=False, indent=2))
+            console.json(figures.as_json(llm, answer))
         else:
             answer = answering.show(stream, console)
         if console.verbose:

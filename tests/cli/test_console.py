@@ -1,0 +1,76 @@
+"""Where text goes, and what a terminal is spared."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+from pestle.cli.console import Console, coloured, dim
+
+
+class Terminal(io.TextIOWrapper):
+    """A terminal of some encoding."""
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        self.bytes = io.BytesIO()
+        super().__init__(self.bytes, encoding=encoding, errors="replace", newline="\n")
+
+    def isatty(self) -> bool:
+        return True
+
+    def text(self) -> str:
+        self.flush()
+        return self.bytes.getvalue().decode(self.encoding)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("WT_SESSION", "1")
+    return screen
+
+
+def test_escape_sequences_do_not_reach_a_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal)
+    Console().piece("a\x1b]0;title\x07b\r\n\tc\x9b1m\x7f")
+    assert terminal.text() == "a\ufffd]0;title\ufffdb\n\tc\ufffd1m\ufffd"
+
+
+def test_a_pipe_gets_every_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().piece("a\x1b[1mb")
+    assert capsys.readouterr().out == "a\x1b[1mb"
+
+
+def test_json_is_laid_out_for_a_person(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal)
+    Console().json({"a": "é"})
+    assert terminal.text() == '{\n  "a": "é"\n}\n'
+
+
+def test_json_is_a_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().json({"a": ["é", 1]})
+    assert capsys.readouterr().out == '{"a": ["é", 1]}\n'
+
+
+def test_json_loses_nothing_to_an_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal("ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    Console().json({"a": "é"})
+    assert json.loads(screen.text()) == {"a": "é"}
+
+
+def test_colours(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dim("x", terminal) == "\x1b[2mx\x1b[0m"
+    assert not coloured(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "")
+    assert coloured(terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert dim("x", terminal) == "x"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert not coloured(terminal)
