@@ -35,7 +35,8 @@ class Session(GeneratingCalls):
     @property
     def n_tokens(self) -> int:
         """How many tokens the session holds."""
-        return self._sequence.n_tokens
+        with self._runtime.lock:
+            return self._sequence.n_tokens
 
     @property
     def tokens(self) -> list[int]:
@@ -43,7 +44,8 @@ class Session(GeneratingCalls):
 
         The last token of an answer is not among them: nothing has had to read it yet.
         """
-        return self._sequence.tokens
+        with self._runtime.lock:
+            return self._sequence.tokens
 
     def fork(self) -> Session:
         """A new session that holds the same tokens. It shares their memory, and takes no time."""

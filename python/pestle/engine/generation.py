@@ -151,9 +151,9 @@ class Run(Generic[R]):
         return sampled
 
     def _choose(self, sequence: KvSequence, tokens: list[int], sampler: TokenSampler) -> Sampled:
-        return self._runtime.read_and_choose(
-            sequence, tokens, sampler, self._history, self._request.logprobs or 0
-        )
+        # Without any alternatives, the core does not compute the chosen token's either.
+        top = 0 if self._request.logprobs is None else max(self._request.logprobs, 1)
+        return self._runtime.read_and_choose(sequence, tokens, sampler, self._history, top)
 
     def _finish(self, reason: FinishReason, stopped_by: str | int | None = None) -> None:
         self._finish_reason, self._stop_reason = reason, stopped_by
@@ -162,7 +162,8 @@ class Run(Generic[R]):
         self._text.append(text)
         if self._logprobs is None:
             return Chunk(text, (sampled.token,))
-        top = tuple(self._logprob(token, logprob) for token, logprob in sampled.top)
+        alternatives = sampled.top[: self._request.logprobs]
+        top = tuple(self._logprob(token, logprob) for token, logprob in alternatives)
         logprob = self._logprob(sampled.token, sampled.logprob, top)
         self._logprobs.append(logprob)
         return Chunk(text, (sampled.token,), (logprob,))

@@ -160,7 +160,7 @@ class FakeSampler:
             logits = logits / self.temperature + noise
         token = int(logits.argmax())
         top = [(int(t), float(logprobs[t])) for t in best]
-        return FakeSampled(token, float(logprobs[token]), top)
+        return FakeSampled(token, float(logprobs[token]) if n_logprobs else math.nan, top)
 
 
 @pytest.fixture
