@@ -1,0 +1,16 @@
+// One function per class or topic; module.cpp calls them.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace pestle {
+
+void bind_errors(pybind11::module_& m);
+void bind_gguf(pybind11::module_& m);
+void bind_machine(pybind11::module_& m);
+void bind_model(pybind11::module_& m);
+void bind_engine(pybind11::module_& m);
+void bind_sampler(pybind11::module_& m);
+void bind_kernels(pybind11::module_& m);
+
+}  // namespace pestle

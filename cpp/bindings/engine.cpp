@@ -1,0 +1,74 @@
+// Engine and Sequence: one forward pass per call, without the GIL.
+#include "runtime/engine.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+#include "bindings/handles.h"
+
+namespace py = pybind11;
+
+namespace pestle {
+namespace {
+
+LogitsOf logits_of(const std::string& name) {
+  if (name == "last") return LogitsOf::last;
+  if (name == "all") return LogitsOf::all;
+  if (name == "none") return LogitsOf::none;
+  throw std::invalid_argument("logits is \"" + name + "\", expected \"last\", \"all\" or \"none\"");
+}
+
+int step(Engine& engine, const std::vector<std::pair<Sequence*, std::vector<int32_t>>>& batch, const std::string& which) {
+  const LogitsOf logits = logits_of(which);
+  std::vector<Input> inputs;
+  for (const auto& [sequence, tokens] : batch) inputs.push_back({sequence, tokens});
+  const py::gil_scoped_release released;
+  engine.step(inputs, logits);
+  return engine.logits_rows();
+}
+
+py::array_t<float> logits(const Engine& engine) {
+  const py::ssize_t rows = engine.logits_rows(), width = engine.model().n_vocab;
+  py::array_t<float> out({rows, width});
+  for (py::ssize_t i = 0; i < rows; i++)
+    std::memcpy(out.mutable_data(i, 0), engine.logits(static_cast<int>(i)).data(), sizeof(float) * width);
+  return out;
+}
+
+}  // namespace
+
+void bind_engine(py::module_& m) {
+  py::class_<Sequence>(m, "Sequence", "The tokens of one text and their keys and values.")
+      .def_property_readonly("n_tokens", &Sequence::n_tokens)
+      .def_property_readonly("tokens", [](const Sequence& s) { return std::vector<int32_t>(s.tokens().begin(), s.tokens().end()); })
+      .def("fork", &Sequence::fork, py::arg("n_tokens"), py::keep_alive<0, 1>(),
+           "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.")
+      .def("truncate", &Sequence::truncate, py::arg("n_tokens"), "Forgets all but the first n_tokens.");
+
+  py::class_<Engine>(m, "Engine", "Runs a model; holds threads and the KV cache.")
+      .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill, const std::string& type, int chunk) {
+             if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || chunk < 1)
+               throw std::invalid_argument("n_ctx, threads and threads_prefill must not be negative, chunk must be positive");
+             return std::make_unique<Engine>(model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_type(type), chunk});
+           }),
+           py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0, py::arg("threads_prefill") = 0,
+           py::arg("kv_type") = "f16", py::arg("chunk") = 512,
+           "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.\n"
+           "chunk: rows of one forward pass at most. kv_type: \"f16\" or \"f32\".")
+      .def_property_readonly("n_ctx", &Engine::n_ctx)
+      .def_property_readonly("threads", &Engine::threads)
+      .def_property_readonly("threads_prefill", &Engine::threads_prefill)
+      .def_property_readonly("chunk", &Engine::chunk)
+      .def_property_readonly("kv_bytes", &Engine::kv_bytes, "Allocated for keys and values.")
+      .def("sequence", [](Engine& e) { return std::make_unique<Sequence>(e); }, py::keep_alive<0, 1>())
+      .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
+           "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of the last or of\n"
+           "all tokens of each entry, in order. Raises ContextLengthError before anything has changed.")
+      .def("logits", &logits, "float32 [rows, n_vocab] of the last step, a copy.");
+}
+
+}  // namespace pestle

@@ -1,0 +1,151 @@
+// The submodule `kernels`: the active kernel set by itself, for tests and for tools/bench_kernels.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+#include "bindings/handles.h"
+#include "core/thread_pool.h"
+#include "kernels/shared/pack.h"
+#include "model/linear.h"
+
+namespace py = pybind11;
+
+namespace pestle {
+namespace {
+
+using Bytes = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+Format format_named(const std::string& name) {
+  for (int f = 0; f < kFormats; f++)
+    if (name == kFormatInfo[f].name) return static_cast<Format>(f);
+  throw std::invalid_argument("format " + name + " is unknown");
+}
+
+// A weight matrix packed from GGUF rows: uint8 [rows, bytes of a row].
+struct Packed {
+  Packed(const std::string& format, const Bytes& rows, int columns)
+      : matrix{"", format_named(format), static_cast<int>(rows.shape(0)), columns} {
+    const FormatInfo& f = info(matrix.format);
+    if (columns % f.columns != 0 || rows.shape(1) != py::ssize_t(columns / f.columns) * f.tile_bytes / kTileRows)
+      throw std::invalid_argument("a row of " + format + " does not have this many bytes");
+    memory = Buffer(matrix.bytes());
+    matrix.tiles = memory.data();
+    for (int t = 0; t < 2 * matrix.strips(); t++) {
+      const std::byte* source[kTileRows];
+      for (int r = 0; r < kTileRows; r++) {
+        const int row = t * kTileRows + r;
+        source[r] = row < matrix.rows ? reinterpret_cast<const std::byte*>(rows.data(row, 0)) : nullptr;
+      }
+      pack_tiles(matrix.format, source, columns, memory.data() + t * matrix.tile_row_bytes());
+    }
+  }
+  Matrix matrix;
+  Buffer memory;
+};
+
+Floats unpack(const Packed& p) {
+  Floats out({p.matrix.rows, p.matrix.columns});
+  for (int r = 0; r < p.matrix.rows; r++)
+    unpack_row(p.matrix.format, p.matrix.tiles + r / kTileRows * p.matrix.tile_row_bytes(), p.matrix.columns,
+               r % kTileRows, out.mutable_data(r, 0));
+  return out;
+}
+
+
+// x [m, columns] -> y [m, rows], and the seconds that one of `repeats` products took.
+py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repeats) {
+  if (x.ndim() != 2 || x.shape(1) != p.matrix.columns) throw std::invalid_argument("x does not have the matrix's columns");
+  ThreadPool pool(threads);
+  Workspace ws(pool, pestle::kernels().scratch_bytes(p.matrix.format, p.matrix.columns));
+  Rows in = ws.rows(static_cast<int>(x.shape(0)), p.matrix.columns), out = ws.rows(in.n_rows, p.matrix.rows);
+  for (int i = 0; i < in.n_rows; i++) std::copy_n(x.data(i, 0), in.width, in.row(i));
+  const auto start = std::chrono::steady_clock::now();
+  const Linear linear{&p.matrix};
+  for (int i = 0; i < repeats; i++) {
+    const Arena::Mark mark = ws.arena.mark();
+    Activations a(ws, in);
+    multiply(ws, a, {{linear, out}});
+    ws.arena.rewind(mark);
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
+  Floats y({in.n_rows, p.matrix.rows});
+  for (int i = 0; i < in.n_rows; i++) std::copy_n(out.row(i), p.matrix.rows, y.mutable_data(i, 0));
+  return py::make_tuple(y, seconds);
+}
+
+}  // namespace
+
+void bind_kernels(py::module_& parent) {
+  py::module_ m = parent.def_submodule("kernels", "The active kernel set by itself, for tests and benchmarks.");
+  m.attr("FORMATS") = [] {
+    py::list names;
+    for (const FormatInfo& f : kFormatInfo) names.append(f.name);
+    return py::tuple(names);
+  }();
+  py::class_<Packed>(m, "Packed", "A weight matrix in tiles, from its GGUF rows: uint8 [rows, bytes of a row].")
+      .def(py::init<const std::string&, const Bytes&, int>(), py::arg("format"), py::arg("rows"), py::arg("columns"))
+      .def_property_readonly("nbytes", [](const Packed& p) { return p.matrix.bytes(); })
+      .def("unpack", &unpack, "float32 [rows, columns], equal to gguf's dequantization.")
+      .def("multiply", &multiply_rows, py::arg("x"), py::arg("threads") = 1, py::arg("repeats") = 1,
+           "(x @ W.T, seconds of one product, quantizing x included).");
+  m.def(
+      "rms_norm",
+      [](const Floats& x, const Floats& w, float eps) {
+        Floats y(x.size());
+        kernels().rms_norm(x.data(), w.data(), y.mutable_data(), static_cast<int>(x.size()), eps);
+        return y;
+      },
+      py::arg("x"), py::arg("w"), py::arg("eps"));
+  m.def(
+      "silu_mul",
+      [](const Floats& gate, const Floats& up) {
+        const int n = static_cast<int>(gate.size()), width = padded(n);
+        std::vector<float> g(width), u(width);
+        std::copy_n(gate.data(), n, g.begin());
+        std::copy_n(up.data(), n, u.begin());
+        kernels().silu_mul(g.data(), u.data(), width);
+        Floats y(n);
+        std::copy_n(g.begin(), n, y.mutable_data());
+        return y;
+      },
+      py::arg("gate"), py::arg("up"));
+  m.def(
+      "attend",
+      [](const Floats& q, const Floats& k, const Floats& v, const std::vector<int>& n_keys, const std::string& type) {
+        const int queries = static_cast<int>(q.shape(0)), dim = static_cast<int>(q.shape(1));
+        const int keys = static_cast<int>(k.shape(0)), v_dim = static_cast<int>(v.shape(1));
+        if (queries < 1 || queries > kMaxQueries || int(n_keys.size()) != queries || k.shape(1) != dim || v.shape(0) != keys)
+          throw std::invalid_argument("shapes do not fit");
+        for (int n : n_keys)
+          if (n < 1 || n > keys) throw std::invalid_argument("n_keys is out of range");
+        const KvLayout kv({{1, dim, v_dim}}, kv_type(type));
+        const int pages = (keys + kPageTokens - 1) / kPageTokens;
+        Buffer memory(kv.page_bytes() * pages);
+        std::vector<const void*> k_pages, v_pages;
+        for (int p = 0; p < pages; p++) {
+          char* page = memory.data() + kv.page_bytes() * p;
+          k_pages.push_back(kv.keys(page, 0, 0));
+          v_pages.push_back(kv.values(page, 0, 0));
+          for (int i = p * kPageTokens; i < std::min(keys, (p + 1) * kPageTokens); i++) {
+            kernels().store_key(k.data(i, 0), dim, kv.keys(page, 0, 0), i % kPageTokens, kv.type());
+            kernels().store_value(v.data(i, 0), v_dim, kv.v_stride(0), kv.values(page, 0, 0), i % kPageTokens, kv.type());
+          }
+        }
+        Floats out({queries, v_dim});
+        std::vector<const float*> rows;
+        std::vector<float*> outs;
+        for (int i = 0; i < queries; i++) rows.push_back(q.data(i, 0)), outs.push_back(out.mutable_data(i, 0));
+        std::vector<float> scratch(attend_scratch(kv.v_stride(0)));
+        kernels().attend({rows.data(), outs.data(), n_keys.data(), queries, dim, v_dim, kv.v_stride(0), k_pages.data(),
+                          v_pages.data(), kv.type(), scratch.data()});
+        return out;
+      },
+      py::arg("q"), py::arg("k"), py::arg("v"), py::arg("n_keys"), py::arg("kv_type") = "f16",
+      "softmax(q k^T) v; query i sees the first n_keys[i] keys (not decreasing).");
+}
+
+}  // namespace pestle

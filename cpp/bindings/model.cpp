@@ -1,0 +1,69 @@
+// Model: packed weights. KvType by name.
+#include "model/model.h"
+
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+#include "bindings/handles.h"
+#include "bindings/path.h"
+
+namespace py = pybind11;
+
+namespace pestle {
+
+KvType kv_type(const std::string& name) {
+  if (name == "f16") return KvType::f16;
+  if (name == "f32") return KvType::f32;
+  throw std::invalid_argument("kv_type is \"" + name + "\", expected \"f16\" or \"f32\"");
+}
+
+namespace {
+
+using Progress = std::function<bool(size_t, size_t)>;
+
+ModelHandle load(const PathArgument& path, int threads, const std::optional<Progress>& progress) {
+  const py::gil_scoped_release released;
+  return {Model::load(path.text, threads, [&](size_t done, size_t total) {
+    const py::gil_scoped_acquire acquired;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!progress || (*progress)(done, total)) return;
+    PyErr_SetNone(PyExc_KeyboardInterrupt);
+    throw py::error_already_set();
+  })};
+}
+
+}  // namespace
+
+void bind_model(py::module_& m) {
+  py::class_<ModelHandle>(m, "Model", "A model's weights, packed for the kernels. Immutable; engines share it.")
+      .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("progress") = py::none(),
+           "Opens a GGUF file and packs its weights.\n\n"
+           "progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.\n"
+           "Raises FormatError, UnsupportedError, MemoryLimitError.")
+      .def_property_readonly("path", [](const ModelHandle& h) { return path_to_str(h.model->path); })
+      .def_property_readonly("architecture", [](const ModelHandle& h) { return h.model->architecture; })
+      .def_property_readonly("n_vocab", [](const ModelHandle& h) { return h.model->n_vocab; })
+      .def_property_readonly("n_ctx_train", [](const ModelHandle& h) { return h.model->n_ctx; })
+      .def_property_readonly("n_layers", [](const ModelHandle& h) { return h.model->decoder.layers.size(); })
+      .def_property_readonly("dim", [](const ModelHandle& h) { return h.model->dim; })
+      .def_property_readonly("n_params", [](const ModelHandle& h) { return h.model->n_params; })
+      .def_property_readonly(
+          "weight_bytes", [](const ModelHandle& h) { return h.model->weight_bytes; }, "Packed, resident.")
+      .def_property_readonly(
+          "decode_bytes", [](const ModelHandle& h) { return h.model->decode_bytes; },
+          "Weight bytes that one decoded token reads, head included.")
+      .def_property_readonly(
+          "prefill_ops", [](const ModelHandle& h) { return h.model->prefill_ops; },
+          "Two operations per multiply-add with weights of one prefilled token, head excluded.")
+      .def(
+          "kv_bytes_per_token",
+          [](const ModelHandle& h, const std::string& type) {
+            return KvLayout(h.model->decoder.kv_shapes(), kv_type(type)).page_bytes() / kPageTokens;
+          },
+          py::arg("kv_type") = "f16", "Bytes of keys and values per token, all layers.");
+}
+
+}  // namespace pestle

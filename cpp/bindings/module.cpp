@@ -1,0 +1,12 @@
+#include "bindings/bindings.h"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core of Pestle: token ids in, logits and ids out.";
+  pestle::bind_errors(m);
+  pestle::bind_gguf(m);
+  pestle::bind_machine(m);
+  pestle::bind_model(m);
+  pestle::bind_engine(m);
+  pestle::bind_sampler(m);
+  pestle::bind_kernels(m);
+}

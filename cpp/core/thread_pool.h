@@ -1,0 +1,59 @@
+// Threads that share out the items of one loop at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace pestle {
+
+// Items are drawn from a counter, so a thread that the system delays takes fewer of them, and one that has not even
+// begun when the items run out is not waited for. Idle threads spin for a while (a decoded token is some hundred loops
+// of microseconds) and then sleep. Bodies must not throw, and one thread at a time may call run().
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  // How many threads, the caller's included, take part in the loops to come.
+  void set_active(int threads) { active_.store(threads, std::memory_order_relaxed); }
+  int active() const { return active_.load(std::memory_order_relaxed); }
+
+  // Calls body(begin, end, thread) on pieces of at most `grain` items until [0, n) is done. thread < threads().
+  template <class Body>
+  void run(int n, int grain, const Body& body) {
+    if (n <= grain || active() <= 1) {
+      if (n > 0) body(0, n, 0);
+      return;
+    }
+    run_job({n, grain, &body, [](const void* b, int begin, int end, int thread) {
+               (*static_cast<const Body*>(b))(begin, end, thread);
+             }});
+  }
+
+ private:
+  struct Job {
+    int n = 0, grain = 1;
+    const void* body = nullptr;
+    void (*call)(const void*, int, int, int) = nullptr;
+  };
+  void run_job(const Job& job);
+  void work(int thread);
+  void worker(int thread);
+
+  // generation << 16 | open << 15 | threads at work on it
+  static constexpr uint64_t kOpen = 1u << 15;
+  alignas(64) std::atomic<uint64_t> state_{0};
+  alignas(64) std::atomic<int> next_{0};
+  alignas(64) std::atomic<uint32_t> wake_{0};  // changes when there is something new: what sleepers wait on
+  std::atomic<int> sleepers_{0}, active_;
+  std::atomic<bool> stop_{false};
+  Job job_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace pestle

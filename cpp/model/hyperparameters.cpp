@@ -1,0 +1,109 @@
+// Weights' metadata side: keys, ranges, and what follows from them.
+#include <limits>
+
+#include "core/error.h"
+#include "model/weights.h"
+
+namespace pestle {
+namespace {
+
+// No published model comes near these; beyond them, products of two would leave int.
+constexpr int kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxHeads = 4096;
+
+}  // namespace
+
+std::string Weights::key(const char* name) const { return prefix_ + name; }
+
+bool Weights::has(const char* name) const { return file_.has(key(name)); }
+
+int Weights::n(const char* name) const {
+  const std::string k = key(name);
+  const std::vector<int64_t> values = file_.integers(k);
+  if (values.empty()) throw FormatError(file_.name() + ": key " + k + " is empty");
+  for (int64_t v : values) {
+    if (v != values[0])
+      throw UnsupportedError(file_.name() + ": key " + k + " differs between layers, which Pestle does not run");
+    if (v < 0 || v > std::numeric_limits<int>::max())
+      throw FormatError(file_.name() + ": key " + k + " is " + std::to_string(v) + ", out of range");
+  }
+  return static_cast<int>(values[0]);
+}
+int Weights::n_or(const char* name, int absent) const { return has(name) ? n(name) : absent; }
+float Weights::f(const char* name) const { return static_cast<float>(file_.number(key(name))); }
+float Weights::f_or(const char* name, float absent) const { return has(name) ? f(name) : absent; }
+
+void Weights::refuse(const char* name, const char* feature) const {
+  if (has(name) && f(name) != 0)
+    throw UnsupportedError(file_.name() + ": " + feature + " (key " + key(name) + ") is not part of this architecture as Pestle runs it");
+}
+
+Dimensions Weights::dimensions() const {
+  Dimensions d{};
+  const auto range = [&](const char* name, int v, int most) {
+    if (v < 1 || v > most)
+      throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected 1 to " +
+                        std::to_string(most));
+    return v;
+  };
+  d.n_layers = range("block_count", n("block_count"), kMaxLayers);
+  d.dim = range("embedding_length", n("embedding_length"), kMaxWidth);
+  d.ffn_dim = range("feed_forward_length", n("feed_forward_length"), kMaxWidth);
+  d.n_heads = range("attention.head_count", n("attention.head_count"), kMaxHeads);
+  d.n_kv_heads = range("attention.head_count_kv", n_or("attention.head_count_kv", d.n_heads), kMaxHeads);
+  d.head_dim = range("attention.key_length", n_or("attention.key_length", d.dim / d.n_heads), 4096);
+  d.n_rot = range("rope.dimension_count", n_or("rope.dimension_count", d.head_dim), 4096);
+  d.n_ctx = range("context_length", n("context_length"), std::numeric_limits<int>::max() / 2);
+  d.eps = f("attention.layer_norm_rms_epsilon");
+  if (d.n_heads % d.n_kv_heads != 0)
+    throw FormatError(file_.name() + ": " + std::to_string(d.n_heads) + " heads do not share " +
+                      std::to_string(d.n_kv_heads) + " KV heads evenly");
+  if (n_or("attention.value_length", d.head_dim) != d.head_dim)
+    throw UnsupportedError(file_.name() + ": attention.value_length " + std::to_string(n("attention.value_length")) +
+                           " differs from attention.key_length " + std::to_string(d.head_dim));
+  if (d.n_rot > d.head_dim || d.n_rot % 2 != 0)
+    throw FormatError(file_.name() + ": rope.dimension_count is " + std::to_string(d.n_rot) +
+                      ", expected an even number up to " + std::to_string(d.head_dim));
+  if (!(d.eps > 0 && d.eps < 1))
+    throw FormatError(file_.name() + ": " + key("attention.layer_norm_rms_epsilon") + " is out of range");
+  const gguf::Tensor& embedding = file_.tensor("token_embd.weight");
+  if (embedding.ne[1] > uint64_t(1) << 24)
+    throw FormatError(file_.name() + ": token_embd.weight has " + std::to_string(embedding.ne[1]) + " rows");
+  d.n_vocab = static_cast<int>(embedding.ne[1]);
+  if (file_.has("tokenizer.ggml.tokens") && file_.array_size("tokenizer.ggml.tokens") > uint64_t(d.n_vocab))
+    throw FormatError(file_.name() + ": the tokenizer has " +
+                      std::to_string(file_.array_size("tokenizer.ggml.tokens")) + " tokens, token_embd.weight only " +
+                      std::to_string(d.n_vocab) + " rows");
+  return d;
+}
+
+Rope Weights::rope(int n_rot) {
+  const std::string type(file_.string_or(key("rope.scaling.type"), "linear"));
+  RopeScaling s;
+  s.factor = f_or("rope.scaling.factor", f_or("rope.scale_linear", 0));
+  if (s.factor <= 0) s.factor = 1;
+  if (type == "yarn") {
+    s.kind = RopeScaling::Kind::yarn;
+    s.original_context = n_or("rope.scaling.original_context_length", n("context_length"));
+    s.beta_fast = f_or("rope.scaling.yarn_beta_fast", 32);
+    s.beta_slow = f_or("rope.scaling.yarn_beta_slow", 1);
+    s.magnitude = f_or("rope.scaling.yarn_attn_factor", f_or("rope.scaling.attn_factor", 0));
+    if (s.original_context < 1)
+      throw FormatError(file_.name() + ": " + key("rope.scaling.original_context_length") + " is not positive");
+  } else if (type == "linear") {
+    s.kind = RopeScaling::Kind::linear;
+  } else if (type != "none") {
+    throw UnsupportedError(file_.name() + ": rope scaling `" + type + "` is not supported");
+  }
+  std::vector<float> factors;
+  if (file_.find("rope_freqs.weight")) {
+    const float* v = vector(tensor("rope_freqs.weight", {uint64_t(n_rot) / 2}), 0, n_rot / 2, {});
+    factors.assign(v, v + n_rot / 2);
+    for (float x : factors)
+      if (!(x > 0)) throw FormatError(file_.name() + ": tensor `rope_freqs.weight` holds a divisor that is not positive");
+  }
+  const float base = f_or("rope.freq_base", 10000);
+  if (!(base > 1)) throw FormatError(file_.name() + ": " + key("rope.freq_base") + " is " + std::to_string(base));
+  return Rope::make(n_rot, base, s, factors);
+}
+
+}  // namespace pestle

@@ -1,0 +1,56 @@
+// y = W x + b on packed weights, and the activations that it reads.
+#pragma once
+
+#include <initializer_list>
+#include <type_traits>
+
+#include "kernels/table.h"
+#include "model/matrix.h"
+#include "model/workspace.h"
+
+namespace pestle {
+
+struct Linear {
+  const Matrix* w = nullptr;
+  const float* bias = nullptr;  // [padded(rows)] or null
+  int rows() const { return w->rows; }
+};
+
+// The input of one or several products: quantized once per layout that their formats ask for.
+class Activations {
+ public:
+  Activations(Workspace& ws, Rows x) : ws_(ws), x_(x) {}
+  // `prepare(row)` makes row `row` of x; it runs once per row, together with the first quantization.
+  // It must outlive the products.
+  template <class Prepare>
+  Activations(Workspace& ws, Rows x, const Prepare& prepare)
+      : ws_(ws), x_(x), context_(&prepare), prepare_([](const void* p, int row) {
+          (*static_cast<const Prepare*>(p))(row);
+        }) {}
+
+  const char* panels(PanelKind kind);
+  const Rows& rows() const { return x_; }
+
+ private:
+  static constexpr int kMaxKinds = 4;
+  Workspace& ws_;
+  Rows x_;
+  const void* context_ = nullptr;
+  void (*prepare_)(const void*, int) = nullptr;
+  struct Made {
+    PanelKind kind;
+    char* data;
+  } made_[kMaxKinds] = {};
+  int n_made_ = 0;
+};
+
+struct Product {
+  const Linear& linear;
+  Rows y;
+  Epilogue epilogue = Epilogue::store;
+};
+
+// All products of one input in one parallel loop.
+void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products);
+
+}  // namespace pestle

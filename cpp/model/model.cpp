@@ -1,0 +1,40 @@
+#include "model/model.h"
+
+#include "core/cpu.h"
+#include "model/registry.h"
+
+namespace pestle {
+
+std::shared_ptr<const Model> Model::load(const std::string& path, int threads,
+                                         const std::function<void(size_t, size_t)>& progress) {
+  const gguf::File file = gguf::File::open(path);
+  const Architecture& architecture = find_architecture(file);
+  auto m = std::make_shared<Model>();
+  m->path = path;
+  m->architecture = architecture.name;
+  Weights weights(file, m->storage);
+  const Dimensions d = weights.dimensions();
+  m->n_vocab = d.n_vocab;
+  m->n_ctx = d.n_ctx;
+  m->dim = d.dim;
+  m->decoder = architecture.load(weights);
+  weights.check_all_used();
+  ThreadPool pool(threads > 0 ? threads : default_threads());
+  weights.pack(pool, progress);
+
+  for (const gguf::Tensor& t : file.tensors()) m->n_params += int64_t(t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]);
+  m->weight_bytes = int64_t(m->storage.tiles.size());
+  for (const std::vector<float>& v : m->storage.vectors) m->weight_bytes += int64_t(v.size() * sizeof(float));
+  const auto count = [&](const Linear& l) {
+    m->decode_bytes += int64_t(l.w->bytes());
+    m->prefill_ops += 2 * int64_t(l.w->rows) * l.w->columns;
+  };
+  for (const Layer& l : m->decoder.layers) {
+    for (const Linear* p : {&l.attention.q, &l.attention.k, &l.attention.v, &l.attention.o}) count(*p);
+    for (const Linear* p : {&l.ffn.gate, &l.ffn.up, &l.ffn.down}) count(*p);
+  }
+  m->decode_bytes += int64_t(m->decoder.lm_head.w->bytes());
+  return m;
+}
+
+}  // namespace pestle

@@ -1,0 +1,28 @@
+// A model in memory: packed weights and the decoder over them. Immutable, shared by engines.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "model/decoder.h"
+#include "model/weights.h"
+
+namespace pestle {
+
+struct Model {
+  // progress: called between pieces of packing with bytes done and in all; it may throw to give up.
+  static std::shared_ptr<const Model> load(const std::string& path, int threads,
+                                           const std::function<void(size_t, size_t)>& progress);
+
+  std::string path, architecture;
+  int n_vocab = 0, n_ctx = 0, dim = 0;
+  int64_t n_params = 0;
+  int64_t weight_bytes = 0;  // resident
+  int64_t decode_bytes = 0;  // that one decoded token reads, head included
+  int64_t prefill_ops = 0;   // 2 x multiply-adds with weights per prefilled token, head excluded
+  Storage storage;
+  Decoder decoder;
+};
+
+}  // namespace pestle

@@ -1,0 +1,18 @@
+// A matrix of activations: one row per token.
+#pragma once
+
+#include <cstddef>
+
+namespace pestle {
+
+constexpr int padded(int width) { return (width + 31) / 32 * 32; }
+
+// [n_rows, width] floats in an arena; rows lie `stride` apart, and the padding behind `width` is zero.
+struct Rows {
+  float* data = nullptr;
+  int n_rows = 0, width = 0;
+  size_t stride = 0;
+  float* row(int i) const { return data + size_t(i) * stride; }
+};
+
+}  // namespace pestle

@@ -1,0 +1,52 @@
+// One forward pass over tokens of several sequences.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/kv.h"
+#include "model/rope.h"
+#include "model/workspace.h"
+
+namespace pestle {
+
+// Consecutive tokens of one sequence: rows [first_row, first_row + n_rows) of the batch.
+struct Slice {
+  int first_row, n_rows;
+  int position;              // of its first token
+  char* const* pages;        // of the sequence, position 0 on
+};
+
+struct Batch {
+  std::span<const int32_t> tokens;
+  std::vector<Slice> slices;
+  std::vector<int> logit_rows;  // rows whose logits are wanted
+  const KvLayout* kv;
+};
+
+struct Angles {  // of every row of the batch: [rows][half]
+  const float *cos, *sin;
+  int half;
+};
+
+class Step {
+ public:
+  Step(Workspace& workspace, const Batch& batch) : ws(workspace), batch(batch) {
+    positions.resize(batch.tokens.size());
+    for (const Slice& s : batch.slices)
+      for (int i = 0; i < s.n_rows; i++) positions[s.first_row + i] = s.position + i;
+  }
+  // Computed once per step and Rope. The arena must stand outside any layer when this is first asked.
+  const Angles& angles(const Rope& rope);
+  int n_rows() const { return static_cast<int>(batch.tokens.size()); }
+
+  Workspace& ws;
+  const Batch& batch;
+  std::vector<int> positions;
+
+ private:
+  std::vector<std::pair<const Rope*, Angles>> angles_;
+};
+
+}  // namespace pestle

@@ -1,0 +1,145 @@
+#include "model/weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/half.h"
+#include "kernels/shared/pack.h"
+
+namespace pestle {
+namespace {
+
+Format format_of(const gguf::File& file, const gguf::Tensor& t) {
+  const std::string_view name = gguf::type_info(t.type).name;
+  for (int f = 0; f < kFormats; f++)
+    if (name == kFormatInfo[f].name) return static_cast<Format>(f);
+  throw UnsupportedError(file.name() + ": tensor `" + std::string(t.name) + "` has type " + std::string(name) +
+                         ", which Pestle does not run");
+}
+
+std::string shape_text(const uint64_t* ne, size_t n) {
+  std::string s;
+  for (size_t i = 0; i < n; i++) s += (i ? "x" : "") + std::to_string(ne[i]);
+  return s;
+}
+
+}  // namespace
+
+Weights::Weights(const gguf::File& file, Storage& storage)
+    : file_(file), storage_(storage), prefix_(std::string(file.string("general.architecture")) + ".") {}
+
+std::string Weights::layer(int i, const char* name) { return "blk." + std::to_string(i) + "." + name; }
+
+const gguf::Tensor& Weights::tensor(const std::string& name, const std::vector<uint64_t>& shape) {
+  const gguf::Tensor& t = file_.tensor(name);
+  used_.insert(t.name);
+  bool same = t.n_dims >= static_cast<int>(shape.size());
+  for (size_t i = 0; i < 4; i++) same = same && t.ne[i] == (i < shape.size() ? shape[i] : 1);
+  if (!same)
+    throw FormatError(file_.name() + ": tensor `" + name + "` has shape " +
+                      shape_text(t.ne.data(), static_cast<size_t>(t.n_dims)) + ", expected " +
+                      shape_text(shape.data(), shape.size()));
+  return t;
+}
+
+const Matrix* Weights::matrix(const std::string& name, int in, int out, const RowSource& rows) {
+  const bool fused = !rows.fused.empty() && !file_.find(name + ".weight") && file_.find(rows.fused + ".weight");
+  const std::string source = (fused ? rows.fused : name) + ".weight";
+  if (!fused)
+    for (const Matrix& m : storage_.matrices)
+      if (m.name == source) return &m;
+  const gguf::Tensor& t = fused ? file_.tensor(source) : tensor(source, {uint64_t(in), uint64_t(out)});
+  used_.insert(t.name);
+  if (t.ne[0] != uint64_t(in) || t.ne[1] < uint64_t(rows.first) + uint64_t(out))
+    throw FormatError(file_.name() + ": tensor `" + source + "` has shape " + shape_text(t.ne.data(), 2) +
+                      ", expected " + std::to_string(in) + " columns and at least " + std::to_string(rows.first + out) +
+                      " rows");
+  storage_.matrices.push_back({source, format_of(file_, t), out, in});
+  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, rows.order});
+  return &storage_.matrices.back();
+}
+
+const float* Weights::vector(const gguf::Tensor& t, int first, int n, RowOrder order) {
+  const Format format = format_of(file_, t);
+  if (info(format).quantized)
+    throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` has type " +
+                           std::string(gguf::type_info(t.type).name) + ", expected a float type for a vector");
+  std::vector<float> v(static_cast<size_t>(padded(n)), 0.0f);
+  for (int i = 0; i < n; i++) {
+    const size_t at = static_cast<size_t>(first + order.source(i));
+    if (format == Format::F32) {
+      std::memcpy(&v[i], t.data.data() + 4 * at, 4);
+    } else {
+      uint16_t half;
+      std::memcpy(&half, t.data.data() + 2 * at, 2);
+      v[i] = format == Format::F16 ? f16_to_f32(half) : bf16_to_f32(half);
+    }
+  }
+  return storage_.vectors.emplace_back(std::move(v)).data();
+}
+
+Linear Weights::linear(const std::string& name, int in, int out, const RowSource& rows) {
+  Linear l{matrix(name, in, out, rows)};
+  if (file_.find(name + ".bias")) {
+    l.bias = vector(tensor(name + ".bias", {uint64_t(out)}), 0, out, rows.order);
+  } else if (const gguf::Tensor* t = rows.fused.empty() ? nullptr : file_.find(rows.fused + ".bias")) {
+    used_.insert(t->name);
+    if (t->ne[0] < uint64_t(rows.first) + uint64_t(out))
+      throw FormatError(file_.name() + ": tensor `" + std::string(t->name) + "` has " + std::to_string(t->ne[0]) +
+                        " elements, expected at least " + std::to_string(rows.first + out));
+    l.bias = vector(*t, rows.first, out, rows.order);
+  }
+  return l;
+}
+
+RmsNorm Weights::norm(const std::string& name, int width, float eps) {
+  return {vector(tensor(name + ".weight", {uint64_t(width)}), 0, width, {}), width, eps};
+}
+
+Embedding Weights::embedding(const Dimensions& d) { return {matrix("token_embd", d.dim, d.n_vocab, {})}; }
+
+Linear Weights::output(const Dimensions& d) {
+  return linear(file_.find("output.weight") ? "output" : "token_embd", d.dim, d.n_vocab);
+}
+
+void Weights::check_all_used() const {
+  for (const gguf::Tensor& t : file_.tensors())
+    if (!used_.contains(t.name) && t.name.find("rotary_emb.inv_freq") == std::string_view::npos)
+      throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` is not part of the architecture " +
+                             prefix_.substr(0, prefix_.size() - 1) + " as Pestle runs it");
+}
+
+void Weights::pack(ThreadPool& pool, const std::function<void(size_t, size_t)>& progress) {
+  size_t total = 0, done = 0;
+  for (const Job& j : jobs_) total += j.matrix->bytes();
+  storage_.tiles = Buffer(total);
+  for (size_t i = 0; i < jobs_.size(); i++) {
+    const Job& j = jobs_[i];
+    if (i == 0) file_.will_need(*j.tensor);
+    if (i + 1 < jobs_.size()) file_.will_need(*jobs_[i + 1].tensor);
+    Matrix& m = *j.matrix;
+    char* out = storage_.tiles.data() + done;
+    m.tiles = out;
+    const size_t tile_row = m.tile_row_bytes(), row = tile_row / kTileRows;
+    // The source is let go piece by piece, so that a large matrix does not lie in memory twice.
+    const int tile_rows = 2 * m.strips(), piece = static_cast<int>(std::max<size_t>(2, (size_t(8) << 20) / tile_row));
+    for (int from = 0; from < tile_rows; from += piece) {
+      pool.run(std::min(piece, tile_rows - from), 1, [&](int begin, int end, int) {
+        for (int t = from + begin; t < from + end; t++) {
+          const std::byte* rows[kTileRows];
+          for (int r = 0; r < kTileRows; r++) {
+            const int at = t * kTileRows + r;
+            rows[r] = at < m.rows ? j.tensor->data.data() + row * size_t(j.first + j.order.source(at)) : nullptr;
+          }
+          pack_tiles(m.format, rows, m.columns, out + tile_row * t);
+        }
+      });
+      file_.drop_pages(*j.tensor);
+      if (progress) progress(done + tile_row * std::min(from + piece, tile_rows), total);
+    }
+    done += m.bytes();
+  }
+}
+
+}  // namespace pestle

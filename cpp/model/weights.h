@@ -1,0 +1,95 @@
+// The hyperparameters and tensors of one GGUF file, as the architectures ask for them. Every request names what it
+// expects; what the file holds instead is a FormatError that names file, key or tensor, expected and found.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/thread_pool.h"
+#include "gguf/file.h"
+#include "model/modules.h"
+
+namespace pestle {
+
+// Memory behind a model's modules.
+struct Storage {
+  std::deque<Matrix> matrices;
+  std::deque<std::vector<float>> vectors;  // norms and biases, padded
+  Buffer tiles;
+};
+
+// What every decoder has. dim, ffn_dim ... as in docs/ARCHITECTURE.md.
+struct Dimensions {
+  int n_layers, dim, ffn_dim, n_heads, n_kv_heads, head_dim, n_rot, n_vocab, n_ctx;
+  float eps;
+};
+
+// Pestle's rotary kernel turns channel i with i + n_rot / 2. GGUF files of `llama` hold the rows of q and k so that
+// adjacent channels turn together: packing puts them back, which costs nothing.
+struct RowOrder {
+  int head_dim = 0, n_rot = 0;  // 0: rows stay where they are
+  int source(int row) const {
+    if (head_dim == 0) return row;
+    const int d = row % head_dim, half = n_rot / 2;
+    return d >= n_rot ? row : row - d + 2 * (d % half) + d / half;
+  }
+};
+
+// Where a matrix's rows come from, if not from a tensor of its own in its own order.
+struct RowSource {
+  RowOrder order;
+  std::string fused;  // tensor that holds the rows from `first` on, if the file has it
+  int first = 0;
+};
+
+class Weights {
+ public:
+  Weights(const gguf::File& file, Storage& storage);
+
+  // Keys without the architecture's prefix. Per-layer arrays must be uniform (UnsupportedError).
+  bool has(const char* key) const;
+  int n(const char* key) const;
+  int n_or(const char* key, int absent) const;
+  float f(const char* key) const;
+  float f_or(const char* key, float absent) const;
+  Dimensions dimensions() const;
+  // UnsupportedError when the key is there and not zero: the feature would be ignored.
+  void refuse(const char* key, const char* feature) const;
+  Rope rope(int n_rot);
+
+  // Tensors, without ".weight"; a ".bias" beside it is taken too.
+  Linear linear(const std::string& name, int in, int out, const RowSource& rows = {});
+  RmsNorm norm(const std::string& name, int width, float eps);
+  Embedding embedding(const Dimensions& d);
+  Linear output(const Dimensions& d);  // output.weight, or the embedding where the file has none
+  static std::string layer(int i, const char* name);
+
+  // FormatError when the file holds tensors that nobody asked for.
+  void check_all_used() const;
+  // Fills the storage: in parallel, at the place of each matrix, letting go of the source on the way.
+  void pack(ThreadPool& pool, const std::function<void(size_t done, size_t total)>& progress);
+
+ private:
+  struct Job {
+    Matrix* matrix;
+    const gguf::Tensor* tensor;
+    int first;
+    RowOrder order;
+  };
+  std::string key(const char* name) const;
+  const gguf::Tensor& tensor(const std::string& name, const std::vector<uint64_t>& shape);
+  const Matrix* matrix(const std::string& name, int in, int out, const RowSource& rows);
+  const float* vector(const gguf::Tensor& t, int first, int n, RowOrder order);
+
+  const gguf::File& file_;
+  Storage& storage_;
+  std::string prefix_;
+  std::vector<Job> jobs_;
+  std::set<std::string_view> used_;
+};
+
+}  // namespace pestle

@@ -1,0 +1,122 @@
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "core/cpu.h"
+#include "core/error.h"
+
+namespace pestle {
+
+Sequence::Sequence(Engine& engine) : engine_(&engine), pages_(engine.cache_) {}
+Sequence::Sequence(Engine& engine, PageTable pages, std::vector<int32_t> tokens)
+    : engine_(&engine), pages_(std::move(pages)), tokens_(std::move(tokens)) {}
+
+namespace {
+void check_count(int n, int have) {
+  if (n < 0 || n > have)
+    throw std::out_of_range("n_tokens is " + std::to_string(n) + ", the sequence holds " + std::to_string(have));
+}
+}  // namespace
+
+Sequence Sequence::fork(int n) const {
+  check_count(n, n_tokens());
+  return Sequence(*engine_, pages_.fork(n), {tokens_.begin(), tokens_.begin() + n});
+}
+
+void Sequence::truncate(int n) {
+  check_count(n, n_tokens());
+  pages_.shrink(n);
+  tokens_.resize(static_cast<size_t>(n));
+}
+
+Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
+    : model_(std::move(model)),
+      n_ctx_(o.n_ctx > 0 ? o.n_ctx : model_->n_ctx),
+      threads_(o.threads > 0 ? o.threads : default_threads()),
+      threads_prefill_(o.threads_prefill > 0 ? o.threads_prefill : threads_),
+      chunk_(std::max(1, o.chunk)),
+      pool_(std::max(threads_, threads_prefill_)),
+      workspace_(pool_, model_->decoder.scratch_bytes()),
+      cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_type)) {}
+
+void Engine::check(std::span<const Input> inputs) const {
+  for (size_t i = 0; i < inputs.size(); i++) {
+    const Input& in = inputs[i];
+    if (in.sequence->engine_ != this) throw std::invalid_argument("the sequence belongs to another engine");
+    for (size_t j = 0; j < i; j++)
+      if (inputs[j].sequence == in.sequence) throw std::invalid_argument("the same sequence stands in the batch twice");
+    const int64_t needed = in.sequence->n_tokens() + int64_t(in.tokens.size());
+    if (needed > n_ctx_) throw ContextLengthError(needed, n_ctx_);
+    for (int32_t t : in.tokens)
+      if (t < 0 || t >= model_->n_vocab)
+        throw std::invalid_argument("token " + std::to_string(t) + " is not in the vocabulary of " +
+                                    std::to_string(model_->n_vocab));
+  }
+}
+
+void Engine::step(std::span<const Input> inputs, LogitsOf which) {
+  const std::lock_guard lock(stepping_);
+  check(inputs);
+  int rows = 0;
+  for (const Input& in : inputs)
+    rows += which == LogitsOf::none || in.tokens.empty() ? 0 : which == LogitsOf::all ? int(in.tokens.size()) : 1;
+  const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
+  logits_ = {};
+  if (logits_memory_.size() < stride * rows) logits_memory_.resize(stride * rows);
+
+  // Passes of at most chunk_ rows; a pass may end one input and begin the next.
+  std::vector<int32_t> tokens;
+  std::vector<Slice> slices;
+  std::vector<int> logit_rows;
+  std::vector<std::pair<Sequence*, size_t>> done;  // what to append once the pass has run
+  int first_logits = 0;
+  const auto flush = [&] {
+    if (tokens.empty()) return;
+    run(tokens, slices, logit_rows, first_logits);
+    size_t at = 0;
+    for (auto& [sequence, n] : done) {
+      sequence->tokens_.insert(sequence->tokens_.end(), tokens.begin() + at, tokens.begin() + at + n);
+      at += n;
+    }
+    first_logits += int(logit_rows.size());
+    tokens.clear(), slices.clear(), logit_rows.clear(), done.clear();
+  };
+  for (const Input& in : inputs) {
+    for (size_t from = 0; from < in.tokens.size();) {
+      const size_t n = std::min(in.tokens.size() - from, size_t(chunk_) - tokens.size());
+      const int row = int(tokens.size()), position = in.sequence->n_tokens();
+      in.sequence->pages_.grow(position, int(n));
+      slices.push_back({row, int(n), position, in.sequence->pages_.data()});
+      tokens.insert(tokens.end(), in.tokens.begin() + from, in.tokens.begin() + from + n);
+      done.push_back({in.sequence, n});
+      from += n;
+      if (which == LogitsOf::all)
+        for (size_t i = 0; i < n; i++) logit_rows.push_back(row + int(i));
+      else if (which == LogitsOf::last && from == in.tokens.size())
+        logit_rows.push_back(row + int(n) - 1);
+      if (tokens.size() == size_t(chunk_)) flush();
+    }
+  }
+  flush();
+  logits_ = {logits_memory_.data(), rows, model_->n_vocab, stride};
+}
+
+void Engine::run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows,
+                 int first_logits) {
+  // As many rows as sequences: everyone decodes one token.
+  pool_.set_active(tokens.size() == slices.size() ? threads_ : threads_prefill_);
+  const Batch batch{tokens, std::move(slices), std::move(logit_rows), &cache_.layout()};
+  const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
+  const Rows logits{logits_memory_.data() + stride * first_logits, int(batch.logit_rows.size()), model_->n_vocab, stride};
+  model_->decoder(workspace_, batch, logits);
+}
+
+std::span<const float> Engine::logits(int row) const {
+  if (row < 0 || row >= logits_.n_rows)
+    throw std::out_of_range("row " + std::to_string(row) + " of " + std::to_string(logits_.n_rows) + " rows of logits");
+  return {logits_.row(row), size_t(logits_.width)};
+}
+
+}  // namespace pestle

@@ -1,0 +1,82 @@
+// Runs a model over the tokens of one or several sequences.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "model/model.h"
+#include "runtime/kv_cache.h"
+
+namespace pestle {
+
+struct EngineOptions {
+  int n_ctx = 0;            // tokens a sequence may hold; 0: what the model was trained for
+  int threads = 0;          // for decoding; 0: one per usable performance core
+  int threads_prefill = 0;  // 0: as threads
+  KvType kv_type = KvType::f16;
+  int chunk = 512;  // rows of one forward pass at most
+};
+
+enum class LogitsOf { none, last, all };
+
+class Engine;
+
+// One text's tokens and its keys and values. Lives no longer than its engine.
+class Sequence {
+ public:
+  explicit Sequence(Engine& engine);
+  int n_tokens() const { return static_cast<int>(tokens_.size()); }
+  std::span<const int32_t> tokens() const { return tokens_; }
+  Sequence fork(int n_tokens) const;  // std::out_of_range beyond n_tokens()
+  void truncate(int n_tokens);
+
+ private:
+  friend class Engine;
+  Sequence(Engine& engine, PageTable pages, std::vector<int32_t> tokens);
+  Engine* engine_;
+  PageTable pages_;
+  std::vector<int32_t> tokens_;
+};
+
+struct Input {
+  Sequence* sequence;
+  std::span<const int32_t> tokens;
+};
+
+class Engine {
+ public:
+  Engine(std::shared_ptr<const Model> model, const EngineOptions& options);
+
+  // Appends tokens to their sequences and computes the logits asked for, in the order of the inputs. Throws before
+  // anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence given twice).
+  // Concurrent calls queue.
+  void step(std::span<const Input> inputs, LogitsOf which);
+
+  int logits_rows() const { return logits_.n_rows; }
+  std::span<const float> logits(int row) const;  // of the last step
+
+  const Model& model() const { return *model_; }
+  int n_ctx() const { return n_ctx_; }
+  int threads() const { return threads_; }
+  int threads_prefill() const { return threads_prefill_; }
+  int chunk() const { return chunk_; }
+  size_t kv_bytes() const { return cache_.bytes(); }
+
+ private:
+  friend class Sequence;
+  void check(std::span<const Input> inputs) const;
+  void run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows, int first_logits);
+
+  std::shared_ptr<const Model> model_;
+  int n_ctx_, threads_, threads_prefill_, chunk_;
+  ThreadPool pool_;
+  Workspace workspace_;
+  KvCache cache_;
+  std::mutex stepping_;
+  std::vector<float> logits_memory_;
+  Rows logits_;
+};
+
+}  // namespace pestle

@@ -1,0 +1,116 @@
+#include "runtime/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/fixed_math.h"
+#include "runtime/philox.h"
+
+namespace pestle {
+
+Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
+  const auto require = [](bool ok, const char* what) {
+    if (!ok) throw std::invalid_argument(what);
+  };
+  const SamplerOptions& o = options_;
+  require(o.temperature >= 0 && std::isfinite(o.temperature), "temperature must be at least 0");
+  require(o.top_k >= 0, "top_k must be at least 0");
+  require(o.top_p > 0 && o.top_p <= 1, "top_p must be in (0, 1]");
+  require(o.min_p >= 0 && o.min_p <= 1, "min_p must be in [0, 1]");
+  require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "repeat_penalty must be positive");
+  require(o.repeat_last_n >= -1, "repeat_last_n must be at least -1");
+  require(std::isfinite(o.frequency_penalty), "frequency_penalty must be finite");
+  require(std::isfinite(o.presence_penalty), "presence_penalty must be finite");
+  for (const auto& [id, bias] : o.logit_bias) {
+    require(id >= 0, "logit_bias names a negative token");
+    require(!std::isnan(bias) && bias != std::numeric_limits<float>::infinity(), "logit_bias must be finite or -inf");
+  }
+}
+
+void Sampler::adjust(std::span<const int32_t> history) {
+  const SamplerOptions& o = options_;
+  for (const auto& [id, bias] : o.logit_bias)
+    if (static_cast<size_t>(id) < logits_.size()) logits_[id] += bias;
+  if (o.repeat_penalty == 1 && o.frequency_penalty == 0 && o.presence_penalty == 0) return;
+  if (o.repeat_last_n >= 0 && history.size() > static_cast<size_t>(o.repeat_last_n))
+    history = history.last(static_cast<size_t>(o.repeat_last_n));
+  std::unordered_map<int32_t, int> counts;
+  for (int32_t t : history) counts[t]++;
+  for (const auto& [id, n] : counts) {
+    if (id < 0 || static_cast<size_t>(id) >= logits_.size()) continue;
+    double x = logits_[id];
+    x = x > 0 ? x / o.repeat_penalty : x * o.repeat_penalty;
+    logits_[id] = static_cast<float>(x - n * o.frequency_penalty - o.presence_penalty);
+  }
+}
+
+// The n best of logits_, best first.
+void Sampler::keep_best(size_t n) {
+  kept_.clear();
+  for (size_t i = 0; i < logits_.size(); i++) {  // a heap whose root is the worst of those kept
+    const Candidate c{logits_[i], static_cast<int32_t>(i)};
+    if (kept_.size() < n) {
+      kept_.push_back(c);
+      std::push_heap(kept_.begin(), kept_.end(), better);
+    } else if (better(c, kept_.front())) {
+      std::pop_heap(kept_.begin(), kept_.end(), better);
+      kept_.back() = c;
+      std::push_heap(kept_.begin(), kept_.end(), better);
+    }
+  }
+  std::sort_heap(kept_.begin(), kept_.end(), better);
+}
+
+int32_t Sampler::draw(double u) {
+  const SamplerOptions& o = options_;
+  const double top = kept_.front().logit;
+  // top-p and min-p look at the distribution before the temperature
+  weights_.clear();
+  double total = 0;
+  for (const Candidate& c : kept_) total += weights_.emplace_back(fixed_exp(c.logit - top));
+  size_t n = 0;
+  for (double sum = 0; n < kept_.size(); n++) {
+    if (n > 0 && (sum >= o.top_p * total || weights_[n] < o.min_p)) break;
+    sum += weights_[n];
+  }
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) sum += weights_[i] = fixed_exp((kept_[i].logit - top) / o.temperature);
+  double left = u * sum;
+  for (size_t i = 0; i + 1 < n; i++) {
+    if (left < weights_[i]) return kept_[i].id;
+    left -= weights_[i];
+  }
+  return kept_[n - 1].id;
+}
+
+Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs) {
+  const SamplerOptions& o = options_;
+  Sampled out;
+  out.logprob = std::numeric_limits<double>::quiet_NaN();
+  for (float x : logits)
+    if (std::isnan(x)) throw Error("the model produced a logit that is not a number: its weights are damaged");
+  logits_.assign(logits.begin(), logits.end());
+  double log_sum = 0;
+  if (n_logprobs > 0) {
+    keep_best(static_cast<size_t>(n_logprobs));
+    const double top = kept_.front().logit;
+    double sum = 0;
+    for (float x : logits) sum += fixed_exp(x - top);
+    log_sum = top + std::log(sum);
+    for (const Candidate& c : kept_) out.top.emplace_back(c.id, c.logit - log_sum);
+  }
+  adjust(history);
+  keep_best(o.temperature == 0 ? 1 : o.top_k == 0 ? logits_.size() : static_cast<size_t>(o.top_k));
+  if (kept_.empty() || kept_.front().logit == -std::numeric_limits<float>::infinity())
+    throw Error("every token is banned: nothing is left to sample");
+  out.token = o.temperature == 0 ? kept_.front().id : draw(uniform(o.seed, history.size()));
+  if (n_logprobs > 0) out.logprob = logits[out.token] - log_sum;
+  return out;
+}
+
+}  // namespace pestle

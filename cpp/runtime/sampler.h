@@ -1,0 +1,55 @@
+// From logits to a token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace pestle {
+
+struct SamplerOptions {
+  double temperature = 0.8;  // 0: the most likely token
+  int top_k = 40;            // 0: all
+  double top_p = 0.95, min_p = 0.05;
+  double repeat_penalty = 1;  // divides positive and multiplies negative logits of recent tokens (Keskar et al. 2019)
+  int repeat_last_n = 64;     // how many tokens count as recent; -1: all
+  double frequency_penalty = 0, presence_penalty = 0;  // subtracted: per occurrence, and once
+  uint64_t seed = 0;
+  std::vector<std::pair<int32_t, float>> logit_bias;  // added; -inf bans a token
+};
+
+struct Sampled {
+  int32_t token = 0;
+  // Log probability of the token under the model's own distribution, before any option. NaN unless asked for.
+  double logprob = 0;
+  std::vector<std::pair<int32_t, double>> top;  // the most likely tokens under it, best first
+};
+
+// Order: bias, penalties, top-k, top-p, min-p, temperature, draw. Ties go to the lower id. The draw is a function of
+// the seed and of how many tokens stand before it, so it does not depend on batches, threads or earlier calls; all
+// arithmetic is ours (core/fixed_math.h), so it does not depend on the machine either.
+class Sampler {
+ public:
+  explicit Sampler(SamplerOptions options);  // std::invalid_argument names an option out of range
+  // Error when the logits hold a NaN. n_logprobs: how many `top` entries; 0 leaves logprob NaN.
+  Sampled sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs);
+  const SamplerOptions& options() const { return options_; }
+
+ private:
+  struct Candidate {
+    float logit;
+    int32_t id;
+  };
+  static bool better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
+  void adjust(std::span<const int32_t> history);
+  void keep_best(size_t n);
+  int32_t draw(double u);
+
+  SamplerOptions options_;
+  std::vector<float> logits_;
+  std::vector<Candidate> kept_;
+  std::vector<double> weights_;
+};
+
+}  // namespace pestle
