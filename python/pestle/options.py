@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict
 
@@ -113,14 +113,14 @@ def decide(
     )
 
 
-def sampling_of_file(values: Mapping[str, Any], *, n_ctx: int) -> Sampling:
-    """The sampling defaults of a model file, from its metadata.
+def sampling_of_file(get: Callable[[str], Any], *, n_ctx: int) -> Sampling:
+    """The sampling defaults of a model file; `get` returns metadata by key, None if absent.
 
     Raises FormatError for a stated value that is not a number in its range.
     """
     stated: dict[str, Any] = {}
     for key, name in _FILE_KEYS.items():
-        value = values.get(key)
+        value = get(key)
         if value is None:
             continue
         wanted = int if name in ("top_k", "repeat_last_n") else (int, float)

@@ -232,5 +232,5 @@ def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:
         error = ContextLengthError(
             f"the prompt has {len(prompt)} tokens, the context holds {n_ctx}"
         )
-        error.needed, error.limit = len(prompt), n_ctx
+        vars(error).update(needed=len(prompt), limit=n_ctx)
         raise error

@@ -80,7 +80,7 @@ def load(
         sampler=Sampler,
         tokenizer=tokenizer,
         template=template,
-        sampling=sampling_of_file(file, n_ctx=engine.n_ctx),
+        sampling=sampling_of_file(file.get, n_ctx=engine.n_ctx),
         seed=seed,
     )
 

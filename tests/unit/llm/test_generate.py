@@ -227,9 +227,9 @@ def test_an_unknown_option(llm: Any) -> None:
 
 def test_defaults_of_a_file() -> None:
     file = {"general.sampling.temp": 0.6, "general.sampling.top_k": 20}
-    assert sampling_of_file(file, n_ctx=99) == Sampling(temperature=0.6, top_k=20)
+    assert sampling_of_file(file.get, n_ctx=99) == Sampling(temperature=0.6, top_k=20)
     whole = {"general.sampling.penalty_last_n": -1, "general.sampling.penalty_repeat": 1.05}
-    assert sampling_of_file(whole, n_ctx=99) == Sampling(repeat_last_n=99, repeat_penalty=1.05)
+    assert sampling_of_file(whole.get, n_ctx=99) == Sampling(repeat_last_n=99, repeat_penalty=1.05)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_defaults_of_a_file() -> None:
 )
 def test_faulty_defaults_of_a_file(key: str, value: Any) -> None:
     with pytest.raises(FormatError, match=r"general\.sampling"):
-        sampling_of_file({f"general.sampling.{key}": value}, n_ctx=99)
+        sampling_of_file({f"general.sampling.{key}": value}.get, n_ctx=99)
 
 
 def test_chat(make_llm: MakeLlm) -> None:
