@@ -43,14 +43,16 @@ PYTHON_LAYERS = {
     "options": "errors _core",
     "results": "errors _core",
     "tokenizer": "gguf errors _core",
-    "template": "errors _core",
+    "template": "tokenizer errors _core",
+    "convert": "gguf errors _core",
     "models": "gguf errors _core",
     "engine": "results options tokenizer gguf errors _core",
     "chat": "engine template results options tokenizer gguf errors _core",
     "llm": "chat engine template models results options tokenizer gguf errors _core",
     "__init__": "llm chat engine results options errors _core",
     "__main__": "cli",
-    "cli": "__init__ llm chat engine template models results options tokenizer gguf errors _core",
+    "cli": "__init__ llm chat engine template models results options convert "
+    "tokenizer gguf errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,11 +23,22 @@ def generate() -> str:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(sys.executable, "-m", "pybind11_stubgen", "pestle._core", "--output-dir", folder),
-            # An unknown C++ type in a signature is a missing #include in a binding, not a warning.
+            # A C++ type in a signature is a class bound too late: an error, not a warning.
             "--exit-code",
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        text = (Path(folder) / "pestle" / "_core.pyi").read_text(encoding="utf-8")
+        # A module with a submodule becomes a folder.
+        text = (Path(folder) / "pestle" / "_core" / "__init__.pyi").read_text(encoding="utf-8")
+    return mend(text)
+
+
+def mend(text: str) -> str:
+    """Correct what pybind11-stubgen gets wrong about this module."""
+    # It takes our class Sequence for the one of typing. Lists in signatures are collections.abc's.
+    text = re.sub(r"\btyping\.Sequence\b", "Sequence", text)
+    # A single file has no submodules. Only tests use this one.
+    text = text.replace("from . import kernels\n", "import types\n")
+    text = re.sub(r"^(__all__.*\n)", r"\1kernels: types.ModuleType\n", text, flags=re.MULTILINE)
     return text.rstrip("\n") + "\n"
 
 

@@ -1,0 +1,252 @@
+"""
+The C++ core of Pestle: token ids in, logits and ids out.
+"""
+from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
+import os
+import typing
+import types
+__all__: list[str] = ['ContextLengthError', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'MemoryLimitError', 'Model', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'measure_bandwidth', 'measure_int8']
+kernels: types.ModuleType
+class Error(RuntimeError):
+    pass
+class FormatError(Error):
+    pass
+class UnsupportedError(Error):
+    pass
+class MemoryLimitError(Error):
+    pass
+class ContextLengthError(Error):
+    pass
+class GgufTensor:
+    """
+    One tensor of a GGUF file.
+    """
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def nbytes(self) -> int:
+        ...
+    @property
+    def offset(self) -> int:
+        """
+        Bytes from the start of its shard's file.
+        """
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """
+        Elements, the contiguous dimension first.
+        """
+    @property
+    def shard(self) -> int:
+        """
+        From 0.
+        """
+    @property
+    def type(self) -> str:
+        """
+        The type as GGUF names it, such as "Q4_K".
+        """
+class GgufFile:
+    """
+    A GGUF file with all its shards, mapped and checked.
+    """
+    def __contains__(self, key: str) -> bool:
+        ...
+    def __getitem__(self, key: str) -> typing.Any:
+        """
+        The value as int, float, bool, str or a list of one of them, converted anew each time. Text that is not UTF-8 is decoded with "surrogateescape". KeyError when the key is absent.
+        """
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """
+        Opens the first or only shard and all others. FormatError: the content is wrong; UnsupportedError: it is of a version, byte order or type that is not read; Error: it cannot be opened.
+        """
+    def data(self, name: str) -> numpy.typing.NDArray[numpy.uint8]:
+        """
+        A tensor's bytes, read-only and not copied; the array keeps the file open. KeyError when there is no such tensor.
+        """
+    def get(self, key: str, default: typing.Any = None) -> typing.Any:
+        ...
+    def keys(self) -> list[str]:
+        """
+        Metadata keys, in file order.
+        """
+    @property
+    def path(self) -> str:
+        ...
+    @property
+    def paths(self) -> list[str]:
+        """
+        All shards.
+        """
+    @property
+    def size(self) -> int:
+        """
+        Bytes of all shards.
+        """
+    @property
+    def tensors(self) -> list[GgufTensor]:
+        """
+        In file order, shard after shard.
+        """
+    @property
+    def version(self) -> int:
+        ...
+class Model:
+    """
+    A model's weights, packed for the kernels. Immutable; engines share it.
+    """
+    def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None) -> None:
+        """
+        Opens a GGUF file and packs its weights.
+        
+        progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.
+        Raises FormatError, UnsupportedError, MemoryLimitError.
+        """
+    def kv_bytes_per_token(self, kv_type: str = 'f16') -> int:
+        """
+        Bytes of keys and values per token, all layers.
+        """
+    @property
+    def architecture(self) -> str:
+        ...
+    @property
+    def decode_bytes(self) -> int:
+        """
+        Weight bytes that one decoded token reads, head included.
+        """
+    @property
+    def dim(self) -> int:
+        ...
+    @property
+    def n_ctx_train(self) -> int:
+        ...
+    @property
+    def n_layers(self) -> int:
+        ...
+    @property
+    def n_params(self) -> int:
+        ...
+    @property
+    def n_vocab(self) -> int:
+        ...
+    @property
+    def path(self) -> str:
+        ...
+    @property
+    def prefill_ops(self) -> int:
+        """
+        Two operations per multiply-add with weights of one prefilled token, head excluded.
+        """
+    @property
+    def weight_bytes(self) -> int:
+        """
+        Packed, resident.
+        """
+class Sequence:
+    """
+    The tokens of one text and their keys and values.
+    """
+    def fork(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> Sequence:
+        """
+        A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.
+        """
+    def truncate(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Forgets all but the first n_tokens.
+        """
+    @property
+    def n_tokens(self) -> int:
+        ...
+    @property
+    def tokens(self) -> list[int]:
+        ...
+class Engine:
+    """
+    Runs a model; holds threads and the KV cache.
+    """
+    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> None:
+        """
+        n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
+        chunk: rows of one forward pass at most. kv_type: "f16" or "f32".
+        """
+    def logits(self) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        float32 [rows, n_vocab] of the last step, a copy.
+        """
+    def sequence(self) -> Sequence:
+        ...
+    def step(self, batch: collections.abc.Sequence[tuple[Sequence, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]], logits: str = 'last') -> int:
+        """
+        Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of the last or of
+        all tokens of each entry, in order. Raises ContextLengthError before anything has changed.
+        """
+    @property
+    def chunk(self) -> int:
+        ...
+    @property
+    def kv_bytes(self) -> int:
+        """
+        Allocated for keys and values.
+        """
+    @property
+    def n_ctx(self) -> int:
+        ...
+    @property
+    def threads(self) -> int:
+        ...
+    @property
+    def threads_prefill(self) -> int:
+        ...
+class Sampled:
+    """
+    A token and, where asked for, log probabilities of the model's own distribution.
+    """
+    @property
+    def logprob(self) -> float:
+        """
+        NaN unless n_logprobs > 0.
+        """
+    @property
+    def token(self) -> int:
+        ...
+    @property
+    def top(self) -> list[tuple[int, float]]:
+        """
+        (token, logprob), most likely first.
+        """
+class Sampler:
+    """
+    Turns logits into a token. Order: bias, penalties, top-k, top-p, min-p, temperature, draw.
+    """
+    def __init__(self, *, temperature: typing.SupportsFloat | typing.SupportsIndex = 0.8, top_k: typing.SupportsInt | typing.SupportsIndex = 40, top_p: typing.SupportsFloat | typing.SupportsIndex = 0.95, min_p: typing.SupportsFloat | typing.SupportsIndex = 0.05, repeat_penalty: typing.SupportsFloat | typing.SupportsIndex = 1.0, repeat_last_n: typing.SupportsInt | typing.SupportsIndex = 64, frequency_penalty: typing.SupportsFloat | typing.SupportsIndex = 0.0, presence_penalty: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.SupportsInt | typing.SupportsIndex = 0, logit_bias: collections.abc.Mapping[typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None) -> None:
+        """
+        temperature 0 takes the most likely token. ValueError names an option out of range.
+        """
+    def sample(self, engine: Engine, row: typing.SupportsInt | typing.SupportsIndex, history: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], n_logprobs: typing.SupportsInt | typing.SupportsIndex = 0) -> Sampled:
+        """
+        Samples from one row of the engine's last logits. The draw depends on the seed and len(history) alone.
+        """
+def cpu_info() -> dict[str, typing.Any]:
+    """
+    Processor, cores (`usable`: under affinity and cgroup quota), kernel features, cache bytes.
+    """
+def isa() -> str:
+    """
+    The active kernel set. PESTLE_ISA forces one; UnsupportedError when it cannot run here.
+    """
+def isas() -> list[str]:
+    """
+    The kernel sets that this machine can run, best first.
+    """
+def measure_bandwidth(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
+    """
+    Bytes per second read from DRAM through huge pages, best of five rounds.
+    """
+def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
+    """
+    int8 operations per second of the active kernels' dot product in registers; a multiply-add is two.
+    """

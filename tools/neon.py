@@ -1,0 +1,125 @@
+"""Check that an Arm build computes the same logits, byte for byte, as the installed package.
+
+Cross-compiles the core and tests/native/logits.cpp with the Clang of the `ziglang` package, and
+runs them under qemu-user on tiny models, with the neondot and the scalar kernels.
+
+    python tools/neon.py [--build FOLDER]
+
+Needs an environment with '.[test,dev]' and qemu-aarch64 (Debian: qemu-user).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pestle import _core
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from oracle import checkpoints, expected, gguf_file  # noqa: E402
+
+ISAS = ("neondot", "scalar")
+# (checkpoint, type of its matrices): each kernel family once, and rows that do not divide by 16.
+MODELS = (
+    ("llama-256", "F32"),
+    ("llama-256", "F16"),
+    ("llama-256", "Q8_0"),
+    ("llama-256", "Q4_0"),
+    ("llama-256", "Q5_1"),
+    ("llama-256", "MXFP4"),
+    ("llama-256", "Q2_K"),
+    ("llama-256", "Q4_K"),
+    ("llama-256", "Q6_K"),
+    ("llama-256", "IQ4_XS"),
+    ("llama-ragged", "Q8_0"),
+    ("qwen2-yarn", "Q4_1"),
+)
+N_TOKENS = 72  # into the second page of 64 positions
+CHUNK = 32
+
+
+def build(folder: Path) -> Path:
+    """Cross-compile the driver; return its path. Raises CalledProcessError."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        sys.exit("neon: the ziglang package is missing: pip install '.[dev]'")
+    zig = Path(spec.origin).parent / "zig"
+    settings = {
+        "CMAKE_TOOLCHAIN_FILE": ROOT / "tests" / "native" / "aarch64-linux.cmake",
+        "PESTLE_ZIG": zig,
+        "CMAKE_BUILD_TYPE": "Release",
+        "PESTLE_BUILD_PYTHON": "OFF",
+        "PESTLE_BUILD_NATIVE_TESTS": "ON",
+    }
+    defines = [f"-D{name}={value}" for name, value in settings.items()]
+    subprocess.run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", *defines], check=True)
+    subprocess.run(["cmake", "--build", folder, "--target", "logits"], check=True)
+    return folder / "tests" / "native" / "logits"
+
+
+def logits_here(path: Path, tokens: Sequence[int]) -> np.ndarray:
+    """Return the installed package's logits (tokens, vocabulary)."""
+    engine = _core.Engine(_core.Model(path, threads=1), n_ctx=256, threads=1)
+    sequence = engine.sequence()
+    rows = []
+    for start in range(0, len(tokens), CHUNK):
+        engine.step([(sequence, tokens[start : start + CHUNK])], logits="all")
+        rows.append(engine.logits())
+    return np.concatenate(rows)
+
+
+def logits_on_arm(driver: Path, isa: str, path: Path, tokens: Sequence[int]) -> np.ndarray:
+    """Return the emulated build's logits (tokens * vocabulary,), with the kernels of one set."""
+    output = path.with_suffix(f".{isa}")
+    arguments = [path, "f16", CHUNK, 2, output, *tokens]
+    done = subprocess.run(
+        ["qemu-aarch64", "-cpu", "max", driver, *map(str, arguments)],
+        env=os.environ | {"PESTLE_ISA": isa},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.stdout.split() != [isa]:
+        sys.exit(f"neon: asked for {isa}, the driver ran {done.stdout!r}")
+    return np.fromfile(output, dtype=np.float32)
+
+
+def compare(driver: Path, folder: Path) -> int:
+    """Print a line for each model and kernel set; return how many differ."""
+    differing = 0
+    for name, type_name in MODELS:
+        case = checkpoints.CASES[name]
+        parameters, _, _ = expected.load(case)
+        path = gguf_file.write(folder / f"{name}.{type_name}.gguf", case, parameters, type_name)
+        tokens = checkpoints.tokens(case, N_TOKENS)
+        here = logits_here(path, tokens).ravel()
+        for isa in ISAS:
+            there = logits_on_arm(driver, isa, path, tokens)
+            wrong = np.flatnonzero(here.view(np.uint32) != there.view(np.uint32))
+            differing += wrong.size > 0
+            verdict = "equal" if wrong.size == 0 else f"{wrong.size} logits of {here.size} differ"
+            print(f"{isa:8} {name:13} {type_name:7} {verdict}")
+    return differing
+
+
+def main() -> int:
+    """Build, compare, return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--build", type=Path, default=ROOT / "build" / "aarch64", metavar="FOLDER")
+    driver = build(parser.parse_args().build)
+    print(f"compared with {_core.isa()} here")
+    with tempfile.TemporaryDirectory() as folder:
+        return 1 if compare(driver, Path(folder)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
