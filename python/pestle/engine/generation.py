@@ -90,9 +90,10 @@ class Run(Generic[R]):
         stops = StopStrings(self._request.stop)
         for sampled in self._sample(sequence):
             text, matched = stops.push(detokenizer.push(sampled.token))
-            yield self._token_chunk(sampled, text)
             if matched is not None:
                 self._finish("stop", matched)
+            yield self._token_chunk(sampled, text)
+            if matched is not None:
                 break
         text = ""
         if not isinstance(self._stop_reason, str):
@@ -116,9 +117,12 @@ class Run(Generic[R]):
                 return
             self._tokens.append(sampled.token)
             self._history.append(sampled.token)
-            yield sampled
-            if len(self._tokens) == limit:
+            # The reason is noted first: a caller may have enough once it has the last token.
+            last = len(self._tokens) == limit
+            if last:
                 self._finish("length")
+            yield sampled
+            if last:
                 return
             sampled = self._decode(sequence, sampler)
         if limit == 0 and not self.cancel.is_set():

@@ -71,6 +71,17 @@ def test_closed_early(llm: Any) -> None:
     stream.close()
 
 
+@pytest.mark.parametrize(
+    ("options", "why"), [({"max_tokens": 3}, "length"), ({"stop": "c"}, "stop"), ({}, "cancelled")]
+)
+def test_closed_at_the_last_token(make_llm: MakeLlm, options: dict[str, Any], why: str) -> None:
+    llm: Any = make_llm("abcdef")
+    with llm.generate(PROMPT, temperature=0, stream=True, **options) as stream:
+        for _ in range(3):
+            next(stream)
+    assert stream.result().finish_reason == why
+
+
 def test_dropping_a_stream_frees_the_session(llm: LLM) -> None:
     session = llm.session()
     for _ in session.generate("x", stream=True):
