@@ -194,9 +194,3 @@ def test_asyncio(smollm: LLM) -> None:
     text, texts = asyncio.run(main())
     assert "Paris" in text
     assert texts == [smollm.generate(f"{STORY} {n}", seed=n, max_tokens=10).text for n in range(3)]
-
-
-def test_opening_is_quick(default_model: Path) -> None:
-    began = time.perf_counter()
-    LLM(default_model).close()
-    assert time.perf_counter() - began < 3
