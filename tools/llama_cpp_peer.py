@@ -8,21 +8,24 @@ from types import TracebackType
 
 import llama_cpp as lc
 import numpy as np
-import numpy.typing as npt
-
-Logits = npt.NDArray[np.float32]
+from scores import Logits
 
 
 class LlamaCpp:
-    """One model in one context of `n_ctx` tokens, on `threads` threads, with an f16 KV cache."""
+    """One model in one context of `n_ctx` tokens, on `threads` threads, with an f16 KV cache.
 
-    def __init__(self, path: str, *, n_ctx: int, threads: int, ubatch: int = 512) -> None:
+    Without `repack`, weights stay as they lie in the file, and AMX is not used.
+    """
+
+    def __init__(
+        self, path: str, *, n_ctx: int, threads: int, ubatch: int = 512, repack: bool = True
+    ) -> None:
         self._silent = lc.llama_log_callback(lambda *_: None)  # kept: C holds no reference to it
         lc.llama_log_set(self._silent, ctypes.c_void_p(0))
         lc.llama_backend_init()
-        self._model = lc.llama_model_load_from_file(
-            str(path).encode(), lc.llama_model_default_params()
-        )
+        loading = lc.llama_model_default_params()
+        loading.use_extra_bufts = repack
+        self._model = lc.llama_model_load_from_file(path.encode(), loading)
         if not self._model:
             raise OSError(f"llama.cpp does not open {path}")
         settings = lc.llama_context_default_params()

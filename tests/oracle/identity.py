@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-
 from pestle import _core
 
 THREADS = (1, 2, 3)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from pestle import _core
 
 from . import checkpoints, gguf_file, identity
