@@ -59,15 +59,20 @@ def _build(vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer) -> HfTo
     tokenizer = HfTokenizer(model)
     if pre.nfc:
         tokenizer.normalizer = normalizers.NFC()
-    splits: list[pre_tokenizers.PreTokenizer] = [
-        pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in pre.patterns
-    ]
-    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, to_bytes])
+    tokenizer.pre_tokenizer = splitter(pre)
     tokenizer.add_tokens(
         [AddedToken(text, normalized=False) for text in vocabulary.of_type(TokenType.USER_DEFINED)]
     )
     return tokenizer
+
+
+def splitter(pre: PreTokenizer) -> pre_tokenizers.PreTokenizer:
+    """Cuts a text as `pre` says and maps each piece to the byte alphabet."""
+    splits: list[pre_tokenizers.PreTokenizer] = [
+        pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in pre.patterns
+    ]
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return pre_tokenizers.Sequence([*splits, to_bytes])
 
 
 def _pairs(merges: list[str]) -> list[tuple[str, str]]:

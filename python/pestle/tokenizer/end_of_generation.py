@@ -1,6 +1,6 @@
 """Which tokens end a generation: those the file names, and those known by their text."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary
 
@@ -46,9 +46,10 @@ def end_of_generation(vocabulary: Vocabulary) -> frozenset[int]:
     return frozenset(ends)
 
 
-def ends_by_text(vocabulary: Vocabulary) -> Mapping[str, int]:
-    """The tokens of known end texts; id by text."""
-    return _by_text(vocabulary, _END)
+def with_ends_as_control(vocabulary: Vocabulary) -> Vocabulary:
+    """The vocabulary with the tokens of known end texts as CONTROL, whatever the file has."""
+    ends = dict.fromkeys(_by_text(vocabulary, _END).values(), TokenType.CONTROL)
+    return replace(vocabulary, marked={**vocabulary.marked, **ends})
 
 
 def _by_text(vocabulary: Vocabulary, texts: tuple[str, ...]) -> dict[str, int]:

@@ -20,14 +20,14 @@ def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]
     """
     try:
         description: dict[str, Any] = json.loads(text)
-        # Control tokens are split off before; what it would add, cut or pad is not its business.
-        description["added_tokens"] = [
-            token
-            for token in description.get("added_tokens") or []
-            if vocabulary.marked.get(token["id"]) not in _HIDDEN
-        ]
+        # Control tokens are split off before. They stay in the list, for without them the others
+        # would be numbered anew, but as the special ones, which are not looked for in text.
+        for token in description.get("added_tokens") or []:
+            token["special"] = vocabulary.marked.get(token["id"]) in _HIDDEN
+        # It is not to cut, pad or add anything.
         description.update(truncation=None, padding=None, post_processor=None)
         tokenizer = HfTokenizer.from_str(json.dumps(description))
+        tokenizer.encode_special_tokens = True
     # The library raises plain Exception.
     except Exception as error:
         raise TokenizerError(f"{KEY} is no tokenizer: {error}") from error

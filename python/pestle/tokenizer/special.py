@@ -13,12 +13,15 @@ joining them, no control token can begin within them.
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+# Tags at which templates split messages, even for models that have no tokens for them.
+_TAGS = ("<think>", "</think>")
+
 
 class ControlTokens:
     """Finds control tokens in text; the longest wins where several begin at one place."""
 
     def __init__(self, controls: Mapping[str, int], user_defined: Mapping[str, int]) -> None:
-        """Both are ids by text. `user_defined` tokens stay whole and unmarked where harmless."""
+        """Both are ids by text. Words of `user_defined` stay unmarked where that is harmless."""
         self._ids = dict(controls)
         self._lengths = sorted({len(text) for text in controls}, reverse=True)
         first = {text[0] for text in controls}
@@ -31,15 +34,15 @@ class ControlTokens:
     def _marking_pattern(
         self, openers: set[str], words: list[str], user_defined: Mapping[str, int]
     ) -> re.Pattern[str]:
-        """Matches a whole harmless user-defined token as `keep`, else what a mark goes before.
+        """Matches a whole harmless tag as `keep`, else what a mark goes before.
 
-        Templates split their messages at tokens like `</think>` and trim what is left, which a
-        mark in front of the token would prevent. Such a token is harmless when no control token
-        can begin within it.
+        Templates split their messages at tags like `</think>`, most often user-defined tokens,
+        and trim what is left, which a mark in front of the tag would prevent. A tag is harmless
+        when no control token can begin within it.
         """
         harmless = [
             text
-            for text in user_defined
+            for text in {*_TAGS, *user_defined}
             if text[0] in openers
             and not any(char in openers for char in text[1:])
             and not any(text.startswith(c) or c.startswith(text) for c in self._ids)

@@ -27,7 +27,9 @@ class SpmEncoder:
         self._scores = scores
         self._longest = max(map(len, ids), default=0)
         self._bytes = _byte_tokens(vocabulary)
-        self._unknown = vocabulary.roles.get("unknown")
+        unknown = vocabulary.roles["unknown"]
+        # A file without an unknown token has an ordinary one at the default id.
+        self._unknown = unknown if special.get(unknown) is TokenType.UNKNOWN else None
         self._prefix = SPACE if vocabulary.add_space_prefix else ""
         user_defined = sorted(vocabulary.of_type(TokenType.USER_DEFINED), key=len, reverse=True)
         self._user_defined = vocabulary.of_type(TokenType.USER_DEFINED)

@@ -11,7 +11,7 @@ from pestle.errors import Error, TokenizerError
 from pestle.tokenizer.bpe import bpe_encoder
 from pestle.tokenizer.byte_alphabet import bytes_of
 from pestle.tokenizer.detokenizer import Detokenizer
-from pestle.tokenizer.end_of_generation import end_of_generation, end_of_turn, ends_by_text
+from pestle.tokenizer.end_of_generation import end_of_generation, end_of_turn, with_ends_as_control
 from pestle.tokenizer.from_json import KEY as JSON_KEY
 from pestle.tokenizer.from_json import json_encoder
 from pestle.tokenizer.metadata import Metadata, array, check_length, value
@@ -40,12 +40,8 @@ class Tokenizer:
         """`encode` tokenizes text without control tokens. `from_gguf` makes all this."""
         self._vocabulary = vocabulary
         self._encode_text = encode
-        self._control_ids = vocabulary.of_type(TokenType.CONTROL, TokenType.UNKNOWN)
-        self._control_ids.update(ends_by_text(vocabulary))
-        self._hidden = frozenset(self._control_ids.values())
-        self._controls = ControlTokens(
-            self._control_ids, vocabulary.of_type(TokenType.USER_DEFINED)
-        )
+        controls = vocabulary.of_type(TokenType.CONTROL, TokenType.UNKNOWN)
+        self._controls = ControlTokens(controls, vocabulary.of_type(TokenType.USER_DEFINED))
         self.n_vocab = len(vocabulary.texts)
         self.bos_id = vocabulary.roles.get("bos")
         self.eos_id = vocabulary.roles.get("eos")
@@ -64,7 +60,7 @@ class Tokenizer:
         Raises TokenizerError, which names the key, what it holds and what was expected.
         """
         try:
-            vocabulary = read_vocabulary(metadata)
+            vocabulary = with_ends_as_control(read_vocabulary(metadata))
             encode, add_bos = _encoder(vocabulary, metadata)
             return cls(
                 vocabulary,
@@ -114,10 +110,10 @@ class Tokenizer:
     def token_bytes(self, token: int) -> bytes:
         """The bytes that a token stands for, a control token for those of its spelling."""
         text = self.token_text(token)
-        kind = self._vocabulary.marked.get(token, TokenType.NORMAL)
-        if kind is TokenType.BYTE:
+        type_ = self._vocabulary.marked.get(token, TokenType.NORMAL)
+        if type_ is TokenType.BYTE:
             return bytes([byte_of(text, token)])
-        if kind in (TokenType.NORMAL, TokenType.UNUSED) and token not in self._hidden:
+        if type_ in (TokenType.NORMAL, TokenType.UNUSED):
             if self._vocabulary.model == "gpt2":
                 return bytes_of(text)
             text = text.replace(SPACE, " ")
@@ -131,7 +127,7 @@ class Tokenizer:
 
     def is_control(self, token: int) -> bool:
         """Whether a token steers the model and is no text."""
-        return token in self._hidden
+        return self._vocabulary.marked.get(token) in (TokenType.CONTROL, TokenType.UNKNOWN)
 
     def _encode(self, text: str, *, parse_special: bool, mark: str = "") -> list[int]:
         if (surrogate := _SURROGATE.search(text)) is not None:

@@ -1,0 +1,83 @@
+"""Files that carry a whole Hugging Face tokenizer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pestle.errors import TokenizerError
+from pestle.tokenizer import Tokenizer
+
+from tests.unit.text.toy import byte_level, texts
+
+KEY = "tokenizer.huggingface.json"
+# No pre-tokenizer that Pestle knows: only the JSON can tell how to split.
+METADATA = byte_level(
+    ("a|b",), pre="of its own", control=("<bos>", "<|end|>"), user_defined=("<t>",), bos="<bos>"
+)
+TOKENS: list[str] = METADATA["tokenizer.ggml.tokens"]
+TRUNCATION = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
+PRE_TOKENIZER = {
+    "type": "ByteLevel",
+    "add_prefix_space": False,
+    "trim_offsets": True,
+    "use_regex": True,
+}
+
+
+def description(**changes: Any) -> dict[str, Any]:
+    added = {token: TOKENS.index(token) for token in ("<bos>", "<|end|>", "<t>")}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    return {
+        "version": "1.0",
+        "truncation": TRUNCATION,
+        "padding": None,
+        "added_tokens": [
+            {"id": token, "content": text, "special": True, **flags}
+            for text, token in added.items()
+        ],
+        "normalizer": {"type": "Lowercase"},
+        "pre_tokenizer": PRE_TOKENIZER,
+        "post_processor": None,
+        "decoder": None,
+        "model": {
+            "type": "BPE",
+            "vocab": {text: n for n, text in enumerate(TOKENS) if text not in added},
+            "merges": ["a b"],
+        },
+    } | changes
+
+
+def tokenizer_of(**changes: Any) -> Tokenizer:
+    return Tokenizer.from_gguf(METADATA | {KEY: json.dumps(description(**changes))})
+
+
+def test_it_is_preferred() -> None:
+    tokenizer = tokenizer_of()
+    assert texts(tokenizer, tokenizer.encode("AB ab")) == ["ab", " ", "ab"]
+
+
+def test_it_never_cuts_or_reads_control_tokens() -> None:
+    tokenizer = tokenizer_of()
+    text = "ab<|end|>ab<t>ab"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    ids = tokenizer.encode(text, parse_special=True)
+    assert texts(tokenizer, ids) == ["ab", "<|end|>", "ab", "<t>", "ab"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"added_tokens": [{}]}'])
+def test_what_is_no_tokenizer_is_refused(text: str) -> None:
+    with pytest.raises(TokenizerError, match=r"^tokenizer\.huggingface\.json is no tokenizer: "):
+        Tokenizer.from_gguf(METADATA | {KEY: text})
+
+
+def test_another_vocabulary_is_refused() -> None:
+    vocab = {text: n for n, text in enumerate(TOKENS)}
+    swapped = vocab | {"!": vocab['"'], '"': vocab["!"]}
+    model = {"type": "BPE", "vocab": swapped, "merges": []}
+    with pytest.raises(TokenizerError, match=r"for token \d+, but tokenizer\.ggml\.tokens "):
+        tokenizer_of(model=model)
+    model = {"type": "BPE", "vocab": vocab | {"more": 999}, "merges": []}
+    with pytest.raises(TokenizerError, match=f"has token 999, expected less than {len(TOKENS)}"):
+        tokenizer_of(model=model)
