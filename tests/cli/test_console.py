@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from pestle.cli.console import Console, coloured, dim
+from pestle.cli.wrapping import WordWrap
 
 
 class Terminal(io.TextIOWrapper):
@@ -37,12 +38,13 @@ def test_escape_sequences_do_not_reach_a_terminal(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", terminal)
-    Console().piece("a\x1b]0;title\x07b\r\n\tc\x9b1m\x7f")
+    monkeypatch.setenv("TERM", "dumb")  # without wrapping
+    Console().piece("a\x1b]0;title\x07b\r\n\tc\x9b1m\x7f", WordWrap())
     assert terminal.text() == "a\ufffd]0;title\ufffdb\n\tc\ufffd1m\ufffd"
 
 
 def test_a_pipe_gets_every_byte(capsys: pytest.CaptureFixture[str]) -> None:
-    Console().piece("a\x1b[1mb")
+    Console().piece("a\x1b[1mb", WordWrap())
     assert capsys.readouterr().out == "a\x1b[1mb"
 
 

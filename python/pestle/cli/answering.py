@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle.cli.console import Console
+from pestle.cli.wrapping import WordWrap
 
 if TYPE_CHECKING:
     from pestle import LLM, Completion, GenerateOptions, Stream
@@ -46,11 +47,11 @@ def messages_of(prompt: str, system: str | None) -> list[dict[str, str]]:
 def show(stream: Stream[Any], console: Console) -> Completion:
     """Write an answer to stdout as it comes, end its last line, and return it."""
     with stream:
-        ended = True
+        ended, wrap = True, WordWrap()
         try:
             for chunk in stream:
                 if chunk.text:
-                    console.piece(chunk.text)
+                    console.piece(chunk.text, wrap)
                     ended = chunk.text.endswith("\n")
         except Exception:
             _end_line(ended, console)
@@ -62,7 +63,7 @@ def show(stream: Stream[Any], console: Console) -> Completion:
 
 def _end_line(ended: bool, console: Console) -> None:
     if not ended:
-        console.piece("\n")
+        console.out("")
 
 
 @contextmanager

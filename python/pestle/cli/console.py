@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,6 +16,8 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+
+    from pestle.cli.wrapping import WordWrap
 
 # What a terminal would act on: C0 controls (but for tab and line feed), DEL and C1. A model can
 # be made to say an escape sequence; it must not reach the terminal.
@@ -39,10 +42,12 @@ class Console:
         indent = 2 if sys.stdout.isatty() else None
         self.out(json.dumps(data, ensure_ascii=not utf8, indent=indent))
 
-    def piece(self, text: str) -> None:
-        """Write a piece of an answer to stdout at once, harmless if stdout is a terminal."""
+    def piece(self, text: str, wrap: WordWrap) -> None:
+        """Write a piece of an answer to stdout at once; readable and harmless on a terminal."""
         if sys.stdout.isatty():
             text = text.translate(_CONTROLS)
+        if _understands_escapes(sys.stdout):
+            text = wrap.feed(text, shutil.get_terminal_size().columns)
         sys.stdout.write(text)
         sys.stdout.flush()
 
@@ -82,10 +87,14 @@ def terminal_on_stdin() -> bool:
 
 
 def coloured(stream: TextIO) -> bool:
-    """Whether escape sequences may be written to `stream`."""
+    """Whether colours may be written to `stream`."""
+    return _understands_escapes(stream) and not os.environ.get("NO_COLOR")
+
+
+def _understands_escapes(stream: TextIO) -> bool:
     if sys.platform == "win32" and "WT_SESSION" not in os.environ:
         return False  # the old console would show them
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def dim(text: str, stream: TextIO) -> str:

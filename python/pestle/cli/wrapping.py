@@ -1,0 +1,62 @@
+"""Breaks the lines of a streamed answer between words, as a terminal by itself does not."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+
+FENCE = "```"
+
+
+class WordWrap:
+    """Text in, text out, character by character: nothing waits for a word to end.
+
+    A word that turns out not to fit is erased and written again on the next line. Only words of
+    characters that are one cell wide are erased, since terminals differ about other widths. Code
+    between fences is left alone, so that it can be copied; so are words longer than a line.
+    """
+
+    def __init__(self) -> None:
+        self._column = 0
+        self._word = ""  # what is on the screen of the word that is being written
+        self._head = ""  # the first characters of the line, to see a fence
+        self._code = False
+
+    def feed(self, text: str, columns: int) -> str:
+        """What to write for `text` on a terminal of so many columns."""
+        # The last column stays free: terminals differ about where the cursor is after it.
+        return "".join(self._put(character, columns - 1) for character in text)
+
+    def _put(self, character: str, limit: int) -> str:
+        if character == "\n":
+            self._code ^= self._head == FENCE
+            self._column, self._word, self._head = 0, "", ""
+            return character
+        if len(self._head) < len(FENCE) and (self._head or not character.isspace()):
+            self._head += character
+        if self._code or self._head == FENCE:
+            return character
+        return self._blank(character, limit) if character in " \t" else self._mark(character, limit)
+
+    def _blank(self, character: str, limit: int) -> str:
+        self._word = ""
+        cells = 1 if character == " " else 8 - self._column % 8
+        if self._column + cells > limit:
+            self._column = 0
+            return "\n"
+        self._column += cells
+        return character
+
+    def _mark(self, character: str, limit: int) -> str:
+        cells = cell_len(character)
+        broken = ""
+        if self._column + cells > limit:
+            if cells != 1:
+                broken = "\n"
+                self._column, self._word = 0, ""
+            elif len(self._word) < self._column:
+                back = f"\x1b[{len(self._word)}D\x1b[K" if self._word else ""
+                broken = f"{back}\n{self._word}"
+                self._column = len(self._word)
+        self._word = self._word + character if cells == 1 else ""
+        self._column += cells
+        return broken + character
