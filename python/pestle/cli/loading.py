@@ -21,7 +21,7 @@ def load(options: ModelOptions, console: Console) -> LLM:
     path = resolve(
         options.model, hf=options.hub, offline=options.offline, progress=Downloads(console)
     )
-    return LLM(
+    llm = LLM(
         path,
         n_ctx=options.n_ctx,
         threads=options.threads,
@@ -29,6 +29,10 @@ def load(options: ModelOptions, console: Console) -> LLM:
         kv_type=options.kv_type,
         progress=Loading(console),
     )
+    trained = llm.model.n_ctx_train
+    if llm.n_ctx > trained:
+        console.note(f"The model was trained for {trained:,} tokens; beyond them it may fail.")
+    return llm
 
 
 def installed_path(name: str | None) -> Path:

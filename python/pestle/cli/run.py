@@ -48,8 +48,9 @@ def command(
 ) -> None:
     """Answer one prompt and exit.
 
-    The answer goes to stdout as it is written. A pipe on stdin is the prompt; with -p too, the
-    prompt is -p's text, a blank line, and the pipe's text. -v adds statistics on stderr.
+    The answer goes to stdout as it is written. A pipe on stdin is the prompt, but for its last
+    line end; with -p too, the prompt is -p's text, a blank line, and the pipe's text. -v adds
+    statistics on stderr.
     """
     if words is not None and prompt is not None:
         raise click.UsageError("Give the prompt once, with or without -p.")
