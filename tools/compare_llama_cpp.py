@@ -26,9 +26,9 @@ from scores import Peer, greedy, perplexity, perplexity_in_windows, same_until
 PROMPTS = (
     "What is the capital of France?",
     "Count from 1 to 20.",
-    "List the days of the week in order, starting with Monday.",
     "Write the letters of the English alphabet in order, separated by spaces.",
-    "Repeat this sentence three times: The quick brown fox jumps over the lazy dog.",
+    "What are the months of the year, in order?",
+    "Repeat the word hello ten times.",
 )
 
 
