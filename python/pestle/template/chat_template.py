@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from pestle.errors import TemplateError
-from pestle.template.meter import VALUE_CHARS, Meter, metered
+from pestle.template.meter import SECONDS, VALUE_CHARS, Meter, metered
 from pestle.template.sandbox import RaisedByTemplateError, TemplateSandbox
 from pestle.tokenizer import Metadata, Tokenizer
 
@@ -38,12 +38,17 @@ class ChatTemplate:
         *,
         tool_source: str | None = None,
         now: Callable[[], datetime] = datetime.now,
+        seconds: float = SECONDS,
     ) -> None:
-        """`tool_source` is used instead of `source` when there are tools; `now` tells the date."""
+        """`tool_source` is used instead of `source` when there are tools.
+
+        `now` tells templates the date; `seconds` of processor time are what a rendering may take.
+        """
         self.source = source
         self.tool_source = tool_source
         self._tokenizer = tokenizer
         self._now = now
+        self._seconds = seconds
 
     @classmethod
     def from_gguf(
@@ -105,7 +110,7 @@ class ChatTemplate:
         marked = self._tokenizer.mark_untrusted(given, mark)
         text = self.render(**marked, add_generation_prompt=add_generation_prompt)
         # A template may also write messages as ASCII-only JSON.
-        return self._tokenizer.encode_marked(text.replace(_as_ascii(mark), ""), mark)
+        return self._tokenizer.encode_marked(text.replace(_as_ascii(mark), mark), mark)
 
     def _unused_character(self, given: Mapping[str, Any]) -> str:
         """A character that neither the template nor `given` has: most often U+FDD0.
@@ -129,7 +134,7 @@ class ChatTemplate:
         }
         template = self._with_tools if variables["tools"] and self.tool_source else self._plain
         try:
-            with metered(Meter(variables)):
+            with metered(Meter(variables, self._seconds)):
                 return _limited(template.generate({**tokens, **variables}))
         except RaisedByTemplateError as error:
             raise TemplateError(f"the chat template refused the messages: {error}") from error

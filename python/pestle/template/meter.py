@@ -29,8 +29,11 @@ INT_BITS = 4096
 class Meter:
     """The account of one rendering. Every method raises SecurityError once it is overdrawn."""
 
-    def __init__(self, inputs: object, seconds: float = SECONDS) -> None:
-        """`inputs` are the caller's own values, which are taken as they are."""
+    def __init__(self, inputs: object, seconds: float) -> None:
+        """`inputs` are the caller's own values, which are taken as they are.
+
+        `seconds` of processor time from now on are what the rendering may take.
+        """
         self._end = time.thread_time() + seconds
         self._seconds = seconds
         self._chars = TOTAL_CHARS
