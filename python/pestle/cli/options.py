@@ -130,6 +130,11 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
+def _stated(otherwise: str) -> str:
+    """What an option's help says if the model's file may state its default."""
+    return f"  [default: the model's, else {otherwise}]"
+
+
 _MODEL = (
     click.option("-m", "--model", metavar="FILE|NAME",
                  help="A GGUF file or a name that `pestle ls` lists.  [default: SmolLM2-135M]"),
@@ -156,17 +161,17 @@ _SAMPLING = (
     click.option("--seed", metavar="N", type=_SEED,
                  help="The same seed gives the same text.  [default: random]"),
     click.option("--temp", "temperature", metavar="T", type=_NOT_NEGATIVE,
-                 help="Temperature; 0 takes the likeliest token.  [default: the model's, else 0.8]"),
+                 help="Temperature; 0 takes the likeliest token." + _stated("0.8")),
     click.option("--top-k", metavar="K", type=COUNT,
-                 help="Keep the K likeliest tokens; 0 keeps all.  [default: the model's, else 40]"),
+                 help="Keep the K likeliest tokens; 0 keeps all." + _stated("40")),
     click.option("--top-p", metavar="P", type=_SHARE_ABOVE_ZERO,
-                 help="Keep the likeliest tokens that sum to P; 1 keeps all.  [default: the model's, else 0.95]"),
+                 help="Keep the likeliest tokens that sum to P; 1 keeps all." + _stated("0.95")),
     click.option("--min-p", metavar="P", type=_SHARE,
-                 help="Drop tokens below P times the likeliest; 0 keeps all.  [default: the model's, else 0.05]"),
+                 help="Drop tokens below P times the likeliest; 0 keeps all." + _stated("0.05")),
     click.option("--repeat-penalty", metavar="X", type=_ABOVE_ZERO,
-                 help="Make recent tokens less likely; 1 is off.  [default: the model's, else 1]"),
+                 help="Make recent tokens less likely; 1 is off." + _stated("1")),
     click.option("--repeat-last-n", metavar="N", type=COUNT,
-                 help="How many tokens the penalties look back on.  [default: the model's, else 64]"),
+                 help="How many tokens the penalties look back on." + _stated("64")),
     click.option("--frequency-penalty", metavar="X", type=_FINITE,
                  help="Taken off a recent token's logit each time it occurred.  [default: 0]"),
     click.option("--presence-penalty", metavar="X", type=_FINITE,
