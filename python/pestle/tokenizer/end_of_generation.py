@@ -8,6 +8,7 @@ from pestle.tokenizer.vocabulary import TokenType, Vocabulary
 _END_OF_TURN = (
     "<|eot_id|>",
     "<|im_end|>",
+    "<|return|>",
     "<|end|>",
     "<end_of_turn>",
     "<|endoftext|>",
@@ -17,7 +18,7 @@ _END_OF_TURN = (
     "_<EOT>",
     "[EOT]",
 )
-_END = (*_END_OF_TURN, "<|return|>", "<|call|>", "<|eom_id|>", "</s>", "<eos>", "[EOS]")
+_END = (*_END_OF_TURN, "<|call|>", "<|eom_id|>", "</s>", "<eos>", "[EOS]")
 # Padding, a new repository, a new file: in code models the end of what was asked for.
 _FIM_END = (
     *("<|fim_pad|>", "<fim_pad>", "<fim-pad>", "<PAD>", "[PAD]"),

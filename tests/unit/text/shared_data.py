@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pestle.tokenizer import Tokenizer
 
 from tests.unit.text.toy import CONTROL, NORMAL, UNUSED, USER_DEFINED
 
@@ -53,3 +54,9 @@ def metadata_of_json(name: str, pre: str) -> dict[str, Any]:
         "tokenizer.ggml.token_type": [kind for _, kind in tokens],
         "tokenizer.ggml.merges": [m if isinstance(m, str) else " ".join(m) for m in merges],
     }
+
+
+@cache
+def tokenizer_of_json(name: str, pre: str) -> Tokenizer:
+    """The tokenizer of what `metadata_of_json` gives."""
+    return Tokenizer.from_gguf(metadata_of_json(name, pre))

@@ -12,9 +12,8 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pestle.errors import TemplateError
 from pestle.template import ChatTemplate
-from pestle.tokenizer import Tokenizer
 
-from tests.unit.text.shared_data import metadata_of_json, path_of
+from tests.unit.text.shared_data import path_of, tokenizer_of_json
 from tests.unit.text.templates import TOKENIZER
 
 NOW = datetime(2026, 11, 24)
@@ -112,7 +111,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("name", "vocabulary", "pre"), PAIRS)
 def test_users_spell_control_tokens_in_vain(name: str, vocabulary: str, pre: str) -> None:
-    tokenizer = Tokenizer.from_gguf(metadata_of_json(vocabulary, pre))
+    tokenizer = tokenizer_of_json(vocabulary, pre)
     source = path_of(f"templates/{name}").read_text(encoding="utf-8")
     template = ChatTemplate(source, tokenizer, now=lambda: NOW)
     every_control = "".join(
@@ -140,7 +139,7 @@ def test_users_spell_control_tokens_in_vain(name: str, vocabulary: str, pre: str
 
 @pytest.mark.parametrize(("name", "vocabulary", "pre"), PAIRS)
 def test_ordinary_talk_is_encoded_as_it_is_written(name: str, vocabulary: str, pre: str) -> None:
-    tokenizer = Tokenizer.from_gguf(metadata_of_json(vocabulary, pre))
+    tokenizer = tokenizer_of_json(vocabulary, pre)
     source = path_of(f"templates/{name}").read_text(encoding="utf-8")
     template = ChatTemplate(source, tokenizer, now=lambda: NOW)
     rendered = template.render(TALK, tools=TOOLS)

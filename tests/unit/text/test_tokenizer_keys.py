@@ -116,6 +116,7 @@ def test_end_of_generation_by_text() -> None:
 def test_harmony_ends_messages_with_what_ends_turns_elsewhere() -> None:
     names = ("<|start|>", "<|end|>", "<|return|>", "<|call|>", "<|endoftext|>")
     assert ends(byte_level(control=names)) == {"<|return|>", "<|call|>", "<|endoftext|>"}
+    assert Tokenizer.from_gguf(byte_level(control=names)).eot_id == N + names.index("<|return|>")
     assert ends(byte_level(control=names[:3])) == {"<|end|>", "<|return|>"}
 
 

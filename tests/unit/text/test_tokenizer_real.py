@@ -17,6 +17,7 @@ from tests.unit.text.shared_data import (
     metadata_of_json,
     path_of,
     tokenizer_json,
+    tokenizer_of_json,
 )
 
 MARKER = "\n__ggml_vocab_test__\n"
@@ -40,7 +41,7 @@ def test_vectors(name: str) -> None:
 
 
 def test_vectors_of_qwen2() -> None:
-    tokenizer = Tokenizer.from_gguf(metadata_of_json("qwen3", "qwen2"))
+    tokenizer = tokenizer_of_json("qwen3", "qwen2")
     for text, ids in vectors("qwen2"):
         assert tokenizer.encode(text) == ids
         assert tokenizer.decode(ids) == text
@@ -75,7 +76,7 @@ def random_texts(count: int) -> list[str]:
     ("name", "pre"), [("qwen3", "qwen2"), ("gptoss", "gpt-4o"), ("deepseek_v3", "deepseek-v3")]
 )
 def test_random_texts_are_tokenized_as_hugging_face_does(name: str, pre: str) -> None:
-    tokenizer = Tokenizer.from_gguf(metadata_of_json(name, pre))
+    tokenizer = tokenizer_of_json(name, pre)
     reference = HfTokenizer.from_str(json.dumps(tokenizer_json(name)))
     reference.no_truncation()
     texts = random_texts(3000)
