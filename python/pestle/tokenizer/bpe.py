@@ -53,9 +53,13 @@ def _build(vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer) -> HfTo
         )
     # The library raises plain Exception.
     except Exception as error:
-        raise TokenizerError(
-            f"tokenizer.ggml.merges does not fit the vocabulary: {error}"
-        ) from error
+        for token, text in enumerate(vocabulary.texts):
+            if not _is_utf8(text):
+                raise TokenizerError(
+                    f"tokenizer.ggml.tokens element {token} is no UTF-8: {text!r:.40}"
+                ) from error
+        reason = str(error).partition("\n")[0]
+        raise TokenizerError(f"tokenizer.ggml.merges does not fit the tokens: {reason}") from error
     tokenizer = HfTokenizer(model)
     if pre.nfc:
         tokenizer.normalizer = normalizers.NFC()
@@ -64,6 +68,15 @@ def _build(vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer) -> HfTo
         [AddedToken(text, normalized=False) for text in vocabulary.of_type(TokenType.USER_DEFINED)]
     )
     return tokenizer
+
+
+def _is_utf8(text: str) -> bool:
+    """False for what the reader made of other bytes: surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def splitter(pre: PreTokenizer) -> pre_tokenizers.PreTokenizer:

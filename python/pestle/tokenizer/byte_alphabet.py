@@ -18,4 +18,4 @@ def bytes_of(text: str) -> bytes:
     try:
         return bytes([BYTE_OF_CHAR[char] for char in text])
     except KeyError:
-        return text.encode("utf-8", "surrogatepass")
+        return text.encode("utf-8", "surrogateescape")

@@ -30,7 +30,8 @@ def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]
         tokenizer.encode_special_tokens = True
     # The library raises plain Exception.
     except Exception as error:
-        raise TokenizerError(f"{KEY} is no tokenizer: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise TokenizerError(f"{KEY} is no tokenizer: {reason}") from error
     _check(vocabulary, tokenizer)
 
     def encode(text: str) -> list[int]:

@@ -117,7 +117,8 @@ class Tokenizer:
             if self._vocabulary.model == "gpt2":
                 return bytes_of(text)
             text = text.replace(SPACE, " ")
-        return text.encode("utf-8", "surrogatepass")
+        # Bytes of the file that are no UTF-8 come as surrogates.
+        return text.encode("utf-8", "surrogateescape")
 
     def token_text(self, token: int) -> str:
         """A token as the vocabulary writes it; IndexError outside the vocabulary."""

@@ -169,5 +169,12 @@ def test_malformed_merges_are_refused(merge: str) -> None:
 
 def test_merges_of_no_tokens_are_refused() -> None:
     metadata = byte_level() | {"tokenizer.ggml.merges": [f"a {mapped('bc')}"]}
-    with pytest.raises(TokenizerError, match=r"merges does not fit the vocabulary.*`bc`"):
+    with pytest.raises(TokenizerError, match=r"merges does not fit the tokens: .*`bc`"):
+        Tokenizer.from_gguf(metadata)
+
+
+def test_a_token_that_is_no_utf8_is_refused() -> None:
+    metadata = byte_level()
+    metadata["tokenizer.ggml.tokens"][0] = b"\xff".decode(errors="surrogateescape")
+    with pytest.raises(TokenizerError, match=r"tokens element 0 is no UTF-8"):
         Tokenizer.from_gguf(metadata)

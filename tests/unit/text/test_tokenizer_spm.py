@@ -144,3 +144,8 @@ def test_long_texts_take_time_in_proportion() -> None:
     text = "a" * 50_000
     ids = TOKENIZER.encode(text, add_special=False)
     assert TOKENIZER.decode(ids) == text
+
+
+def test_a_token_that_is_no_text_stands_for_its_bytes() -> None:
+    tokenizer = Tokenizer.from_gguf(spm({**SCORES, b"\xff".decode(errors="surrogateescape"): -99}))
+    assert tokenizer.token_bytes(tokenizer.n_vocab - 1) == b"\xff"
