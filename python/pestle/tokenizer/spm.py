@@ -3,7 +3,7 @@
 Text is cut into characters; of all neighbours that together are a token, those with the highest
 score merge first, the leftmost where scores are equal. What is no token in the end is spelled in
 byte tokens. This is done here and not by a merge list for `tokenizers`, because that list has to
-be derived from the vocabulary at every start: 0.8 s for 200,000 tokens, against 0.03 s.
+be derived from the vocabulary at every start: 0.8 s for 200,000 tokens. All of this takes 0.2 s.
 """
 
 import re
