@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,24 @@ def test_k_quants_and_codebooks(name: str, type_name: str, tiny_file: TinyFile) 
 
 @pytest.mark.parametrize("type_name", ["Q4_K", "Q8_0"])
 def test_rows_that_blocks_do_not_divide(type_name: str, tiny_file: TinyFile) -> None:
-    """A file of several types: F16 where the type's blocks do not fit."""
+    """F16 where the type's blocks do not fit: rows of 72, 100 and 216."""
     pytest.importorskip("libgguf", reason="quantizing to K types needs libgguf")
     assert _compare("llama-ragged", type_name, tiny_file) < TOLERANCE
+
+
+def test_every_matrix_of_another_type(tmp_path: Path) -> None:
+    pytest.importorskip("libgguf", reason="quantizing to K and IQ types needs libgguf")
+    case = CASES["qwen2-256"]
+    parameters, tokens, _ = expected.load(case)
+    matrices = [n for n, v in gguf_file.gguf_weights(case, parameters).items() if v.ndim == 2]
+    types = gguf_file.NUMPY_TYPES + gguf_file.LIBGGUF_TYPES
+    assert len(matrices) >= len(types)
+    choice = dict(zip(matrices, types * 2, strict=False))
+    logits = []
+    for widen in (False, True):
+        path = gguf_file.write(
+            tmp_path / f"{widen}.gguf", case, parameters, choice.__getitem__, widen=widen
+        )
+        run = running.engine(path)
+        logits.append(running.feed(run, run.sequence(), tokens, 64))
+    assert _relative_error(*logits) < TOLERANCE
