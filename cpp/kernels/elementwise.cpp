@@ -8,6 +8,9 @@ namespace {
 using simd::F32;
 using simd::I32;
 
+// Below this the reciprocal could overflow; such values add nothing to any sum of normal size.
+constexpr float kTiny = 0x1p-100f;
+
 struct Quantized {
   float d;
   int32_t sum[2];  // of the first and the second 16 values
@@ -17,8 +20,7 @@ struct Quantized {
 PESTLE_INLINE Quantized quantize_block(const float* x, int8_t* q) {
   const Vec16 a = load16(x), b = load16(x + 16);
   const float largest = reduce_max(max(abs(a), abs(b)));
-  // Below 2^-100 the reciprocal could overflow; such a block adds nothing to any sum of normal size.
-  const bool zero = !(largest >= 0x1p-100f);
+  const bool zero = !(largest >= kTiny);
   const F32 inverse = simd::splat(zero ? 0.0f : 127.0f / largest);
   Quantized r{zero ? 0.0f : largest / 127.0f, {0, 0}};
   for (int half = 0; half < 2; half++) {
@@ -37,20 +39,58 @@ PESTLE_INLINE Quantized quantize_block(const float* x, int8_t* q) {
 PESTLE_INLINE void put(char* p, float v) { std::memcpy(p, &v, 4); }
 PESTLE_INLINE void put(char* p, int32_t v) { std::memcpy(p, &v, 4); }
 
-void int8_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
+// Row `row` of a group of `rows`: aux of one block, as PanelKind says.
+PESTLE_INLINE void put_aux(char* aux, PanelKind kind, const int32_t (&sum)[2], float d, int row, int rows) {
+  for (int s = 0; s < kind.scales; s++) {
+    const int32_t total = kind.scales == 2 ? sum[s] : sum[0] + sum[1];
+    char* p = aux + 4 * (s * rows + row);
+    if (kind.mins) put(p, d * (float)total);
+    else put(p, -kind.offset * total);
+  }
+}
+PESTLE_INLINE void put_quads(char* quads, const int8_t* q, int row, int rows) {
+  for (int k = 0; k < 8; k++) std::memcpy(quads + 4 * (rows * k + row), q + 4 * k, 4);
+}
+
+void narrow_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
   const int block_bytes = rows * (4 + 4 * kind.scales + 32);
   for (int b = 0; b < columns / kBlockColumns; b++, group += block_bytes) {
     int8_t q[32];
     const Quantized block = quantize_block(x + b * kBlockColumns, q);
     put(group + 4 * row, block.d);
-    for (int s = 0; s < kind.scales; s++) {
-      const int32_t sum = kind.scales == 2 ? block.sum[s] : block.sum[0] + block.sum[1];
-      char* aux = group + 4 * rows + 4 * (s * rows + row);
-      if (kind.mins) put(aux, block.d * (float)sum);
-      else put(aux, -kind.offset * sum);
+    put_aux(group + 4 * rows, kind, block.sum, block.d, row, rows);
+    put_quads(group + rows * (4 + 4 * kind.scales), q, row, rows);
+  }
+}
+
+// A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even, q = 128 high + low.
+void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
+  constexpr float kLargest = 127 * 128 + 63;
+  Vec16 top = splat16(0);
+  for (int i = 0; i < columns; i += 16) top = max(top, abs(load16(x + i)));
+  const float largest = reduce_max(top);
+  const bool zero = !(largest >= kTiny);
+  const F32 inverse = simd::splat(zero ? 0.0f : kLargest / largest);
+  put(group + 4 * row, zero ? 0.0f : largest / kLargest);
+  char* block = group + 4 * rows;
+  for (int b = 0; b < columns / kBlockColumns; b++, block += rows * (4 * kind.scales + 64)) {
+    int8_t high[32], low[32];
+    int32_t sum[2];
+    for (int half = 0; half < 2; half++) {
+      I32 total = simd::splat(int32_t(0));
+      PESTLE_UNROLL for (int i = 16 * half; i < 16 * half + 16; i += simd::kLanes) {
+        const I32 q = simd::to_i32(simd::mul(simd::load(x + b * kBlockColumns + i), inverse));
+        const F32 part = simd::mul(simd::to_f32(q), simd::splat(1.0f / 128));
+        const I32 minus_high = simd::to_i32(simd::sub(simd::splat(0.0f), part));
+        simd::store_s8(high + i, simd::to_i32(part));
+        simd::store_s8(low + i, simd::add(q, simd::shl<7>(minus_high)));
+        total = simd::add(total, q);
+      }
+      sum[half] = simd::reduce_add(total);
     }
-    char* quads = group + rows * (4 + 4 * kind.scales) + 4 * row;
-    for (int k = 0; k < 8; k++) std::memcpy(quads + 4 * rows * k, q + 4 * k, 4);
+    put_aux(block, kind, sum, 1.0f, row, rows);
+    put_quads(block + 4 * kind.scales * rows, high, row, rows);
+    put_quads(block + (4 * kind.scales + 32) * rows, low, row, rows);
   }
 }
 
@@ -64,7 +104,7 @@ void make_panels(const PanelArgs& a, int begin, int end) {
     for (int m = 0; m < rows; m++) {
       const float* x = a.x + (first + m) * a.ldx;
       if (a.kind.scales != 0) {
-        int8_row(x, a.columns, a.kind, m, rows, group);
+        (a.kind.wide ? wide_row : narrow_row)(x, a.columns, a.kind, m, rows, group);
       } else {
         float* out = reinterpret_cast<float*>(group) + m;
         for (int k = 0; k < a.columns; k++) out[size_t(k) * rows] = x[k];

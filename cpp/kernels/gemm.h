@@ -1,8 +1,10 @@
-// The matrix product of one tile format with int8 activations: y[m][n] = bias[n] + sum over blocks, in column order, of
-//   fma(float(integer dot), weight scale * activation scale, y)   for each scale of the block, then
-//   fma(minimum, activation scale * sum(q), y)                    for each minimum.
-// Two ways to the same bits: `direct` decodes weights in registers, for a few activation rows; `blocked` decodes a strip
-// to bytes in a scratch that stays in L1/L2 and multiplies it with every group of activation rows.
+// The matrix product of one tile format with integer activations. Over the blocks, in column order,
+//   sum = fma(float(integer dot), weight scale * activation scale, sum)      for each scale of the block, then
+//   sum = fma(minimum, activation scale * sum(q), sum)                       for each minimum;
+// y = bias + sum: narrow sums start at the bias. Wide activations have one scale a row, which is left out above:
+// y = fma(sum, activation scale, bias).
+// Two ways to the same bits: `direct` decodes weights in registers, for a few activation rows; `multiply` reads a strip
+// that was decoded to bytes once, in L1/L2, for every group of activation rows.
 #pragma once
 
 #include "kernels/compiler.h"
@@ -14,41 +16,69 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 constexpr int kDirectRows = simd::kMaxRows < 4 ? simd::kMaxRows : 4;
 constexpr size_t kPrefetchBytes = 4096;  // how far ahead of the tile in work, about 16 small tiles
 
-template <int S, int M>
+template <bool kWide, int S, int M>
 struct Panel {  // PanelKind's layout
   float d[M];
   int32_t aux[S][M];
   int8_t q[8][M][4];
+  static const Panel* blocks(const char* group) { return reinterpret_cast<const Panel*>(group); }
+};
+template <int S, int M>
+struct Panel<true, S, M> {
+  int32_t aux[S][M];
+  int8_t q[8][M][4], low[8][M][4];
+  static const Panel* blocks(const char* group) { return reinterpret_cast<const Panel*>(group + sizeof(float) * M); }
 };
 
-template <class F>
-constexpr PanelKind kPanelOf = {F::kScales, F::kMin, F::kOffset};
+template <class F, bool kWide>
+constexpr PanelKind kPanelOf = {F::kScales, F::kMin, kWide, F::kOffset};
 
-// Integer dots of the quads [Begin, End) of a 32-column block with one activation row.
-template <class D, int Begin, int End, int M>
+// Integer dots of the quads [Begin, Begin + Count) of a 32-column block with one activation row.
+template <class D, int Begin, int Count, int M>
 PESTLE_INLINE I32 dot(const U8 (&w)[8], const int8_t (&q)[8][M][4], int m, I32 start) {
   D d;
   d.start(start);
-  PESTLE_UNROLL for (int k = Begin; k < End; k++) d.step(w[k], simd::splat4(q[k][m]), k - Begin);
+  PESTLE_UNROLL for (int k = 0; k < Count; k++) d.step(w[Begin + k], simd::splat4(q[Begin + k][m]), k);
   return d.value();
 }
 
-PESTLE_INLINE F32 splat_float(const int32_t* p) { return simd::as_f32(simd::splat4(p)); }
+PESTLE_INLINE F32 splat_float(const void* p) { return simd::as_f32(simd::splat4(p)); }
 
-template <class F, int P, int M>
-PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub, const Panel<F::kScales, M>& x,
-                                F32 (&acc)[M][kVectors]) {
+template <bool kOffset>
+PESTLE_INLINE I32 first_dot(const int32_t* aux) {
+  return kOffset ? simd::splat4(aux) : simd::splat(int32_t(0));
+}
+// Between the planes of wide activations: what the high bytes gave counts 128 times.
+template <bool kOffset>
+PESTLE_INLINE I32 second_dot(I32 high, const int32_t* aux) {
+  return kOffset ? simd::add(simd::shl<7>(high), simd::splat4(aux)) : simd::shl<7>(high);
+}
+
+template <class F, bool kWide, int Begin, int M>
+PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, F::kScales, M>& x, int s, int m) {
   using D = simd::DotKind<F::kMax, F::kSigned>;
   constexpr int kQuads = 8 / F::kScales;
+  constexpr bool kOffset = F::kOffset != 0;
+  if constexpr (kWide) {
+    const I32 high = dot<D, Begin, kQuads, M>(w, x.q, m, simd::splat(int32_t(0)));
+    return dot<D, Begin, kQuads, M>(w, x.low, m, second_dot<kOffset>(high, &x.aux[s][m]));
+  } else {
+    return dot<D, Begin, kQuads, M>(w, x.q, m, first_dot<kOffset>(&x.aux[s][m]));
+  }
+}
+
+template <class F, bool kWide, int P, int M>
+PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub, const Panel<kWide, F::kScales, M>& x,
+                                F32 (&acc)[M][kVectors]) {
   PESTLE_UNROLL for (int h = 0; h < kVectors; h++) {
     U8 w[8];
     F::decode(t, sub, h, w);
     PESTLE_UNROLL for (int s = 0; s < F::kScales; s++) {
       const F32 scale = F::template scale<P>(t, sub, s, h);
       PESTLE_UNROLL for (int m = 0; m < M; m++) {
-        const I32 start = F::kOffset == 0 ? simd::splat(int32_t(0)) : simd::splat4(&x.aux[s][m]);
-        const I32 i = s == 0 ? dot<D, 0, kQuads, M>(w, x.q, m, start) : dot<D, 8 - kQuads, 8, M>(w, x.q, m, start);
-        acc[m][h] = simd::fma(simd::to_f32(i), simd::mul(scale, simd::splat(x.d[m])), acc[m][h]);
+        const I32 i = s == 0 ? block_dot<F, kWide, 0, M>(w, x, s, m) : block_dot<F, kWide, 8 - 8 / F::kScales, M>(w, x, s, m);
+        if constexpr (kWide) acc[m][h] = simd::fma(simd::to_f32(i), scale, acc[m][h]);
+        else acc[m][h] = simd::fma(simd::to_f32(i), simd::mul(scale, simd::splat(x.d[m])), acc[m][h]);
       }
     }
     if constexpr (F::kMin) {
@@ -62,41 +92,49 @@ PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub, const Panel<
 }
 
 // Where the sums of a row of tiles begin and end.
-PESTLE_INLINE F32 first_sum(const MatmulArgs& a, int column) {
+PESTLE_INLINE F32 bias(const MatmulArgs& a, int column) {
   return a.bias ? simd::load(a.bias + column) : simd::splat(0.0f);
 }
-PESTLE_INLINE void last_sum(const MatmulArgs& a, float* y, F32 sum) {
+template <bool kWide>
+PESTLE_INLINE F32 first_sum(const MatmulArgs& a, int column) {
+  return kWide ? simd::splat(0.0f) : bias(a, column);
+}
+// `group`: the panel, which begins with the scales of wide rows.
+template <bool kWide>
+PESTLE_INLINE void last_sum(const MatmulArgs& a, const char* group, int m, int column, float* y, F32 sum) {
+  if constexpr (kWide) sum = simd::fma(sum, splat_float(group + sizeof(float) * m), bias(a, column));
   simd::store(y, a.epilogue == Epilogue::add ? simd::add(simd::load(y), sum) : sum);
 }
 
-template <class F, int M>
+template <class F, bool kWide, int M>
 PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end) {
   using Tile = typename F::Tile;
   constexpr int kBlocks = kColumns<F> / kBlockColumns;
   const int tiles = a.columns / kColumns<F>;
   for (int row = 2 * strip_begin; row < 2 * strip_end; row++) {
     const Tile* t = reinterpret_cast<const Tile*>(a.tiles) + size_t(row) * tiles;
-    const auto* x = reinterpret_cast<const Panel<F::kScales, M>*>(a.panels);
+    const auto* x = Panel<kWide, F::kScales, M>::blocks(a.panels);
     F32 acc[M][kVectors];
     PESTLE_UNROLL for (int h = 0; h < kVectors; h++)
-      PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] = first_sum(a, 16 * row + h * simd::kLanes);
+      PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] = first_sum<kWide>(a, 16 * row + h * simd::kLanes);
     for (int b = 0; b < tiles; b++) {
       const char* ahead = reinterpret_cast<const char*>(t + b) + kPrefetchBytes;
       for (size_t i = 0; i < sizeof(Tile); i += 64) simd::prefetch(ahead + i);
       if constexpr (kBlocks == 1) {
-        direct_block<F, 0, M>(t[b], 0, x[b], acc);
+        direct_block<F, kWide, 0, M>(t[b], 0, x[b], acc);
       } else {
         for (int sub = 0; sub < kBlocks; sub += 4) {
-          direct_block<F, 0, M>(t[b], sub, x[b * kBlocks + sub], acc);
-          direct_block<F, 1, M>(t[b], sub + 1, x[b * kBlocks + sub + 1], acc);
-          direct_block<F, 2, M>(t[b], sub + 2, x[b * kBlocks + sub + 2], acc);
-          direct_block<F, 3, M>(t[b], sub + 3, x[b * kBlocks + sub + 3], acc);
+          direct_block<F, kWide, 0, M>(t[b], sub, x[b * kBlocks + sub], acc);
+          direct_block<F, kWide, 1, M>(t[b], sub + 1, x[b * kBlocks + sub + 1], acc);
+          direct_block<F, kWide, 2, M>(t[b], sub + 2, x[b * kBlocks + sub + 2], acc);
+          direct_block<F, kWide, 3, M>(t[b], sub + 3, x[b * kBlocks + sub + 3], acc);
         }
       }
     }
     PESTLE_UNROLL for (int m = 0; m < M; m++)
       PESTLE_UNROLL for (int h = 0; h < kVectors; h++)
-        last_sum(a, a.y + m * a.ldy + 16 * row + h * simd::kLanes, acc[m][h]);
+        last_sum<kWide>(a, a.panels, m, 16 * row + h * simd::kLanes, a.y + m * a.ldy + 16 * row + h * simd::kLanes,
+                        acc[m][h]);
   }
 }
 
@@ -150,33 +188,49 @@ PESTLE_NOINLINE void decode_strip(const char* tiles, int tile_count, int first, 
   }
 }
 
-// One group of M activation rows with a decoded strip. Plain loops: GCC 12 outlines lambdas here and spills.
-template <class D, bool kOffset, int S, bool kMin, int M>
-PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, const char* panel, int n0, float* y) {
+// The integer dots of one (half) block of M activation rows with V registers of weight rows. Plain loops: GCC 12
+// outlines lambdas here and spills.
+template <class D, int kQuads, int M, int V>
+PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (*q)[M][4], D (&d)[M][V]) {
+  PESTLE_UNROLL for (int k = 0; k < kQuads; k++) {
+    U8 weights[V];
+    PESTLE_UNROLL for (int v = 0; v < V; v++) weights[v] = simd::load(w[k][v]);
+    PESTLE_UNROLL for (int m = 0; m < M; m++) {
+      const I32 quad = simd::splat4(q[k][m]);
+      PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].step(weights[v], quad, k);
+    }
+  }
+}
+
+// One group of M activation rows with a decoded strip.
+template <class D, bool kOffset, bool kWide, int S, bool kMin, int M>
+PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, const char* group, int n0, float* y) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes, kQuads = 8 / S;
-  const auto* x = reinterpret_cast<const Panel<S, M>*>(panel);
+  const auto* x = Panel<kWide, S, M>::blocks(group);
   const int blocks = a.columns / kBlockColumns;
   F32 acc[M][V];
   PESTLE_UNROLL for (int v = 0; v < V; v++)
-    PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum(a, n0 + v * L);
+    PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum<kWide>(a, n0 + v * L);
   for (int b = 0; b < blocks; b++) {
     PESTLE_UNROLL for (int s = 0; s < S; s++) {
-      D dots[M][V];
+      D d[M][V];
       PESTLE_UNROLL for (int m = 0; m < M; m++)
         PESTLE_UNROLL for (int v = 0; v < V; v++)
-          dots[m][v].start(kOffset ? simd::splat4(&x[b].aux[s][m]) : simd::splat(int32_t(0)));
-      PESTLE_UNROLL for (int k = 0; k < kQuads; k++) {
-        U8 q[V];
-        PESTLE_UNROLL for (int v = 0; v < V; v++) q[v] = simd::load(w[b].q[s * kQuads + k][v]);
-        PESTLE_UNROLL for (int m = 0; m < M; m++) {
-          const I32 quad = simd::splat4(x[b].q[s * kQuads + k][m]);
-          PESTLE_UNROLL for (int v = 0; v < V; v++) dots[m][v].step(q[v], quad, k);
-        }
+          d[m][v].start(kWide ? simd::splat(int32_t(0)) : first_dot<kOffset>(&x[b].aux[s][m]));
+      dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].q + s * kQuads, d);
+      if constexpr (kWide) {
+        PESTLE_UNROLL for (int m = 0; m < M; m++)
+          PESTLE_UNROLL for (int v = 0; v < V; v++)
+            d[m][v].start(second_dot<kOffset>(d[m][v].value(), &x[b].aux[s][m]));
+        dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].low + s * kQuads, d);
       }
       PESTLE_UNROLL for (int v = 0; v < V; v++) {
         const F32 scale = simd::load(w[b].scale[s][v]);
-        PESTLE_UNROLL for (int m = 0; m < M; m++)
-          acc[m][v] = simd::fma(simd::to_f32(dots[m][v].value()), simd::mul(scale, simd::splat(x[b].d[m])), acc[m][v]);
+        PESTLE_UNROLL for (int m = 0; m < M; m++) {
+          const F32 i = simd::to_f32(d[m][v].value());
+          if constexpr (kWide) acc[m][v] = simd::fma(i, scale, acc[m][v]);
+          else acc[m][v] = simd::fma(i, simd::mul(scale, simd::splat(x[b].d[m])), acc[m][v]);
+        }
       }
     }
     if constexpr (kMin) {
@@ -189,7 +243,8 @@ PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, co
     }
   }
   PESTLE_UNROLL for (int m = 0; m < M; m++)
-    PESTLE_UNROLL for (int v = 0; v < V; v++) last_sum(a, y + m * a.ldy + v * L, acc[m][v]);
+    PESTLE_UNROLL for (int v = 0; v < V; v++)
+      last_sum<kWide>(a, group, m, n0 + v * L, y + m * a.ldy + v * L, acc[m][v]);
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

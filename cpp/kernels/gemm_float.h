@@ -17,7 +17,7 @@ PESTLE_NOINLINE void direct_float(const MatmulArgs& a, int strip_begin, int stri
       constexpr int V = simd::kStripVectors;
       F32 acc[M][V];
       PESTLE_UNROLL for (int v = 0; v < V; v++)
-        PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum(a, 32 * strip + (r + v) * simd::kLanes);
+        PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum<false>(a, 32 * strip + (r + v) * simd::kLanes);
       for (int k = 0; k < a.columns; k++) {
         PESTLE_UNROLL for (int v = 0; v < V; v++) {
           const F32 w = F::value(t[size_t((r + v) / kVectors) * a.columns + k], (r + v) % kVectors);
@@ -26,7 +26,7 @@ PESTLE_NOINLINE void direct_float(const MatmulArgs& a, int strip_begin, int stri
       }
       PESTLE_UNROLL for (int m = 0; m < M; m++)
         PESTLE_UNROLL for (int v = 0; v < V; v++)
-          last_sum(a, a.y + m * a.ldy + 32 * strip + (r + v) * simd::kLanes, acc[m][v]);
+          last_sum<false>(a, a.panels, m, 0, a.y + m * a.ldy + 32 * strip + (r + v) * simd::kLanes, acc[m][v]);
     }
   }
 }
@@ -47,7 +47,7 @@ PESTLE_NOINLINE void multiply_float(const MatmulArgs& a, const FloatScratch* w, 
   const float* x = reinterpret_cast<const float*>(panel);
   F32 acc[M][V];
   PESTLE_UNROLL for (int v = 0; v < V; v++)
-    PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum(a, n0 + v * L);
+    PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum<false>(a, n0 + v * L);
   for (int k = 0; k < a.columns; k++) {
     PESTLE_UNROLL for (int v = 0; v < V; v++) {
       const F32 q = simd::load(w[k][v]);
@@ -55,7 +55,7 @@ PESTLE_NOINLINE void multiply_float(const MatmulArgs& a, const FloatScratch* w, 
     }
   }
   PESTLE_UNROLL for (int m = 0; m < M; m++)
-    PESTLE_UNROLL for (int v = 0; v < V; v++) last_sum(a, y + m * a.ldy + v * L, acc[m][v]);
+    PESTLE_UNROLL for (int v = 0; v < V; v++) last_sum<false>(a, panel, m, 0, y + m * a.ldy + v * L, acc[m][v]);
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

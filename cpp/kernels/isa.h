@@ -8,8 +8,8 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 // gemm.cpp
 size_t scratch_bytes(Format format, int columns);
 using Matmul = void (*)(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);
-Matmul matmul_of(Format format);
-PanelKind panel_of(Format format);
+Matmul matmul_of(Format format, bool wide);
+PanelKind panel_of(Format format, bool wide);
 int max_rows();
 double int8_operations(int iterations);
 

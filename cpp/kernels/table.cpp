@@ -11,9 +11,11 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 void fill_table(KernelTable& t) {
   t.isa = PESTLE_STRING(PESTLE_ISA_NAMESPACE);
   t.max_rows = max_rows();
-  for (int f = 0; f < kFormats; f++) {
-    t.panel[f] = panel_of(static_cast<Format>(f));
-    t.matmul[f] = matmul_of(static_cast<Format>(f));
+  for (int wide = 0; wide < 2; wide++) {
+    for (int f = 0; f < kFormats; f++) {
+      t.panel[wide][f] = panel_of(static_cast<Format>(f), wide);
+      t.matmul[wide][f] = matmul_of(static_cast<Format>(f), wide);
+    }
   }
   t.scratch_bytes = scratch_bytes;
   t.make_panels = make_panels;

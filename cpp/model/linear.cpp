@@ -36,10 +36,10 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
   size_t bytes = 0;
   for (const Product& p : products) {
     const Matrix& w = *p.linear.w;
-    const int format = static_cast<int>(w.format);
-    jobs[n_jobs++] = {{w.tiles, x.panels(ws.kernels.panel[format]), p.linear.bias, p.y.data, p.y.stride, w.columns,
+    const int format = static_cast<int>(w.format), wide = is_wide(w.columns);
+    jobs[n_jobs++] = {{w.tiles, x.panels(ws.kernels.panel[wide][format]), p.linear.bias, p.y.data, p.y.stride, w.columns,
                        rows, p.epilogue},
-                      ws.kernels.matmul[format],
+                      ws.kernels.matmul[wide][format],
                       strips,
                       strips + w.strips()};
     strips += w.strips();

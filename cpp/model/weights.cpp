@@ -50,13 +50,13 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, const Ro
     for (const Matrix& m : storage_.matrices)
       if (m.name == source) return &m;
   const gguf::Tensor& t = fused ? file_.tensor(source) : tensor(source, {uint64_t(in), uint64_t(out)});
+  const int first = fused ? rows.first : 0;
   used_.insert(t.name);
-  if (t.ne[0] != uint64_t(in) || t.ne[1] < uint64_t(rows.first) + uint64_t(out))
+  if (t.ne[0] != uint64_t(in) || t.ne[1] < uint64_t(first) + uint64_t(out))
     throw FormatError(file_.name() + ": tensor `" + source + "` has shape " + shape_text(t.ne.data(), 2) +
-                      ", expected " + std::to_string(in) + " columns and at least " + std::to_string(rows.first + out) +
-                      " rows");
+                      ", expected " + std::to_string(in) + " columns and at least " + std::to_string(first + out) + " rows");
   storage_.matrices.push_back({source, format_of(file_, t), out, in});
-  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, rows.order});
+  jobs_.push_back({&storage_.matrices.back(), &t, first, rows.order});
   return &storage_.matrices.back();
 }
 
