@@ -22,10 +22,20 @@ LogitsOf logits_of(const std::string& name) {
   throw std::invalid_argument("logits is \"" + name + "\", expected \"last\", \"all\" or \"none\"");
 }
 
-int step(Engine& engine, const std::vector<std::pair<Sequence*, std::vector<int32_t>>>& batch, const std::string& which) {
+// A sequence keeps its engine alive, and no other sequence.
+struct SequenceHandle {
+  std::shared_ptr<Engine> engine;
+  Sequence sequence;
+};
+
+int step(Engine& engine, const std::vector<std::pair<SequenceHandle*, std::vector<int32_t>>>& batch,
+         const std::string& which) {
   const LogitsOf logits = logits_of(which);
   std::vector<Input> inputs;
-  for (const auto& [sequence, tokens] : batch) inputs.push_back({sequence, tokens});
+  for (const auto& [handle, tokens] : batch) {
+    if (!handle) throw py::type_error("a sequence is None");
+    inputs.push_back({&handle->sequence, tokens});
+  }
   const py::gil_scoped_release released;
   engine.step(inputs, logits);
   return engine.logits_rows();
@@ -42,21 +52,33 @@ py::array_t<float> logits(const Engine& engine) {
 }  // namespace
 
 void bind_engine(py::module_& m) {
-  py::class_<Sequence>(m, "Sequence", "The tokens of one text and their keys and values.")
-      .def_property_readonly("n_tokens", &Sequence::n_tokens)
-      .def_property_readonly("tokens", [](const Sequence& s) { return std::vector<int32_t>(s.tokens().begin(), s.tokens().end()); })
-      .def("fork", &Sequence::fork, py::arg("n_tokens"), py::keep_alive<0, 1>(),
-           "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.")
-      .def("truncate", &Sequence::truncate, py::arg("n_tokens"), "Forgets all but the first n_tokens.");
+  py::class_<SequenceHandle>(m, "Sequence", "The tokens of one text and their keys and values.")
+      .def_property_readonly("n_tokens", [](const SequenceHandle& h) { return h.sequence.n_tokens(); })
+      .def_property_readonly("tokens",
+                             [](const SequenceHandle& h) {
+                               const auto tokens = h.sequence.tokens();
+                               return std::vector<int32_t>(tokens.begin(), tokens.end());
+                             })
+      .def(
+          "fork",
+          [](const SequenceHandle& h, int n) {
+            return std::unique_ptr<SequenceHandle>(new SequenceHandle{h.engine, h.sequence.fork(n)});
+          },
+          py::arg("n_tokens"), "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.")
+      .def(
+          "truncate", [](SequenceHandle& h, int n) { h.sequence.truncate(n); }, py::arg("n_tokens"),
+          "Forgets all but the first n_tokens.");
 
-  py::class_<Engine>(m, "Engine", "Runs a model; holds threads and the KV cache.")
-      .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill, const std::string& type, int chunk) {
+  py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
+      .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill, const std::string& type,
+                       int chunk) {
              if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || chunk < 1)
                throw std::invalid_argument("n_ctx, threads and threads_prefill must not be negative, chunk must be positive");
-             return std::make_unique<Engine>(model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_type(type), chunk});
+             return std::make_shared<Engine>(model.model,
+                                             EngineOptions{n_ctx, threads, threads_prefill, kv_type(type), chunk});
            }),
-           py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0, py::arg("threads_prefill") = 0,
-           py::arg("kv_type") = "f16", py::arg("chunk") = 512,
+           py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
+           py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = 512,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\" or \"f32\".")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
@@ -64,7 +86,10 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)
       .def_property_readonly("chunk", &Engine::chunk)
       .def_property_readonly("kv_bytes", &Engine::kv_bytes, "Allocated for keys and values.")
-      .def("sequence", [](Engine& e) { return std::make_unique<Sequence>(e); }, py::keep_alive<0, 1>())
+      .def("sequence",
+           [](const std::shared_ptr<Engine>& e) {
+             return std::unique_ptr<SequenceHandle>(new SequenceHandle{e, Sequence(*e)});
+           })
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
            "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of the last or of\n"
            "all tokens of each entry, in order. Raises ContextLengthError before anything has changed.")

@@ -86,7 +86,8 @@ PESTLE_INLINE I32 shl(I32 a) {
 }
 template <int N>
 PESTLE_INLINE I32 shr(I32 a) {
-  return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), N));
+  if constexpr (N == 0) return a;  // the instruction shifts by 1 to 32
+  else return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), N));
 }
 PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+w"(x)); }
 PESTLE_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }

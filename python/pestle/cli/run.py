@@ -20,7 +20,7 @@ from pestle.cli.options import (
 from pestle.cli.piped import prompt_from
 
 if TYPE_CHECKING:
-    from pestle import GenerateOptions
+    from pestle import LLM, GenerateOptions
 
 
 @click.command("run")
@@ -51,6 +51,9 @@ def command(
     The answer goes to stdout as it is written. A pipe on stdin is the prompt, but for its last
     line end; with -p too, the prompt is -p's text, a blank line, and the pipe's text. -v adds
     statistics on stderr.
+
+    Where neither the model nor an option says how to sample, the likeliest token is taken: the
+    same prompt gives the same answer.
     """
     if words is not None and prompt is not None:
         raise click.UsageError("Give the prompt once, with or without -p.")
@@ -79,6 +82,8 @@ def once(
     with loading.load(options, console) as llm:
         if not raw:
             answering.require_template(llm)
+        if not _is_sampled(llm, sampling):
+            sampling["temperature"] = 0.0
         stream = answering.begin(llm, text, raw=raw, system=system, options=sampling)
         if as_json:
             answer = stream.result()
@@ -91,3 +96,10 @@ def once(
         if figures.context_is_full(llm, answer):
             console.error(f"the answer reached the end of the context, {llm.n_ctx:,} tokens")
             ctx.exit(exits.OVER_CONTEXT)
+
+
+def _is_sampled(llm: LLM, options: GenerateOptions) -> bool:
+    from pestle.options import Sampling
+
+    asked = ("temperature", "top_k", "top_p", "min_p", "seed")
+    return llm.sampling != Sampling() or any(options.get(name) is not None for name in asked)
