@@ -106,6 +106,11 @@ CASES: dict[str, Case] = {
             _config("llama", 256, (4, 1), 256, 131, head_dim=128, **_rope("default", 1e6)),
             seed=2,
         ),
+        # Rows so long that their activations have eight bits; those of 96 and 256 have fifteen.
+        Case(
+            "llama-2048",
+            _config("llama", 2048, (4, 2), 96, 103, head_dim=64, tie_word_embeddings=True),
+        ),
         Case(
             "qwen2-tied",
             _config(

@@ -19,6 +19,7 @@ from .conftest import TinyFile
 TYPES = ("F32", "F16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q6_K", "Q4_K", "IQ4_NL", "MXFP4")
 N_TOKENS = 150
 RAGGED = ("llama-ragged", "llama-biases", "qwen2-yarn")
+ALL_TYPES = gguf_file.NUMPY_TYPES + gguf_file.LIBGGUF_TYPES
 
 
 def _file(name: str, type_name: str, tiny_file: TinyFile) -> Path:
@@ -38,6 +39,13 @@ def _assert_one_answer(path: Path, tokens: list[int], kv_type: str) -> None:
 def test_every_format(type_name: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES["llama-256"], N_TOKENS)
     _assert_one_answer(_file("llama-256", type_name, tiny_file), tokens, "f16")
+
+
+@pytest.mark.parametrize("type_name", ["Q8_0", "Q4_1", "Q4_K"])
+def test_long_rows(type_name: str, tiny_file: TinyFile) -> None:
+    """8-bit activations: other kernels than those of short rows."""
+    tokens = checkpoints.tokens(CASES["llama-2048"], 110)
+    _assert_one_answer(_file("llama-2048", type_name, tiny_file), tokens, "f16")
 
 
 @pytest.mark.parametrize("kv_type", ["f16", "f32"])
@@ -60,13 +68,10 @@ def _run(isa: str, arguments: list[str]) -> dict[str, Any]:
     return answer
 
 
-def test_every_isa(tiny_file: TinyFile, tmp_path: Path) -> None:
-    pytest.importorskip("libgguf", reason="quantizing to K and IQ types needs libgguf")
-    files = [tiny_file("llama-256", t) for t in (*gguf_file.NUMPY_TYPES, *gguf_file.LIBGGUF_TYPES)]
-    files += [tiny_file(name, "Q8_0") for name in RAGGED]
+def _assert_every_isa_agrees(files: list[Path], n_tokens: int, folder: Path) -> None:
     # Ids below the smallest vocabulary.
-    tokens = [t % 100 for t in checkpoints.tokens(CASES["llama-256"], N_TOKENS)]
-    token_file = tmp_path / "tokens.json"
+    tokens = [t % 100 for t in checkpoints.tokens(CASES["llama-256"], n_tokens)]
+    token_file = folder / "tokens.json"
     token_file.write_text(json.dumps(tokens), encoding="utf-8")
     arguments = [str(token_file), *map(str, files)]
     answers = {isa: _run(isa, arguments) for isa in _core.isas()}
@@ -74,3 +79,14 @@ def test_every_isa(tiny_file: TinyFile, tmp_path: Path) -> None:
     expected = answers["scalar"]["digests"]
     for isa, answer in answers.items():
         assert answer["digests"] == expected, f"{isa} differs from scalar"
+
+
+def test_every_isa(tiny_file: TinyFile, tmp_path: Path) -> None:
+    files = [_file("llama-256", type_name, tiny_file) for type_name in ALL_TYPES]
+    files += [tiny_file(name, "Q8_0") for name in RAGGED]
+    _assert_every_isa_agrees(files, 80, tmp_path)
+
+
+def test_every_isa_with_long_rows(tiny_file: TinyFile, tmp_path: Path) -> None:
+    files = [_file("llama-2048", type_name, tiny_file) for type_name in ALL_TYPES]
+    _assert_every_isa_agrees(files, 14, tmp_path)
