@@ -64,22 +64,25 @@ void bind_engine(py::module_& m) {
           [](const SequenceHandle& h, int n) {
             return std::unique_ptr<SequenceHandle>(new SequenceHandle{h.engine, h.sequence.fork(n)});
           },
-          py::arg("n_tokens"), "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.")
+          py::arg("n_tokens"),
+          "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.")
       .def(
           "truncate", [](SequenceHandle& h, int n) { h.sequence.truncate(n); }, py::arg("n_tokens"),
           "Forgets all but the first n_tokens.");
 
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
-      .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill, const std::string& type,
-                       int chunk) {
+      .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill,
+                       const std::string& type, int chunk) {
              if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || chunk < 1)
-               throw std::invalid_argument("n_ctx, threads and threads_prefill must not be negative, chunk must be positive");
-             return std::make_shared<Engine>(model.model,
-                                             EngineOptions{n_ctx, threads, threads_prefill, kv_type(type), chunk});
+               throw std::invalid_argument(
+                   "n_ctx, threads and threads_prefill must not be negative, chunk must be positive");
+             return std::make_shared<Engine>(
+                 model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_type(type), chunk});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
            py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = 512,
-           "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.\n"
+           "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
+           "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\" or \"f32\".")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
       .def_property_readonly("threads", &Engine::threads)
@@ -91,7 +94,8 @@ void bind_engine(py::module_& m) {
              return std::unique_ptr<SequenceHandle>(new SequenceHandle{e, Sequence(*e)});
            })
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
-           "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of the last or of\n"
+           "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of "
+           "the last or of\n"
            "all tokens of each entry, in order. Raises ContextLengthError before anything has changed.")
       .def("logits", &logits, "float32 [rows, n_vocab] of the last step, a copy.");
 }

@@ -9,9 +9,7 @@
 
 namespace pestle {
 
-struct ModelHandle {
-  std::shared_ptr<const Model> model;
-};
+struct ModelHandle { std::shared_ptr<const Model> model; };
 
 KvType kv_type(const std::string& name);  // std::invalid_argument for a name that is none
 

@@ -30,7 +30,8 @@ struct Packed {
   Packed(const std::string& format, const Bytes& rows, int columns)
       : matrix{"", format_named(format), static_cast<int>(rows.shape(0)), columns} {
     const FormatInfo& f = info(matrix.format);
-    if (columns % f.columns != 0 || rows.shape(1) != py::ssize_t(columns / f.columns) * f.tile_bytes / kTileRows)
+    if (columns % f.columns != 0 ||
+        rows.shape(1) != py::ssize_t(columns / f.columns) * f.tile_bytes / kTileRows)
       throw std::invalid_argument("a row of " + format + " does not have this many bytes");
     memory = Buffer(matrix.bytes());
     matrix.tiles = memory.data();
@@ -55,10 +56,10 @@ Floats unpack(const Packed& p) {
   return out;
 }
 
-
 // x [m, columns] -> y [m, rows], and the seconds that one of `repeats` products took.
 py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repeats) {
-  if (x.ndim() != 2 || x.shape(1) != p.matrix.columns) throw std::invalid_argument("x does not have the matrix's columns");
+  if (x.ndim() != 2 || x.shape(1) != p.matrix.columns)
+    throw std::invalid_argument("x does not have the matrix's columns");
   ThreadPool pool(threads);
   Workspace ws(pool, pestle::kernels().scratch_bytes(p.matrix.format, p.matrix.columns));
   Rows in = ws.rows(static_cast<int>(x.shape(0)), p.matrix.columns), out = ws.rows(in.n_rows, p.matrix.rows);
@@ -71,7 +72,8 @@ py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repea
     multiply(ws, a, {{linear, out}});
     ws.arena.rewind(mark);
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
   Floats y({in.n_rows, p.matrix.rows});
   for (int i = 0; i < in.n_rows; i++) std::copy_n(out.row(i), p.matrix.rows, y.mutable_data(i, 0));
   return py::make_tuple(y, seconds);
@@ -80,14 +82,17 @@ py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repea
 }  // namespace
 
 void bind_kernels(py::module_& parent) {
-  py::module_ m = parent.def_submodule("kernels", "The active kernel set by itself, for tests and benchmarks.");
+  py::module_ m =
+      parent.def_submodule("kernels", "The active kernel set by itself, for tests and benchmarks.");
   m.attr("FORMATS") = [] {
     py::list names;
     for (const FormatInfo& f : kFormatInfo) names.append(f.name);
     return py::tuple(names);
   }();
-  py::class_<Packed>(m, "Packed", "A weight matrix in tiles, from its GGUF rows: uint8 [rows, bytes of a row].")
-      .def(py::init<const std::string&, const Bytes&, int>(), py::arg("format"), py::arg("rows"), py::arg("columns"))
+  py::class_<Packed>(m, "Packed",
+                     "A weight matrix in tiles, from its GGUF rows: uint8 [rows, bytes of a row].")
+      .def(py::init<const std::string&, const Bytes&, int>(), py::arg("format"), py::arg("rows"),
+           py::arg("columns"))
       .def_property_readonly("nbytes", [](const Packed& p) { return p.matrix.bytes(); })
       .def("unpack", &unpack, "float32 [rows, columns], equal to gguf's dequantization.")
       .def("multiply", &multiply_rows, py::arg("x"), py::arg("threads") = 1, py::arg("repeats") = 1,
@@ -115,10 +120,12 @@ void bind_kernels(py::module_& parent) {
       py::arg("gate"), py::arg("up"));
   m.def(
       "attend",
-      [](const Floats& q, const Floats& k, const Floats& v, const std::vector<int>& n_keys, const std::string& type) {
+      [](const Floats& q, const Floats& k, const Floats& v, const std::vector<int>& n_keys,
+         const std::string& type) {
         const int queries = static_cast<int>(q.shape(0)), dim = static_cast<int>(q.shape(1));
         const int keys = static_cast<int>(k.shape(0)), v_dim = static_cast<int>(v.shape(1));
-        if (queries < 1 || queries > kMaxQueries || int(n_keys.size()) != queries || k.shape(1) != dim || v.shape(0) != keys)
+        if (queries < 1 || queries > kMaxQueries || int(n_keys.size()) != queries || k.shape(1) != dim ||
+            v.shape(0) != keys)
           throw std::invalid_argument("shapes do not fit");
         for (int n : n_keys)
           if (n < 1 || n > keys) throw std::invalid_argument("n_keys is out of range");
@@ -132,16 +139,18 @@ void bind_kernels(py::module_& parent) {
           v_pages.push_back(kv.values(page, 0, 0));
           for (int i = p * kPageTokens; i < std::min(keys, (p + 1) * kPageTokens); i++) {
             kernels().store_key(k.data(i, 0), dim, kv.keys(page, 0, 0), i % kPageTokens, kv.type());
-            kernels().store_value(v.data(i, 0), v_dim, kv.v_stride(0), kv.values(page, 0, 0), i % kPageTokens, kv.type());
+            kernels().store_value(v.data(i, 0), v_dim, kv.v_stride(0), kv.values(page, 0, 0), i % kPageTokens,
+                                  kv.type());
           }
         }
         Floats out({queries, v_dim});
         std::vector<const float*> rows;
         std::vector<float*> outs;
-        for (int i = 0; i < queries; i++) rows.push_back(q.data(i, 0)), outs.push_back(out.mutable_data(i, 0));
+        for (int i = 0; i < queries; i++)
+          rows.push_back(q.data(i, 0)), outs.push_back(out.mutable_data(i, 0));
         std::vector<float> scratch(attend_scratch(kv.v_stride(0)));
-        kernels().attend({rows.data(), outs.data(), n_keys.data(), queries, dim, v_dim, kv.v_stride(0), k_pages.data(),
-                          v_pages.data(), kv.type(), scratch.data()});
+        kernels().attend({rows.data(), outs.data(), n_keys.data(), queries, dim, v_dim, kv.v_stride(0),
+                          k_pages.data(), v_pages.data(), kv.type(), scratch.data()});
         return out;
       },
       py::arg("q"), py::arg("k"), py::arg("v"), py::arg("n_keys"), py::arg("kv_type") = "f16",

@@ -13,8 +13,9 @@ namespace py = pybind11;
 namespace pestle {
 
 void bind_machine(py::module_& m) {
-  m.def("isa", [] { return std::string(kernels().isa); },
-        "The active kernel set. PESTLE_ISA forces one; UnsupportedError when it cannot run here.");
+  m.def(
+      "isa", [] { return std::string(kernels().isa); },
+      "The active kernel set. PESTLE_ISA forces one; UnsupportedError when it cannot run here.");
   m.def("isas", runnable_isas, "The kernel sets that this machine can run, best first.");
   m.def(
       "cpu_info",
@@ -34,7 +35,8 @@ void bind_machine(py::module_& m) {
         return d;
       },
       "Processor, cores (`usable`: under affinity and cgroup quota), kernel features, cache bytes.");
-  m.def("measure_bandwidth", measure_bandwidth, py::arg("threads") = 0, py::call_guard<py::gil_scoped_release>(),
+  m.def("measure_bandwidth", measure_bandwidth, py::arg("threads") = 0,
+        py::call_guard<py::gil_scoped_release>(),
         "Bytes per second read from DRAM through huge pages, best of five rounds.");
   m.def("measure_int8", measure_int8, py::arg("threads") = 0, py::call_guard<py::gil_scoped_release>(),
         "int8 operations per second of the active kernels' dot product in registers; a multiply-add is two.");

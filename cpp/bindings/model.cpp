@@ -38,10 +38,13 @@ ModelHandle load(const PathArgument& path, int threads, const std::optional<Prog
 }  // namespace
 
 void bind_model(py::module_& m) {
-  py::class_<ModelHandle>(m, "Model", "A model's weights, packed for the kernels. Immutable; engines share it.")
-      .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("threads") = 0, py::arg("progress") = py::none(),
+  py::class_<ModelHandle>(m, "Model",
+                          "A model's weights, packed for the kernels. Immutable; engines share it.")
+      .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("threads") = 0,
+           py::arg("progress") = py::none(),
            "Opens a GGUF file and packs its weights.\n\n"
-           "progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.\n"
+           "progress(done, total), in bytes, is called between pieces; returning False raises "
+           "KeyboardInterrupt.\n"
            "Raises FormatError, UnsupportedError, MemoryLimitError.")
       .def_property_readonly("path", [](const ModelHandle& h) { return path_to_str(h.model->path); })
       .def_property_readonly("architecture", [](const ModelHandle& h) { return h.model->architecture; })

@@ -11,18 +11,21 @@ namespace py = pybind11;
 namespace pestle {
 
 void bind_sampler(py::module_& m) {
-  py::class_<Sampled>(m, "Sampled", "A token and, where asked for, log probabilities of the model's own distribution.")
+  py::class_<Sampled>(m, "Sampled",
+                      "A token and, where asked for, log probabilities of the model's own distribution.")
       .def_readonly("token", &Sampled::token)
       .def_readonly("logprob", &Sampled::logprob, "NaN unless n_logprobs > 0.")
       .def_readonly("top", &Sampled::top, "(token, logprob), most likely first.");
 
-  py::class_<Sampler>(m, "Sampler",
-                      "Turns logits into a token. Order: bias, penalties, top-k, top-p, min-p, temperature, draw.")
+  py::class_<Sampler>(
+      m, "Sampler",
+      "Turns logits into a token. Order: bias, penalties, top-k, top-p, min-p, temperature, draw.")
       .def(py::init([](double temperature, int top_k, double top_p, double min_p, double repeat_penalty,
                        int repeat_last_n, double frequency_penalty, double presence_penalty, uint64_t seed,
                        const std::optional<std::map<int32_t, float>>& logit_bias) {
-             SamplerOptions o{temperature,       top_k,            top_p, min_p, repeat_penalty, repeat_last_n,
-                              frequency_penalty, presence_penalty, seed,  {}};
+             SamplerOptions o{
+                 temperature,      top_k, top_p, min_p, repeat_penalty, repeat_last_n, frequency_penalty,
+                 presence_penalty, seed,  {}};
              if (logit_bias) o.logit_bias.assign(logit_bias->begin(), logit_bias->end());
              return Sampler(std::move(o));
            }),
@@ -38,7 +41,8 @@ void bind_sampler(py::module_& m) {
             return s.sample(engine.logits(row), history, n_logprobs);
           },
           py::arg("engine"), py::arg("row"), py::arg("history"), py::arg("n_logprobs") = 0,
-          "Samples from one row of the engine's last logits. The draw depends on the seed and len(history) alone.");
+          "Samples from one row of the engine's last logits. The draw depends on the seed and len(history) "
+          "alone.");
 }
 
 }  // namespace pestle

@@ -16,9 +16,7 @@ class Arena {
     return reinterpret_cast<T*>(bytes(n * sizeof(T)));
   }
   // Where the arena stands; give it back to reuse everything taken since.
-  struct Mark {
-    size_t chunk, used;
-  };
+  struct Mark { size_t chunk, used; };
   Mark mark() const { return {chunk_, used_}; }
   void rewind(Mark m) {
     chunk_ = m.chunk;

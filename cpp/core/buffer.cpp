@@ -40,7 +40,8 @@ Buffer::Buffer(size_t bytes) {
   const auto at = reinterpret_cast<uintptr_t>(base_);
   data_ = reinterpret_cast<char*>(huge ? (at + kHuge - 1) / kHuge * kHuge : at);
 #if defined(MADV_HUGEPAGE)
-  if (huge) madvise(data_, mapped_ - (data_ - static_cast<char*>(base_)), MADV_HUGEPAGE);  // advice: may be refused
+  if (huge)
+    madvise(data_, mapped_ - (data_ - static_cast<char*>(base_)), MADV_HUGEPAGE);  // advice: may be refused
 #endif
 #endif
   size_ = bytes;

@@ -6,8 +6,8 @@
 
 namespace pestle {
 
-// Page aligned; blocks of 2 MiB and more are aligned to it and advised for huge pages: DRAM reads of packed weights
-// gain 10 to 25 % from them. MemoryLimitError when the system has no more.
+// Page aligned; blocks of 2 MiB and more are aligned to it and advised for huge pages: DRAM reads of packed
+// weights gain 10 to 25 % from them. MemoryLimitError when the system has no more.
 class Buffer {
  public:
   Buffer() = default;

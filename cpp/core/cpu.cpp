@@ -18,9 +18,7 @@ namespace pestle {
 namespace {
 
 #if defined(__x86_64__) || defined(_M_X64)
-struct Leaf {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-};
+struct Leaf { unsigned a = 0, b = 0, c = 0, d = 0; };
 Leaf cpuid(unsigned leaf, unsigned sub) {
   Leaf r;
   if (!__get_cpuid_count(leaf, sub, &r.a, &r.b, &r.c, &r.d)) return {};
@@ -37,8 +35,8 @@ CpuFeatures detect() {
   const bool os_avx = (low & 0x6) == 0x6, os_avx512 = (low & 0xe6) == 0xe6;
   f.avx2 = os_avx && bit(seven.b, 5) && bit(one.c, 12) && bit(one.c, 29);
   f.avxvnni = f.avx2 && bit(seven_one.a, 4);
-  f.avx512vnni = f.avx2 && os_avx512 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31) &&
-                 bit(seven.c, 11);
+  f.avx512vnni = f.avx2 && os_avx512 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) &&
+                 bit(seven.b, 31) && bit(seven.c, 11);
   return f;
 }
 #elif defined(__aarch64__) || defined(_M_ARM64)

@@ -18,10 +18,10 @@ std::vector<std::string> cpu_feature_names();
 
 struct CpuTopology {
   std::string name;
-  int logical = 1;      // processors of the machine
-  int physical = 1;     // cores
-  int performance = 1;  // cores of the fastest kind
-  int usable = 1;       // processors that affinity and cgroup quota leave to this process
+  int logical = 1;                  // processors of the machine
+  int physical = 1;                 // cores
+  int performance = 1;              // cores of the fastest kind
+  int usable = 1;                   // processors that affinity and cgroup quota leave to this process
   int64_t l1d = 0, l2 = 0, l3 = 0;  // bytes, of one instance; 0 where unknown
 };
 const CpuTopology& cpu_topology();

@@ -7,30 +7,22 @@
 
 namespace pestle {
 
-struct Error : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+struct Error : std::runtime_error { using std::runtime_error::runtime_error; };
 
 // The file is wrong: what, where, expected, found.
-struct FormatError : Error {
-  using Error::Error;
-};
+struct FormatError : Error { using Error::Error; };
 
 // The file is right, but names an architecture, type, tokenizer or ISA that Pestle does not run.
-struct UnsupportedError : Error {
-  using Error::Error;
-};
+struct UnsupportedError : Error { using Error::Error; };
 
 // What was asked for does not fit the memory allowed.
-struct MemoryLimitError : Error {
-  using Error::Error;
-};
+struct MemoryLimitError : Error { using Error::Error; };
 
 // A sequence would grow beyond its context. Counts are tokens.
 struct ContextLengthError : Error {
   ContextLengthError(int64_t needed_tokens, int64_t limit_tokens)
-      : Error("the context holds " + std::to_string(limit_tokens) + " tokens, " + std::to_string(needed_tokens) +
-              " are needed"),
+      : Error("the context holds " + std::to_string(limit_tokens) + " tokens, " +
+              std::to_string(needed_tokens) + " are needed"),
         needed(needed_tokens),
         limit(limit_tokens) {}
   int64_t needed, limit;

@@ -1,5 +1,5 @@
-// Elementary functions in plain double arithmetic: the same bits with every compiler and C library, which std::exp and
-// std::sin do not promise. (The build forbids contraction of a * b + c.)
+// Elementary functions in plain double arithmetic: the same bits with every compiler and C library, which
+// std::exp and std::sin do not promise. (The build forbids contraction of a * b + c.)
 #pragma once
 
 #include <cmath>
@@ -20,13 +20,12 @@ inline double fixed_exp(double x) {
   return std::ldexp(sum, static_cast<int>(n));
 }
 
-struct SinCos {
-  double sin, cos;
-};
+struct SinCos { double sin, cos; };
 // Absolute error below 1e-12 for |x| < 1e7: Cody-Waite reduction to [-pi/4, pi/4], then Taylor polynomials.
 inline SinCos fixed_sincos(double x) {
   const double n = std::nearbyint(x * 0.63661977236758134308);
-  const double r = ((x - n * 1.57079632673412561417e+00) - n * 6.07710050630396597660e-11) - n * 2.02226624879595063154e-21;
+  const double r = ((x - n * 1.57079632673412561417e+00) - n * 6.07710050630396597660e-11) -
+                   n * 2.02226624879595063154e-21;
   const double z = r * r;
   double s = 0, c = 0;
   for (int i = 8; i >= 1; i--) {
@@ -36,10 +35,14 @@ inline SinCos fixed_sincos(double x) {
   s = r * (1 + s);
   c = 1 + c;
   switch (static_cast<int64_t>(n) & 3) {
-    case 0: return {s, c};
-    case 1: return {c, -s};
-    case 2: return {-s, -c};
-    default: return {-c, s};
+    case 0:
+      return {s, c};
+    case 1:
+      return {c, -s};
+    case 2:
+      return {-s, -c};
+    default:
+      return {-c, s};
   }
 }
 

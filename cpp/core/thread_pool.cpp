@@ -53,8 +53,10 @@ void ThreadPool::run_job(const Job& job) {
   // Nobody may join any more; those who did are at their last piece.
   state_.fetch_and(~kOpen, std::memory_order_acq_rel);
   for (int spins = 0; (state_.load(std::memory_order_acquire) & (kOpen - 1)) != 0; spins++) {
-    if (spins < 4096) pause();
-    else std::this_thread::yield();
+    if (spins < 4096)
+      pause();
+    else
+      std::this_thread::yield();
   }
 }
 

@@ -8,9 +8,10 @@
 
 namespace pestle {
 
-// Items are drawn from a counter, so a thread that the system delays takes fewer of them, and one that has not even
-// begun when the items run out is not waited for. Idle threads spin for a while (a decoded token is some hundred loops
-// of microseconds) and then sleep. Bodies must not throw, and one thread at a time may call run().
+// Items are drawn from a counter, so a thread that the system delays takes fewer of them, and one that has
+// not even begun when the items run out is not waited for. Idle threads spin for a while (a decoded token is
+// some hundred loops of microseconds) and then sleep. Bodies must not throw, and one thread at a time may
+// call run().
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);
@@ -23,7 +24,8 @@ class ThreadPool {
   void set_active(int threads) { active_.store(threads, std::memory_order_relaxed); }
   int active() const { return active_.load(std::memory_order_relaxed); }
 
-  // Calls body(begin, end, thread) on pieces of at most `grain` items until [0, n) is done. thread < threads().
+  // Calls body(begin, end, thread) on pieces of at most `grain` items until [0, n) is done. thread <
+  // threads().
   template <class Body>
   void run(int n, int grain, const Body& body) {
     if (n <= grain || active() <= 1) {

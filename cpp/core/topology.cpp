@@ -1,4 +1,5 @@
-// Cores, caches, affinity and quota: Linux reads /sys and /proc, macOS asks sysctl, Windows its logical processors.
+// Cores, caches, affinity and quota: Linux reads /sys and /proc, macOS asks sysctl, Windows its logical
+// processors.
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -40,7 +41,8 @@ int64_t read_size(const std::string& path) {  // "2048K"
   return unit == 'K' ? v << 10 : unit == 'M' ? v << 20 : v;
 }
 
-// Processors that the CPU controller of this process's cgroup grants: v2 "max 100000" or "150000 100000", or v1.
+// Processors that the CPU controller of this process's cgroup grants: v2 "max 100000" or "150000 100000", or
+// v1.
 double quota() {
   double limit = 1e9;
   std::ifstream groups("/proc/self/cgroup");
@@ -171,7 +173,8 @@ CpuTopology detect() {
 #else
 CpuTopology detect() {
   CpuTopology t;
-  t.logical = t.physical = t.performance = t.usable = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  t.logical = t.physical = t.performance = t.usable =
+      static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   return t;
 }
 #endif

@@ -1,9 +1,9 @@
 // Attention over pages of 64 positions with an online softmax (Milakov & Gimelshein 2018; Dao et al. 2022).
 //
-// Keys lie transposed, so a lane is a position and a score is one fma chain over the channels; values lie as they are,
-// so a lane is a channel and an output is one fma chain over the positions of a page. Pages are fixed by absolute
-// position, and a page that a query does not see is not touched for it: neither the split of a prompt into steps nor
-// the other queries of a block can change the order of operations.
+// Keys lie transposed, so a lane is a position and a score is one fma chain over the channels; values lie as
+// they are, so a lane is a channel and an output is one fma chain over the positions of a page. Pages are
+// fixed by absolute position, and a page that a query does not see is not touched for it: neither the split
+// of a prompt into steps nor the other queries of a block can change the order of operations.
 #include "kernels/isa.h"
 #include "kernels/rows.h"
 #include "kernels/vec16.h"
@@ -32,11 +32,12 @@ struct State {  // of one query while its pages pass
 
 // scores[64] of N queries with a page of keys
 template <class Kv, int N>
-PESTLE_NOINLINE void score(const float* const* q, int head_dim, const typename Kv::Type* page, State* states) {
+PESTLE_NOINLINE void score(const float* const* q, int head_dim, const typename Kv::Type* page,
+                           State* states) {
   for (int p = 0; p < kPageTokens; p += kRegs * L) {
     F32 acc[N][kRegs];
-    PESTLE_UNROLL for (int n = 0; n < N; n++)
-      PESTLE_UNROLL for (int r = 0; r < kRegs; r++) acc[n][r] = simd::splat(0.0f);
+    PESTLE_UNROLL for (int n = 0; n < N; n++) PESTLE_UNROLL for (int r = 0; r < kRegs; r++) acc[n][r] =
+        simd::splat(0.0f);
     for (int d = 0; d < head_dim; d++) {
       F32 k[kRegs];
       PESTLE_UNROLL for (int r = 0; r < kRegs; r++) k[r] = Kv::load(page + d * kPageTokens + p + r * L);
@@ -45,8 +46,8 @@ PESTLE_NOINLINE void score(const float* const* q, int head_dim, const typename K
         PESTLE_UNROLL for (int r = 0; r < kRegs; r++) acc[n][r] = simd::fma(x, k[r], acc[n][r]);
       }
     }
-    PESTLE_UNROLL for (int n = 0; n < N; n++)
-      PESTLE_UNROLL for (int r = 0; r < kRegs; r++) simd::store(states[n].scores + p + r * L, acc[n][r]);
+    PESTLE_UNROLL for (int n = 0; n < N; n++) PESTLE_UNROLL for (int r = 0; r < kRegs; r++)
+        simd::store(states[n].scores + p + r * L, acc[n][r]);
   }
 }
 
@@ -57,8 +58,8 @@ PESTLE_NOINLINE void gather(const State* states, const typename Kv::Type* page, 
     const int regs = (stride - c) / L < kRegs ? (stride - c) / L : kRegs;
     F32 acc[N][kRegs];
     if (regs == kRegs) {
-      PESTLE_UNROLL for (int n = 0; n < N; n++)
-        PESTLE_UNROLL for (int r = 0; r < kRegs; r++) acc[n][r] = simd::load(states[n].out + c + r * L);
+      PESTLE_UNROLL for (int n = 0; n < N; n++) PESTLE_UNROLL for (int r = 0; r < kRegs; r++) acc[n][r] =
+          simd::load(states[n].out + c + r * L);
       for (int p = 0; p < count; p++) {
         F32 v[kRegs];
         PESTLE_UNROLL for (int r = 0; r < kRegs; r++) v[r] = Kv::load(page + p * stride + c + r * L);
@@ -67,8 +68,8 @@ PESTLE_NOINLINE void gather(const State* states, const typename Kv::Type* page, 
           PESTLE_UNROLL for (int r = 0; r < kRegs; r++) acc[n][r] = simd::fma(x, v[r], acc[n][r]);
         }
       }
-      PESTLE_UNROLL for (int n = 0; n < N; n++)
-        PESTLE_UNROLL for (int r = 0; r < kRegs; r++) simd::store(states[n].out + c + r * L, acc[n][r]);
+      PESTLE_UNROLL for (int n = 0; n < N; n++) PESTLE_UNROLL for (int r = 0; r < kRegs; r++)
+          simd::store(states[n].out + c + r * L, acc[n][r]);
     } else {
       for (int n = 0; n < N; n++)
         for (int r = 0; r < regs; r++) {
@@ -142,7 +143,8 @@ void attend_as(const AttendArgs& a) {
   }
   for (int n = 0; n < a.n_queries; n++) {
     const F32 sum = simd::splat(reduce_add(load16(states[n].sums)));
-    for (int c = 0; c < a.value_stride; c += L) simd::store(states[n].out + c, simd::div(simd::load(states[n].out + c), sum));
+    for (int c = 0; c < a.value_stride; c += L)
+      simd::store(states[n].out + c, simd::div(simd::load(states[n].out + c), sum));
     std::memcpy(a.out[n], states[n].out, sizeof(float) * a.value_dim);
   }
 }
@@ -150,8 +152,10 @@ void attend_as(const AttendArgs& a) {
 }  // namespace
 
 void attend(const AttendArgs& a) {
-  if (a.type == KvType::f16) attend_as<F16Kv>(a);
-  else attend_as<F32Kv>(a);
+  if (a.type == KvType::f16)
+    attend_as<F16Kv>(a);
+  else
+    attend_as<F32Kv>(a);
 }
 
 void store_key(const float* k, int head_dim, void* page, int position, KvType type) {
@@ -178,8 +182,10 @@ void store_value(const float* v, int value_dim, int value_stride, void* page, in
     if (n < L) std::memset(in, 0, sizeof(in));
     std::memcpy(in, v + d, sizeof(float) * n);
     const size_t at = size_t(position) * value_stride + d;
-    if (type == KvType::f32) simd::store(static_cast<float*>(page) + at, simd::load(in));
-    else simd::store_f16(static_cast<uint16_t*>(page) + at, simd::load(in));
+    if (type == KvType::f32)
+      simd::store(static_cast<float*>(page) + at, simd::load(in));
+    else
+      simd::store_f16(static_cast<uint16_t*>(page) + at, simd::load(in));
   }
 }
 

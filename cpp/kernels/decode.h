@@ -1,8 +1,9 @@
 // How each format's tile decodes to bytes and scales: the only place where a kernel knows a format.
 //
-// A format F has: Tile; kMax, the largest weight byte, or kSigned; kOffset, which the integer dot product takes off;
-// kScales per 32 columns (2: one for each half); kMin, whether scale * q + minimum is the value. `sub` is the 32-column
-// block within the tile and P = sub % 4 (bit positions in packed scales), h the register within the 16 rows.
+// A format F has: Tile; kMax, the largest weight byte, or kSigned; kOffset, which the integer dot product
+// takes off; kScales per 32 columns (2: one for each half); kMin, whether scale * q + minimum is the value.
+// `sub` is the 32-column block within the tile and P = sub % 4 (bit positions in packed scales), h the
+// register within the 16 rows.
 #pragma once
 
 #include "kernels/format.h"
@@ -66,23 +67,42 @@ PESTLE_INLINE I32 bits(I32 x) {
 }
 
 struct Unsigned { static constexpr bool kSigned = false; };
-struct Signed { static constexpr bool kSigned = true; static constexpr int kMax = 127, kOffset = simd::kSignedOffset; };
-struct OneScale { static constexpr int kScales = 1; static constexpr bool kMin = false; };
-struct TwoScales { static constexpr int kScales = 2; static constexpr bool kMin = false; };
-struct OneScaleMin { static constexpr int kScales = 1; static constexpr bool kMin = true; };
-struct TwoScalesMin { static constexpr int kScales = 2; static constexpr bool kMin = true; };
+struct Signed {
+  static constexpr bool kSigned = true;
+  static constexpr int kMax = 127, kOffset = simd::kSignedOffset;
+};
+struct OneScale {
+  static constexpr int kScales = 1;
+  static constexpr bool kMin = false;
+};
+struct TwoScales {
+  static constexpr int kScales = 2;
+  static constexpr bool kMin = false;
+};
+struct OneScaleMin {
+  static constexpr int kScales = 1;
+  static constexpr bool kMin = true;
+};
+struct TwoScalesMin {
+  static constexpr int kScales = 2;
+  static constexpr bool kMin = true;
+};
 
 // The f16 scale (and minimum) of the 32-column formats.
 template <class TileType>
 struct HalfScale {
   using Tile = TileType;
   template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int, int, int h) { return simd::load_f16(t.d + h * simd::kLanes); }
+  PESTLE_INLINE static F32 scale(const Tile& t, int, int, int h) {
+    return simd::load_f16(t.d + h * simd::kLanes);
+  }
 };
 template <class TileType>
 struct HalfScaleMin : HalfScale<TileType> {
   template <int P>
-  PESTLE_INLINE static F32 minimum(const TileType& t, int, int, int h) { return simd::load_f16(t.m + h * simd::kLanes); }
+  PESTLE_INLINE static F32 minimum(const TileType& t, int, int, int h) {
+    return simd::load_f16(t.m + h * simd::kLanes);
+  }
 };
 
 struct Q8_0 : HalfScale<TileQ8_0>, Signed, OneScale {
@@ -131,7 +151,8 @@ struct MXFP4 : Unsigned, OneScale {
   PESTLE_INLINE static F32 scale(const Tile& t, int, int, int h) {
     const I32 e = simd::load_u8(t.e + h * simd::kLanes);
     const I32 normal = simd::shl<23>(simd::add(e, simd::splat(int32_t(-1))));
-    const I32 subnormal = simd::shl<21>(simd::add(simd::min(e, simd::splat(int32_t(1))), simd::splat(int32_t(1))));
+    const I32 subnormal =
+        simd::shl<21>(simd::add(simd::min(e, simd::splat(int32_t(1))), simd::splat(int32_t(1))));
     return simd::as_f32(simd::max(normal, subnormal));
   }
 };
@@ -139,11 +160,14 @@ struct MXFP4 : Unsigned, OneScale {
 struct Q2_K : Unsigned, TwoScalesMin {
   using Tile = TileQ2_K;
   static constexpr int kMax = 3, kOffset = 0;
-  PESTLE_INLINE static void decode(const Tile& t, int sub, int h, U8 (&o)[8]) { bit_pairs<0>(t.q[sub], h, o); }
+  PESTLE_INLINE static void decode(const Tile& t, int sub, int h, U8 (&o)[8]) {
+    bit_pairs<0>(t.q[sub], h, o);
+  }
   template <int P>
   PESTLE_INLINE static F32 scale(const Tile& t, int sub, int half, int h) {
     const int r = h * simd::kLanes;
-    return simd::mul(simd::load_f16(t.d + r), simd::to_f32(bits<0, 15>(simd::load_u8(t.scale[2 * sub + half] + r))));
+    return simd::mul(simd::load_f16(t.d + r),
+                     simd::to_f32(bits<0, 15>(simd::load_u8(t.scale[2 * sub + half] + r))));
   }
   template <int P>
   PESTLE_INLINE static F32 minimum(const Tile& t, int sub, int half, int h) {
@@ -242,7 +266,9 @@ struct FloatF16 {
 };
 struct FloatBF16 {
   using Tile = TileBF16;
-  PESTLE_INLINE static F32 value(const Tile& t, int h) { return simd::as_f32(simd::shl<16>(simd::load_u16(t.v + h * simd::kLanes))); }
+  PESTLE_INLINE static F32 value(const Tile& t, int h) {
+    return simd::as_f32(simd::shl<16>(simd::load_u16(t.v + h * simd::kLanes)));
+  }
 };
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

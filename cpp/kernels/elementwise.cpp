@@ -44,8 +44,10 @@ PESTLE_INLINE void put_aux(char* aux, PanelKind kind, const int32_t (&sum)[2], f
   for (int s = 0; s < kind.scales; s++) {
     const int32_t total = kind.scales == 2 ? sum[s] : sum[0] + sum[1];
     char* p = aux + 4 * (s * rows + row);
-    if (kind.mins) put(p, d * (float)total);
-    else put(p, -kind.offset * total);
+    if (kind.mins)
+      put(p, d * (float)total);
+    else
+      put(p, -kind.offset * total);
   }
 }
 PESTLE_INLINE void put_quads(char* quads, const int8_t* q, int row, int rows) {
@@ -63,7 +65,8 @@ void narrow_row(const float* x, int columns, PanelKind kind, int row, int rows, 
   }
 }
 
-// A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even, q = 128 high + low.
+// A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even, q = 128
+// high + low.
 void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
   constexpr float kLargest = 127 * 128 + 63;
   Vec16 top = splat16(0);
@@ -146,7 +149,8 @@ void silu_mul(float* gate, const float* up, int n) {
 void rope(float* x, const float* cos, const float* sin, int half) {
   int i = 0;
   for (; i + simd::kLanes <= half; i += simd::kLanes) {
-    const F32 a = simd::load(x + i), b = simd::load(x + half + i), c = simd::load(cos + i), s = simd::load(sin + i);
+    const F32 a = simd::load(x + i), b = simd::load(x + half + i), c = simd::load(cos + i),
+              s = simd::load(sin + i);
     simd::store(x + i, simd::fnma(b, s, simd::mul(a, c)));
     simd::store(x + half + i, simd::fma(a, s, simd::mul(b, c)));
   }
@@ -158,7 +162,8 @@ void rope(float* x, const float* cos, const float* sin, int half) {
 }
 
 void scale(float* x, float factor, int n) {
-  for (int i = 0; i < n; i += simd::kLanes) simd::store(x + i, simd::mul(simd::load(x + i), simd::splat(factor)));
+  for (int i = 0; i < n; i += simd::kLanes)
+    simd::store(x + i, simd::mul(simd::load(x + i), simd::splat(factor)));
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -13,7 +13,8 @@ using ScratchOf = Scratch<F::kScales, F::kMin>;
 
 template <class F, bool kWide, int M>
 void multiply_group(const MatmulArgs& a, const ScratchOf<F>* w, const char* panel, int n0, float* y) {
-  multiply<simd::DotKind<F::kMax, F::kSigned>, F::kOffset != 0, kWide, F::kScales, F::kMin, M>(a, w, panel, n0, y);
+  multiply<simd::DotKind<F::kMax, F::kSigned>, F::kOffset != 0, kWide, F::kScales, F::kMin, M>(a, w, panel,
+                                                                                               n0, y);
 }
 
 template <class F, bool kWide>
@@ -49,7 +50,8 @@ void matmul_float(const MatmulArgs& a, int strip_begin, int strip_end, void* scr
   const int groups = panel_groups(a.rows, simd::kMaxRows);
   for (int strip = strip_begin; strip < strip_end; strip++) {
     for (int r = 0; r < kStripRegisters; r += simd::kStripVectors) {
-      decode_float_strip<F>(a.tiles + size_t(strip) * 2 * a.columns * sizeof(typename F::Tile), a.columns, r, w);
+      decode_float_strip<F>(a.tiles + size_t(strip) * 2 * a.columns * sizeof(typename F::Tile), a.columns, r,
+                            w);
       const int n0 = kStripRows * strip + r * simd::kLanes;
       for (int g = 0; g < groups; g++) {
         const int first = group_begin(a.rows, groups, g), rows = group_begin(a.rows, groups, g + 1) - first;
@@ -68,12 +70,16 @@ void matmul_float(const MatmulArgs& a, int strip_begin, int strip_end, void* scr
 
 Matmul matmul_of(Format format, bool wide) {
   switch (format) {
-    case Format::F32: return matmul_float<FloatF32>;
-    case Format::F16: return matmul_float<FloatF16>;
-    case Format::BF16: return matmul_float<FloatBF16>;
+    case Format::F32:
+      return matmul_float<FloatF32>;
+    case Format::F16:
+      return matmul_float<FloatF16>;
+    case Format::BF16:
+      return matmul_float<FloatBF16>;
 #define PESTLE_CASE(F) \
-  case Format::F: return wide ? matmul<F, true> : matmul<F, false>;
-    PESTLE_INTEGER_FORMATS(PESTLE_CASE)
+  case Format::F:      \
+    return wide ? matmul<F, true> : matmul<F, false>;
+      PESTLE_INTEGER_FORMATS(PESTLE_CASE)
 #undef PESTLE_CASE
   }
   return nullptr;
@@ -83,10 +89,12 @@ PanelKind panel_of(Format format, bool wide) {
   switch (format) {
     case Format::F32:
     case Format::F16:
-    case Format::BF16: return {0, false, false, 0};
+    case Format::BF16:
+      return {0, false, false, 0};
 #define PESTLE_CASE(F) \
-  case Format::F: return wide ? kPanelOf<F, true> : kPanelOf<F, false>;
-    PESTLE_INTEGER_FORMATS(PESTLE_CASE)
+  case Format::F:      \
+    return wide ? kPanelOf<F, true> : kPanelOf<F, false>;
+      PESTLE_INTEGER_FORMATS(PESTLE_CASE)
 #undef PESTLE_CASE
   }
   return {};

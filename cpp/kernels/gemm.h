@@ -1,10 +1,10 @@
 // The matrix product of one tile format with integer activations. Over the blocks, in column order,
-//   sum = fma(float(integer dot), weight scale * activation scale, sum)      for each scale of the block, then
-//   sum = fma(minimum, activation scale * sum(q), sum)                       for each minimum;
-// y = bias + sum: narrow sums start at the bias. Wide activations have one scale a row, which is left out above:
-// y = fma(sum, activation scale, bias).
-// Two ways to the same bits: `direct` decodes weights in registers, for a few activation rows; `multiply` reads a strip
-// that was decoded to bytes once, in L1/L2, for every group of activation rows.
+//   sum = fma(float(integer dot), weight scale * activation scale, sum)      for each scale of the block,
+//   then sum = fma(minimum, activation scale * sum(q), sum)                       for each minimum;
+// y = bias + sum: narrow sums start at the bias. Wide activations have one scale a row, which is left out
+// above: y = fma(sum, activation scale, bias). Two ways to the same bits: `direct` decodes weights in
+// registers, for a few activation rows; `multiply` reads a strip that was decoded to bytes once, in L1/L2,
+// for every group of activation rows.
 #pragma once
 
 #include "kernels/compiler.h"
@@ -27,7 +27,9 @@ template <int S, int M>
 struct Panel<true, S, M> {
   int32_t aux[S][M];
   int8_t q[8][M][4], low[8][M][4];
-  static const Panel* blocks(const char* group) { return reinterpret_cast<const Panel*>(group + sizeof(float) * M); }
+  static const Panel* blocks(const char* group) {
+    return reinterpret_cast<const Panel*>(group + sizeof(float) * M);
+  }
 };
 
 template <class F, bool kWide>
@@ -76,16 +78,19 @@ PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub, const Panel<
     PESTLE_UNROLL for (int s = 0; s < F::kScales; s++) {
       const F32 scale = F::template scale<P>(t, sub, s, h);
       PESTLE_UNROLL for (int m = 0; m < M; m++) {
-        const I32 i = s == 0 ? block_dot<F, kWide, 0, M>(w, x, s, m) : block_dot<F, kWide, 8 - 8 / F::kScales, M>(w, x, s, m);
-        if constexpr (kWide) acc[m][h] = simd::fma(simd::to_f32(i), scale, acc[m][h]);
-        else acc[m][h] = simd::fma(simd::to_f32(i), simd::mul(scale, simd::splat(x.d[m])), acc[m][h]);
+        const I32 i = s == 0 ? block_dot<F, kWide, 0, M>(w, x, s, m)
+                             : block_dot<F, kWide, 8 - 8 / F::kScales, M>(w, x, s, m);
+        if constexpr (kWide)
+          acc[m][h] = simd::fma(simd::to_f32(i), scale, acc[m][h]);
+        else
+          acc[m][h] = simd::fma(simd::to_f32(i), simd::mul(scale, simd::splat(x.d[m])), acc[m][h]);
       }
     }
     if constexpr (F::kMin) {
       PESTLE_UNROLL for (int s = 0; s < F::kScales; s++) {
         const F32 minimum = F::template minimum<P>(t, sub, s, h);
-        PESTLE_UNROLL for (int m = 0; m < M; m++)
-          acc[m][h] = simd::fma(minimum, splat_float(&x.aux[s][m]), acc[m][h]);
+        PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] =
+            simd::fma(minimum, splat_float(&x.aux[s][m]), acc[m][h]);
       }
     }
   }
@@ -115,8 +120,8 @@ PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end)
     const Tile* t = reinterpret_cast<const Tile*>(a.tiles) + size_t(row) * tiles;
     const auto* x = Panel<kWide, F::kScales, M>::blocks(a.panels);
     F32 acc[M][kVectors];
-    PESTLE_UNROLL for (int h = 0; h < kVectors; h++)
-      PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] = first_sum<kWide>(a, 16 * row + h * simd::kLanes);
+    PESTLE_UNROLL for (int h = 0; h < kVectors; h++) PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] =
+        first_sum<kWide>(a, 16 * row + h * simd::kLanes);
     for (int b = 0; b < tiles; b++) {
       const char* ahead = reinterpret_cast<const char*>(t + b) + kPrefetchBytes;
       for (size_t i = 0; i < sizeof(Tile); i += 64) simd::prefetch(ahead + i);
@@ -131,10 +136,9 @@ PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end)
         }
       }
     }
-    PESTLE_UNROLL for (int m = 0; m < M; m++)
-      PESTLE_UNROLL for (int h = 0; h < kVectors; h++)
-        last_sum<kWide>(a, a.panels, m, 16 * row + h * simd::kLanes, a.y + m * a.ldy + 16 * row + h * simd::kLanes,
-                        acc[m][h]);
+    PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int h = 0; h < kVectors; h++)
+        last_sum<kWide>(a, a.panels, m, 16 * row + h * simd::kLanes,
+                        a.y + m * a.ldy + 16 * row + h * simd::kLanes, acc[m][h]);
   }
 }
 
@@ -154,7 +158,8 @@ struct Scratch<S, false> {
 };
 
 template <class F, int P>
-PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, Scratch<F::kScales, F::kMin>& s, int v) {
+PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, Scratch<F::kScales, F::kMin>& s,
+                                int v) {
   U8 w[8];
   F::decode(t, sub, h, w);
   PESTLE_UNROLL for (int k = 0; k < 8; k++) simd::store(s.q[k][v], w[k]);
@@ -166,7 +171,8 @@ PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, Scrat
 
 // The registers [first, first + kStripVectors) of a strip's 32 rows, all columns.
 template <class F>
-PESTLE_NOINLINE void decode_strip(const char* tiles, int tile_count, int first, Scratch<F::kScales, F::kMin>* scratch) {
+PESTLE_NOINLINE void decode_strip(const char* tiles, int tile_count, int first,
+                                  Scratch<F::kScales, F::kMin>* scratch) {
   using Tile = typename F::Tile;
   constexpr int kBlocks = kColumns<F> / kBlockColumns;
   for (int v = 0; v < simd::kStripVectors; v++) {
@@ -188,8 +194,8 @@ PESTLE_NOINLINE void decode_strip(const char* tiles, int tile_count, int first, 
   }
 }
 
-// The integer dots of one (half) block of M activation rows with V registers of weight rows. Plain loops: GCC 12
-// outlines lambdas here and spills.
+// The integer dots of one (half) block of M activation rows with V registers of weight rows. Plain loops: GCC
+// 12 outlines lambdas here and spills.
 template <class D, int kQuads, int M, int V>
 PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (*q)[M][4], D (&d)[M][V]) {
   PESTLE_UNROLL for (int k = 0; k < kQuads; k++) {
@@ -204,46 +210,45 @@ PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (*q)[M][4], 
 
 // One group of M activation rows with a decoded strip.
 template <class D, bool kOffset, bool kWide, int S, bool kMin, int M>
-PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, const char* group, int n0, float* y) {
+PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, const char* group, int n0,
+                              float* y) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes, kQuads = 8 / S;
   const auto* x = Panel<kWide, S, M>::blocks(group);
   const int blocks = a.columns / kBlockColumns;
   F32 acc[M][V];
-  PESTLE_UNROLL for (int v = 0; v < V; v++)
-    PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] = first_sum<kWide>(a, n0 + v * L);
+  PESTLE_UNROLL for (int v = 0; v < V; v++) PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
+      first_sum<kWide>(a, n0 + v * L);
   for (int b = 0; b < blocks; b++) {
     PESTLE_UNROLL for (int s = 0; s < S; s++) {
       D d[M][V];
-      PESTLE_UNROLL for (int m = 0; m < M; m++)
-        PESTLE_UNROLL for (int v = 0; v < V; v++)
-          d[m][v].start(kWide ? simd::splat(int32_t(0)) : first_dot<kOffset>(&x[b].aux[s][m]));
+      PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].start(
+          kWide ? simd::splat(int32_t(0)) : first_dot<kOffset>(&x[b].aux[s][m]));
       dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].q + s * kQuads, d);
       if constexpr (kWide) {
-        PESTLE_UNROLL for (int m = 0; m < M; m++)
-          PESTLE_UNROLL for (int v = 0; v < V; v++)
-            d[m][v].start(second_dot<kOffset>(d[m][v].value(), &x[b].aux[s][m]));
+        PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].start(
+            second_dot<kOffset>(d[m][v].value(), &x[b].aux[s][m]));
         dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].low + s * kQuads, d);
       }
       PESTLE_UNROLL for (int v = 0; v < V; v++) {
         const F32 scale = simd::load(w[b].scale[s][v]);
         PESTLE_UNROLL for (int m = 0; m < M; m++) {
           const F32 i = simd::to_f32(d[m][v].value());
-          if constexpr (kWide) acc[m][v] = simd::fma(i, scale, acc[m][v]);
-          else acc[m][v] = simd::fma(i, simd::mul(scale, simd::splat(x[b].d[m])), acc[m][v]);
+          if constexpr (kWide)
+            acc[m][v] = simd::fma(i, scale, acc[m][v]);
+          else
+            acc[m][v] = simd::fma(i, simd::mul(scale, simd::splat(x[b].d[m])), acc[m][v]);
         }
       }
     }
     if constexpr (kMin) {
-      PESTLE_UNROLL for (int s = 0; s < S; s++)
-        PESTLE_UNROLL for (int v = 0; v < V; v++) {
-          const F32 minimum = simd::load(w[b].minimum[s][v]);
-          PESTLE_UNROLL for (int m = 0; m < M; m++)
-            acc[m][v] = simd::fma(minimum, splat_float(&x[b].aux[s][m]), acc[m][v]);
-        }
+      PESTLE_UNROLL for (int s = 0; s < S; s++) PESTLE_UNROLL for (int v = 0; v < V; v++) {
+        const F32 minimum = simd::load(w[b].minimum[s][v]);
+        PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
+            simd::fma(minimum, splat_float(&x[b].aux[s][m]), acc[m][v]);
+      }
     }
   }
-  PESTLE_UNROLL for (int m = 0; m < M; m++)
-    PESTLE_UNROLL for (int v = 0; v < V; v++)
+  PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++)
       last_sum<kWide>(a, group, m, n0 + v * L, y + m * a.ldy + v * L, acc[m][v]);
 }
 

@@ -1,4 +1,5 @@
-// What the sources of one kernel set share: the functions behind its table. Included with PESTLE_ISA_NAMESPACE set.
+// What the sources of one kernel set share: the functions behind its table. Included with
+// PESTLE_ISA_NAMESPACE set.
 #pragma once
 
 #include "kernels/table.h"

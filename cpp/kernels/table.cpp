@@ -1,4 +1,5 @@
-// One kernel set behind function pointers. Nothing here runs before the set is chosen: the CPU may not have it.
+// One kernel set behind function pointers. Nothing here runs before the set is chosen: the CPU may not have
+// it.
 #include "kernels/table.h"
 
 #include "kernels/isa.h"

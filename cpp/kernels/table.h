@@ -1,9 +1,9 @@
-// The kernels of one instruction set, as the layers above see them. Every function is pure: it reads its arguments,
-// writes its outputs and knows nothing of models or threads. Rows of activations are float, 64-byte aligned, and padded
-// with zeros to a multiple of 32 elements.
+// The kernels of one instruction set, as the layers above see them. Every function is pure: it reads its
+// arguments, writes its outputs and knows nothing of models or threads. Rows of activations are float,
+// 64-byte aligned, and padded with zeros to a multiple of 32 elements.
 //
-// Numerics: an output element is one fixed sequence of operations, whatever the ISA, M, or the range of strips asked for
-// (docs/ARCHITECTURE.md, "The numerics contract").
+// Numerics: an output element is one fixed sequence of operations, whatever the ISA, M, or the range of
+// strips asked for (docs/ARCHITECTURE.md, "The numerics contract").
 #pragma once
 
 #include <cstddef>
@@ -13,14 +13,15 @@
 
 namespace pestle {
 
-// How activations are laid out for a format. They stand in groups of up to `max_rows` rows, whose sizes differ by at
-// most one. A narrow group of m rows holds, for each block of 32 columns,
+// How activations are laid out for a format. They stand in groups of up to `max_rows` rows, whose sizes
+// differ by at most one. A narrow group of m rows holds, for each block of 32 columns,
 //   float d[m]; int32 aux[scales][m]; int8 q[8][m][4]                        x = d * q, |q| <= 127
 // and a wide one, behind float d[m] for whole rows,
-//   int32 aux[scales][m]; int8 high[8][m][4]; int8 low[8][m][4]              x = d * (128 * high + low), |q| <= 16319
-// aux is -offset * sum(q) (where the integer dot product starts), or, with `mins`, the float that a format's minimum is
-// multiplied with: d * sum(q), wide sum(q). Sums go over the block, or over each half of it where scales = 2.
-// scales = 0: plain floats, x[k][m].
+//   int32 aux[scales][m]; int8 high[8][m][4]; int8 low[8][m][4]              x = d * (128 * high + low), |q|
+//   <= 16319
+// aux is -offset * sum(q) (where the integer dot product starts), or, with `mins`, the float that a format's
+// minimum is multiplied with: d * sum(q), wide sum(q). Sums go over the block, or over each half of it where
+// scales = 2. scales = 0: plain floats, x[k][m].
 struct PanelKind {
   uint8_t scales;
   bool mins, wide;
@@ -28,9 +29,10 @@ struct PanelKind {
   bool operator==(const PanelKind&) const = default;
 };
 
-// Small matrices multiply 15-bit activations, large ones 8-bit. Measured on SmolLM2-135M against exact activations: 8
-// bits cost 0.007 nats of divergence and 3 % of the best tokens, 15 bits 0.00001; they take 1.7 times the integer work
-// of prefill and nothing in decoding from DRAM. Large models forgive 8 bits, and there the time matters.
+// Small matrices multiply 15-bit activations, large ones 8-bit. Measured on SmolLM2-135M against exact
+// activations: 8 bits cost 0.007 nats of divergence and 3 % of the best tokens, 15 bits 0.00001; they
+// take 1.7 times the integer work of prefill and nothing in decoding from DRAM. Large models forgive 8 bits,
+// and there the time matters.
 constexpr int kWideColumns = 2048;
 constexpr bool is_wide(int columns) { return columns < kWideColumns; }
 
@@ -65,8 +67,8 @@ constexpr int kv_bytes(KvType t) { return t == KvType::f16 ? 2 : 4; }
 constexpr int kPageTokens = 64;
 constexpr int kMaxQueries = 32;  // queries that attend() takes at once
 
-// Attention of some queries of one KV head over its pages. A page of keys is [head_dim][64 positions], a page of values
-// [64 positions][value_stride]; pages begin at multiples of 64 positions.
+// Attention of some queries of one KV head over its pages. A page of keys is [head_dim][64 positions], a page
+// of values [64 positions][value_stride]; pages begin at multiples of 64 positions.
 struct AttendArgs {
   const float* const* q;  // n_queries rows of head_dim, rotated and scaled
   float* const* out;      // n_queries rows of value_dim
@@ -77,12 +79,14 @@ struct AttendArgs {
   KvType type;
   float* scratch;  // attend_scratch floats
 };
-constexpr size_t attend_scratch(int value_stride) { return size_t(kMaxQueries) * (64 + 16 + value_stride) + 64; }
+constexpr size_t attend_scratch(int value_stride) {
+  return size_t(kMaxQueries) * (64 + 16 + value_stride) + 64;
+}
 
 struct KernelTable {
   const char* isa;
-  int max_rows;  // of a panel group
-  PanelKind panel[2][kFormats];  // [wide]
+  int max_rows;                                  // of a panel group
+  PanelKind panel[2][kFormats];                  // [wide]
   size_t (*scratch_bytes)(Format, int columns);  // per thread, for matmul
   void (*matmul[2][kFormats])(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);  // [wide]
   void (*make_panels)(const PanelArgs&, int group_begin, int group_end);
@@ -96,13 +100,15 @@ struct KernelTable {
   void (*store_key)(const float* k, int head_dim, void* page, int position, KvType);
   void (*store_value)(const float* v, int value_dim, int value_stride, void* page, int position, KvType);
   void (*attend)(const AttendArgs&);
-  double (*int8_operations)(int iterations);  // runs the dot product in registers; returns the operations done
+  double (*int8_operations)(
+      int iterations);  // runs the dot product in registers; returns the operations done
 };
 
 constexpr int panel_groups(int rows, int max_rows) { return (rows + max_rows - 1) / max_rows; }
 constexpr int group_begin(int rows, int groups, int g) { return int(int64_t(rows) * g / groups); }
 
-// The best set that this machine runs, or the one that PESTLE_ISA names (UnsupportedError when it cannot run here).
+// The best set that this machine runs, or the one that PESTLE_ISA names (UnsupportedError when it cannot run
+// here).
 const KernelTable& kernels();
 
 }  // namespace pestle

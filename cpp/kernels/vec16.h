@@ -1,5 +1,5 @@
-// Sixteen virtual lanes over however many registers an ISA needs: reductions and element-wise kernels are written on
-// them, so that their order of operations is the same everywhere.
+// Sixteen virtual lanes over however many registers an ISA needs: reductions and element-wise kernels are
+// written on them, so that their order of operations is the same everywhere.
 #pragma once
 
 #include "simd.h"
@@ -13,22 +13,64 @@ struct Vec16 {
 
 #define PESTLE_EACH for (int i = 0; i < Vec16::kRegisters; i++)
 
-PESTLE_INLINE Vec16 splat16(float x) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::splat(x); return v; }
-PESTLE_INLINE Vec16 load16(const float* p) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::load(p + i * simd::kLanes); return v; }
-PESTLE_INLINE void store16(float* p, const Vec16& v) { PESTLE_UNROLL PESTLE_EACH simd::store(p + i * simd::kLanes, v.r[i]); }
-PESTLE_INLINE Vec16 fma(const Vec16& a, const Vec16& b, const Vec16& c) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::fma(a.r[i], b.r[i], c.r[i]); return v; }
-PESTLE_INLINE Vec16 fnma(const Vec16& a, const Vec16& b, const Vec16& c) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::fnma(a.r[i], b.r[i], c.r[i]); return v; }
-PESTLE_INLINE Vec16 operator*(const Vec16& a, const Vec16& b) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::mul(a.r[i], b.r[i]); return v; }
-PESTLE_INLINE Vec16 operator+(const Vec16& a, const Vec16& b) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::add(a.r[i], b.r[i]); return v; }
-PESTLE_INLINE Vec16 operator-(const Vec16& a, const Vec16& b) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::sub(a.r[i], b.r[i]); return v; }
-PESTLE_INLINE Vec16 operator/(const Vec16& a, const Vec16& b) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::div(a.r[i], b.r[i]); return v; }
-PESTLE_INLINE Vec16 max(const Vec16& a, const Vec16& b) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::max(a.r[i], b.r[i]); return v; }
-PESTLE_INLINE Vec16 abs(const Vec16& a) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::abs(a.r[i]); return v; }
+PESTLE_INLINE Vec16 splat16(float x) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::splat(x);
+  return v;
+}
+PESTLE_INLINE Vec16 load16(const float* p) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::load(p + i * simd::kLanes);
+  return v;
+}
+PESTLE_INLINE void store16(float* p, const Vec16& v) {
+  PESTLE_UNROLL PESTLE_EACH simd::store(p + i * simd::kLanes, v.r[i]);
+}
+PESTLE_INLINE Vec16 fma(const Vec16& a, const Vec16& b, const Vec16& c) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::fma(a.r[i], b.r[i], c.r[i]);
+  return v;
+}
+PESTLE_INLINE Vec16 fnma(const Vec16& a, const Vec16& b, const Vec16& c) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::fnma(a.r[i], b.r[i], c.r[i]);
+  return v;
+}
+PESTLE_INLINE Vec16 operator*(const Vec16& a, const Vec16& b) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::mul(a.r[i], b.r[i]);
+  return v;
+}
+PESTLE_INLINE Vec16 operator+(const Vec16& a, const Vec16& b) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::add(a.r[i], b.r[i]);
+  return v;
+}
+PESTLE_INLINE Vec16 operator-(const Vec16& a, const Vec16& b) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::sub(a.r[i], b.r[i]);
+  return v;
+}
+PESTLE_INLINE Vec16 operator/(const Vec16& a, const Vec16& b) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::div(a.r[i], b.r[i]);
+  return v;
+}
+PESTLE_INLINE Vec16 max(const Vec16& a, const Vec16& b) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::max(a.r[i], b.r[i]);
+  return v;
+}
+PESTLE_INLINE Vec16 abs(const Vec16& a) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::abs(a.r[i]);
+  return v;
+}
 
 // By halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
 PESTLE_INLINE float reduce_add(Vec16 v) {
-  PESTLE_UNROLL for (int n = Vec16::kRegisters / 2; n > 0; n /= 2)
-    PESTLE_UNROLL for (int i = 0; i < n; i++) v.r[i] = simd::add(v.r[i], v.r[i + n]);
+  PESTLE_UNROLL for (int n = Vec16::kRegisters / 2; n > 0; n /= 2) PESTLE_UNROLL for (int i = 0; i < n; i++)
+      v.r[i] = simd::add(v.r[i], v.r[i + n]);
   return simd::reduce_add(v.r[0]);
 }
 PESTLE_INLINE float reduce_max(Vec16 v) {
@@ -36,7 +78,8 @@ PESTLE_INLINE float reduce_max(Vec16 v) {
   return simd::reduce_max(v.r[0]);
 }
 
-// exp(x), relative error below 2e-7; +0 below -87, exp(88) above 88. Cody-Waite reduction and a Taylor polynomial on
+// exp(x), relative error below 2e-7; +0 below -87, exp(88) above 88. Cody-Waite reduction and a Taylor
+// polynomial on
 // [-ln2/2, ln2/2]: the same operations on every ISA, which no libm promises.
 PESTLE_INLINE simd::F32 exp(simd::F32 x) {
   using namespace simd;
@@ -54,7 +97,11 @@ PESTLE_INLINE simd::F32 exp(simd::F32 x) {
   p = fma(p, r, splat(1.0f));
   return zero_below(x, -87.0f, as_f32(add(as_i32(p), shl<23>(n))));
 }
-PESTLE_INLINE Vec16 exp(const Vec16& x) { Vec16 v; PESTLE_UNROLL PESTLE_EACH v.r[i] = exp(x.r[i]); return v; }
+PESTLE_INLINE Vec16 exp(const Vec16& x) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = exp(x.r[i]);
+  return v;
+}
 
 #undef PESTLE_EACH
 

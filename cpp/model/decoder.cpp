@@ -34,7 +34,9 @@ std::vector<KvShape> Decoder::kv_shapes() const {
 size_t Decoder::scratch_bytes() const {
   const KernelTable& k = kernels();
   size_t most = 0;
-  const auto need = [&](const Linear& l) { most = std::max(most, k.scratch_bytes(l.w->format, l.w->columns)); };
+  const auto need = [&](const Linear& l) {
+    most = std::max(most, k.scratch_bytes(l.w->format, l.w->columns));
+  };
   need(lm_head);
   for (const Layer& l : layers) {
     for (const Linear* p : {&l.attention.q, &l.attention.k, &l.attention.v, &l.attention.o}) need(*p);

@@ -22,7 +22,8 @@ int Weights::n(const char* name) const {
   if (values.empty()) throw FormatError(file_.name() + ": key " + k + " is empty");
   for (int64_t v : values) {
     if (v != values[0])
-      throw UnsupportedError(file_.name() + ": key " + k + " differs between layers, which Pestle does not run");
+      throw UnsupportedError(file_.name() + ": key " + k +
+                             " differs between layers, which Pestle does not run");
     if (v < 0 || v > std::numeric_limits<int>::max())
       throw FormatError(file_.name() + ": key " + k + " is " + std::to_string(v) + ", out of range");
   }
@@ -34,7 +35,8 @@ float Weights::f_or(const char* name, float absent) const { return has(name) ? f
 
 void Weights::refuse(const char* name, const char* feature) const {
   if (has(name) && f(name) != 0)
-    throw UnsupportedError(file_.name() + ": " + feature + " (key " + key(name) + ") is not part of this architecture as Pestle runs it");
+    throw UnsupportedError(file_.name() + ": " + feature + " (key " + key(name) +
+                           ") is not part of this architecture as Pestle runs it");
 }
 
 Dimensions Weights::dimensions() const {
@@ -58,7 +60,8 @@ Dimensions Weights::dimensions() const {
     throw FormatError(file_.name() + ": " + std::to_string(d.n_heads) + " heads do not share " +
                       std::to_string(d.n_kv_heads) + " KV heads evenly");
   if (n_or("attention.value_length", d.head_dim) != d.head_dim)
-    throw UnsupportedError(file_.name() + ": attention.value_length " + std::to_string(n("attention.value_length")) +
+    throw UnsupportedError(file_.name() + ": attention.value_length " +
+                           std::to_string(n("attention.value_length")) +
                            " differs from attention.key_length " + std::to_string(d.head_dim));
   if (d.n_rot > d.head_dim || d.n_rot % 2 != 0)
     throw FormatError(file_.name() + ": rope.dimension_count is " + std::to_string(d.n_rot) +
@@ -71,8 +74,8 @@ Dimensions Weights::dimensions() const {
   d.n_vocab = static_cast<int>(embedding.ne[1]);
   if (file_.has("tokenizer.ggml.tokens") && file_.array_size("tokenizer.ggml.tokens") > uint64_t(d.n_vocab))
     throw FormatError(file_.name() + ": the tokenizer has " +
-                      std::to_string(file_.array_size("tokenizer.ggml.tokens")) + " tokens, token_embd.weight only " +
-                      std::to_string(d.n_vocab) + " rows");
+                      std::to_string(file_.array_size("tokenizer.ggml.tokens")) +
+                      " tokens, token_embd.weight only " + std::to_string(d.n_vocab) + " rows");
   return d;
 }
 
@@ -88,7 +91,8 @@ Rope Weights::rope(int n_rot) {
     s.beta_slow = f_or("rope.scaling.yarn_beta_slow", 1);
     s.magnitude = f_or("rope.scaling.yarn_attn_factor", f_or("rope.scaling.attn_factor", 0));
     if (s.original_context < 1)
-      throw FormatError(file_.name() + ": " + key("rope.scaling.original_context_length") + " is not positive");
+      throw FormatError(file_.name() + ": " + key("rope.scaling.original_context_length") +
+                        " is not positive");
   } else if (type == "linear") {
     s.kind = RopeScaling::Kind::linear;
   } else if (type != "none") {
@@ -99,10 +103,12 @@ Rope Weights::rope(int n_rot) {
     const float* v = vector(tensor("rope_freqs.weight", {uint64_t(n_rot) / 2}), 0, n_rot / 2, {});
     factors.assign(v, v + n_rot / 2);
     for (float x : factors)
-      if (!(x > 0)) throw FormatError(file_.name() + ": tensor `rope_freqs.weight` holds a divisor that is not positive");
+      if (!(x > 0))
+        throw FormatError(file_.name() + ": tensor `rope_freqs.weight` holds a divisor that is not positive");
   }
   const float base = f_or("rope.freq_base", 10000);
-  if (!(base > 1)) throw FormatError(file_.name() + ": " + key("rope.freq_base") + " is " + std::to_string(base));
+  if (!(base > 1))
+    throw FormatError(file_.name() + ": " + key("rope.freq_base") + " is " + std::to_string(base));
   return Rope::make(n_rot, base, s, factors);
 }
 

@@ -17,7 +17,8 @@ class KvLayout {
   KvLayout(const std::vector<KvShape>& shapes, KvType type) : type_(type) {
     for (const KvShape& s : shapes) {
       const int v_stride = (s.v_dim + 15) / 16 * 16;
-      const size_t k = size_t(s.k_dim) * kPageTokens * kv_bytes(type), v = size_t(v_stride) * kPageTokens * kv_bytes(type);
+      const size_t k = size_t(s.k_dim) * kPageTokens * kv_bytes(type),
+                   v = size_t(v_stride) * kPageTokens * kv_bytes(type);
       layers_.push_back({page_bytes_, k, k + v, v_stride});
       page_bytes_ += (k + v) * s.n_heads;
     }
@@ -25,7 +26,9 @@ class KvLayout {
   KvType type() const { return type_; }
   size_t page_bytes() const { return page_bytes_; }
   int v_stride(int layer) const { return layers_[layer].v_stride; }
-  char* keys(char* page, int layer, int head) const { return page + layers_[layer].offset + layers_[layer].head * head; }
+  char* keys(char* page, int layer, int head) const {
+    return page + layers_[layer].offset + layers_[layer].head * head;
+  }
   char* values(char* page, int layer, int head) const { return keys(page, layer, head) + layers_[layer].key; }
 
  private:

@@ -37,8 +37,8 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
   for (const Product& p : products) {
     const Matrix& w = *p.linear.w;
     const int format = static_cast<int>(w.format), wide = is_wide(w.columns);
-    jobs[n_jobs++] = {{w.tiles, x.panels(ws.kernels.panel[wide][format]), p.linear.bias, p.y.data, p.y.stride, w.columns,
-                       rows, p.epilogue},
+    jobs[n_jobs++] = {{w.tiles, x.panels(ws.kernels.panel[wide][format]), p.linear.bias, p.y.data, p.y.stride,
+                       w.columns, rows, p.epilogue},
                       ws.kernels.matmul[wide][format],
                       strips,
                       strips + w.strips()};
@@ -47,7 +47,8 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
   }
   // A piece is worth a trip to the shared counter: some 32 KiB of weights for one row, fewer for many.
   const size_t strip_work = bytes / strips * rows;
-  const int worth = static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / std::max<size_t>(1, strip_work)));
+  const int worth =
+      static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / std::max<size_t>(1, strip_work)));
   const int fair = std::max(1, strips / (4 * ws.pool.active()));
   ws.pool.run(strips, std::min(worth, fair), [&](int begin, int end, int thread) {
     for (int j = 0; j < n_jobs; j++) {

@@ -24,9 +24,10 @@ class Activations {
   // It must outlive the products.
   template <class Prepare>
   Activations(Workspace& ws, Rows x, const Prepare& prepare)
-      : ws_(ws), x_(x), context_(&prepare), prepare_([](const void* p, int row) {
-          (*static_cast<const Prepare*>(p))(row);
-        }) {}
+      : ws_(ws),
+        x_(x),
+        context_(&prepare),
+        prepare_([](const void* p, int row) { (*static_cast<const Prepare*>(p))(row); }) {}
 
   const char* panels(PanelKind kind);
   const Rows& rows() const { return x_; }

@@ -20,7 +20,8 @@ Rows Embedding::operator()(Step& step) const {
 void GatedMlp::operator()(Step& step, Rows x, const RmsNorm& norm) const {
   Workspace& ws = step.ws;
   const KernelTable& k = ws.kernels;
-  Rows normed = ws.rows(x.n_rows, x.width), g = ws.rows(x.n_rows, gate.rows()), u = ws.rows(x.n_rows, up.rows());
+  Rows normed = ws.rows(x.n_rows, x.width), g = ws.rows(x.n_rows, gate.rows()),
+       u = ws.rows(x.n_rows, up.rows());
   const auto normalize = [&](int row) { norm(k, x.row(row), normed.row(row)); };
   Activations in(ws, normed, normalize);
   multiply(ws, in, {{gate, g}, {up, u}});
@@ -32,7 +33,8 @@ void GatedMlp::operator()(Step& step, Rows x, const RmsNorm& norm) const {
 void GroupedQueryAttention::operator()(Step& step, Rows x, const RmsNorm& norm, int layer) const {
   Workspace& ws = step.ws;
   Rows normed = ws.rows(x.n_rows, x.width);
-  Rows query = ws.rows(x.n_rows, q.rows()), key = ws.rows(x.n_rows, k.rows()), value = ws.rows(x.n_rows, v.rows());
+  Rows query = ws.rows(x.n_rows, q.rows()), key = ws.rows(x.n_rows, k.rows()),
+       value = ws.rows(x.n_rows, v.rows());
   const auto normalize = [&](int row) { norm(ws.kernels, x.row(row), normed.row(row)); };
   Activations in(ws, normed, normalize);
   multiply(ws, in, {{q, query}, {k, key}, {v, value}});
@@ -54,7 +56,8 @@ void GroupedQueryAttention::rotate_and_store(Step& step, Rows q, Rows k, Rows v,
     const int position = step.positions[row];
     char* page = s.pages[position / kPageTokens];
     for (int h = 0; h < n_kv_heads; h++) {
-      kernels.store_key(k.row(row) + h * head_dim, head_dim, kv.keys(page, layer, h), position % kPageTokens, kv.type());
+      kernels.store_key(k.row(row) + h * head_dim, head_dim, kv.keys(page, layer, h), position % kPageTokens,
+                        kv.type());
       kernels.store_value(v.row(row) + h * head_dim, head_dim, kv.v_stride(layer), kv.values(page, layer, h),
                           position % kPageTokens, kv.type());
     }
@@ -67,17 +70,19 @@ Rows GroupedQueryAttention::attend(Step& step, Rows q, int layer) const {
   Workspace& ws = step.ws;
   const KvLayout& kv = *step.batch.kv;
   Rows out = ws.rows(q.n_rows, n_heads * head_dim);
-  // An item is some tokens of a slice with some query heads of one KV head. How they are grouped changes no bit: one
-  // token's heads are split when there would be too few items for the threads.
+  // An item is some tokens of a slice with some query heads of one KV head. How they are grouped changes no
+  // bit: one token's heads are split when there would be too few items for the threads.
   const int group = n_heads / n_kv_heads;
   const bool few = q.n_rows * n_kv_heads < 4 * ws.pool.active();
-  const int heads = few ? 1 : std::min(group, kMaxQueries), tokens = few ? 1 : std::max(1, kMaxQueries / heads);
+  const int heads = few ? 1 : std::min(group, kMaxQueries),
+            tokens = few ? 1 : std::max(1, kMaxQueries / heads);
   const int head_parts = (group + heads - 1) / heads;
   struct Item {
     const Slice* slice;
     int first, kv_head, part;
   };
-  const int max_items = (q.n_rows + static_cast<int>(step.batch.slices.size()) * tokens) / tokens * n_kv_heads * head_parts;
+  const int max_items =
+      (q.n_rows + static_cast<int>(step.batch.slices.size()) * tokens) / tokens * n_kv_heads * head_parts;
   Item* items = ws.arena.take<Item>(static_cast<size_t>(max_items) + 1);
   int n_items = 0, max_pages = 0;
   for (const Slice& s : step.batch.slices) {
@@ -107,8 +112,8 @@ Rows GroupedQueryAttention::attend(Step& step, Rows q, int layer) const {
       k_pages[p] = kv.keys(s.pages[p], layer, item.kv_head);
       v_pages[p] = kv.values(s.pages[p], layer, item.kv_head);
     }
-    ws.kernels.attend({queries, outs, n_keys, n, head_dim, head_dim, kv.v_stride(layer), k_pages, v_pages, kv.type(),
-                       reinterpret_cast<float*>(ws.scratch(thread))});
+    ws.kernels.attend({queries, outs, n_keys, n, head_dim, head_dim, kv.v_stride(layer), k_pages, v_pages,
+                       kv.type(), reinterpret_cast<float*>(ws.scratch(thread))});
   };
   ws.for_rows(n_items, [&](int i, int thread) { run(items[i], thread); });
   for (int i = 0; i < out.n_rows; i++) std::fill(out.row(i) + out.width, out.row(i) + out.stride, 0.0f);

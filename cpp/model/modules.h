@@ -1,4 +1,5 @@
-// The modules that papers name. Each is data that is callable on activations; none knows an architecture's name.
+// The modules that papers name. Each is data that is callable on activations; none knows an architecture's
+// name.
 #pragma once
 
 #include <memory>
@@ -8,11 +9,13 @@
 
 namespace pestle {
 
-struct RmsNorm {  // Zhang & Sennrich 2019
+struct RmsNorm {                  // Zhang & Sennrich 2019
   const float* weight = nullptr;  // [padded(width)]
   int width = 0;
   float eps = 0;
-  void operator()(const KernelTable& k, const float* x, float* y) const { k.rms_norm(x, weight, y, width, eps); }
+  void operator()(const KernelTable& k, const float* x, float* y) const {
+    k.rms_norm(x, weight, y, width, eps);
+  }
 };
 
 struct Embedding {
@@ -20,7 +23,8 @@ struct Embedding {
   Rows operator()(Step& step) const;
 };
 
-// Grouped-query attention (Ainslie et al. 2023) with rotary positions; query head h reads KV head h / (n_heads / n_kv_heads).
+// Grouped-query attention (Ainslie et al. 2023) with rotary positions; query head h reads KV head h /
+// (n_heads / n_kv_heads).
 struct GroupedQueryAttention {
   Linear q, k, v, o;
   std::shared_ptr<const Rope> rope;

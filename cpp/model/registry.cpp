@@ -21,7 +21,8 @@ const Architecture& find_architecture(const gguf::File& file) {
     if (a.name == name) return a;
     known += (known.empty() ? "" : ", ") + std::string(a.name);
   }
-  throw UnsupportedError(file.name() + ": architecture " + quoted(name) + " is not supported; Pestle runs " + known);
+  throw UnsupportedError(file.name() + ": architecture " + quoted(name) + " is not supported; Pestle runs " +
+                         known);
 }
 
 }  // namespace pestle

@@ -9,8 +9,8 @@
 namespace pestle {
 namespace {
 
-// YaRN (Peng et al. 2023, section 3.2): dimensions that turn often keep their frequency, slow ones are interpolated,
-// a linear ramp lies between.
+// YaRN (Peng et al. 2023, section 3.2): dimensions that turn often keep their frequency, slow ones are
+// interpolated, a linear ramp lies between.
 void apply_yarn(Rope& rope, double base, const RopeScaling& s) {
   const double d = rope.n_rot;
   const auto dimension = [&](double rotations) {
@@ -47,8 +47,8 @@ Rope Rope::make(int n_rot, double base, const RopeScaling& scaling, const std::v
 
 void Rope::angles(int position, float* cos, float* sin) const {
   for (size_t i = 0; i < frequency.size(); i++) {
-    // The product is rounded to float, as in the code that models are trained with: at 100,000 positions the exact
-    // angle would differ from theirs by milliradians.
+    // The product is rounded to float, as in the code that models are trained with: at 100,000 positions the
+    // exact angle would differ from theirs by milliradians.
     const SinCos v = fixed_sincos(static_cast<float>(position) * frequency[i]);
     cos[i] = static_cast<float>(v.cos) * magnitude;
     sin[i] = static_cast<float>(v.sin) * magnitude;

@@ -8,13 +8,14 @@ namespace pestle {
 struct RopeScaling {
   enum class Kind { none, linear, yarn } kind = Kind::none;
   float factor = 1;
-  int original_context = 0;                   // yarn: tokens of the pretraining context
-  float beta_fast = 32, beta_slow = 1;        // yarn: rotations that bound the ramp
-  float magnitude = 0;                        // yarn: of cos and sin; 0 = 0.1 ln(factor) + 1 (Peng et al. 2023)
-  bool truncate = true;                       // yarn: round the ramp's bounds to whole dimensions
+  int original_context = 0;             // yarn: tokens of the pretraining context
+  float beta_fast = 32, beta_slow = 1;  // yarn: rotations that bound the ramp
+  float magnitude = 0;                  // yarn: of cos and sin; 0 = 0.1 ln(factor) + 1 (Peng et al. 2023)
+  bool truncate = true;                 // yarn: round the ramp's bounds to whole dimensions
 };
 
-// The frequencies of one kind of rotary embedding. Heads are stored half-split: channel i turns with i + n_rot / 2.
+// The frequencies of one kind of rotary embedding. Heads are stored half-split: channel i turns with i +
+// n_rot / 2.
 struct Rope {
   int n_rot = 0;
   float magnitude = 1;           // multiplies cos and sin

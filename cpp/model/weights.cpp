@@ -14,8 +14,8 @@ Format format_of(const gguf::File& file, const gguf::Tensor& t) {
   const std::string_view name = gguf::type_info(t.type).name;
   for (int f = 0; f < kFormats; f++)
     if (name == kFormatInfo[f].name) return static_cast<Format>(f);
-  throw UnsupportedError(file.name() + ": tensor `" + std::string(t.name) + "` has type " + std::string(name) +
-                         ", which Pestle does not run");
+  throw UnsupportedError(file.name() + ": tensor `" + std::string(t.name) + "` has type " +
+                         std::string(name) + ", which Pestle does not run");
 }
 
 std::string shape_text(const uint64_t* ne, size_t n) {
@@ -44,7 +44,8 @@ const gguf::Tensor& Weights::tensor(const std::string& name, const std::vector<u
 }
 
 const Matrix* Weights::matrix(const std::string& name, int in, int out, const RowSource& rows) {
-  const bool fused = !rows.fused.empty() && !file_.find(name + ".weight") && file_.find(rows.fused + ".weight");
+  const bool fused =
+      !rows.fused.empty() && !file_.find(name + ".weight") && file_.find(rows.fused + ".weight");
   const std::string source = (fused ? rows.fused : name) + ".weight";
   if (!fused)
     for (const Matrix& m : storage_.matrices)
@@ -54,7 +55,8 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, const Ro
   used_.insert(t.name);
   if (t.ne[0] != uint64_t(in) || t.ne[1] < uint64_t(first) + uint64_t(out))
     throw FormatError(file_.name() + ": tensor `" + source + "` has shape " + shape_text(t.ne.data(), 2) +
-                      ", expected " + std::to_string(in) + " columns and at least " + std::to_string(first + out) + " rows");
+                      ", expected " + std::to_string(in) + " columns and at least " +
+                      std::to_string(first + out) + " rows");
   storage_.matrices.push_back({source, format_of(file_, t), out, in});
   jobs_.push_back({&storage_.matrices.back(), &t, first, rows.order});
   return &storage_.matrices.back();
@@ -64,7 +66,8 @@ const float* Weights::vector(const gguf::Tensor& t, int first, int n, RowOrder o
   const Format format = format_of(file_, t);
   if (info(format).quantized)
     throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` has type " +
-                           std::string(gguf::type_info(t.type).name) + ", expected a float type for a vector");
+                           std::string(gguf::type_info(t.type).name) +
+                           ", expected a float type for a vector");
   std::vector<float> v(static_cast<size_t>(padded(n)), 0.0f);
   for (int i = 0; i < n; i++) {
     const size_t at = static_cast<size_t>(first + order.source(i));
@@ -86,8 +89,9 @@ Linear Weights::linear(const std::string& name, int in, int out, const RowSource
   } else if (const gguf::Tensor* t = rows.fused.empty() ? nullptr : file_.find(rows.fused + ".bias")) {
     used_.insert(t->name);
     if (t->ne[0] < uint64_t(rows.first) + uint64_t(out))
-      throw FormatError(file_.name() + ": tensor `" + std::string(t->name) + "` has " + std::to_string(t->ne[0]) +
-                        " elements, expected at least " + std::to_string(rows.first + out));
+      throw FormatError(file_.name() + ": tensor `" + std::string(t->name) + "` has " +
+                        std::to_string(t->ne[0]) + " elements, expected at least " +
+                        std::to_string(rows.first + out));
     l.bias = vector(*t, rows.first, out, rows.order);
   }
   return l;
@@ -106,8 +110,9 @@ Linear Weights::output(const Dimensions& d) {
 void Weights::check_all_used() const {
   for (const gguf::Tensor& t : file_.tensors())
     if (!used_.contains(t.name) && t.name.find("rotary_emb.inv_freq") == std::string_view::npos)
-      throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` is not part of the architecture " +
-                             prefix_.substr(0, prefix_.size() - 1) + " as Pestle runs it");
+      throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) +
+                             "` is not part of the architecture " + prefix_.substr(0, prefix_.size() - 1) +
+                             " as Pestle runs it");
 }
 
 void Weights::pack(ThreadPool& pool, const std::function<void(size_t, size_t)>& progress) {
@@ -123,14 +128,16 @@ void Weights::pack(ThreadPool& pool, const std::function<void(size_t, size_t)>& 
     m.tiles = out;
     const size_t tile_row = m.tile_row_bytes(), row = tile_row / kTileRows;
     // The source is let go piece by piece, so that a large matrix does not lie in memory twice.
-    const int tile_rows = 2 * m.strips(), piece = static_cast<int>(std::max<size_t>(2, (size_t(8) << 20) / tile_row));
+    const int tile_rows = 2 * m.strips(),
+              piece = static_cast<int>(std::max<size_t>(2, (size_t(8) << 20) / tile_row));
     for (int from = 0; from < tile_rows; from += piece) {
       pool.run(std::min(piece, tile_rows - from), 1, [&](int begin, int end, int) {
         for (int t = from + begin; t < from + end; t++) {
           const std::byte* rows[kTileRows];
           for (int r = 0; r < kTileRows; r++) {
             const int at = t * kTileRows + r;
-            rows[r] = at < m.rows ? j.tensor->data.data() + row * size_t(j.first + j.order.source(at)) : nullptr;
+            rows[r] =
+                at < m.rows ? j.tensor->data.data() + row * size_t(j.first + j.order.source(at)) : nullptr;
           }
           pack_tiles(m.format, rows, m.columns, out + tile_row * t);
         }

@@ -1,5 +1,6 @@
-// The hyperparameters and tensors of one GGUF file, as the architectures ask for them. Every request names what it
-// expects; what the file holds instead is a FormatError that names file, key or tensor, expected and found.
+// The hyperparameters and tensors of one GGUF file, as the architectures ask for them. Every request names
+// what it expects; what the file holds instead is a FormatError that names file, key or tensor, expected and
+// found.
 #pragma once
 
 #include <deque>
@@ -28,8 +29,8 @@ struct Dimensions {
   float eps;
 };
 
-// Pestle's rotary kernel turns channel i with i + n_rot / 2. GGUF files of `llama` hold the rows of q and k so that
-// adjacent channels turn together: packing puts them back, which costs nothing.
+// Pestle's rotary kernel turns channel i with i + n_rot / 2. GGUF files of `llama` hold the rows of q and k
+// so that adjacent channels turn together: packing puts them back, which costs nothing.
 struct RowOrder {
   int head_dim = 0, n_rot = 0;  // 0: rows stay where they are
   int source(int row) const {

@@ -16,7 +16,8 @@ Sequence::Sequence(Engine& engine, PageTable pages, std::vector<int32_t> tokens)
 namespace {
 void check_count(int n, int have) {
   if (n < 0 || n > have)
-    throw std::out_of_range("n_tokens is " + std::to_string(n) + ", the sequence holds " + std::to_string(have));
+    throw std::out_of_range("n_tokens is " + std::to_string(n) + ", the sequence holds " +
+                            std::to_string(have));
 }
 }  // namespace
 
@@ -46,7 +47,8 @@ void Engine::check(std::span<const Input> inputs) const {
     const Input& in = inputs[i];
     if (in.sequence->engine_ != this) throw std::invalid_argument("the sequence belongs to another engine");
     for (size_t j = 0; j < i; j++)
-      if (inputs[j].sequence == in.sequence) throw std::invalid_argument("the same sequence stands in the batch twice");
+      if (inputs[j].sequence == in.sequence)
+        throw std::invalid_argument("the same sequence stands in the batch twice");
     const int64_t needed = in.sequence->n_tokens() + int64_t(in.tokens.size());
     if (needed > n_ctx_) throw ContextLengthError(needed, n_ctx_);
     for (int32_t t : in.tokens)
@@ -61,7 +63,9 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
   check(inputs);
   int rows = 0;
   for (const Input& in : inputs)
-    rows += which == LogitsOf::none || in.tokens.empty() ? 0 : which == LogitsOf::all ? int(in.tokens.size()) : 1;
+    rows += which == LogitsOf::none || in.tokens.empty() ? 0
+            : which == LogitsOf::all                     ? int(in.tokens.size())
+                                                         : 1;
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
   logits_ = {};
   if (logits_memory_.size() < stride * rows) logits_memory_.resize(stride * rows);
@@ -109,13 +113,15 @@ void Engine::run(std::span<const int32_t> tokens, std::vector<Slice> slices, std
   pool_.set_active(tokens.size() == slices.size() ? threads_ : threads_prefill_);
   const Batch batch{tokens, std::move(slices), std::move(logit_rows), &cache_.layout()};
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
-  const Rows logits{logits_memory_.data() + stride * first_logits, int(batch.logit_rows.size()), model_->n_vocab, stride};
+  const Rows logits{logits_memory_.data() + stride * first_logits, int(batch.logit_rows.size()),
+                    model_->n_vocab, stride};
   model_->decoder(workspace_, batch, logits);
 }
 
 std::span<const float> Engine::logits(int row) const {
   if (row < 0 || row >= logits_.n_rows)
-    throw std::out_of_range("row " + std::to_string(row) + " of " + std::to_string(logits_.n_rows) + " rows of logits");
+    throw std::out_of_range("row " + std::to_string(row) + " of " + std::to_string(logits_.n_rows) +
+                            " rows of logits");
   return {logits_.row(row), size_t(logits_.width)};
 }
 

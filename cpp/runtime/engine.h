@@ -49,9 +49,9 @@ class Engine {
  public:
   Engine(std::shared_ptr<const Model> model, const EngineOptions& options);
 
-  // Appends tokens to their sequences and computes the logits asked for, in the order of the inputs. Throws before
-  // anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence given twice).
-  // Concurrent calls queue.
+  // Appends tokens to their sequences and computes the logits asked for, in the order of the inputs. Throws
+  // before anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence
+  // given twice). Concurrent calls queue.
   void step(std::span<const Input> inputs, LogitsOf which);
 
   int logits_rows() const { return logits_.n_rows; }
@@ -67,7 +67,8 @@ class Engine {
  private:
   friend class Sequence;
   void check(std::span<const Input> inputs) const;
-  void run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows, int first_logits);
+  void run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows,
+           int first_logits);
 
   std::shared_ptr<const Model> model_;
   int n_ctx_, threads_, threads_prefill_, chunk_;

@@ -9,8 +9,8 @@
 
 namespace pestle {
 
-// Memory grows with the pages in use and is kept for reuse. A page is 64 positions of every layer. Safe to use from
-// several threads: Python may let go of a sequence while another thread decodes.
+// Memory grows with the pages in use and is kept for reuse. A page is 64 positions of every layer. Safe to
+// use from several threads: Python may let go of a sequence while another thread decodes.
 class KvCache {
  public:
   explicit KvCache(KvLayout layout) : layout_(std::move(layout)) {}
@@ -32,12 +32,13 @@ class KvCache {
   mutable std::mutex mutex_;
   KvLayout layout_;
   std::vector<Buffer> slabs_;
-  std::vector<char*> data_;   // of each page
-  std::vector<int> owners_;   // of each page
+  std::vector<char*> data_;  // of each page
+  std::vector<int> owners_;  // of each page
   std::vector<int> free_;
 };
 
-// The pages of one sequence. Pages of a common prefix are shared; the first write into a shared page copies it.
+// The pages of one sequence. Pages of a common prefix are shared; the first write into a shared page copies
+// it.
 class PageTable {
  public:
   explicit PageTable(KvCache& cache) : cache_(&cache) {}
@@ -50,8 +51,8 @@ class PageTable {
 
   // Makes the positions [n_tokens, n_tokens + more) writable.
   void grow(int n_tokens, int more);
-  void shrink(int n_tokens);               // gives back the pages behind
-  PageTable fork(int n_tokens) const;      // shares the pages of the first n_tokens
+  void shrink(int n_tokens);           // gives back the pages behind
+  PageTable fork(int n_tokens) const;  // shares the pages of the first n_tokens
   char* const* data() const { return data_.data(); }
 
  private:

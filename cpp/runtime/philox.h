@@ -20,7 +20,8 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, uint64_t 
 
 // Uniform in [0, 1), 53 bits.
 inline double uniform(uint64_t seed, uint64_t position) {
-  const auto bits = philox({static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, 0}, seed);
+  const auto bits =
+      philox({static_cast<uint32_t>(position), static_cast<uint32_t>(position >> 32), 0, 0}, seed);
   return static_cast<double>((uint64_t(bits[0]) << 21) ^ (bits[1] >> 11)) * 0x1p-53;
 }
 

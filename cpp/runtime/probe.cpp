@@ -56,7 +56,8 @@ double measure_int8(int threads) {
     const auto start = Clock::now();
     pool.run(8 * pool.threads(), 1, [&](int begin, int end, int) {
       for (int i = begin; i < end; i++)
-        operations.fetch_add(static_cast<uint64_t>(k.int8_operations(kIterations / 8)), std::memory_order_relaxed);
+        operations.fetch_add(static_cast<uint64_t>(k.int8_operations(kIterations / 8)),
+                             std::memory_order_relaxed);
     });
     best = std::max(best, static_cast<double>(operations.load()) / seconds_since(start));
   }

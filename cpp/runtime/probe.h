@@ -4,6 +4,7 @@
 namespace pestle {
 
 double measure_bandwidth(int threads);  // bytes per second read from DRAM through huge pages
-double measure_int8(int threads);       // int8 operations per second of the active kernels' dot product, in registers
+double measure_int8(
+    int threads);  // int8 operations per second of the active kernels' dot product, in registers
 
 }  // namespace pestle

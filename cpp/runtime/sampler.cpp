@@ -28,7 +28,8 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   require(std::isfinite(o.presence_penalty), "presence_penalty must be finite");
   for (const auto& [id, bias] : o.logit_bias) {
     require(id >= 0, "logit_bias names a negative token");
-    require(!std::isnan(bias) && bias != std::numeric_limits<float>::infinity(), "logit_bias must be finite or -inf");
+    require(!std::isnan(bias) && bias != std::numeric_limits<float>::infinity(),
+            "logit_bias must be finite or -inf");
   }
 }
 
@@ -93,7 +94,8 @@ Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   Sampled out;
   out.logprob = std::numeric_limits<double>::quiet_NaN();
   for (float x : logits)
-    if (std::isnan(x)) throw Error("the model produced a logit that is not a number: its weights are damaged");
+    if (std::isnan(x))
+      throw Error("the model produced a logit that is not a number: its weights are damaged");
   logits_.assign(logits.begin(), logits.end());
   double log_sum = 0;
   if (n_logprobs > 0) {

@@ -12,8 +12,9 @@ struct SamplerOptions {
   double temperature = 0.8;  // 0: the most likely token
   int top_k = 40;            // 0: all
   double top_p = 0.95, min_p = 0.05;
-  double repeat_penalty = 1;  // divides positive and multiplies negative logits of recent tokens (Keskar et al. 2019)
-  int repeat_last_n = 64;     // how many tokens count as recent; -1: all
+  double repeat_penalty =
+      1;  // divides positive and multiplies negative logits of recent tokens (Keskar et al. 2019)
+  int repeat_last_n = 64;                              // how many tokens count as recent; -1: all
   double frequency_penalty = 0, presence_penalty = 0;  // subtracted: per occurrence, and once
   uint64_t seed = 0;
   std::vector<std::pair<int32_t, float>> logit_bias;  // added; -inf bans a token
@@ -26,9 +27,9 @@ struct Sampled {
   std::vector<std::pair<int32_t, double>> top;  // the most likely tokens under it, best first
 };
 
-// Order: bias, penalties, top-k, top-p, min-p, temperature, draw. Ties go to the lower id. The draw is a function of
-// the seed and of how many tokens stand before it, so it does not depend on batches, threads or earlier calls; all
-// arithmetic is ours (core/fixed_math.h), so it does not depend on the machine either.
+// Order: bias, penalties, top-k, top-p, min-p, temperature, draw. Ties go to the lower id. The draw is a
+// function of the seed and of how many tokens stand before it, so it does not depend on batches, threads or
+// earlier calls; all arithmetic is ours (core/fixed_math.h), so it does not depend on the machine either.
 class Sampler {
  public:
   explicit Sampler(SamplerOptions options);  // std::invalid_argument names an option out of range
@@ -41,7 +42,9 @@ class Sampler {
     float logit;
     int32_t id;
   };
-  static bool better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
+  static bool better(const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  }
   void adjust(std::span<const int32_t> history);
   void keep_best(size_t n);
   int32_t draw(double u);

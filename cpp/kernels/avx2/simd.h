@@ -9,15 +9,17 @@ inline constexpr int kSignedOffset = 0;  // the sign moves to the activation: si
 inline constexpr int kStripVectors = 2;
 inline constexpr int kMaxRows = 3;  // 6 integer and 6 float accumulators of 16 registers
 
-// vpmaddubsw adds two products in 16 bits. How many of its results one 16-bit sum may hold follows from the largest
-// weight: 15*127*2*8 = 30480, 31*127*2*4 = 31496, 63*127*2*2 = 32004, 128*127*2 = 32512: none saturates.
+// vpmaddubsw adds two products in 16 bits. How many of its results one 16-bit sum may hold follows from the
+// largest weight: 15*127*2*8 = 30480, 31*127*2*4 = 31496, 63*127*2*2 = 32004, 128*127*2 = 32512: none
+// saturates.
 template <int Max, bool kSigned>
 struct Dot {
   static constexpr int kSums = kSigned ? 1 : Max <= 15 ? 8 : Max <= 31 ? 4 : 2;
   I32 v, s;
   PESTLE_INLINE void start(I32 init) { v = init; }
   PESTLE_INLINE void step(U8 w, I32 x, int k) {
-    const I32 p = kSigned ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : _mm256_maddubs_epi16(w, x);
+    const I32 p = kSigned ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
+                          : _mm256_maddubs_epi16(w, x);
     s = k % kSums ? _mm256_add_epi16(s, p) : p;
     if (k % kSums == kSums - 1) flush();
     pending = k % kSums != kSums - 1;
@@ -32,6 +34,10 @@ struct Dot {
   PESTLE_INLINE void flush() { v = _mm256_add_epi32(v, _mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
 };
 template <int Max, bool kSigned>
-using DotKind = Dot<kSigned ? 127 : Max <= 15 ? 15 : Max <= 31 ? 31 : 63, kSigned>;
+using DotKind = Dot<kSigned     ? 127
+                    : Max <= 15 ? 15
+                    : Max <= 31 ? 31
+                                : 63,
+                    kSigned>;
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE::simd

@@ -30,9 +30,15 @@ PESTLE_INLINE F32 load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu
 PESTLE_INLINE void store_f16(uint16_t* p, F32 x) {
   _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
-PESTLE_INLINE I32 load_u8(const uint8_t* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
-PESTLE_INLINE I32 load_s8(const int8_t* p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
-PESTLE_INLINE I32 load_u16(const uint16_t* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)); }
+PESTLE_INLINE I32 load_u8(const uint8_t* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
+}
+PESTLE_INLINE I32 load_s8(const int8_t* p) {
+  return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p));
+}
+PESTLE_INLINE I32 load_u16(const uint16_t* p) {
+  return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p));
+}
 PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
   const __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   _mm_storel_epi64((__m128i*)p, _mm_packs_epi16(w, w));
@@ -47,7 +53,9 @@ PESTLE_INLINE U8 move_bits(U8 x) {
 }
 PESTLE_INLINE U8 bit_or(U8 a, U8 b) { return _mm256_or_si256(a, b); }
 PESTLE_INLINE U8 flip_sign(U8 x) { return _mm256_xor_si256(x, _mm256_set1_epi8(-128)); }
-PESTLE_INLINE U8 table16(const void* t) { return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)t)); }
+PESTLE_INLINE U8 table16(const void* t) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)t));
+}
 PESTLE_INLINE U8 lookup(U8 t, U8 i) { return _mm256_shuffle_epi8(t, i); }
 PESTLE_INLINE F32 to_f32(I32 x) { return _mm256_cvtepi32_ps(x); }
 PESTLE_INLINE I32 to_i32(F32 x) { return _mm256_cvtps_epi32(x); }

@@ -12,8 +12,8 @@ namespace pestle::PESTLE_ISA_NAMESPACE::simd {
 
 inline constexpr int kLanes = 16;
 inline constexpr int kSignedOffset = 128;  // vpdpbusd takes unsigned weights: signed ones are stored + 128
-inline constexpr int kStripVectors = 2;  // vectors of output rows that share an activation load in prefill
-inline constexpr int kMaxRows = 6;       // activation rows that share a weight load: 12 + 12 accumulators of 32
+inline constexpr int kStripVectors = 2;    // vectors of output rows that share an activation load in prefill
+inline constexpr int kMaxRows = 6;  // activation rows that share a weight load: 12 + 12 accumulators of 32
 using I32 = __m512i;
 using F32 = __m512;
 using U8 = __m512i;
@@ -29,13 +29,21 @@ PESTLE_INLINE U8 load(const void* p) { return _mm512_loadu_si512(p); }
 PESTLE_INLINE void store(void* p, U8 x) { _mm512_storeu_si512(p, x); }
 PESTLE_INLINE F32 load(const float* p) { return _mm512_loadu_ps(p); }
 PESTLE_INLINE void store(float* p, F32 x) { _mm512_storeu_ps(p, x); }
-PESTLE_INLINE F32 load_f16(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
+PESTLE_INLINE F32 load_f16(const uint16_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
+}
 PESTLE_INLINE void store_f16(uint16_t* p, F32 x) {
   _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
-PESTLE_INLINE I32 load_u8(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
-PESTLE_INLINE I32 load_s8(const int8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
-PESTLE_INLINE I32 load_u16(const uint16_t* p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)); }
+PESTLE_INLINE I32 load_u8(const uint8_t* p) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
+}
+PESTLE_INLINE I32 load_s8(const int8_t* p) {
+  return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p));
+}
+PESTLE_INLINE I32 load_u16(const uint16_t* p) {
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p));
+}
 PESTLE_INLINE void store_s8(int8_t* p, I32 x) { _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(x)); }
 PESTLE_INLINE U8 low_nibble(U8 x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15)); }

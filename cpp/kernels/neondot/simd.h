@@ -86,8 +86,10 @@ PESTLE_INLINE I32 shl(I32 a) {
 }
 template <int N>
 PESTLE_INLINE I32 shr(I32 a) {
-  if constexpr (N == 0) return a;  // the instruction shifts by 1 to 32
-  else return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), N));
+  if constexpr (N == 0)
+    return a;  // the instruction shifts by 1 to 32
+  else
+    return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), N));
 }
 PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+w"(x)); }
 PESTLE_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
@@ -96,7 +98,9 @@ template <int Max, bool kSigned>
 struct Dot {
   I32 v;
   PESTLE_INLINE void start(I32 init) { v = init; }
-  PESTLE_INLINE void step(U8 w, I32 x, int) { v = vdotq_s32(v, vreinterpretq_s8_u8(w), vreinterpretq_s8_s32(x)); }
+  PESTLE_INLINE void step(U8 w, I32 x, int) {
+    v = vdotq_s32(v, vreinterpretq_s8_u8(w), vreinterpretq_s8_s32(x));
+  }
   PESTLE_INLINE I32 value() const { return v; }
 };
 template <int Max, bool kSigned>

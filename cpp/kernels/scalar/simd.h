@@ -1,5 +1,6 @@
-// Plain C++, 4 lanes: the fallback of every machine, and the contract of the operations. An ISA's simd.h has the
-// same names with the same results to the last bit; a lane is one output row, position or channel, never a part of a sum.
+// Plain C++, 4 lanes: the fallback of every machine, and the contract of the operations. An ISA's simd.h has
+// the same names with the same results to the last bit; a lane is one output row, position or channel, never
+// a part of a sum.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +18,38 @@ struct I32 { int32_t v[4]; };
 struct F32 { float v[4]; };
 struct U8 { uint8_t v[16]; };  // four bytes a lane
 
-#define PESTLE_LANES(expr)                    \
-  for (int i = 0; i < 4; i++) r.v[i] = expr;  \
+#define PESTLE_LANES(expr)                   \
+  for (int i = 0; i < 4; i++) r.v[i] = expr; \
   return r
-#define PESTLE_BYTES(expr)                     \
-  for (int i = 0; i < 16; i++) r.v[i] = expr;  \
+#define PESTLE_BYTES(expr)                    \
+  for (int i = 0; i < 16; i++) r.v[i] = expr; \
   return r
 
-PESTLE_INLINE F32 splat(float x) { F32 r; PESTLE_LANES(x); }
-PESTLE_INLINE I32 splat(int32_t x) { I32 r; PESTLE_LANES(x); }
+PESTLE_INLINE F32 splat(float x) {
+  F32 r;
+  PESTLE_LANES(x);
+}
+PESTLE_INLINE I32 splat(int32_t x) {
+  I32 r;
+  PESTLE_LANES(x);
+}
 // The same four bytes in every lane.
-PESTLE_INLINE I32 splat4(const void* p) { int32_t x; std::memcpy(&x, p, 4); return splat(x); }
-PESTLE_INLINE U8 load(const void* p) { U8 r; std::memcpy(&r, p, 16); return r; }
+PESTLE_INLINE I32 splat4(const void* p) {
+  int32_t x;
+  std::memcpy(&x, p, 4);
+  return splat(x);
+}
+PESTLE_INLINE U8 load(const void* p) {
+  U8 r;
+  std::memcpy(&r, p, 16);
+  return r;
+}
 PESTLE_INLINE void store(void* p, U8 x) { std::memcpy(p, &x, 16); }
-PESTLE_INLINE F32 load(const float* p) { F32 r; std::memcpy(&r, p, 16); return r; }
+PESTLE_INLINE F32 load(const float* p) {
+  F32 r;
+  std::memcpy(&r, p, 16);
+  return r;
+}
 PESTLE_INLINE void store(float* p, F32 x) { std::memcpy(p, &x, 16); }
 
 // IEEE half <-> single. To half: round to nearest even, overflow to infinity.
@@ -40,7 +59,8 @@ PESTLE_INLINE float from_f16(uint16_t h) {
   if (exponent == 0) {
     magnitude = (float)mantissa * 0x1p-24f;
   } else {
-    const uint32_t bits = exponent == 31 ? 0x7f800000u | mantissa << 13 : (exponent + 112) << 23 | mantissa << 13;
+    const uint32_t bits =
+        exponent == 31 ? 0x7f800000u | mantissa << 13 : (exponent + 112) << 23 | mantissa << 13;
     std::memcpy(&magnitude, &bits, 4);
   }
   uint32_t bits;
@@ -56,59 +76,156 @@ PESTLE_INLINE uint16_t to_f16(float x) {
   const uint16_t sign = bits >> 16 & 0x8000;
   bits &= 0x7fffffff;
   if (bits > 0x7f800000) return sign | 0x7e00 | (bits >> 13 & 0x3ff);  // NaN: quiet, payload kept
-  if (bits >= 0x477ff000) return sign | 0x7c00;                       // 65520 and above round to infinity
-  if (bits < 0x38800000) {                                            // below 2^-14: subnormal, in units of 2^-24
+  if (bits >= 0x477ff000) return sign | 0x7c00;                        // 65520 and above round to infinity
+  if (bits < 0x38800000) {  // below 2^-14: subnormal, in units of 2^-24
     float magnitude;
     std::memcpy(&magnitude, &bits, 4);
     return sign | (uint16_t)__builtin_rintf(magnitude * 0x1p24f);
   }
   return sign | (uint16_t)((bits + 0xfff + (bits >> 13 & 1) - 0x38000000) >> 13);
 }
-PESTLE_INLINE F32 load_f16(const uint16_t* p) { F32 r; PESTLE_LANES(from_f16(p[i])); }
-PESTLE_INLINE void store_f16(uint16_t* p, F32 x) { for (int i = 0; i < 4; i++) p[i] = to_f16(x.v[i]); }
-PESTLE_INLINE I32 load_u8(const uint8_t* p) { I32 r; PESTLE_LANES(p[i]); }
-PESTLE_INLINE I32 load_s8(const int8_t* p) { I32 r; PESTLE_LANES(p[i]); }
-PESTLE_INLINE I32 load_u16(const uint16_t* p) { I32 r; PESTLE_LANES(p[i]); }
+PESTLE_INLINE F32 load_f16(const uint16_t* p) {
+  F32 r;
+  PESTLE_LANES(from_f16(p[i]));
+}
+PESTLE_INLINE void store_f16(uint16_t* p, F32 x) {
+  for (int i = 0; i < 4; i++) p[i] = to_f16(x.v[i]);
+}
+PESTLE_INLINE I32 load_u8(const uint8_t* p) {
+  I32 r;
+  PESTLE_LANES(p[i]);
+}
+PESTLE_INLINE I32 load_s8(const int8_t* p) {
+  I32 r;
+  PESTLE_LANES(p[i]);
+}
+PESTLE_INLINE I32 load_u16(const uint16_t* p) {
+  I32 r;
+  PESTLE_LANES(p[i]);
+}
 // Lanes within [-128, 127].
-PESTLE_INLINE void store_s8(int8_t* p, I32 x) { for (int i = 0; i < 4; i++) p[i] = (int8_t)x.v[i]; }
-PESTLE_INLINE U8 low_nibble(U8 x) { U8 r; PESTLE_BYTES(x.v[i] & 15); }
-PESTLE_INLINE U8 high_nibble(U8 x) { U8 r; PESTLE_BYTES(x.v[i] >> 4); }
+PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
+  for (int i = 0; i < 4; i++) p[i] = (int8_t)x.v[i];
+}
+PESTLE_INLINE U8 low_nibble(U8 x) {
+  U8 r;
+  PESTLE_BYTES(x.v[i] & 15);
+}
+PESTLE_INLINE U8 high_nibble(U8 x) {
+  U8 r;
+  PESTLE_BYTES(x.v[i] >> 4);
+}
 // The bits `Mask << From` of every byte, moved to bit To; the rest zero.
 template <int From, int To, int Mask>
-PESTLE_INLINE U8 move_bits(U8 x) { U8 r; PESTLE_BYTES((uint8_t)((x.v[i] >> From & Mask) << To)); }
-PESTLE_INLINE U8 bit_or(U8 a, U8 b) { U8 r; PESTLE_BYTES(a.v[i] | b.v[i]); }
+PESTLE_INLINE U8 move_bits(U8 x) {
+  U8 r;
+  PESTLE_BYTES((uint8_t)((x.v[i] >> From & Mask) << To));
+}
+PESTLE_INLINE U8 bit_or(U8 a, U8 b) {
+  U8 r;
+  PESTLE_BYTES(a.v[i] | b.v[i]);
+}
 // int8 -> int8 + 128 as uint8.
-PESTLE_INLINE U8 flip_sign(U8 x) { U8 r; PESTLE_BYTES(x.v[i] ^ 128); }
+PESTLE_INLINE U8 flip_sign(U8 x) {
+  U8 r;
+  PESTLE_BYTES(x.v[i] ^ 128);
+}
 PESTLE_INLINE U8 table16(const void* t) { return load(t); }
-PESTLE_INLINE U8 lookup(U8 t, U8 x) { U8 r; PESTLE_BYTES(t.v[x.v[i]]); }
-PESTLE_INLINE F32 to_f32(I32 x) { F32 r; PESTLE_LANES((float)x.v[i]); }
-PESTLE_INLINE I32 to_i32(F32 x) { I32 r; PESTLE_LANES((int32_t)__builtin_rintf(x.v[i])); }  // ties to even
-PESTLE_INLINE F32 fma(F32 a, F32 b, F32 c) { F32 r; PESTLE_LANES(__builtin_fmaf(a.v[i], b.v[i], c.v[i])); }
-PESTLE_INLINE F32 fnma(F32 a, F32 b, F32 c) { F32 r; PESTLE_LANES(__builtin_fmaf(-a.v[i], b.v[i], c.v[i])); }  // c - a*b
-PESTLE_INLINE F32 mul(F32 a, F32 b) { F32 r; PESTLE_LANES(a.v[i] * b.v[i]); }
-PESTLE_INLINE F32 add(F32 a, F32 b) { F32 r; PESTLE_LANES(a.v[i] + b.v[i]); }
-PESTLE_INLINE F32 sub(F32 a, F32 b) { F32 r; PESTLE_LANES(a.v[i] - b.v[i]); }
-PESTLE_INLINE F32 div(F32 a, F32 b) { F32 r; PESTLE_LANES(a.v[i] / b.v[i]); }
-PESTLE_INLINE F32 max(F32 a, F32 b) { F32 r; PESTLE_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
-PESTLE_INLINE F32 min(F32 a, F32 b) { F32 r; PESTLE_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
-PESTLE_INLINE F32 abs(F32 a) { F32 r; PESTLE_LANES(__builtin_fabsf(a.v[i])); }
+PESTLE_INLINE U8 lookup(U8 t, U8 x) {
+  U8 r;
+  PESTLE_BYTES(t.v[x.v[i]]);
+}
+PESTLE_INLINE F32 to_f32(I32 x) {
+  F32 r;
+  PESTLE_LANES((float)x.v[i]);
+}
+PESTLE_INLINE I32 to_i32(F32 x) {
+  I32 r;
+  PESTLE_LANES((int32_t)__builtin_rintf(x.v[i]));
+}  // ties to even
+PESTLE_INLINE F32 fma(F32 a, F32 b, F32 c) {
+  F32 r;
+  PESTLE_LANES(__builtin_fmaf(a.v[i], b.v[i], c.v[i]));
+}
+PESTLE_INLINE F32 fnma(F32 a, F32 b, F32 c) {
+  F32 r;
+  PESTLE_LANES(__builtin_fmaf(-a.v[i], b.v[i], c.v[i]));
+}  // c - a*b
+PESTLE_INLINE F32 mul(F32 a, F32 b) {
+  F32 r;
+  PESTLE_LANES(a.v[i] * b.v[i]);
+}
+PESTLE_INLINE F32 add(F32 a, F32 b) {
+  F32 r;
+  PESTLE_LANES(a.v[i] + b.v[i]);
+}
+PESTLE_INLINE F32 sub(F32 a, F32 b) {
+  F32 r;
+  PESTLE_LANES(a.v[i] - b.v[i]);
+}
+PESTLE_INLINE F32 div(F32 a, F32 b) {
+  F32 r;
+  PESTLE_LANES(a.v[i] / b.v[i]);
+}
+PESTLE_INLINE F32 max(F32 a, F32 b) {
+  F32 r;
+  PESTLE_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]);
+}
+PESTLE_INLINE F32 min(F32 a, F32 b) {
+  F32 r;
+  PESTLE_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]);
+}
+PESTLE_INLINE F32 abs(F32 a) {
+  F32 r;
+  PESTLE_LANES(__builtin_fabsf(a.v[i]));
+}
 // x where a >= bound, else +0.
-PESTLE_INLINE F32 zero_below(F32 a, float bound, F32 x) { F32 r; PESTLE_LANES(a.v[i] >= bound ? x.v[i] : 0.0f); }
-PESTLE_INLINE F32 as_f32(I32 a) { F32 r; std::memcpy(&r, &a, 16); return r; }
-PESTLE_INLINE I32 as_i32(F32 a) { I32 r; std::memcpy(&r, &a, 16); return r; }
-PESTLE_INLINE I32 add(I32 a, I32 b) { I32 r; PESTLE_LANES((int32_t)((uint32_t)a.v[i] + (uint32_t)b.v[i])); }
-PESTLE_INLINE I32 max(I32 a, I32 b) { I32 r; PESTLE_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
-PESTLE_INLINE I32 min(I32 a, I32 b) { I32 r; PESTLE_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
-PESTLE_INLINE I32 bit_and(I32 a, int32_t m) { I32 r; PESTLE_LANES(a.v[i] & m); }
+PESTLE_INLINE F32 zero_below(F32 a, float bound, F32 x) {
+  F32 r;
+  PESTLE_LANES(a.v[i] >= bound ? x.v[i] : 0.0f);
+}
+PESTLE_INLINE F32 as_f32(I32 a) {
+  F32 r;
+  std::memcpy(&r, &a, 16);
+  return r;
+}
+PESTLE_INLINE I32 as_i32(F32 a) {
+  I32 r;
+  std::memcpy(&r, &a, 16);
+  return r;
+}
+PESTLE_INLINE I32 add(I32 a, I32 b) {
+  I32 r;
+  PESTLE_LANES((int32_t)((uint32_t)a.v[i] + (uint32_t)b.v[i]));
+}
+PESTLE_INLINE I32 max(I32 a, I32 b) {
+  I32 r;
+  PESTLE_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]);
+}
+PESTLE_INLINE I32 min(I32 a, I32 b) {
+  I32 r;
+  PESTLE_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]);
+}
+PESTLE_INLINE I32 bit_and(I32 a, int32_t m) {
+  I32 r;
+  PESTLE_LANES(a.v[i] & m);
+}
 template <int N>
-PESTLE_INLINE I32 shl(I32 a) { I32 r; PESTLE_LANES((int32_t)((uint32_t)a.v[i] << N)); }
+PESTLE_INLINE I32 shl(I32 a) {
+  I32 r;
+  PESTLE_LANES((int32_t)((uint32_t)a.v[i] << N));
+}
 template <int N>
-PESTLE_INLINE I32 shr(I32 a) { I32 r; PESTLE_LANES((int32_t)((uint32_t)a.v[i] >> N)); }  // logical
+PESTLE_INLINE I32 shr(I32 a) {
+  I32 r;
+  PESTLE_LANES((int32_t)((uint32_t)a.v[i] >> N));
+}  // logical
 // Hides from the compiler what x is.
 PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+m"(x)); }
 PESTLE_INLINE void prefetch(const void*) {}
 
-// Integer dot product over the quads k = 0, 1, ..: lane += sum of four byte products. Exact for activations within
+// Integer dot product over the quads k = 0, 1, ..: lane += sum of four byte products. Exact for activations
+// within
 // [-127, 127] and weights within [0, Max], or, kSigned, [-128, 127].
 template <int Max, bool kSigned>
 struct Dot {
@@ -126,8 +243,8 @@ struct Dot {
 template <int Max, bool kSigned>
 using DotKind = Dot<kSigned ? 127 : 255, kSigned>;
 
-// Sum of the lanes by halves: (0+2) + (1+3). With the registers of 16 virtual lanes added first by halves, the tree
-// over 16 values is the same on every ISA.
+// Sum of the lanes by halves: (0+2) + (1+3). With the registers of 16 virtual lanes added first by halves,
+// the tree over 16 values is the same on every ISA.
 PESTLE_INLINE float reduce_add(F32 x) { return (x.v[0] + x.v[2]) + (x.v[1] + x.v[3]); }
 PESTLE_INLINE float reduce_max(F32 x) {
   float r = x.v[0];

@@ -9,8 +9,8 @@
 
 namespace pestle {
 
-#define PESTLE_DECLARE(isa) \
-  namespace isa {           \
+#define PESTLE_DECLARE(isa)      \
+  namespace isa {                \
   void fill_table(KernelTable&); \
   }
 PESTLE_DECLARE(scalar)
@@ -52,7 +52,8 @@ KernelTable choose() {
   for (const Set& s : sets()) {
     known += known.empty() ? s.name : std::string(", ") + s.name;
     if (forced && *forced ? s.name != std::string(forced) : !s.runs) continue;
-    if (!s.runs) throw UnsupportedError(std::string("PESTLE_ISA=") + forced + ": this processor does not run it");
+    if (!s.runs)
+      throw UnsupportedError(std::string("PESTLE_ISA=") + forced + ": this processor does not run it");
     KernelTable t{};
     s.fill(t);
     return t;

@@ -80,7 +80,8 @@ int scale_q3(const uint8_t (&s)[12], int i) {  // 6 bits
 void pack(const BlockQ3_K& b, int r, TileQ3_K& t) {
   t.d[r] = b.d;
   for (int j = 0; j < 8; j++)
-    t.low[j][r] = static_cast<uint8_t>((scale_q3(b.scales, 2 * j) & 15) | (scale_q3(b.scales, 2 * j + 1) & 15) << 4);
+    t.low[j][r] =
+        static_cast<uint8_t>((scale_q3(b.scales, 2 * j) & 15) | (scale_q3(b.scales, 2 * j + 1) & 15) << 4);
   for (int p = 0; p < 4; p++) {
     int high = 0;
     for (int i = 0; i < 4; i++) high |= (scale_q3(b.scales, 4 * p + i) >> 4) << 2 * i;
@@ -95,9 +96,7 @@ void pack(const BlockQ3_K& b, int r, TileQ3_K& t) {
   }
 }
 
-struct ScaleMin {
-  int scale, min;
-};
+struct ScaleMin { int scale, min; };
 ScaleMin scale_q4(const uint8_t (&s)[12], int i) {  // 6 bits each
   if (i < 4) return {s[i] & 63, s[i + 4] & 63};
   return {(s[i + 4] & 15) | s[i - 4] >> 6 << 4, s[i + 4] >> 4 | s[i] >> 6 << 4};
@@ -184,22 +183,37 @@ void pack_floats(const std::byte* const rows[kTileRows], int columns, char* out)
 
 void pack_tiles(Format f, const std::byte* const rows[kTileRows], int columns, char* out) {
   switch (f) {
-    case Format::F32: return pack_floats<uint32_t>(rows, columns, out);
+    case Format::F32:
+      return pack_floats<uint32_t>(rows, columns, out);
     case Format::F16:
-    case Format::BF16: return pack_floats<uint16_t>(rows, columns, out);
-    case Format::Q8_0: return pack_as<BlockQ8_0, TileQ8_0>(rows, columns, f, out);
-    case Format::Q4_0: return pack_as<BlockQ4_0, TileQ4_0>(rows, columns, f, out);
-    case Format::Q4_1: return pack_as<BlockQ4_1, TileQ4_1>(rows, columns, f, out);
-    case Format::Q5_0: return pack_as<BlockQ5_0, TileQ5_0>(rows, columns, f, out);
-    case Format::Q5_1: return pack_as<BlockQ5_1, TileQ5_1>(rows, columns, f, out);
-    case Format::IQ4_NL: return pack_as<BlockQ4_0, TileIQ4_NL>(rows, columns, f, out);
-    case Format::MXFP4: return pack_as<BlockMXFP4, TileMXFP4>(rows, columns, f, out);
-    case Format::Q2_K: return pack_as<BlockQ2_K, TileQ2_K>(rows, columns, f, out);
-    case Format::Q3_K: return pack_as<BlockQ3_K, TileQ3_K>(rows, columns, f, out);
-    case Format::Q4_K: return pack_as<BlockQ4_K, TileQ4_K>(rows, columns, f, out);
-    case Format::Q5_K: return pack_as<BlockQ5_K, TileQ5_K>(rows, columns, f, out);
-    case Format::Q6_K: return pack_as<BlockQ6_K, TileQ6_K>(rows, columns, f, out);
-    case Format::IQ4_XS: return pack_as<BlockIQ4_XS, TileIQ4_XS>(rows, columns, f, out);
+    case Format::BF16:
+      return pack_floats<uint16_t>(rows, columns, out);
+    case Format::Q8_0:
+      return pack_as<BlockQ8_0, TileQ8_0>(rows, columns, f, out);
+    case Format::Q4_0:
+      return pack_as<BlockQ4_0, TileQ4_0>(rows, columns, f, out);
+    case Format::Q4_1:
+      return pack_as<BlockQ4_1, TileQ4_1>(rows, columns, f, out);
+    case Format::Q5_0:
+      return pack_as<BlockQ5_0, TileQ5_0>(rows, columns, f, out);
+    case Format::Q5_1:
+      return pack_as<BlockQ5_1, TileQ5_1>(rows, columns, f, out);
+    case Format::IQ4_NL:
+      return pack_as<BlockQ4_0, TileIQ4_NL>(rows, columns, f, out);
+    case Format::MXFP4:
+      return pack_as<BlockMXFP4, TileMXFP4>(rows, columns, f, out);
+    case Format::Q2_K:
+      return pack_as<BlockQ2_K, TileQ2_K>(rows, columns, f, out);
+    case Format::Q3_K:
+      return pack_as<BlockQ3_K, TileQ3_K>(rows, columns, f, out);
+    case Format::Q4_K:
+      return pack_as<BlockQ4_K, TileQ4_K>(rows, columns, f, out);
+    case Format::Q5_K:
+      return pack_as<BlockQ5_K, TileQ5_K>(rows, columns, f, out);
+    case Format::Q6_K:
+      return pack_as<BlockQ6_K, TileQ6_K>(rows, columns, f, out);
+    case Format::IQ4_XS:
+      return pack_as<BlockIQ4_XS, TileIQ4_XS>(rows, columns, f, out);
   }
 }
 

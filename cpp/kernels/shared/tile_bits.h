@@ -1,4 +1,5 @@
-// Where the 32 codes of a row's block lie within a tile: the one description of the 16c4 layout for packing and unpacking.
+// Where the 32 codes of a row's block lie within a tile: the one description of the 16c4 layout for packing
+// and unpacking.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,8 @@ namespace pestle {
 
 using Codes = uint8_t[32];  // one row, one block of 32 columns
 
-// 4 bits a column: column i < 16 in the low half, i + 16 in the high half of byte 4 * row + i % 4 of quad i / 4.
+// 4 bits a column: column i < 16 in the low half, i + 16 in the high half of byte 4 * row + i % 4 of quad i
+// / 4.
 inline void put_nibbles(const Codes& v, int row, uint8_t (&q)[4][64]) {
   uint8_t b[16];
   for (int i = 0; i < 16; i++) b[i] = static_cast<uint8_t>((v[i] & 15) | v[16 + i] << 4);

@@ -8,7 +8,8 @@
 namespace pestle {
 namespace {
 
-// One overload per format: the 32-column block `sub` of row r, in the order of operations of gguf's dequantizers.
+// One overload per format: the 32-column block `sub` of row r, in the order of operations of gguf's
+// dequantizers.
 void unpack(const TileQ8_0& t, int, int r, float* y) {
   const float d = f16_to_f32(t.d[r]);
   for (int i = 0; i < 32; i++) y[i] = d * t.q[i / 4][4 * r + i % 4];
@@ -65,7 +66,8 @@ void unpack(const TileQ3_K& t, int sub, int r, float* y) {
   get_bits<2>(t.bit[sub], r, v);
   for (int i = 0; i < 32; i++) {
     const int half = i / 16;
-    const int scale = (t.low[sub][r] >> 4 * half & 15) | (t.high[sub / 2][r] >> (4 * (sub % 2) + 2 * half) & 3) << 4;
+    const int scale =
+        (t.low[sub][r] >> 4 * half & 15) | (t.high[sub / 2][r] >> (4 * (sub % 2) + 2 * half) & 3) << 4;
     y[i] = d * static_cast<float>(scale - 32) * static_cast<float>(v[i] - 4);
   }
 }
@@ -96,7 +98,8 @@ void unpack(const TileQ6_K& t, int sub, int r, float* y) {
     y[i] = d * static_cast<float>(t.scale[2 * sub + i / 16][r]) * static_cast<float>(v[i] - 32);
 }
 void unpack(const TileIQ4_XS& t, int sub, int r, float* y) {
-  const int scale = (t.low[sub / 2][r] >> 4 * (sub % 2) & 15) | (t.high[sub / 4][r] >> 2 * (sub % 4) & 3) << 4;
+  const int scale = (t.low[sub / 2][r] >> 4 * (sub % 2) & 15) | (t.high[sub / 4][r] >> 2 * (sub % 4) & 3)
+                                                                    << 4;
   const float d = f16_to_f32(t.d[r]) * static_cast<float>(scale - 32);
   Codes v;
   get_nibbles(t.q[sub], r, v);
@@ -108,7 +111,8 @@ void unpack_as(const char* tiles, int columns, Format format, int row, float* ou
   const int width = info(format).columns;
   for (int i = 0; i < columns / width; i++) {
     const Tile& t = *reinterpret_cast<const Tile*>(tiles + size_t(i) * sizeof(Tile));
-    for (int sub = 0; sub < width / kBlockColumns; sub++) unpack(t, sub, row, out + i * width + sub * kBlockColumns);
+    for (int sub = 0; sub < width / kBlockColumns; sub++)
+      unpack(t, sub, row, out + i * width + sub * kBlockColumns);
   }
 }
 
@@ -120,24 +124,39 @@ void unpack_row(Format f, const char* tiles, int columns, int row, float* out) {
       for (int i = 0; i < columns; i++) out[i] = reinterpret_cast<const TileF32*>(tiles)[i].v[row];
       return;
     case Format::F16:
-      for (int i = 0; i < columns; i++) out[i] = f16_to_f32(reinterpret_cast<const TileF16*>(tiles)[i].v[row]);
+      for (int i = 0; i < columns; i++)
+        out[i] = f16_to_f32(reinterpret_cast<const TileF16*>(tiles)[i].v[row]);
       return;
     case Format::BF16:
-      for (int i = 0; i < columns; i++) out[i] = bf16_to_f32(reinterpret_cast<const TileBF16*>(tiles)[i].v[row]);
+      for (int i = 0; i < columns; i++)
+        out[i] = bf16_to_f32(reinterpret_cast<const TileBF16*>(tiles)[i].v[row]);
       return;
-    case Format::Q8_0: return unpack_as<TileQ8_0>(tiles, columns, f, row, out);
-    case Format::Q4_0: return unpack_as<TileQ4_0>(tiles, columns, f, row, out);
-    case Format::Q4_1: return unpack_as<TileQ4_1>(tiles, columns, f, row, out);
-    case Format::Q5_0: return unpack_as<TileQ5_0>(tiles, columns, f, row, out);
-    case Format::Q5_1: return unpack_as<TileQ5_1>(tiles, columns, f, row, out);
-    case Format::IQ4_NL: return unpack_as<TileIQ4_NL>(tiles, columns, f, row, out);
-    case Format::MXFP4: return unpack_as<TileMXFP4>(tiles, columns, f, row, out);
-    case Format::Q2_K: return unpack_as<TileQ2_K>(tiles, columns, f, row, out);
-    case Format::Q3_K: return unpack_as<TileQ3_K>(tiles, columns, f, row, out);
-    case Format::Q4_K: return unpack_as<TileQ4_K>(tiles, columns, f, row, out);
-    case Format::Q5_K: return unpack_as<TileQ5_K>(tiles, columns, f, row, out);
-    case Format::Q6_K: return unpack_as<TileQ6_K>(tiles, columns, f, row, out);
-    case Format::IQ4_XS: return unpack_as<TileIQ4_XS>(tiles, columns, f, row, out);
+    case Format::Q8_0:
+      return unpack_as<TileQ8_0>(tiles, columns, f, row, out);
+    case Format::Q4_0:
+      return unpack_as<TileQ4_0>(tiles, columns, f, row, out);
+    case Format::Q4_1:
+      return unpack_as<TileQ4_1>(tiles, columns, f, row, out);
+    case Format::Q5_0:
+      return unpack_as<TileQ5_0>(tiles, columns, f, row, out);
+    case Format::Q5_1:
+      return unpack_as<TileQ5_1>(tiles, columns, f, row, out);
+    case Format::IQ4_NL:
+      return unpack_as<TileIQ4_NL>(tiles, columns, f, row, out);
+    case Format::MXFP4:
+      return unpack_as<TileMXFP4>(tiles, columns, f, row, out);
+    case Format::Q2_K:
+      return unpack_as<TileQ2_K>(tiles, columns, f, row, out);
+    case Format::Q3_K:
+      return unpack_as<TileQ3_K>(tiles, columns, f, row, out);
+    case Format::Q4_K:
+      return unpack_as<TileQ4_K>(tiles, columns, f, row, out);
+    case Format::Q5_K:
+      return unpack_as<TileQ5_K>(tiles, columns, f, row, out);
+    case Format::Q6_K:
+      return unpack_as<TileQ6_K>(tiles, columns, f, row, out);
+    case Format::IQ4_XS:
+      return unpack_as<TileIQ4_XS>(tiles, columns, f, row, out);
   }
 }
 

@@ -1,5 +1,5 @@
-// Llama 1 to 3.x, SmolLM2, Mistral and their like (Touvron et al. 2023): rotary GQA and SwiGLU, biases where the file has
-// them, Llama 3's frequency factors in rope_freqs.
+// Llama 1 to 3.x, SmolLM2, Mistral and their like (Touvron et al. 2023): rotary GQA and SwiGLU, biases where
+// the file has them, Llama 3's frequency factors in rope_freqs.
 #include <cmath>
 
 #include "model/arch/arch.h"
@@ -13,7 +13,10 @@ Decoder load_llama(Weights& w) {
   const auto rope = std::make_shared<const Rope>(w.rope(d.n_rot));
   const int q = d.n_heads * d.head_dim, kv = d.n_kv_heads * d.head_dim;
   const RowOrder pairs{d.head_dim, d.n_rot};  // rows of q and k: adjacent channels turn together
-  Decoder m{.embed = w.embedding(d), .layers = {}, .norm = w.norm("output_norm", d.dim, d.eps), .lm_head = w.output(d)};
+  Decoder m{.embed = w.embedding(d),
+            .layers = {},
+            .norm = w.norm("output_norm", d.dim, d.eps),
+            .lm_head = w.output(d)};
   for (int i = 0; i < d.n_layers; i++) {
     const auto name = [&](const char* part) { return w.layer(i, part); };
     m.layers.push_back({

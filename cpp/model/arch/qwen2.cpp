@@ -11,7 +11,10 @@ Decoder load_qwen2(Weights& w) {
   w.refuse("attention.sliding_window", "a sliding window");
   const auto rope = std::make_shared<const Rope>(w.rope(d.n_rot));
   const int q = d.n_heads * d.head_dim, kv = d.n_kv_heads * d.head_dim;
-  Decoder m{.embed = w.embedding(d), .layers = {}, .norm = w.norm("output_norm", d.dim, d.eps), .lm_head = w.output(d)};
+  Decoder m{.embed = w.embedding(d),
+            .layers = {},
+            .norm = w.norm("output_norm", d.dim, d.eps),
+            .lm_head = w.output(d)};
   for (int i = 0; i < d.n_layers; i++) {
     const auto name = [&](const char* part) { return w.layer(i, part); };
     m.layers.push_back({

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pestle._core import Engine, GgufFile, Model, Sampler
 from pestle.engine.runtime import Loaded
@@ -49,14 +50,18 @@ def load(
 ) -> Loaded:
     """Load the model file at `path`.
 
-    The text side comes first: it fails fast, before gigabytes are packed.
+    The text side is built while the weights are packed; when it fails, the packing stops.
     Raises FormatError, UnsupportedError and MemoryLimitError; KeyboardInterrupt ends it early.
     """
     file = GgufFile(path)
-    tokenizer = Tokenizer.from_gguf(file)
-    template = ChatTemplate.from_gguf(file, tokenizer)
-    with task(progress, f"loading {Path(path).name}", file.size) as advance:
-        model = Model(os.fspath(path), threads=options.threads, progress=_steps(advance))
+    with (
+        task(progress, f"loading {Path(path).name}", file.size) as advance,
+        ThreadPoolExecutor(max_workers=1) as aside,
+    ):
+        text = aside.submit(_text_side, file)
+        steps = _steps(advance, text)
+        model = Model(os.fspath(path), threads=options.threads, progress=steps)
+        tokenizer, template = text.result()
     if tokenizer.n_vocab > model.n_vocab:
         raise FormatError(
             f"{file.path}: the vocabulary has {tokenizer.n_vocab} tokens, "
@@ -85,7 +90,12 @@ def load(
     )
 
 
-def _steps(advance: Callable[[int], None]) -> Callable[[int, int], bool]:
+def _text_side(file: GgufFile) -> tuple[Tokenizer, ChatTemplate | None]:
+    tokenizer = Tokenizer.from_gguf(file)
+    return tokenizer, ChatTemplate.from_gguf(file, tokenizer)
+
+
+def _steps(advance: Callable[[int], None], text: Future[Any]) -> Callable[[int, int], bool]:
     """The core reports how much is done; a task hears how much more."""
     before = 0
 
@@ -93,6 +103,8 @@ def _steps(advance: Callable[[int], None]) -> Callable[[int, int], bool]:
         nonlocal before
         advance(done - before)
         before = done
+        if text.done():
+            text.result()  # raises what went wrong with it
         return True  # go on; Ctrl-C is raised in here
 
     return report
