@@ -62,6 +62,19 @@ def test_perplexity(scores: np.ndarray, reference: Mapping[str, np.ndarray]) -> 
     assert ours == pytest.approx(-reference["next"].astype(np.float64).mean(), abs=0.005)
 
 
+@pytest.mark.parametrize("i", range(3))
+def test_greedy_answers(smollm: LLM, reference: Mapping[str, np.ndarray], i: int) -> None:
+    """The capital of France; 1 to 20; the months: the tokens of exact arithmetic."""
+    expected = reference[f"answer{i}"].tolist()
+    run, tokens = smollm.engine, []
+    sequence, following = run.sequence(), reference[f"question{i}"].tolist()
+    for _ in expected:
+        run.step([(sequence, following)])
+        following = [int(run.logits()[0].argmax())]
+        tokens += following
+    assert tokens == expected
+
+
 def _logits(
     model: _core.Model, tokens: list[int], threads: int, chunk: int, kv_type: str, company: bool
 ) -> bytes:
