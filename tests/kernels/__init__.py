@@ -1,0 +1,1 @@
+"""Every kernel of every instruction set against numpy."""
