@@ -1,0 +1,1 @@
+"""The sampler, on logits that are known."""
