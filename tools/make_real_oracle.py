@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scores import greedy, log_softmax
@@ -41,7 +42,7 @@ def main() -> None:
     scores = log_softmax(peer.feed(tokens, all_logits=True))
     some = scores[::STRIDE]
     best = np.argsort(-some, axis=-1, kind="stable")[:, :N_BEST]
-    chats = {}
+    chats: dict[str, Any] = {}  # numpy's own stub takes a typed ** for its allow_pickle
     for i, question in enumerate(QUESTIONS):
         prompt = peer.tokenizer.apply_chat_template(
             [{"role": "user", "content": question}], add_generation_prompt=True, return_dict=False
