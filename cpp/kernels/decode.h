@@ -146,14 +146,11 @@ struct MXFP4 : Unsigned, OneScale {
     nibbles(t.q, h, o);
     look_up(kMxfp4, kOffset, o);
   }
-  // 2^(e - 128), also where that is subnormal: e = 0 and 1.
+  // 2^(e - 128), also where that is subnormal (e = 0 and 1); infinite for e = 255, which stands for NaN.
   template <int P>
   PESTLE_INLINE static F32 scale(const Tile& t, int, int, int h) {
-    const I32 e = simd::load_u8(t.e + h * simd::kLanes);
-    const I32 normal = simd::shl<23>(simd::add(e, simd::splat(int32_t(-1))));
-    const I32 subnormal =
-        simd::shl<21>(simd::add(simd::min(e, simd::splat(int32_t(1))), simd::splat(int32_t(1))));
-    return simd::as_f32(simd::max(normal, subnormal));
+    const I32 bits = simd::shl<23>(simd::load_u8(t.e + h * simd::kLanes));
+    return simd::mul(simd::as_f32(simd::max(bits, simd::splat(int32_t(0x00400000)))), simd::splat(0.5f));
   }
 };
 

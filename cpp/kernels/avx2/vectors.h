@@ -75,7 +75,6 @@ PESTLE_INLINE F32 as_f32(I32 a) { return _mm256_castsi256_ps(a); }
 PESTLE_INLINE I32 as_i32(F32 a) { return _mm256_castps_si256(a); }
 PESTLE_INLINE I32 add(I32 a, I32 b) { return _mm256_add_epi32(a, b); }
 PESTLE_INLINE I32 max(I32 a, I32 b) { return _mm256_max_epi32(a, b); }
-PESTLE_INLINE I32 min(I32 a, I32 b) { return _mm256_min_epi32(a, b); }
 PESTLE_INLINE I32 bit_and(I32 a, int32_t m) { return _mm256_and_si256(a, _mm256_set1_epi32(m)); }
 template <int N>
 PESTLE_INLINE I32 shl(I32 a) {

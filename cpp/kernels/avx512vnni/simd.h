@@ -75,7 +75,6 @@ PESTLE_INLINE F32 as_f32(I32 a) { return _mm512_castsi512_ps(a); }
 PESTLE_INLINE I32 as_i32(F32 a) { return _mm512_castps_si512(a); }
 PESTLE_INLINE I32 add(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
 PESTLE_INLINE I32 max(I32 a, I32 b) { return _mm512_max_epi32(a, b); }
-PESTLE_INLINE I32 min(I32 a, I32 b) { return _mm512_min_epi32(a, b); }
 PESTLE_INLINE I32 bit_and(I32 a, int32_t m) { return _mm512_and_si512(a, _mm512_set1_epi32(m)); }
 template <int N>
 PESTLE_INLINE I32 shl(I32 a) {

@@ -78,7 +78,6 @@ PESTLE_INLINE F32 zero_below(F32 a, float bound, F32 x) {
 }
 PESTLE_INLINE I32 add(I32 a, I32 b) { return vaddq_s32(a, b); }
 PESTLE_INLINE I32 max(I32 a, I32 b) { return vmaxq_s32(a, b); }
-PESTLE_INLINE I32 min(I32 a, I32 b) { return vminq_s32(a, b); }
 PESTLE_INLINE I32 bit_and(I32 a, int32_t m) { return vandq_s32(a, vdupq_n_s32(m)); }
 template <int N>
 PESTLE_INLINE I32 shl(I32 a) {

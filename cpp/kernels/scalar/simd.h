@@ -202,10 +202,6 @@ PESTLE_INLINE I32 max(I32 a, I32 b) {
   I32 r;
   PESTLE_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]);
 }
-PESTLE_INLINE I32 min(I32 a, I32 b) {
-  I32 r;
-  PESTLE_LANES(a.v[i] < b.v[i] ? a.v[i] : b.v[i]);
-}
 PESTLE_INLINE I32 bit_and(I32 a, int32_t m) {
   I32 r;
   PESTLE_LANES(a.v[i] & m);
