@@ -21,7 +21,7 @@ N_BRANCH = 100
 """Where a cached prefix ends: within the second page of 64 positions."""
 
 
-def alone(run: _core.Engine, sequence: _core.Sequence, tokens: list[int], chunk: int) -> np.ndarray:
+def feed(run: _core.Engine, sequence: _core.Sequence, tokens: list[int], chunk: int) -> np.ndarray:
     """Logits (tokens, vocabulary), fed `chunk` tokens at a time."""
     rows = []
     for start in range(0, len(tokens), chunk):
@@ -48,18 +48,18 @@ def in_company(
 def forked(run: _core.Engine, tokens: list[int], chunk: int) -> np.ndarray:
     """Logits after a prefix that another sequence computed, and went on from."""
     parent = run.sequence()
-    alone(run, parent, tokens[:N_BRANCH], 512)
+    feed(run, parent, tokens[:N_BRANCH], 512)
     child = parent.fork(N_BRANCH)
-    alone(run, parent, tokens[40:90], 512)
-    return alone(run, child, tokens[N_BRANCH:], chunk)
+    feed(run, parent, tokens[40:90], 512)
+    return feed(run, child, tokens[N_BRANCH:], chunk)
 
 
 def truncated(run: _core.Engine, tokens: list[int], chunk: int) -> np.ndarray:
     """Logits after taking back a wrong continuation."""
     sequence = run.sequence()
-    alone(run, sequence, tokens[:N_BRANCH] + tokens[20:60], 512)
+    feed(run, sequence, tokens[:N_BRANCH] + tokens[20:60], 512)
     sequence.truncate(N_BRANCH)
-    return alone(run, sequence, tokens[N_BRANCH:], chunk)
+    return feed(run, sequence, tokens[N_BRANCH:], chunk)
 
 
 def ways(
@@ -71,7 +71,7 @@ def ways(
             model, n_ctx=n_ctx, threads=threads, threads_prefill=threads, kv_type=kv_type
         )
         where = f"{threads} threads, chunks of {chunk}"
-        yield f"{where}, alone", alone(run, run.sequence(), tokens, chunk)[N_BRANCH:]
+        yield f"{where}, alone", feed(run, run.sequence(), tokens, chunk)[N_BRANCH:]
         yield f"{where}, company", in_company(run, run.sequence(), tokens, chunk)[N_BRANCH:]
         yield f"{where}, forked", forked(run, tokens, chunk)
         yield f"{where}, truncated", truncated(run, tokens, chunk)
@@ -83,7 +83,7 @@ def logit_digest(path: Path, tokens: list[int], kv_type: str) -> str:
     run = _core.Engine(model, n_ctx=256, threads=2, kv_type=kv_type)
     sha = hashlib.sha256()
     for chunk in (64, 5, 1):
-        sha.update(alone(run, run.sequence(), tokens, chunk).tobytes())
+        sha.update(feed(run, run.sequence(), tokens, chunk).tobytes())
     return sha.hexdigest()
 
 
