@@ -1,0 +1,1 @@
+"""The engine, its sequences and the models it runs, on tiny random weights."""
