@@ -155,15 +155,15 @@ def _exact(name: str) -> list[Product]:
             for row, fill in enumerate((0x00, 0xFF, 0x80, 0x7F)):
                 blocks[row, :, slice(*layout.codes)] = fill
             x = np.zeros((N_ACTIVATIONS, columns), np.float32)
-            for i, row in enumerate(x):
+            for i, given in enumerate(x):
                 half = 16 * rng.integers(columns // 16)
                 at = half + rng.permutation(16)[:8]
-                row[at] = rng.integers(-largest, largest + 1, 8)
-                row[at[0]] = largest
+                given[at] = rng.integers(-largest, largest + 1, 8)
+                given[at[0]] = largest
                 if i % 3 == 0:
-                    row[at] = largest * rng.choice([1, -1], 8)
+                    given[at] = largest * rng.choice([1, -1], 8)
                 if i % 6 == 0:
-                    row[at] = np.abs(row[at])
+                    given[at] = np.abs(given[at])
             out.append(Product(f"{name} exact {part} {columns}", name, to_rows(blocks), x))
     return out
 
