@@ -39,6 +39,9 @@ def mend(text: str) -> str:
     # A single file has no submodules. Only tests use this one.
     text = text.replace("from . import kernels\n", "import types\n")
     text = re.sub(r"^(__all__.*\n)", r"\1kernels: types.ModuleType\n", text, flags=re.MULTILINE)
+    # Attributes that the translator sets on each instance.
+    counts = "class ContextLengthError(Error):\n    needed: int\n    limit: int"
+    text = text.replace("class ContextLengthError(Error):\n    pass", counts)
     return text.rstrip("\n") + "\n"
 
 

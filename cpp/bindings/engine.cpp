@@ -97,7 +97,8 @@ void bind_engine(py::module_& m) {
            "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of "
            "the last or of\n"
            "all tokens of each entry, in order. Raises ContextLengthError before anything has changed.")
-      .def("logits", &logits, "float32 [rows, n_vocab] of the last step, a copy.");
+      .def("logits", &logits,
+           "float32 [rows, n_vocab] of the last step, a copy. Not while another thread steps.");
 }
 
 }  // namespace pestle

@@ -50,15 +50,9 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, const Ro
   if (!fused)
     for (const Matrix& m : storage_.matrices)
       if (m.name == source) return &m;
-  const gguf::Tensor& t = fused ? file_.tensor(source) : tensor(source, {uint64_t(in), uint64_t(out)});
-  const int first = fused ? rows.first : 0;
-  used_.insert(t.name);
-  if (t.ne[0] != uint64_t(in) || t.ne[1] < uint64_t(first) + uint64_t(out))
-    throw FormatError(file_.name() + ": tensor `" + source + "` has shape " + shape_text(t.ne.data(), 2) +
-                      ", expected " + std::to_string(in) + " columns and at least " +
-                      std::to_string(first + out) + " rows");
+  const gguf::Tensor& t = tensor(source, {uint64_t(in), uint64_t(fused ? rows.fused_rows : out)});
   storage_.matrices.push_back({source, format_of(file_, t), out, in});
-  jobs_.push_back({&storage_.matrices.back(), &t, first, rows.order});
+  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, rows.order});
   return &storage_.matrices.back();
 }
 
@@ -86,13 +80,8 @@ Linear Weights::linear(const std::string& name, int in, int out, const RowSource
   Linear l{matrix(name, in, out, rows)};
   if (file_.find(name + ".bias")) {
     l.bias = vector(tensor(name + ".bias", {uint64_t(out)}), 0, out, rows.order);
-  } else if (const gguf::Tensor* t = rows.fused.empty() ? nullptr : file_.find(rows.fused + ".bias")) {
-    used_.insert(t->name);
-    if (t->ne[0] < uint64_t(rows.first) + uint64_t(out))
-      throw FormatError(file_.name() + ": tensor `" + std::string(t->name) + "` has " +
-                        std::to_string(t->ne[0]) + " elements, expected at least " +
-                        std::to_string(rows.first + out));
-    l.bias = vector(*t, rows.first, out, rows.order);
+  } else if (!rows.fused.empty() && file_.find(rows.fused + ".bias")) {
+    l.bias = vector(tensor(rows.fused + ".bias", {uint64_t(rows.fused_rows)}), rows.first, out, rows.order);
   }
   return l;
 }

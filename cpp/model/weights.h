@@ -43,8 +43,8 @@ struct RowOrder {
 // Where a matrix's rows come from, if not from a tensor of its own in its own order.
 struct RowSource {
   RowOrder order;
-  std::string fused;  // tensor that holds the rows from `first` on, if the file has it
-  int first = 0;
+  std::string fused;  // tensor of `fused_rows` rows that holds these from `first` on, if the file has it
+  int first = 0, fused_rows = 0;
 };
 
 class Weights {

@@ -55,7 +55,7 @@ class Engine {
   void step(std::span<const Input> inputs, LogitsOf which);
 
   int logits_rows() const { return logits_.n_rows; }
-  std::span<const float> logits(int row) const;  // of the last step
+  std::span<const float> logits(int row) const;  // of the last step, until the next one begins
 
   const Model& model() const { return *model_; }
   int n_ctx() const { return n_ctx_; }

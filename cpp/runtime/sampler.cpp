@@ -12,6 +12,9 @@
 #include "runtime/philox.h"
 
 namespace pestle {
+namespace {
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+}
 
 Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   const auto require = [](bool ok, const char* what) {
@@ -28,15 +31,18 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   require(std::isfinite(o.presence_penalty), "presence_penalty must be finite");
   for (const auto& [id, bias] : o.logit_bias) {
     require(id >= 0, "logit_bias names a negative token");
-    require(!std::isnan(bias) && bias != std::numeric_limits<float>::infinity(),
-            "logit_bias must be finite or -inf");
+    require(!std::isnan(bias) && bias != kInfinity, "logit_bias must be finite or -inf");
   }
 }
 
 void Sampler::adjust(std::span<const int32_t> history) {
   const SamplerOptions& o = options_;
-  for (const auto& [id, bias] : o.logit_bias)
-    if (static_cast<size_t>(id) < logits_.size()) logits_[id] += bias;
+  for (const auto& [id, bias] : o.logit_bias) {
+    if (static_cast<size_t>(id) >= logits_.size())
+      throw std::invalid_argument("logit_bias names token " + std::to_string(id) + " of a vocabulary of " +
+                                  std::to_string(logits_.size()));
+    logits_[id] += bias;
+  }
   if (o.repeat_penalty == 1 && o.frequency_penalty == 0 && o.presence_penalty == 0) return;
   if (o.repeat_last_n >= 0 && history.size() > static_cast<size_t>(o.repeat_last_n))
     history = history.last(static_cast<size_t>(o.repeat_last_n));
@@ -108,8 +114,9 @@ Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   }
   adjust(history);
   keep_best(o.temperature == 0 ? 1 : o.top_k == 0 ? logits_.size() : static_cast<size_t>(o.top_k));
-  if (kept_.empty() || kept_.front().logit == -std::numeric_limits<float>::infinity())
+  if (kept_.empty() || kept_.front().logit == -kInfinity)
     throw Error("every token is banned: nothing is left to sample");
+  if (kept_.front().logit == kInfinity) throw Error("a penalty or bias made a logit infinite");
   out.token = o.temperature == 0 ? kept_.front().id : draw(uniform(o.seed, history.size()));
   if (n_logprobs > 0) out.logprob = logits[out.token] - log_sum;
   return out;

@@ -33,7 +33,8 @@ struct Sampled {
 class Sampler {
  public:
   explicit Sampler(SamplerOptions options);  // std::invalid_argument names an option out of range
-  // Error when the logits hold a NaN. n_logprobs: how many `top` entries; 0 leaves logprob NaN.
+  // Error when a logit is NaN or infinite, or every token is banned. n_logprobs: how many `top` entries; 0
+  // leaves logprob NaN.
   Sampled sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs);
   const SamplerOptions& options() const { return options_; }
 

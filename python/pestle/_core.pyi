@@ -19,7 +19,8 @@ class UnsupportedError(Error):
 class MemoryLimitError(Error):
     pass
 class ContextLengthError(Error):
-    pass
+    needed: int
+    limit: int
 class GgufTensor:
     """
     One tensor of a GGUF file.
@@ -175,7 +176,7 @@ class Engine:
         """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """
-        float32 [rows, n_vocab] of the last step, a copy.
+        float32 [rows, n_vocab] of the last step, a copy. Not while another thread steps.
         """
     def sequence(self) -> Sequence:
         ...

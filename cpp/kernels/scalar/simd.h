@@ -13,7 +13,7 @@ namespace pestle::PESTLE_ISA_NAMESPACE::simd {
 inline constexpr int kLanes = 4;
 inline constexpr int kSignedOffset = 0;  // what an ISA adds to signed weights before its dot product
 inline constexpr int kStripVectors = 4;  // vectors of output rows that share an activation load in prefill
-inline constexpr int kMaxRows = 2;       // activation rows that share a weight load
+inline constexpr int kMaxRows = 1;       // activation rows that share a weight load
 struct I32 { int32_t v[4]; };
 struct F32 { float v[4]; };
 struct U8 { uint8_t v[16]; };  // four bytes a lane

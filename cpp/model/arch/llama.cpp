@@ -22,9 +22,9 @@ Decoder load_llama(Weights& w) {
     m.layers.push_back({
         .attn_norm = w.norm(name("attn_norm"), d.dim, d.eps),
         .ffn_norm = w.norm(name("ffn_norm"), d.dim, d.eps),
-        .attention = {.q = w.linear(name("attn_q"), d.dim, q, {pairs, name("attn_qkv"), 0}),
-                      .k = w.linear(name("attn_k"), d.dim, kv, {pairs, name("attn_qkv"), q}),
-                      .v = w.linear(name("attn_v"), d.dim, kv, {{}, name("attn_qkv"), q + kv}),
+        .attention = {.q = w.linear(name("attn_q"), d.dim, q, {pairs, name("attn_qkv"), 0, q + 2 * kv}),
+                      .k = w.linear(name("attn_k"), d.dim, kv, {pairs, name("attn_qkv"), q, q + 2 * kv}),
+                      .v = w.linear(name("attn_v"), d.dim, kv, {{}, name("attn_qkv"), q + kv, q + 2 * kv}),
                       .o = w.linear(name("attn_output"), q, d.dim),
                       .rope = rope,
                       .n_heads = d.n_heads,
