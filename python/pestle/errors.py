@@ -32,6 +32,16 @@ class OfflineError(DownloadError):
     """The model is not on this machine, and the network may not be used."""
 
 
+def prompt_too_long(needed: int, limit: int) -> ContextLengthError:
+    """The ContextLengthError of a prompt of `needed` tokens, in a context that holds `limit`.
+
+    It has both counts as attributes, as those do that the core throws.
+    """
+    error = ContextLengthError(f"the prompt has {needed} tokens, the context holds {limit}")
+    error.needed, error.limit = needed, limit
+    return error
+
+
 __all__ = [
     "ContextLengthError",
     "DownloadError",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import operator
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import Any, TypedDict
 
 from pestle.errors import FormatError
+
+INT32_MAX = 2**31 - 1  # the core counts with 32 bits
+_FLOAT32_MAX = (2 - 2**-23) * 2.0**127  # and keeps logits in as many
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -25,7 +30,7 @@ class GenerateOptions(TypedDict, total=False):
     top_p: float | None  # 0.95; 1 keeps all
     min_p: float | None  # 0.05; 0 keeps all
     repeat_penalty: float | None  # 1 (off)
-    repeat_last_n: int | None  # 64: how many tokens the three penalties look back on
+    repeat_last_n: int | None  # 64: how many tokens the three penalties look back on; -1: all
     frequency_penalty: float | None  # 0 (off)
     presence_penalty: float | None  # 0 (off)
     seed: int | None  # default: the LLM's seed, else a random one, which the result names
@@ -35,7 +40,11 @@ class GenerateOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen. Raises ValueError for a value out of its range."""
+    """How tokens are chosen.
+
+    Raises TypeError for a value that is not a number, or no integer where one is wanted, and
+    ValueError for one out of its range.
+    """
 
     temperature: float = 0.8
     top_k: int = 40
@@ -47,14 +56,21 @@ class Sampling:
     presence_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        _require("temperature", self.temperature, "0 or more", self.temperature >= 0)
-        _require("top_k", self.top_k, "0 or more", self.top_k >= 0)
-        _require("top_p", self.top_p, "in (0, 1]", 0 < self.top_p <= 1)
-        _require("min_p", self.min_p, "in [0, 1]", 0 <= self.min_p <= 1)
-        _require("repeat_penalty", self.repeat_penalty, "more than 0", self.repeat_penalty > 0)
-        _require("repeat_last_n", self.repeat_last_n, "0 or more", self.repeat_last_n >= 0)
-        for name in ("frequency_penalty", "presence_penalty"):
-            _require(name, getattr(self, name), "finite", True)
+        for name, least in (("top_k", 0), ("repeat_last_n", -1)):
+            checked = check_integer(name, getattr(self, name), least, INT32_MAX)
+            object.__setattr__(self, name, checked)  # the class is frozen for everyone else
+        for name, (wanted, allows) in _NUMBERS.items():
+            object.__setattr__(self, name, _check_number(name, getattr(self, name), wanted, allows))
+
+
+_NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "temperature": ("0 or more", lambda value: 0 <= value < math.inf),
+    "top_p": ("in (0, 1]", lambda value: 0 < value <= 1),
+    "min_p": ("in [0, 1]", lambda value: 0 <= value <= 1),
+    "repeat_penalty": ("more than 0", lambda value: 0 < value < math.inf),
+    "frequency_penalty": ("a finite number", math.isfinite),
+    "presence_penalty": ("a finite number", math.isfinite),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,8 @@ def decide(
     """Check `options` (see GenerateOptions) and fill in what they leave open.
 
     `seed` is used where the options have none; without either, one is drawn.
-    Raises TypeError for an unknown option and ValueError for a value out of its range.
+    Raises TypeError for an unknown option or a value of the wrong type, and ValueError for a value
+    out of its range: whatever is wrong with an option is found here.
     """
     unknown = options.keys() - {*_SAMPLING_NAMES, *_OTHER_NAMES}
     if unknown:
@@ -98,9 +115,9 @@ def decide(
     sampling = replace(defaults, **{n: given[n] for n in _SAMPLING_NAMES if n in given})
     max_tokens, logprobs = given.get("max_tokens"), given.get("logprobs")
     if max_tokens is not None:
-        _require("max_tokens", max_tokens, "0 or more", max_tokens >= 0)
+        max_tokens = check_integer("max_tokens", max_tokens, 0)
     if logprobs is not None:
-        _require("logprobs", logprobs, f"in [0, {n_vocab}]", 0 <= logprobs <= n_vocab)
+        logprobs = check_integer("logprobs", logprobs, 0, n_vocab)
     chosen = given.get("seed", seed)
     return Request(
         sampling=sampling,
@@ -113,7 +130,7 @@ def decide(
     )
 
 
-def sampling_of_file(get: Callable[[str], Any], *, n_ctx: int) -> Sampling:
+def sampling_of_file(get: Callable[[str], Any]) -> Sampling:
     """The sampling defaults of a model file; `get` returns metadata by key, None if absent.
 
     Raises FormatError for a stated value that is not a number in its range.
@@ -127,8 +144,7 @@ def sampling_of_file(get: Callable[[str], Any], *, n_ctx: int) -> Sampling:
         if isinstance(value, bool) or not isinstance(value, wanted):
             kind = "an integer" if wanted is int else "a number"
             raise FormatError(f"metadata `{key}` is {value!r}, expected {kind}")
-        # -1 stands for the whole context.
-        stated[name] = n_ctx if name == "repeat_last_n" and value == -1 else value
+        stated[name] = value
     try:
         return Sampling(**stated)
     except ValueError as error:
@@ -136,27 +152,65 @@ def sampling_of_file(get: Callable[[str], Any], *, n_ctx: int) -> Sampling:
 
 
 def check_seed(seed: int) -> int:
-    """Return `seed` if it is one: an integer of 64 bits without sign. Else ValueError."""
-    _require("seed", seed, "in [0, 2**64)", 0 <= seed < 2**64)
-    return seed
+    """Return `seed` as an int of 64 bits without sign. Raises TypeError or ValueError."""
+    return check_integer("seed", seed, 0, 2**64 - 1)
 
 
-def _stop_strings(stop: str | Sequence[str]) -> tuple[str, ...]:
-    strings = (stop,) if isinstance(stop, str) else tuple(stop)
+def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Return `value`, of any integer type, as an int.
+
+    Raises TypeError unless it is an integer (a bool is none), ValueError unless it is in range.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, expected an integer")
+    if number < least or (most is not None and number > most):
+        wanted = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is {number}, expected {wanted}")
+    return number
+
+
+def _check_number(name: str, value: object, wanted: str, allows: Callable[[float], bool]) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}, expected a number")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond every float
+        number = math.inf
+    if not allows(number):
+        raise ValueError(f"{name} is {value}, expected {wanted}")
+    return number
+
+
+def _stop_strings(stop: object) -> tuple[str, ...]:
+    if isinstance(stop, str):
+        strings: tuple[Any, ...] = (stop,)
+    elif isinstance(stop, Iterable) and not isinstance(stop, (bytes, bytearray)):
+        strings = tuple(stop)
+    else:
+        raise TypeError(f"stop is {stop!r}, expected a string or several")
+    for each in strings:
+        if not isinstance(each, str):
+            raise TypeError(f"stop: {each!r} is not a string")
     if "" in strings:
         raise ValueError("stop: an empty string would end every answer at once")
     return strings
 
 
-def _bias(bias: Mapping[int, float], n_vocab: int) -> Mapping[int, float]:
+def _bias(bias: object, n_vocab: int) -> dict[int, float]:
+    if not isinstance(bias, Mapping):
+        raise TypeError(f"logit_bias is {bias!r}, expected a mapping from token ids to numbers")
+    checked = {}
     for token, value in bias.items():
-        if not 0 <= token < n_vocab:
-            raise ValueError(f"logit_bias: token {token} is not in [0, {n_vocab})")
-        if math.isnan(value) or value == math.inf:
-            raise ValueError(f"logit_bias: {value} for token {token} is not a number or -inf")
-    return dict(bias)
+        known = check_integer("logit_bias: token", token, 0, n_vocab - 1)
+        checked[known] = _check_number(
+            f"logit_bias: token {known}", value, "a 32-bit float, or -inf", _is_bias
+        )
+    return checked
 
 
-def _require(name: str, value: float, wanted: str, holds: bool) -> None:
-    if not holds or not math.isfinite(value):
-        raise ValueError(f"{name} is {value}, expected {wanted}")
+def _is_bias(value: float) -> bool:
+    return value == -math.inf or abs(value) <= _FLOAT32_MAX

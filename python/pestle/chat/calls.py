@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from pestle.engine.generation import Lease, R, Run
 from pestle.engine.stream import AsyncStream, Stream
-from pestle.errors import ContextLengthError, TemplateError
+from pestle.errors import TemplateError, prompt_too_long
 from pestle.options import decide
 from pestle.results import ChatCompletion, Completion
 
@@ -227,10 +227,5 @@ def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:
     wrong = next((token for token in prompt if not 0 <= token < loaded.n_vocab), None)
     if wrong is not None:
         raise ValueError(f"prompt: token {wrong} is not in [0, {loaded.n_vocab})")
-    n_ctx = loaded.engine.n_ctx
-    if len(prompt) > n_ctx:
-        error = ContextLengthError(
-            f"the prompt has {len(prompt)} tokens, the context holds {n_ctx}"
-        )
-        vars(error).update(needed=len(prompt), limit=n_ctx)
-        raise error
+    if len(prompt) > loaded.engine.n_ctx:
+        raise prompt_too_long(len(prompt), loaded.engine.n_ctx)

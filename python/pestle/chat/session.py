@@ -12,7 +12,8 @@ from pestle.errors import Error
 
 if TYPE_CHECKING:
     from pestle.engine.generation import Lease
-    from pestle.engine.runtime import KvSequence, Runtime
+    from pestle.engine.runtime import Runtime
+    from pestle.engine.sequence import HeldSequence
 
 
 class Session(GeneratingCalls):
@@ -25,9 +26,10 @@ class Session(GeneratingCalls):
 
     A session does one generation at a time: a call made while a stream of it is open raises Error.
     Sessions of one LLM may be used by several threads at once; their forward passes take turns.
+    Closing the LLM frees what its sessions hold: any use of them then raises Error.
     """
 
-    def __init__(self, runtime: Runtime, sequence: KvSequence | None = None) -> None:
+    def __init__(self, runtime: Runtime, sequence: HeldSequence | None = None) -> None:
         self._runtime = runtime
         self._sequence = runtime.new_sequence() if sequence is None else sequence
         self._busy = Lock()
@@ -35,8 +37,7 @@ class Session(GeneratingCalls):
     @property
     def n_tokens(self) -> int:
         """How many tokens the session holds."""
-        with self._runtime.lock:
-            return self._sequence.n_tokens
+        return self._runtime.n_tokens(self._sequence)
 
     @property
     def tokens(self) -> list[int]:
@@ -44,26 +45,24 @@ class Session(GeneratingCalls):
 
         The last token of an answer is not among them: nothing has had to read it yet.
         """
-        with self._runtime.lock:
-            return self._sequence.tokens
+        return self._runtime.tokens(self._sequence)
 
     def fork(self) -> Session:
         """A new session that holds the same tokens. It shares their memory, and takes no time."""
-        with self._exclusive() as sequence, self._runtime.lock:
-            copy = sequence.fork(sequence.n_tokens)
-        return Session(self._runtime, copy)
+        with self._exclusive() as sequence:
+            return Session(self._runtime, self._runtime.fork(sequence))
 
     def reset(self) -> None:
         """Forget all tokens and free their memory."""
-        with self._exclusive() as sequence, self._runtime.lock:
-            sequence.truncate(0)
+        with self._exclusive() as sequence:
+            self._runtime.reset(sequence)
 
     @property
     def _lease(self) -> Lease:
         return self._exclusive
 
     @contextmanager
-    def _exclusive(self) -> Iterator[KvSequence]:
+    def _exclusive(self) -> Iterator[HeldSequence]:
         if not self._busy.acquire(blocking=False):
             raise Error("the session is in use: end its open stream, or fork it beforehand")
         try:

@@ -1,6 +1,7 @@
 """Generation: a loaded model's forward pass, the sampling loop over it, and its streams.
 
 runtime      what is used of the core, and the lock around it
+sequence     tokens with their keys and values, until the model is closed
 generation   one generation from prompt to last token
 stream       a generation as an iterator, for threads and for asyncio
 """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from threading import Event
 from typing import Generic, TypeVar
 
-from pestle.engine.runtime import KvSequence, Runtime, Sampled, TokenSampler, pieces
+from pestle.engine.runtime import Runtime, Sampled, TokenSampler, pieces
+from pestle.engine.sequence import HeldSequence
 from pestle.options import Request
 from pestle.results import (
     ChatCompletion,
@@ -22,7 +23,7 @@ from pestle.results import (
 from pestle.tokenizer import Detokenizer, StopStrings
 
 R = TypeVar("R", bound=Completion)
-Lease = Callable[[], AbstractContextManager[KvSequence]]
+Lease = Callable[[], AbstractContextManager[HeldSequence]]
 """Gives the exclusive use of a sequence while its context is open."""
 
 
@@ -74,7 +75,7 @@ class Run(Generic[R]):
             logprobs=None if self._logprobs is None else tuple(self._logprobs),
         )
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk, None, None]:
         """Generate. Nothing is done before the first chunk is asked for."""
         with self._lease() as sequence:
             try:
@@ -83,7 +84,7 @@ class Run(Generic[R]):
                 if self._on_end is not None:
                     self._on_end(self.result())
 
-    def _generate(self, sequence: KvSequence) -> Iterator[Chunk]:
+    def _generate(self, sequence: HeldSequence) -> Iterator[Chunk]:
         # A chat's answer is a text of its own, a completion goes on from where its prompt ended.
         at_start = issubclass(self._kind, ChatCompletion)
         detokenizer = Detokenizer(self._runtime.loaded.tokenizer, at_start=at_start)
@@ -104,7 +105,7 @@ class Run(Generic[R]):
                 self._finish("stop", matched)
         yield self._last_chunk(text)
 
-    def _sample(self, sequence: KvSequence) -> Iterator[Sampled]:
+    def _sample(self, sequence: HeldSequence) -> Iterator[Sampled]:
         """Yield what is sampled until there is a reason to end, and note the reason."""
         sampler = self._runtime.new_sampler(self._request)
         limit = self._runtime.loaded.engine.n_ctx - len(self._prompt)
@@ -118,7 +119,7 @@ class Run(Generic[R]):
             self._tokens.append(sampled.token)
             self._history.append(sampled.token)
             # The reason is noted first: a caller may have enough once it has the last token.
-            last = len(self._tokens) == limit
+            last = len(self._tokens) >= limit
             if last:
                 self._finish("length")
             yield sampled
@@ -128,7 +129,7 @@ class Run(Generic[R]):
         if limit == 0 and not self.cancel.is_set():
             self._finish("length")
 
-    def _prefill(self, sequence: KvSequence, sampler: TokenSampler | None) -> Sampled | None:
+    def _prefill(self, sequence: HeldSequence, sampler: TokenSampler | None) -> Sampled | None:
         """Read the prompt's rest; the first token, or None without a sampler or when cancelled."""
         began = time.perf_counter()
         self._cached = self._runtime.reuse(sequence, self._prompt)
@@ -145,7 +146,7 @@ class Run(Generic[R]):
             self._prefill_s = time.perf_counter() - began
         return sampled
 
-    def _decode(self, sequence: KvSequence, sampler: TokenSampler) -> Sampled | None:
+    def _decode(self, sequence: HeldSequence, sampler: TokenSampler) -> Sampled | None:
         if self.cancel.is_set():
             return None
         began = time.perf_counter()
@@ -154,7 +155,7 @@ class Run(Generic[R]):
         self._decoded += 1
         return sampled
 
-    def _choose(self, sequence: KvSequence, tokens: list[int], sampler: TokenSampler) -> Sampled:
+    def _choose(self, sequence: HeldSequence, tokens: list[int], sampler: TokenSampler) -> Sampled:
         # Without any alternatives, the core does not compute the chosen token's either.
         top = 0 if self._request.logprobs is None else max(self._request.logprobs, 1)
         return self._runtime.read_and_choose(sequence, tokens, sampler, self._history, top)

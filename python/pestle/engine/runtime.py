@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
-from pestle.errors import Error
+from pestle.engine.sequence import HeldSequence, KvSequence, closed
 from pestle.options import Request, Sampling
 
 if TYPE_CHECKING:
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 _FIRST_PIECE = 128  # tokens: enough for the prefill kernels to run near their full speed
 _PIECE_SECONDS = 0.5  # how long Ctrl-C may have to wait
 _PAGE = 64  # tokens; the least that is fed at once
-
-
-class KvSequence(Protocol):
-    """A `_core.Sequence`: tokens whose keys and values are held."""
-
-    @property
-    def n_tokens(self) -> int: ...
-    @property
-    def tokens(self) -> list[int]: ...
-    def fork(self, n_tokens: int) -> KvSequence: ...
-    def truncate(self, n_tokens: int) -> None: ...
 
 
 class ForwardPass(Protocol):
@@ -105,30 +95,65 @@ class Loaded:
 class Runtime:
     """A loaded model until it is closed.
 
-    The engine works on one step at a time, so every use of it and of its sequences takes `lock`.
-    Several sequences may be in progress, in several threads: they get it in turns.
+    The engine works on one step at a time, so every use of it and of its sequences takes a lock.
+    Several sequences may be in progress, in several threads: they get it in turns. Everything here
+    raises Error once the model is closed.
     """
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded: Loaded | None = loaded
-        self.lock = threading.Lock()
+        self._held: WeakSet[HeldSequence] = WeakSet()
+        self._lock = threading.Lock()
 
     @property
     def loaded(self) -> Loaded:
-        """The model. Raises Error when it was closed."""
+        """The model."""
         if self._loaded is None:
-            raise Error("the LLM is closed")
+            raise closed()
         return self._loaded
 
-    def close(self) -> None:
-        """Let go of the model once the step in progress has ended; further use raises Error."""
-        with self.lock:
-            self._loaded = None
+    @property
+    def closed(self) -> bool:
+        """Whether the model was let go."""
+        return self._loaded is None
 
-    def new_sequence(self) -> KvSequence:
+    def close(self) -> None:
+        """Let go of the model and of all its sequences, once the step in progress has ended."""
+        self._loaded = None  # before the lock: whoever is ahead in its queue takes no step either
+        with self._lock:
+            for sequence in self._held:
+                sequence.drop()
+            self._held.clear()
+
+    def new_sequence(self) -> HeldSequence:
         """An empty sequence."""
-        with self.lock:
-            return self.loaded.engine.sequence()  # type: ignore[no-any-return]
+        with self._lock:
+            return self._hold(self.loaded.engine.sequence())
+
+    def fork(self, sequence: HeldSequence) -> HeldSequence:
+        """A sequence of the same tokens, which shares their memory."""
+        with self._lock:
+            return self._hold(sequence.kv.fork(sequence.kv.n_tokens))
+
+    def tokens(self, sequence: HeldSequence) -> list[int]:
+        """The tokens whose keys and values `sequence` holds."""
+        with self._lock:
+            return sequence.kv.tokens
+
+    def n_tokens(self, sequence: HeldSequence) -> int:
+        """How many tokens `sequence` holds."""
+        with self._lock:
+            return sequence.kv.n_tokens
+
+    def reset(self, sequence: HeldSequence) -> None:
+        """Make `sequence` empty."""
+        with self._lock:
+            sequence.kv.truncate(0)
+
+    def _hold(self, kv: KvSequence) -> HeldSequence:
+        sequence = HeldSequence(kv)
+        self._held.add(sequence)
+        return sequence
 
     def new_sampler(self, request: Request) -> TokenSampler:
         """A sampler for one generation."""
@@ -146,25 +171,25 @@ class Runtime:
             logit_bias={**request.logit_bias, **self.loaded.never_chosen()} or None,
         )
 
-    def reuse(self, sequence: KvSequence, prompt: Sequence[int]) -> int:
+    def reuse(self, sequence: HeldSequence, prompt: Sequence[int]) -> int:
         """Cut `sequence` back to what it shares with `prompt`; return how many tokens that is.
 
         The prompt's last token is never among them: its logits are needed.
         """
-        with self.lock:
-            shared = _common_prefix(sequence.tokens, prompt[:-1])
-            if shared < sequence.n_tokens:
-                sequence.truncate(shared)
+        with self._lock:
+            shared = _common_prefix(sequence.kv.tokens, prompt[:-1])
+            if shared < sequence.kv.n_tokens:
+                sequence.kv.truncate(shared)
             return shared
 
-    def read(self, sequence: KvSequence, tokens: list[int]) -> None:
+    def read(self, sequence: HeldSequence, tokens: list[int]) -> None:
         """Extend `sequence` by `tokens`; nothing is chosen after them."""
-        with self.lock:
-            self.loaded.engine.step([(sequence, tokens)], "none")
+        with self._lock:
+            self.loaded.engine.step([(sequence.kv, tokens)], "none")
 
     def read_and_choose(
         self,
-        sequence: KvSequence,
+        sequence: HeldSequence,
         tokens: list[int],
         sampler: TokenSampler,
         history: list[int],
@@ -174,14 +199,14 @@ class Runtime:
 
         `history` is every token up to there; `top` alternatives are reported.
         """
-        with self.lock:
-            self.loaded.engine.step([(sequence, tokens)], "last")
+        with self._lock:
+            self.loaded.engine.step([(sequence.kv, tokens)], "last")
             return sampler.sample(self.loaded.engine, 0, history, top)
 
-    def read_logits(self, sequence: KvSequence, tokens: list[int]) -> NDArray[float32]:
+    def read_logits(self, sequence: HeldSequence, tokens: list[int]) -> NDArray[float32]:
         """Extend `sequence` by `tokens`; the logits after each, (n_tokens, n_vocab)."""
-        with self.lock:
-            self.loaded.engine.step([(sequence, tokens)], "all")
+        with self._lock:
+            self.loaded.engine.step([(sequence.kv, tokens)], "all")
             return self.loaded.engine.logits()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from threading import RLock
 from typing import TYPE_CHECKING, Generic
 
 from pestle.engine.generation import R, Run
 from pestle.results import Chunk
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from types import TracebackType
 
     from typing_extensions import Self
@@ -19,16 +21,21 @@ class Stream(Iterator[Chunk], Generic[R]):
     """An answer while it is being written.
 
     Iterate to get its chunks. Leaving the `with` block, `close` or dropping the stream ends the
-    generation early; so does Ctrl-C. Whatever was read until then stays cached.
+    generation early; so does Ctrl-C. Whatever was read until then stays cached. Several threads
+    may use one stream: each chunk goes to one of them.
     """
 
     def __init__(self, run: Run[R]) -> None:
         self._run = run
         # A generator of the run, not of this object: no cycle, so dropping a stream closes it.
         self._chunks = run.chunks()
+        # A generator refuses a second thread. Reentrant, so that a signal handler, which runs in
+        # the thread it interrupts, does not wait for itself.
+        self._turn = RLock()
 
     def __next__(self) -> Chunk:
-        return next(self._chunks)
+        with self._turn:
+            return next(self._chunks)
 
     def cancel(self) -> None:
         """End the generation before its next forward pass; any thread may call this.
@@ -38,12 +45,18 @@ class Stream(Iterator[Chunk], Generic[R]):
         self._run.cancel.set()
 
     def close(self) -> None:
-        """End the generation now. Closing twice is allowed."""
-        self._chunks.close()  # type: ignore[attr-defined]
+        """End the generation, once the forward pass in progress has ended.
+
+        Any thread may call this, and closing twice is allowed. In a signal handler use `cancel`: a
+        handler cannot wait for what it interrupts, so this raises ValueError there.
+        """
+        self.cancel()
+        with self._turn:
+            self._chunks.close()
 
     def result(self) -> R:
         """The finished generation; runs what is left of it, if it was not closed."""
-        for _ in self._chunks:
+        for _ in self:
             pass
         return self._run.result()
 
@@ -69,6 +82,7 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
 
     def __init__(self, run: Run[R]) -> None:
         self._stream = Stream(run)
+        self._working: set[Future[Chunk | None]] = set()
 
     async def __anext__(self) -> Chunk:
         chunk = await self._in_thread()
@@ -81,8 +95,15 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
         self._stream.cancel()
 
     async def aclose(self) -> None:
-        """End the generation now. Closing twice is allowed."""
-        self._stream.close()
+        """End the generation, once the forward pass in progress has ended.
+
+        Whoever waits for a chunk meanwhile gets the last one. Closing twice is allowed.
+        """
+        self.cancel()
+        try:
+            await self._rest()
+        finally:
+            self._stream.close()
 
     async def result(self) -> R:
         """The finished generation; runs what is left of it, if it was not closed."""
@@ -108,13 +129,22 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
         # A StopIteration cannot travel through a future, hence the default.
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(None, next, self._stream, None)
+        self._working.add(work)
+        work.add_done_callback(self._working.discard)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            self.cancel()
-            while not work.done():
-                # Cancelled once more, the pass in progress still has to end.
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({work})
-            self._stream.close()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.aclose()
+            raise
+
+    async def _rest(self) -> None:
+        """Wait until no chunk is being computed."""
+        import asyncio
+
+        try:
+            if self._working:
+                await asyncio.wait(set(self._working))
+        except asyncio.CancelledError:
+            await self._rest()  # the pass in progress still has to end
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from pestle.chat.calls import Prompt
     from pestle.chat.conversation import Conversation
     from pestle.engine.generation import Lease
-    from pestle.engine.runtime import KvSequence, Loaded
+    from pestle.engine.runtime import Loaded
+    from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
     from pestle.options import Sampling
     from pestle.template import ChatTemplate
@@ -47,9 +49,9 @@ class LLM(GeneratingCalls):
     offline         never use the network
     progress        hears how far downloading and loading are; see `pestle.models.Progress`
 
-    Besides ValueError for an argument, raises ModelNotFoundError, DownloadError or OfflineError
-    (the model could not be had), FormatError or UnsupportedError (its file cannot be run), and
-    MemoryLimitError. Use it as a context manager, or call `close`.
+    Besides ValueError or TypeError for an argument, raises ModelNotFoundError, DownloadError or
+    OfflineError (the model could not be had), FormatError or UnsupportedError (its file cannot be
+    run), and MemoryLimitError. Use it as a context manager, or call `close`.
 
     `generate`, `chat` and their asynchronous forms may be called from several threads, also while
     streams are open: each call has a sequence of its own, and forward passes take turns. The
@@ -72,7 +74,7 @@ class LLM(GeneratingCalls):
         progress: Progress | None = None,
     ) -> None:
         if seed is not None:
-            check_seed(seed)
+            seed = check_seed(seed)
         # Here, because these bring the tokenizer, the templates and the downloads.
         from pestle.llm.loading import EngineOptions, load
         from pestle.models import resolve
@@ -90,10 +92,14 @@ class LLM(GeneratingCalls):
 
     def _use(self, loaded: Loaded) -> None:
         self._runtime = Runtime(loaded)
-        self._idle: list[KvSequence] = []
+        self._idle: list[HeldSequence] = []
 
     def close(self) -> None:
-        """Free the model. Later calls raise Error; memory of sessions goes with the sessions."""
+        """Free the model and what its sessions hold, once the forward pass in progress has ended.
+
+        Any later use, also of a session or of an open stream, raises Error. Only a `model` or
+        `engine` that you still refer to stays in memory. Closing twice is allowed.
+        """
         self._runtime.close()
         self._idle.clear()
 
@@ -181,7 +187,11 @@ class LLM(GeneratingCalls):
         import numpy as np
 
         loaded = self._runtime.loaded
-        tokens = self.tokenize(prompt) if isinstance(prompt, str) else list(prompt)
+        tokens = (
+            self.tokenize(prompt)
+            if isinstance(prompt, str)
+            else [operator.index(t) for t in prompt]
+        )
         check_prompt(loaded, tokens)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
         size = min(loaded.engine.chunk, max(1, _LOGITS_BYTES // (4 * loaded.n_vocab)))
@@ -213,8 +223,8 @@ class LLM(GeneratingCalls):
         return self._sequence_for_a_call
 
     @contextmanager
-    def _sequence_for_a_call(self) -> Iterator[KvSequence]:
-        """The idle sequence, or a new one; afterwards it is the idle one."""
+    def _sequence_for_a_call(self) -> Iterator[HeldSequence]:
+        """The idle sequence, or a new one; afterwards it is the idle one, if there is a model."""
         try:
             sequence = self._idle.pop()  # atomic: no two calls get the same
         except IndexError:
@@ -222,4 +232,5 @@ class LLM(GeneratingCalls):
         try:
             yield sequence
         finally:
-            self._idle[:] = [sequence]
+            if not self._runtime.closed:
+                self._idle[:] = [sequence]

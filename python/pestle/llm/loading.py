@@ -13,7 +13,7 @@ from pestle._core import Engine, GgufFile, Model, Sampler
 from pestle.engine.runtime import Loaded
 from pestle.errors import FormatError
 from pestle.models.progress import task
-from pestle.options import sampling_of_file
+from pestle.options import INT32_MAX, check_integer, sampling_of_file
 from pestle.template import ChatTemplate
 from pestle.tokenizer import Tokenizer
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How the forward pass is set up; `LLM` explains each. Raises ValueError."""
+    """How the forward pass is set up; `LLM` explains each. Raises TypeError and ValueError."""
 
     n_ctx: int = 0
     threads: int = 0
@@ -32,11 +32,9 @@ class EngineOptions:
     chunk: int = 512
 
     def __post_init__(self) -> None:
-        for name in ("n_ctx", "threads", "threads_prefill"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
-        if self.chunk < 1:
-            raise ValueError(f"chunk is {self.chunk}, expected 1 or more")
+        for name, least in (("n_ctx", 0), ("threads", 0), ("threads_prefill", 0), ("chunk", 1)):
+            checked = check_integer(name, getattr(self, name), least, INT32_MAX)
+            object.__setattr__(self, name, checked)  # the class is frozen for everyone else
         if self.kv_type not in ("f16", "f32"):
             raise ValueError(f"kv_type is {self.kv_type!r}, expected 'f16' or 'f32'")
 
@@ -85,7 +83,7 @@ def load(
         sampler=Sampler,
         tokenizer=tokenizer,
         template=template,
-        sampling=sampling_of_file(file.get, n_ctx=engine.n_ctx),
+        sampling=sampling_of_file(file.get),
         seed=seed,
     )
 

@@ -80,3 +80,55 @@ def test_the_loop_stays_free_and_cancelling_waits_for_the_pass(make_llm: MakeLlm
         assert done.usage.cached_tokens == 8
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("impatient", [False, True])
+def test_aclose_during_a_chunk(make_llm: MakeLlm, impatient: bool) -> None:
+    """It waits for the pass in progress, also when it is cancelled itself; the loop stays free."""
+    llm: Any = make_llm(chunk=4)
+    session = llm.session()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def block_in_the_second_pass() -> None:
+        if len(llm.engine.passes) == 1:
+            entered.set()
+            assert go_on.wait(10)
+
+    llm.engine.before = block_in_the_second_pass
+
+    async def main() -> None:
+        stream = session.agenerate("a prompt of twenty..", stream=True)
+        waiting = asyncio.create_task(stream.__anext__())
+        while not entered.is_set():
+            await asyncio.sleep(0.001)
+        closing = asyncio.create_task(stream.aclose())
+        await asyncio.sleep(0.01)
+        if impatient:
+            for _ in range(2):
+                closing.cancel()
+                await asyncio.sleep(0.01)
+        assert not closing.done()
+        go_on.set()
+        if impatient:
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+        else:
+            await closing
+        assert (await waiting).finish_reason == "cancelled"
+        assert llm.engine.passes == [4, 4]
+        assert [chunk async for chunk in stream] == []
+        await stream.aclose()
+        done = await session.agenerate("a prompt of twenty..", max_tokens=1)
+        assert done.usage.cached_tokens == 8
+
+    asyncio.run(main())
+
+
+def test_aclose_before_the_first_chunk(llm: Any) -> None:
+    async def main() -> None:
+        stream = llm.agenerate("x", stream=True)
+        await stream.aclose()
+        assert (await stream.result()).finish_reason == "cancelled"
+
+    asyncio.run(main())
+    assert llm.engine.passes == []

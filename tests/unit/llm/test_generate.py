@@ -13,12 +13,11 @@ from pestle import (
     ChatCompletion,
     Completion,
     ContextLengthError,
-    Error,
     FormatError,
     TemplateError,
 )
 from pestle.engine.runtime import pieces
-from pestle.options import Sampling, sampling_of_file
+from pestle.options import Sampling, decide, sampling_of_file
 
 MakeLlm = Callable[..., LLM]
 PROMPT = "\x02"
@@ -195,13 +194,16 @@ def test_logprobs(make_llm: MakeLlm) -> None:
     [
         ({"temperature": -0.1}, "temperature"),
         ({"temperature": math.nan}, "temperature"),
+        ({"temperature": 10**400}, "temperature"),
         ({"top_k": -1}, "top_k"),
+        ({"top_k": 2**31}, "top_k"),
         ({"top_p": 0.0}, "top_p"),
         ({"top_p": 1.01}, "top_p"),
         ({"min_p": -0.5}, "min_p"),
         ({"min_p": 2}, "min_p"),
         ({"repeat_penalty": 0.0}, "repeat_penalty"),
-        ({"repeat_last_n": -1}, "repeat_last_n"),
+        ({"repeat_last_n": -2}, "repeat_last_n"),
+        ({"repeat_last_n": 2**33}, "repeat_last_n"),
         ({"frequency_penalty": math.inf}, "frequency_penalty"),
         ({"presence_penalty": math.nan}, "presence_penalty"),
         ({"max_tokens": -1}, "max_tokens"),
@@ -209,15 +211,95 @@ def test_logprobs(make_llm: MakeLlm) -> None:
         ({"seed": 2**64}, "seed"),
         ({"logprobs": 260}, "logprobs"),
         ({"logit_bias": {259: 1.0}}, "logit_bias"),
+        ({"logit_bias": {-1: 1.0}}, "logit_bias"),
         ({"logit_bias": {1: math.inf}}, "logit_bias"),
+        ({"logit_bias": {1: math.nan}}, "logit_bias"),
+        ({"logit_bias": {1: 3.5e38}}, "logit_bias"),
         ({"stop": ""}, "stop"),
         ({"stop": ["a", ""]}, "stop"),
     ],
 )
-def test_options_out_of_range(llm: Any, options: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("call", ["generate", "agenerate"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_options_out_of_range(
+    llm: Any, options: dict[str, Any], name: str, call: str, stream: bool
+) -> None:
     with pytest.raises(ValueError, match=name):
-        llm.generate("x", **options)
+        getattr(llm, call)("x", stream=stream, **options)
     assert llm.engine.passes == []
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"max_tokens": 2.5}, "max_tokens"),
+        ({"max_tokens": 3.0}, "max_tokens"),
+        ({"max_tokens": "3"}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"top_k": 1.5}, "top_k"),
+        ({"top_k": np.array([1, 2])}, "top_k"),
+        ({"repeat_last_n": False}, "repeat_last_n"),
+        ({"seed": 1.5}, "seed"),
+        ({"logprobs": 1.5}, "logprobs"),
+        ({"logprobs": True}, "logprobs"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"top_p": [0.5]}, "top_p"),
+        ({"stop": [1]}, "stop: 1 is not a string"),
+        ({"stop": ["a", None]}, "stop: None is not a string"),
+        ({"stop": b"x"}, "stop"),
+        ({"stop": 5}, "stop"),
+        ({"logit_bias": {1.5: 1.0}}, "logit_bias: token is 1.5"),
+        ({"logit_bias": {1: "much"}}, "logit_bias: token 1 is 'much'"),
+        ({"logit_bias": [(1, 1.0)]}, "logit_bias"),
+    ],
+)
+@pytest.mark.parametrize("call", ["generate", "agenerate"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_options_of_the_wrong_type(
+    llm: Any, options: dict[str, Any], name: str, call: str, stream: bool
+) -> None:
+    with pytest.raises(TypeError, match=name):
+        getattr(llm, call)("x", stream=stream, **options)
+    assert llm.engine.passes == []
+
+
+def test_integers_of_other_types_are_integers(llm: LLM) -> None:
+    options: dict[str, Any] = {
+        "max_tokens": np.int64(3),
+        "top_k": np.int32(2),
+        "seed": np.uint64(2**64 - 1),
+        "logprobs": np.int8(1),
+        "temperature": np.float32(0.5),
+        "logit_bias": {np.int64(ord("a")): np.float32(1)},
+    }
+    done = llm.generate("x", **options)
+    assert (len(done.token_ids), done.seed, type(done.seed)) == (3, 2**64 - 1, int)
+
+
+def test_the_whole_context_counts_for_the_penalties() -> None:
+    request = decide({"repeat_last_n": -1}, Sampling(), n_vocab=9)
+    assert request.sampling.repeat_last_n == -1
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"n_ctx": 2.5}, TypeError),
+        ({"threads": True}, TypeError),
+        ({"n_ctx": -1}, ValueError),
+        ({"threads_prefill": 2**40}, ValueError),
+        ({"chunk": 0}, ValueError),
+        ({"seed": "1"}, TypeError),
+        ({"seed": 2**64}, ValueError),
+        ({"kv_type": "f8"}, ValueError),
+    ],
+)
+def test_an_llm_checks_its_options_before_it_looks_for_the_model(
+    options: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=next(iter(options))):
+        LLM("there/is/no/such.gguf", offline=True, **options)
 
 
 def test_an_unknown_option(llm: Any) -> None:
@@ -227,17 +309,26 @@ def test_an_unknown_option(llm: Any) -> None:
 
 def test_defaults_of_a_file() -> None:
     file = {"general.sampling.temp": 0.6, "general.sampling.top_k": 20}
-    assert sampling_of_file(file.get, n_ctx=99) == Sampling(temperature=0.6, top_k=20)
+    assert sampling_of_file(file.get) == Sampling(temperature=0.6, top_k=20)
     whole = {"general.sampling.penalty_last_n": -1, "general.sampling.penalty_repeat": 1.05}
-    assert sampling_of_file(whole.get, n_ctx=99) == Sampling(repeat_last_n=99, repeat_penalty=1.05)
+    assert sampling_of_file(whole.get) == Sampling(repeat_last_n=-1, repeat_penalty=1.05)
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("temp", "warm"), ("temp", -1.0), ("top_k", 0.5), ("top_p", True)]
+    ("key", "value"),
+    [
+        ("temp", "warm"),
+        ("temp", -1.0),
+        ("top_k", 0.5),
+        ("top_k", 2**31),
+        ("penalty_last_n", 2**33),
+        ("penalty_last_n", -2),
+        ("top_p", True),
+    ],
 )
 def test_faulty_defaults_of_a_file(key: str, value: Any) -> None:
     with pytest.raises(FormatError, match=r"general\.sampling"):
-        sampling_of_file({f"general.sampling.{key}": value}.get, n_ctx=99)
+        sampling_of_file({f"general.sampling.{key}": value}.get)
 
 
 def test_chat(make_llm: MakeLlm) -> None:
@@ -309,16 +400,3 @@ def test_what_it_is(llm: LLM) -> None:
     assert llm.tokenizer.n_vocab == 259
     assert llm.template is not None
     assert llm.sampling == Sampling()
-
-
-def test_closed(make_llm: MakeLlm) -> None:
-    with make_llm("abc") as llm:
-        session = llm.session()
-        stream = llm.generate(PROMPT, stream=True, temperature=0)
-        next(stream)
-    for call in (llm.generate, session.generate, llm.logits):
-        with pytest.raises(Error, match="closed"):
-            call(PROMPT)
-    with pytest.raises(Error, match="closed"):
-        next(stream)
-    llm.close()

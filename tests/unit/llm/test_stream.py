@@ -189,3 +189,47 @@ def test_threads_do_not_disturb_each_other(make_llm: MakeLlm) -> None:
     for thread in threads:
         thread.join()
     assert [texts[prompt] for prompt in prompts] == expected
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_closed_by_another_thread(make_llm: MakeLlm, times: int) -> None:
+    """`close` ends a prompt that is being read, after the pass in progress."""
+    llm: Any = make_llm(chunk=4)
+    session = llm.session()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def block_in_the_second_pass() -> None:
+        if len(llm.engine.passes) == 1:
+            entered.set()
+            assert go_on.wait(10)
+
+    llm.engine.before = block_in_the_second_pass
+    stream = session.generate("a prompt of twenty..", stream=True)
+    chunks: list[Any] = []
+    reader = threading.Thread(target=lambda: chunks.extend(stream))
+    reader.start()
+    assert entered.wait(10)
+    closers = [threading.Thread(target=stream.close) for _ in range(times)]
+    for closer in closers:
+        closer.start()
+    assert stream._run.cancel.wait(10)
+    assert closers[0].is_alive()
+    go_on.set()
+    for thread in (reader, *closers):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert [chunk.finish_reason for chunk in chunks] == ["cancelled"]
+    assert stream.result().finish_reason == "cancelled"
+    assert llm.engine.passes == [4, 4]
+    assert session.tokens == list(b"a prompt")
+
+
+def test_threads_share_a_stream(make_llm: MakeLlm) -> None:
+    stream = make_llm(n_ctx=1000).generate("x", max_tokens=200, stream=True)
+    chunks: list[Any] = []
+    threads = [threading.Thread(target=lambda: chunks.extend(stream)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sum(len(chunk.token_ids) for chunk in chunks) == 200
