@@ -22,13 +22,31 @@ LogitsOf logits_of(const std::string& name) {
   throw std::invalid_argument("logits is \"" + name + "\", expected \"last\", \"all\" or \"none\"");
 }
 
-// A sequence keeps its engine alive, and no other sequence.
+// Keeps its engine alive, and no other sequence. Waits for a step in progress, which reads the sequence.
 struct SequenceHandle {
+  SequenceHandle(std::shared_ptr<Engine> e, Sequence s) : engine(std::move(e)), sequence(std::move(s)) {}
   std::shared_ptr<Engine> engine;
   Sequence sequence;
+
+  std::vector<int32_t> tokens() const {
+    const py::gil_scoped_release released;
+    const auto lock = engine->lock();
+    return {sequence.tokens().begin(), sequence.tokens().end()};
+  }
+  std::shared_ptr<SequenceHandle> fork(int n) const {
+    const py::gil_scoped_release released;
+    const auto lock = engine->lock();
+    return std::make_shared<SequenceHandle>(engine, sequence.fork(n));
+  }
+  void truncate(int n) {
+    const py::gil_scoped_release released;
+    const auto lock = engine->lock();
+    sequence.truncate(n);
+  }
 };
 
-int step(Engine& engine, const std::vector<std::pair<SequenceHandle*, std::vector<int32_t>>>& batch,
+int step(Engine& engine,
+         const std::vector<std::pair<std::shared_ptr<SequenceHandle>, std::vector<int32_t>>>& batch,
          const std::string& which) {
   const LogitsOf logits = logits_of(which);
   std::vector<Input> inputs;
@@ -42,32 +60,31 @@ int step(Engine& engine, const std::vector<std::pair<SequenceHandle*, std::vecto
 }
 
 py::array_t<float> logits(const Engine& engine) {
-  const py::ssize_t rows = engine.logits_rows(), width = engine.model().n_vocab;
-  py::array_t<float> out({rows, width});
-  for (py::ssize_t i = 0; i < rows; i++)
-    std::memcpy(out.mutable_data(i, 0), engine.logits(static_cast<int>(i)).data(), sizeof(float) * width);
+  std::vector<float> copy;
+  py::ssize_t rows;
+  {
+    const py::gil_scoped_release released;
+    const auto lock = engine.lock();
+    rows = engine.logits_rows();
+    for (int i = 0; i < rows; i++) copy.insert(copy.end(), engine.logits(i).begin(), engine.logits(i).end());
+  }
+  py::array_t<float> out({rows, py::ssize_t(engine.model().n_vocab)});
+  std::memcpy(out.mutable_data(), copy.data(), copy.size() * sizeof(float));
   return out;
 }
 
 }  // namespace
 
 void bind_engine(py::module_& m) {
-  py::class_<SequenceHandle>(m, "Sequence", "The tokens of one text and their keys and values.")
-      .def_property_readonly("n_tokens", [](const SequenceHandle& h) { return h.sequence.n_tokens(); })
-      .def_property_readonly("tokens",
-                             [](const SequenceHandle& h) {
-                               const auto tokens = h.sequence.tokens();
-                               return std::vector<int32_t>(tokens.begin(), tokens.end());
-                             })
+  py::class_<SequenceHandle, std::shared_ptr<SequenceHandle>>(
+      m, "Sequence", "The tokens of one text and their keys and values.")
+      .def_property_readonly("n_tokens", [](const SequenceHandle& h) { return h.tokens().size(); })
+      .def_property_readonly("tokens", &SequenceHandle::tokens)
       .def(
-          "fork",
-          [](const SequenceHandle& h, int n) {
-            return std::unique_ptr<SequenceHandle>(new SequenceHandle{h.engine, h.sequence.fork(n)});
-          },
-          py::arg("n_tokens"),
+          "fork", [](const SequenceHandle& h, int n) { return h.fork(n); }, py::arg("n_tokens"),
           "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.")
       .def(
-          "truncate", [](SequenceHandle& h, int n) { h.sequence.truncate(n); }, py::arg("n_tokens"),
+          "truncate", [](SequenceHandle& h, int n) { h.truncate(n); }, py::arg("n_tokens"),
           "Forgets all but the first n_tokens.");
 
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
@@ -90,15 +107,12 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("chunk", &Engine::chunk)
       .def_property_readonly("kv_bytes", &Engine::kv_bytes, "Allocated for keys and values.")
       .def("sequence",
-           [](const std::shared_ptr<Engine>& e) {
-             return std::unique_ptr<SequenceHandle>(new SequenceHandle{e, Sequence(*e)});
-           })
+           [](const std::shared_ptr<Engine>& e) { return std::make_shared<SequenceHandle>(e, Sequence(*e)); })
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
            "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of "
            "the last or of\n"
            "all tokens of each entry, in order. Raises ContextLengthError before anything has changed.")
-      .def("logits", &logits,
-           "float32 [rows, n_vocab] of the last step, a copy. Not while another thread steps.");
+      .def("logits", &logits, "float32 [rows, n_vocab] of the last step, a copy.");
 }
 
 }  // namespace pestle

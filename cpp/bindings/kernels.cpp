@@ -30,6 +30,8 @@ struct Packed {
   Packed(const std::string& format, const Bytes& rows, int columns)
       : matrix{"", format_named(format), static_cast<int>(rows.shape(0)), columns} {
     const FormatInfo& f = info(matrix.format);
+    if (rows.ndim() != 2 || rows.shape(0) < 1 || columns < 1)
+      throw std::invalid_argument("a matrix needs rows and columns");
     if (columns % f.columns != 0 ||
         rows.shape(1) != py::ssize_t(columns / f.columns) * f.tile_bytes / kTileRows)
       throw std::invalid_argument("a row of " + format + " does not have this many bytes");
@@ -67,10 +69,9 @@ py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repea
   const auto start = std::chrono::steady_clock::now();
   const Linear linear{&p.matrix};
   for (int i = 0; i < repeats; i++) {
-    const Arena::Mark mark = ws.arena.mark();
+    const Arena::Scope scope(ws.arena);
     Activations a(ws, in);
     multiply(ws, a, {{linear, out}});
-    ws.arena.rewind(mark);
   }
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
@@ -100,6 +101,7 @@ void bind_kernels(py::module_& parent) {
   m.def(
       "rms_norm",
       [](const Floats& x, const Floats& w, float eps) {
+        if (x.size() != w.size()) throw std::invalid_argument("x and w differ in size");
         Floats y(x.size());
         kernels().rms_norm(x.data(), w.data(), y.mutable_data(), static_cast<int>(x.size()), eps);
         return y;
@@ -108,6 +110,7 @@ void bind_kernels(py::module_& parent) {
   m.def(
       "silu_mul",
       [](const Floats& gate, const Floats& up) {
+        if (gate.size() != up.size()) throw std::invalid_argument("gate and up differ in size");
         const int n = static_cast<int>(gate.size()), width = padded(n);
         std::vector<float> g(width), u(width);
         std::copy_n(gate.data(), n, g.begin());

@@ -27,7 +27,7 @@ void bind_sampler(py::module_& m) {
                  temperature,      top_k, top_p, min_p, repeat_penalty, repeat_last_n, frequency_penalty,
                  presence_penalty, seed,  {}};
              if (logit_bias) o.logit_bias.assign(logit_bias->begin(), logit_bias->end());
-             return Sampler(std::move(o));
+             return std::make_unique<Sampler>(std::move(o));
            }),
            py::kw_only(), py::arg("temperature") = 0.8, py::arg("top_k") = 40, py::arg("top_p") = 0.95,
            py::arg("min_p") = 0.05, py::arg("repeat_penalty") = 1.0, py::arg("repeat_last_n") = 64,
@@ -38,6 +38,7 @@ void bind_sampler(py::module_& m) {
           "sample",
           [](Sampler& s, const Engine& engine, int row, const std::vector<int32_t>& history, int n_logprobs) {
             const py::gil_scoped_release released;
+            const auto lock = engine.lock();
             return s.sample(engine.logits(row), history, n_logprobs);
           },
           py::arg("engine"), py::arg("row"), py::arg("history"), py::arg("n_logprobs") = 0,

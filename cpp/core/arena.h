@@ -1,32 +1,37 @@
 // Memory for one step of the forward pass: taken piece by piece, given back all at once.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <exception>
 #include <vector>
 
 #include "core/buffer.h"
 
 namespace pestle {
 
-// Pieces are 64-byte aligned and hold whatever an earlier step left there.
+// Pieces are 64-byte aligned and hold whatever an earlier step left there. A step that outgrows the memory
+// takes more chunks; once it is over, they become one chunk of the size that it needed.
 class Arena {
  public:
   template <class T>
   T* take(size_t n) {
     return reinterpret_cast<T*>(bytes(n * sizeof(T)));
   }
-  // Where the arena stands; give it back to reuse everything taken since.
-  struct Mark { size_t chunk, used; };
-  Mark mark() const { return {chunk_, used_}; }
-  void rewind(Mark m) {
-    chunk_ = m.chunk;
-    used_ = m.used;
-  }
-  size_t reserved() const {
-    size_t sum = 0;
-    for (const Buffer& b : chunks_) sum += b.size();
-    return sum;
-  }
+
+  // Gives back everything taken during its life.
+  class Scope {
+   public:
+    explicit Scope(Arena& arena)
+        : arena_(arena), chunk_(arena.chunk_), used_(arena.used_), taken_(arena.taken_) {}
+    ~Scope() { arena_.rewind(chunk_, used_, taken_); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Arena& arena_;
+    size_t chunk_, used_, taken_;
+  };
 
  private:
   char* bytes(size_t n) {
@@ -37,16 +42,29 @@ class Arena {
     }
     if (chunk_ == chunks_.size()) {
       constexpr size_t kChunk = size_t(1) << 20;
-      chunks_.emplace_back(n > kChunk ? n : kChunk);
+      chunks_.emplace_back(std::max({n, kChunk, chunks_.empty() ? most_ : 0}));
       used_ = 0;
     }
     char* p = chunks_[chunk_].data() + used_;
     used_ += n;
+    taken_ += n;
+    most_ = std::max(most_, taken_);
     return p;
   }
 
+  void rewind(size_t chunk, size_t used, size_t taken) {
+    chunk_ = chunk;
+    used_ = used;
+    taken_ = taken;
+    if (taken_ != 0 || chunks_.size() < 2) return;
+    chunks_.clear();
+    // A step that failed, perhaps for want of memory, is no measure of the next.
+    if (std::uncaught_exceptions() > 0) most_ = 0;
+  }
+
   std::vector<Buffer> chunks_;
-  size_t chunk_ = 0, used_ = 0;
+  size_t chunk_ = 0, used_ = 0;  // where the next piece comes from
+  size_t taken_ = 0, most_ = 0;  // bytes, now and at most
 };
 
 }  // namespace pestle

@@ -20,6 +20,23 @@ inline double fixed_exp(double x) {
   return std::ldexp(sum, static_cast<int>(n));
 }
 
+// ln(x) for positive normal x, relative error below 1e-14.
+inline double fixed_log(double x) {
+  int exponent;
+  double m = std::frexp(x, &exponent);  // [0.5, 1)
+  if (m < 0.70710678118654752) {
+    m *= 2;
+    exponent--;
+  }
+  const double s = (m - 1) / (m + 1), z = s * s;
+  double sum = 0;
+  for (int i = 14; i >= 0; i--) sum = sum * z + 1.0 / (2 * i + 1);
+  return exponent * 0.69314718055994530942 + 2 * s * sum;
+}
+
+// x^y for positive x.
+inline double fixed_pow(double x, double y) { return fixed_exp(y * fixed_log(x)); }
+
 struct SinCos { double sin, cos; };
 // Absolute error below 1e-12 for |x| < 1e7: Cody-Waite reduction to [-pi/4, pi/4], then Taylor polynomials.
 inline SinCos fixed_sincos(double x) {

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
+#include <system_error>
+
+#include "core/error.h"
+#include "core/fp_environment.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -24,11 +29,24 @@ constexpr auto kSpin = std::chrono::microseconds(200);  // longer than sampling 
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) : active_(std::max(1, threads)) {
-  for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { worker(i); });
+  if (threads > kMaxThreads)
+    throw Error(std::to_string(threads) + " threads are asked for, at most " + std::to_string(kMaxThreads) +
+                " are run");
+  workers_.reserve(static_cast<size_t>(std::max(0, threads - 1)));
+  try {
+    for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { worker(i); });
+  } catch (const std::system_error&) {
+    const size_t started = workers_.size() + 1;
+    stop();
+    throw Error(std::to_string(threads) + " threads are asked for, the system allows " +
+                std::to_string(started));
+  }
 }
 
-ThreadPool::~ThreadPool() {
-  stop_.store(true);
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
+  stopping_.store(true);
   wake_.fetch_add(1);
   wake_.notify_all();
   for (std::thread& t : workers_) t.join();
@@ -61,11 +79,12 @@ void ThreadPool::run_job(const Job& job) {
 }
 
 void ThreadPool::worker(int thread) {
+  const DefaultFpEnvironment environment;
   uint64_t seen = 0;
   auto idle_since = Clock::now();
   for (int spins = 0;; spins++) {
     const uint32_t ticket = wake_.load();
-    if (stop_.load(std::memory_order_relaxed)) return;
+    if (stopping_.load(std::memory_order_relaxed)) return;
     uint64_t s = state_.load(std::memory_order_acquire);
     if (s >> 16 != seen && thread < active()) {
       if ((s & kOpen) == 0) {

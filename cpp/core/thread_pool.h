@@ -14,6 +14,8 @@ namespace pestle {
 // call run().
 class ThreadPool {
  public:
+  static constexpr int kMaxThreads = 4096;
+  // Error for more than kMaxThreads, or more than the system allows.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -24,8 +26,8 @@ class ThreadPool {
   void set_active(int threads) { active_.store(threads, std::memory_order_relaxed); }
   int active() const { return active_.load(std::memory_order_relaxed); }
 
-  // Calls body(begin, end, thread) on pieces of at most `grain` items until [0, n) is done. thread <
-  // threads().
+  // Calls body(begin, end, thread) on pieces of [0, n) until all is done: of at most `grain` items where
+  // threads share the loop, of all where they do not. thread < threads().
   template <class Body>
   void run(int n, int grain, const Body& body) {
     if (n <= grain || active() <= 1) {
@@ -44,6 +46,7 @@ class ThreadPool {
     void (*call)(const void*, int, int, int) = nullptr;
   };
   void run_job(const Job& job);
+  void stop();
   void work(int thread);
   void worker(int thread);
 
@@ -53,7 +56,7 @@ class ThreadPool {
   alignas(64) std::atomic<int> next_{0};
   alignas(64) std::atomic<uint32_t> wake_{0};  // changes when there is something new: what sleepers wait on
   std::atomic<int> sleepers_{0}, active_;
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> stopping_{false};
   Job job_;
   std::vector<std::thread> workers_;
 };

@@ -16,18 +16,35 @@ struct Quantized {
   int32_t sum[2];  // of the first and the second 16 values
 };
 
-// 32 floats -> int8 with one scale: d = max|x| / 127, q = x * (127 / max|x|) rounded to nearest even.
+// How values up to a largest magnitude become integers up to `steps`. A magnitude that is not finite gives
+// the scale NaN and only zeros: the NaN reaches every output that reads these values, and no conversion of it
+// is asked for.
+struct Scale { float d, inverse; };
+PESTLE_INLINE Scale scale_of(int32_t magnitude_bits, float steps) {
+  float largest;
+  std::memcpy(&largest, &magnitude_bits, 4);
+  if (magnitude_bits >= 0x7f800000) return {__builtin_nanf(""), 0.0f};
+  if (largest < kTiny) return {0.0f, 0.0f};
+  return {largest / steps, steps / largest};
+}
+
+// x * inverse, rounded to nearest even; zero where nothing is to be converted.
+PESTLE_INLINE I32 quantize(F32 x, const Scale& scale) {
+  return scale.inverse == 0.0f ? simd::splat(int32_t(0))
+                               : simd::to_i32(simd::mul(x, simd::splat(scale.inverse)));
+}
+
+// 32 floats -> int8 with one scale: d = max|x| / 127, q = x * (127 / max|x|).
 PESTLE_INLINE Quantized quantize_block(const float* x, int8_t* q) {
   const Vec16 a = load16(x), b = load16(x + 16);
-  const float largest = reduce_max(max(abs(a), abs(b)));
-  const bool zero = !(largest >= kTiny);
-  const F32 inverse = simd::splat(zero ? 0.0f : 127.0f / largest);
-  Quantized r{zero ? 0.0f : largest / 127.0f, {0, 0}};
+  const int32_t bits_a = largest_magnitude(a), bits_b = largest_magnitude(b);
+  const Scale scale = scale_of(bits_a > bits_b ? bits_a : bits_b, 127.0f);
+  Quantized r{scale.d, {0, 0}};
   for (int half = 0; half < 2; half++) {
     const Vec16& v = half == 0 ? a : b;
     I32 sum = simd::splat(int32_t(0));
     PESTLE_UNROLL for (int i = 0; i < Vec16::kRegisters; i++) {
-      const I32 n = simd::to_i32(simd::mul(v.r[i], inverse));
+      const I32 n = quantize(v.r[i], scale);
       simd::store_s8(q + 16 * half + i * simd::kLanes, n);
       sum = simd::add(sum, n);
     }
@@ -69,12 +86,10 @@ void narrow_row(const float* x, int columns, PanelKind kind, int row, int rows, 
 // high + low.
 void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
   constexpr float kLargest = 127 * 128 + 63;
-  Vec16 top = splat16(0);
-  for (int i = 0; i < columns; i += 16) top = max(top, abs(load16(x + i)));
-  const float largest = reduce_max(top);
-  const bool zero = !(largest >= kTiny);
-  const F32 inverse = simd::splat(zero ? 0.0f : kLargest / largest);
-  put(group + 4 * row, zero ? 0.0f : largest / kLargest);
+  I32 top = simd::splat(int32_t(0));
+  for (int i = 0; i < columns; i += simd::kLanes) top = simd::max(top, magnitude(simd::load(x + i)));
+  const Scale scale = scale_of(simd::reduce_max(top), kLargest);
+  put(group + 4 * row, scale.d);
   char* block = group + 4 * rows;
   for (int b = 0; b < columns / kBlockColumns; b++, block += rows * (4 * kind.scales + 64)) {
     int8_t high[32], low[32];
@@ -82,7 +97,7 @@ void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, ch
     for (int half = 0; half < 2; half++) {
       I32 total = simd::splat(int32_t(0));
       PESTLE_UNROLL for (int i = 16 * half; i < 16 * half + 16; i += simd::kLanes) {
-        const I32 q = simd::to_i32(simd::mul(simd::load(x + b * kBlockColumns + i), inverse));
+        const I32 q = quantize(simd::load(x + b * kBlockColumns + i), scale);
         const F32 part = simd::mul(simd::to_f32(q), simd::splat(1.0f / 128));
         const I32 minus_high = simd::to_i32(simd::sub(simd::splat(0.0f), part));
         simd::store_s8(high + i, simd::to_i32(part));

@@ -1,6 +1,6 @@
 // The kernels of one instruction set, as the layers above see them. Every function is pure: it reads its
-// arguments, writes its outputs and knows nothing of models or threads. Rows of activations are float,
-// 64-byte aligned, and padded with zeros to a multiple of 32 elements.
+// arguments, writes its outputs and knows nothing of models or threads. Rows of activations are float, with
+// room for a multiple of 32 elements.
 //
 // Numerics: an output element is one fixed sequence of operations, whatever the ISA, M, or the range of
 // strips asked for (docs/ARCHITECTURE.md, "The numerics contract").

@@ -61,10 +61,14 @@ PESTLE_INLINE Vec16 max(const Vec16& a, const Vec16& b) {
   PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::max(a.r[i], b.r[i]);
   return v;
 }
-PESTLE_INLINE Vec16 abs(const Vec16& a) {
-  Vec16 v;
-  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::abs(a.r[i]);
-  return v;
+
+// |x| as the bits of a float, which order as integers: infinities and NaNs stand above every finite value, on
+// every ISA alike, where a maximum of floats may lose a NaN.
+PESTLE_INLINE simd::I32 magnitude(simd::F32 x) { return simd::as_i32(simd::abs(x)); }
+PESTLE_INLINE int32_t largest_magnitude(const Vec16& v) {
+  simd::I32 top = magnitude(v.r[0]);
+  PESTLE_UNROLL for (int i = 1; i < Vec16::kRegisters; i++) top = simd::max(top, magnitude(v.r[i]));
+  return simd::reduce_max(top);
 }
 
 // By halves: 8 + 8, 4 + 4, 2 + 2, 1 + 1.
@@ -78,12 +82,12 @@ PESTLE_INLINE float reduce_max(Vec16 v) {
   return simd::reduce_max(v.r[0]);
 }
 
-// exp(x), relative error below 2e-7; +0 below -87, exp(88) above 88. Cody-Waite reduction and a Taylor
-// polynomial on
+// exp(x), relative error below 2e-7; +0 below -87, exp(88) above 88, NaN for NaN. Cody-Waite reduction and a
+// Taylor polynomial on
 // [-ln2/2, ln2/2]: the same operations on every ISA, which no libm promises.
 PESTLE_INLINE simd::F32 exp(simd::F32 x) {
   using namespace simd;
-  const F32 clamped = min(max(x, splat(-88.0f)), splat(88.0f));
+  const F32 clamped = min(splat(88.0f), max(splat(-88.0f), x));
   const I32 n = to_i32(mul(clamped, splat(1.44269504f)));
   const F32 nf = to_f32(n);
   const F32 r = fma(nf, splat(-1.42860677e-6f), fma(nf, splat(-0.693145752f), clamped));
@@ -95,7 +99,7 @@ PESTLE_INLINE simd::F32 exp(simd::F32 x) {
   p = fma(p, r, splat(0.5f));
   p = fma(p, r, splat(1.0f));
   p = fma(p, r, splat(1.0f));
-  return zero_below(x, -87.0f, as_f32(add(as_i32(p), shl<23>(n))));
+  return zero_below(x, -87.0f, mul(p, as_f32(shl<23>(add(n, splat(int32_t(127)))))));
 }
 PESTLE_INLINE Vec16 exp(const Vec16& x) {
   Vec16 v;

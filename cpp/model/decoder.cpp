@@ -5,16 +5,15 @@
 namespace pestle {
 
 void Decoder::operator()(Workspace& ws, const Batch& batch, Rows logits) const {
-  const Arena::Mark start = ws.arena.mark();
+  const Arena::Scope scope(ws.arena);
   Step step(ws, batch);
   Rows x = embed(step);
   for (const Layer& l : layers) step.angles(*l.attention.rope);
   for (size_t i = 0; i < layers.size(); i++) {
     const Layer& l = layers[i];
-    const Arena::Mark layer_start = ws.arena.mark();
+    const Arena::Scope layer_scope(ws.arena);
     l.attention(step, x, l.attn_norm, static_cast<int>(i));
     l.ffn(step, x, l.ffn_norm);
-    ws.arena.rewind(layer_start);
   }
   if (!batch.logit_rows.empty()) {
     Rows last = ws.rows(static_cast<int>(batch.logit_rows.size()), x.width);
@@ -22,7 +21,6 @@ void Decoder::operator()(Workspace& ws, const Batch& batch, Rows logits) const {
     Activations in(ws, last, normalize);
     multiply(ws, in, {{lm_head, logits}});
   }
-  ws.arena.rewind(start);
 }
 
 std::vector<KvShape> Decoder::kv_shapes() const {
@@ -39,8 +37,7 @@ size_t Decoder::scratch_bytes() const {
   };
   need(lm_head);
   for (const Layer& l : layers) {
-    for (const Linear* p : {&l.attention.q, &l.attention.k, &l.attention.v, &l.attention.o}) need(*p);
-    for (const Linear* p : {&l.ffn.gate, &l.ffn.up, &l.ffn.down}) need(*p);
+    for (const Linear* p : l.linears()) need(*p);
     most = std::max(most, attend_scratch((l.attention.head_dim + 15) / 16 * 16) * sizeof(float));
   }
   return most;

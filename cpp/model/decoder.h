@@ -1,6 +1,7 @@
 // The pre-norm residual decoder: nearly every open model since Llama.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "model/modules.h"
@@ -11,6 +12,9 @@ struct Layer {
   RmsNorm attn_norm, ffn_norm;
   GroupedQueryAttention attention;
   GatedMlp ffn;
+  std::array<const Linear*, 7> linears() const {
+    return {&attention.q, &attention.k, &attention.v, &attention.o, &ffn.gate, &ffn.up, &ffn.down};
+  }
 };
 
 struct Decoder {

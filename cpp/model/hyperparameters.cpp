@@ -83,7 +83,7 @@ Rope Weights::rope(int n_rot) {
   const std::string type(file_.string_or(key("rope.scaling.type"), "linear"));
   RopeScaling s;
   s.factor = f_or("rope.scaling.factor", f_or("rope.scale_linear", 0));
-  if (s.factor <= 0) s.factor = 1;
+  if (s.factor == 0) s.factor = 1;
   if (type == "yarn") {
     s.kind = RopeScaling::Kind::yarn;
     s.original_context = n_or("rope.scaling.original_context_length", n("context_length"));
@@ -103,12 +103,21 @@ Rope Weights::rope(int n_rot) {
     const float* v = vector(tensor("rope_freqs.weight", {uint64_t(n_rot) / 2}), 0, n_rot / 2, {});
     factors.assign(v, v + n_rot / 2);
     for (float x : factors)
-      if (!(x > 0))
-        throw FormatError(file_.name() + ": tensor `rope_freqs.weight` holds a divisor that is not positive");
+      if (!(x >= 1e-6f && x <= 1e6f))
+        throw FormatError(file_.name() +
+                          ": tensor `rope_freqs.weight` holds a divisor that is not in [1e-6, 1e6]");
   }
   const float base = f_or("rope.freq_base", 10000);
-  if (!(base > 1))
-    throw FormatError(file_.name() + ": " + key("rope.freq_base") + " is " + std::to_string(base));
+  const auto range = [&](const char* name, float v, float least, float most) {
+    if (!(v >= least && v <= most))
+      throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected " +
+                        std::to_string(least) + " to " + std::to_string(most));
+  };
+  range("rope.freq_base", base, 1.001f, 1e12f);
+  range("rope.scaling.factor", s.factor, 1e-3f, 1e6f);
+  range("rope.scaling.yarn_beta_fast", s.beta_fast, 1e-3f, 1e6f);
+  range("rope.scaling.yarn_beta_slow", s.beta_slow, 1e-3f, 1e6f);
+  range("rope.scaling.yarn_attn_factor", s.magnitude, 0, 1e3f);
   return Rope::make(n_rot, base, s, factors);
 }
 

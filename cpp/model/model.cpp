@@ -29,10 +29,8 @@ std::shared_ptr<const Model> Model::load(const std::string& path, int threads,
     m->decode_bytes += int64_t(l.w->bytes());
     m->prefill_ops += 2 * int64_t(l.w->rows) * l.w->columns;
   };
-  for (const Layer& l : m->decoder.layers) {
-    for (const Linear* p : {&l.attention.q, &l.attention.k, &l.attention.v, &l.attention.o}) count(*p);
-    for (const Linear* p : {&l.ffn.gate, &l.ffn.up, &l.ffn.down}) count(*p);
-  }
+  for (const Layer& l : m->decoder.layers)
+    for (const Linear* p : l.linears()) count(*p);
   m->decode_bytes += int64_t(m->decoder.lm_head.w->bytes());
   return m;
 }

@@ -70,12 +70,15 @@ Rows GroupedQueryAttention::attend(Step& step, Rows q, int layer) const {
   Workspace& ws = step.ws;
   const KvLayout& kv = *step.batch.kv;
   Rows out = ws.rows(q.n_rows, n_heads * head_dim);
-  // An item is some tokens of a slice with some query heads of one KV head. How they are grouped changes no
-  // bit: one token's heads are split when there would be too few items for the threads.
-  const int group = n_heads / n_kv_heads;
-  const bool few = q.n_rows * n_kv_heads < 4 * ws.pool.active();
-  const int heads = few ? 1 : std::min(group, kMaxQueries),
-            tokens = few ? 1 : std::max(1, kMaxQueries / heads);
+  // An item is some tokens of a slice with some query heads of one KV head. The more share an item, the less
+  // often keys and values are read: items are split only as far as the threads need. How changes no bit.
+  const int group = n_heads / n_kv_heads, wanted = ws.pool.active();
+  int heads = std::min(group, kMaxQueries), tokens = std::max(1, kMaxQueries / heads);
+  const auto items_of = [&] {
+    return (q.n_rows + tokens - 1) / tokens * n_kv_heads * ((group + heads - 1) / heads);
+  };
+  while (tokens > 1 && items_of() < 4 * wanted) tokens = (tokens + 1) / 2;
+  while (heads > 1 && items_of() < wanted) heads = (heads + 1) / 2;
   const int head_parts = (group + heads - 1) / heads;
   struct Item {
     const Slice* slice;

@@ -14,7 +14,7 @@ namespace {
 void apply_yarn(Rope& rope, double base, const RopeScaling& s) {
   const double d = rope.n_rot;
   const auto dimension = [&](double rotations) {
-    return d * std::log(s.original_context / (2 * std::numbers::pi * rotations)) / (2 * std::log(base));
+    return d * fixed_log(s.original_context / (2 * std::numbers::pi * rotations)) / (2 * fixed_log(base));
   };
   double low = dimension(s.beta_fast), high = dimension(s.beta_slow);
   if (s.truncate) {
@@ -27,7 +27,9 @@ void apply_yarn(Rope& rope, double base, const RopeScaling& s) {
     const double ramp = std::clamp((static_cast<double>(i) - low) / std::max(high - low, 0.001), 0.0, 1.0);
     rope.frequency[i] = static_cast<float>(rope.frequency[i] * ((1 - ramp) + ramp / s.factor));
   }
-  rope.magnitude = s.magnitude > 0 ? s.magnitude : s.factor <= 1 ? 1.0f : 0.1f * std::log(s.factor) + 1.0f;
+  rope.magnitude = s.magnitude > 0 ? s.magnitude
+                   : s.factor <= 1 ? 1.0f
+                                   : static_cast<float>(0.1 * fixed_log(s.factor) + 1);
 }
 
 }  // namespace
@@ -36,7 +38,7 @@ Rope Rope::make(int n_rot, double base, const RopeScaling& scaling, const std::v
   Rope rope;
   rope.n_rot = n_rot;
   for (int i = 0; i < n_rot / 2; i++) {
-    double f = std::pow(base, -2.0 * i / n_rot);
+    double f = fixed_pow(base, -2.0 * i / n_rot);
     if (!factors.empty()) f /= factors[i];
     if (scaling.kind == RopeScaling::Kind::linear) f /= scaling.factor;
     rope.frequency.push_back(static_cast<float>(f));

@@ -7,7 +7,8 @@ namespace pestle {
 
 constexpr int padded(int width) { return (width + 31) / 32 * 32; }
 
-// [n_rows, width] floats in an arena; rows lie `stride` apart, and the padding behind `width` is zero.
+// [n_rows, width] floats in an arena; rows lie `stride` apart. Products and the embedding write zeros into
+// the padding behind `width`; nothing else relies on it.
 struct Rows {
   float* data = nullptr;
   int n_rows = 0, width = 0;

@@ -6,6 +6,7 @@
 
 #include "core/cpu.h"
 #include "core/error.h"
+#include "core/fp_environment.h"
 
 namespace pestle {
 
@@ -60,6 +61,7 @@ void Engine::check(std::span<const Input> inputs) const {
 
 void Engine::step(std::span<const Input> inputs, LogitsOf which) {
   const std::lock_guard lock(stepping_);
+  const DefaultFpEnvironment environment;
   check(inputs);
   int rows = 0;
   for (const Input& in : inputs)
@@ -68,7 +70,11 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
                                                          : 1;
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
   logits_ = {};
-  if (logits_memory_.size() < stride * rows) logits_memory_.resize(stride * rows);
+  const size_t bytes = stride * rows * sizeof(float);
+  if (logits_memory_.size() < bytes) {
+    logits_memory_ = Buffer();  // before the larger one is asked for
+    logits_memory_ = Buffer(bytes);
+  }
 
   // Passes of at most chunk_ rows; a pass may end one input and begin the next.
   std::vector<int32_t> tokens;
@@ -104,7 +110,7 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
     }
   }
   flush();
-  logits_ = {logits_memory_.data(), rows, model_->n_vocab, stride};
+  logits_ = {reinterpret_cast<float*>(logits_memory_.data()), rows, model_->n_vocab, stride};
 }
 
 void Engine::run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows,
@@ -113,8 +119,8 @@ void Engine::run(std::span<const int32_t> tokens, std::vector<Slice> slices, std
   pool_.set_active(tokens.size() == slices.size() ? threads_ : threads_prefill_);
   const Batch batch{tokens, std::move(slices), std::move(logit_rows), &cache_.layout()};
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
-  const Rows logits{logits_memory_.data() + stride * first_logits, int(batch.logit_rows.size()),
-                    model_->n_vocab, stride};
+  const Rows logits{reinterpret_cast<float*>(logits_memory_.data()) + stride * first_logits,
+                    int(batch.logit_rows.size()), model_->n_vocab, stride};
   model_->decoder(workspace_, batch, logits);
 }
 

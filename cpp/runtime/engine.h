@@ -51,11 +51,14 @@ class Engine {
 
   // Appends tokens to their sequences and computes the logits asked for, in the order of the inputs. Throws
   // before anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence
-  // given twice). Concurrent calls queue.
+  // given twice). MemoryLimitError: the
+  // sequences hold what the passes before the failing one computed. Concurrent calls queue.
   void step(std::span<const Input> inputs, LogitsOf which);
 
   int logits_rows() const { return logits_.n_rows; }
-  std::span<const float> logits(int row) const;  // of the last step, until the next one begins
+  // Of the last step, until the next one begins: hold lock() where other threads may step.
+  std::span<const float> logits(int row) const;
+  std::unique_lock<std::mutex> lock() const { return std::unique_lock(stepping_); }
 
   const Model& model() const { return *model_; }
   int n_ctx() const { return n_ctx_; }
@@ -75,8 +78,8 @@ class Engine {
   ThreadPool pool_;
   Workspace workspace_;
   KvCache cache_;
-  std::mutex stepping_;
-  std::vector<float> logits_memory_;
+  mutable std::mutex stepping_;
+  Buffer logits_memory_;
   Rows logits_;
 };
 

@@ -20,9 +20,12 @@ KvCache::Page KvCache::take_locked() {
     // Slabs of some 8 MiB: few calls to the system, huge pages, little that is not used.
     const size_t size = layout_.page_bytes(), count = std::clamp<size_t>((size_t(8) << 20) / size, 1, 64);
     slabs_.emplace_back(size * count);
+    // Whatever fails, an id is handed out only once it has its place everywhere.
+    owners_.resize(data_.size() + count, 0);
+    free_.reserve(data_.size() + count);
+    data_.reserve(data_.size() + count);
     for (size_t i = count; i-- > 0;) free_.push_back(static_cast<int>(data_.size() + i));
     for (size_t i = 0; i < count; i++) data_.push_back(slabs_.back().data() + i * size);
-    owners_.resize(data_.size(), 0);
   }
   const int id = free_.back();
   free_.pop_back();

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/fixed_math.h"
+#include "core/fp_environment.h"
 #include "runtime/philox.h"
 
 namespace pestle {
@@ -96,12 +97,16 @@ int32_t Sampler::draw(double u) {
 }
 
 Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs) {
+  const std::lock_guard lock(sampling_);
+  const DefaultFpEnvironment environment;
   const SamplerOptions& o = options_;
   Sampled out;
   out.logprob = std::numeric_limits<double>::quiet_NaN();
   for (float x : logits)
-    if (std::isnan(x))
-      throw Error("the model produced a logit that is not a number: its weights are damaged");
+    if (!(x < kInfinity))
+      throw Error(
+          "the model produced a logit that is not finite: its weights are damaged, or "
+          "its values exceed the f16 KV cache (kv_type f32 holds them)");
   logits_.assign(logits.begin(), logits.end());
   double log_sum = 0;
   if (n_logprobs > 0) {

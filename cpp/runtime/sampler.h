@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -35,6 +36,7 @@ class Sampler {
   explicit Sampler(SamplerOptions options);  // std::invalid_argument names an option out of range
   // Error when a logit is NaN or infinite, or every token is banned. n_logprobs: how many `top` entries; 0
   // leaves logprob NaN.
+  // Concurrent calls queue.
   Sampled sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs);
   const SamplerOptions& options() const { return options_; }
 
@@ -51,6 +53,7 @@ class Sampler {
   int32_t draw(double u);
 
   SamplerOptions options_;
+  std::mutex sampling_;  // over the buffers below
   std::vector<float> logits_;
   std::vector<Candidate> kept_;
   std::vector<double> weights_;

@@ -176,7 +176,7 @@ class Engine:
         """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """
-        float32 [rows, n_vocab] of the last step, a copy. Not while another thread steps.
+        float32 [rows, n_vocab] of the last step, a copy.
         """
     def sequence(self) -> Sequence:
         ...

@@ -69,7 +69,7 @@ PESTLE_INLINE F32 max(F32 a, F32 b) { return _mm256_max_ps(a, b); }
 PESTLE_INLINE F32 min(F32 a, F32 b) { return _mm256_min_ps(a, b); }
 PESTLE_INLINE F32 abs(F32 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 PESTLE_INLINE F32 zero_below(F32 a, float bound, F32 x) {
-  return _mm256_and_ps(_mm256_cmp_ps(a, _mm256_set1_ps(bound), _CMP_GE_OQ), x);
+  return _mm256_and_ps(_mm256_cmp_ps(a, _mm256_set1_ps(bound), _CMP_NLT_UQ), x);
 }
 PESTLE_INLINE F32 as_f32(I32 a) { return _mm256_castsi256_ps(a); }
 PESTLE_INLINE I32 as_i32(F32 a) { return _mm256_castps_si256(a); }
@@ -96,6 +96,11 @@ PESTLE_INLINE float reduce_max(F32 x) {
   const __m128 b = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_shuffle_ps(c, c, 1)));
+}
+PESTLE_INLINE int32_t reduce_max(I32 x) {
+  __m128i b = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  b = _mm_max_epi32(b, _mm_shuffle_epi32(b, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
 }
 PESTLE_INLINE int32_t reduce_add(I32 x) {
   __m128i b = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));

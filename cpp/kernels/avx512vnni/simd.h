@@ -69,7 +69,7 @@ PESTLE_INLINE F32 max(F32 a, F32 b) { return _mm512_max_ps(a, b); }
 PESTLE_INLINE F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
 PESTLE_INLINE F32 abs(F32 a) { return _mm512_abs_ps(a); }
 PESTLE_INLINE F32 zero_below(F32 a, float bound, F32 x) {
-  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, _mm512_set1_ps(bound), _CMP_GE_OQ), x);
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, _mm512_set1_ps(bound), _CMP_NLT_UQ), x);
 }
 PESTLE_INLINE F32 as_f32(I32 a) { return _mm512_castsi512_ps(a); }
 PESTLE_INLINE I32 as_i32(F32 a) { return _mm512_castps_si512(a); }
@@ -105,6 +105,7 @@ PESTLE_INLINE float reduce_add(F32 x) {
   return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
 PESTLE_INLINE float reduce_max(F32 x) { return _mm512_reduce_max_ps(x); }
+PESTLE_INLINE int32_t reduce_max(I32 x) { return _mm512_reduce_max_epi32(x); }
 PESTLE_INLINE int32_t reduce_add(I32 x) { return _mm512_reduce_add_epi32(x); }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE::simd

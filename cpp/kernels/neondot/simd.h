@@ -74,7 +74,7 @@ PESTLE_INLINE F32 abs(F32 a) { return vabsq_f32(a); }
 PESTLE_INLINE F32 as_f32(I32 a) { return vreinterpretq_f32_s32(a); }
 PESTLE_INLINE I32 as_i32(F32 a) { return vreinterpretq_s32_f32(a); }
 PESTLE_INLINE F32 zero_below(F32 a, float bound, F32 x) {
-  return vreinterpretq_f32_u32(vandq_u32(vcgeq_f32(a, vdupq_n_f32(bound)), vreinterpretq_u32_f32(x)));
+  return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x), vcltq_f32(a, vdupq_n_f32(bound))));
 }
 PESTLE_INLINE I32 add(I32 a, I32 b) { return vaddq_s32(a, b); }
 PESTLE_INLINE I32 max(I32 a, I32 b) { return vmaxq_s32(a, b); }
@@ -110,6 +110,7 @@ PESTLE_INLINE float reduce_add(F32 x) {
   return vget_lane_f32(c, 0) + vget_lane_f32(c, 1);
 }
 PESTLE_INLINE float reduce_max(F32 x) { return vmaxvq_f32(x); }
+PESTLE_INLINE int32_t reduce_max(I32 x) { return vmaxvq_s32(x); }
 PESTLE_INLINE int32_t reduce_add(I32 x) { return vaddvq_s32(x); }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE::simd

@@ -141,8 +141,8 @@ PESTLE_INLINE F32 to_f32(I32 x) {
 }
 PESTLE_INLINE I32 to_i32(F32 x) {
   I32 r;
-  PESTLE_LANES((int32_t)__builtin_rintf(x.v[i]));
-}  // ties to even
+  PESTLE_LANES((int32_t)__builtin_lrintf(x.v[i]));
+}  // ties to even; anything for a NaN
 PESTLE_INLINE F32 fma(F32 a, F32 b, F32 c) {
   F32 r;
   PESTLE_LANES(__builtin_fmaf(a.v[i], b.v[i], c.v[i]));
@@ -167,6 +167,7 @@ PESTLE_INLINE F32 div(F32 a, F32 b) {
   F32 r;
   PESTLE_LANES(a.v[i] / b.v[i]);
 }
+// A NaN in b comes through; one in a need not.
 PESTLE_INLINE F32 max(F32 a, F32 b) {
   F32 r;
   PESTLE_LANES(a.v[i] > b.v[i] ? a.v[i] : b.v[i]);
@@ -179,10 +180,10 @@ PESTLE_INLINE F32 abs(F32 a) {
   F32 r;
   PESTLE_LANES(__builtin_fabsf(a.v[i]));
 }
-// x where a >= bound, else +0.
+// +0 where a < bound, else x: a NaN lets x pass.
 PESTLE_INLINE F32 zero_below(F32 a, float bound, F32 x) {
   F32 r;
-  PESTLE_LANES(a.v[i] >= bound ? x.v[i] : 0.0f);
+  PESTLE_LANES(a.v[i] < bound ? 0.0f : x.v[i]);
 }
 PESTLE_INLINE F32 as_f32(I32 a) {
   F32 r;
@@ -244,6 +245,11 @@ using DotKind = Dot<kSigned ? 127 : 255, kSigned>;
 PESTLE_INLINE float reduce_add(F32 x) { return (x.v[0] + x.v[2]) + (x.v[1] + x.v[3]); }
 PESTLE_INLINE float reduce_max(F32 x) {
   float r = x.v[0];
+  for (int i = 1; i < 4; i++) r = x.v[i] > r ? x.v[i] : r;
+  return r;
+}
+PESTLE_INLINE int32_t reduce_max(I32 x) {
+  int32_t r = x.v[0];
   for (int i = 1; i < 4; i++) r = x.v[i] > r ? x.v[i] : r;
   return r;
 }

@@ -20,7 +20,7 @@ def test_damaged_logits(tmp_path: Path) -> None:
     rows[0, 3] = np.nan
     engine = logit_table.engine(logit_table.write(tmp_path / "nan.gguf", rows), 1)
     for temperature in (0.0, 1.0):
-        with pytest.raises(Error, match="a logit that is not a number"):
+        with pytest.raises(Error, match="a logit that is not finite"):
             sample(engine, 0, [], temperature=temperature)
 
 
