@@ -5,7 +5,6 @@ The protocols name what is used of `pestle._core`, so that tests can put a small
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from pestle.engine.sequence import HeldSequence, KvSequence, closed
+from pestle.engine.turns import Turns
 from pestle.options import Request, Sampling
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Runtime:
     def __init__(self, loaded: Loaded) -> None:
         self._loaded: Loaded | None = loaded
         self._held: WeakSet[HeldSequence] = WeakSet()
-        self._lock = threading.Lock()
+        self._lock = Turns()
 
     @property
     def loaded(self) -> Loaded:
