@@ -83,6 +83,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
 COUNT = Number(int, "0 or more", lambda value: value >= 0)
 POSITIVE = Number(int, "1 or more", lambda value: value >= 1)
 _SEED = Number(int, "from 0 to 2^64 - 1", lambda value: 0 <= value < 2**64)
+_LAST_N = Number(int, "-1 or more", lambda value: value >= -1)
 _NOT_NEGATIVE = Number(float, "0 or more", lambda value: 0 <= value < math.inf)
 _ABOVE_ZERO = Number(float, "above 0", lambda value: 0 < value < math.inf)
 _SHARE = Number(float, "from 0 to 1", lambda value: 0 <= value <= 1)
@@ -170,8 +171,8 @@ _SAMPLING = (
                  help="Drop tokens below P times the likeliest; 0 keeps all." + _stated("0.05")),
     click.option("--repeat-penalty", metavar="X", type=_ABOVE_ZERO,
                  help="Make recent tokens less likely; 1 is off." + _stated("1")),
-    click.option("--repeat-last-n", metavar="N", type=COUNT,
-                 help="How many tokens the penalties look back on." + _stated("64")),
+    click.option("--repeat-last-n", metavar="N", type=_LAST_N,
+                 help="How many tokens the penalties look back on; -1: all." + _stated("64")),
     click.option("--frequency-penalty", metavar="X", type=_FINITE,
                  help="Taken off a recent token's logit each time it occurred.  [default: 0]"),
     click.option("--presence-penalty", metavar="X", type=_FINITE,
