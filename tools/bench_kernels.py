@@ -1,0 +1,118 @@
+"""Time the matrix product of each format alone: GOPS, GB/s, share of the machine's int8 peak.
+
+    python tools/bench_kernels.py [FORMAT ...] [--rows N] [--columns K] [--batch M ...]
+                                  [--threads T] [--json]
+
+PESTLE_ISA chooses the kernels. Times are the best of many runs, with the weights in cache when
+they fit; quantizing the activations is part of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from pestle import _core
+
+# The bytes of a block of each type and where its f16 scales are; the rest may be anything, but
+# for MXFP4's scale, which is a byte.
+SCALES = {
+    "Q8_0": (34, [0]),
+    "Q4_0": (18, [0]),
+    "Q4_1": (20, [0, 2]),
+    "Q5_0": (22, [0]),
+    "Q5_1": (24, [0, 2]),
+    "IQ4_NL": (18, [0]),
+    "MXFP4": (17, []),
+    "Q2_K": (84, [80, 82]),
+    "Q3_K": (110, [108]),
+    "Q4_K": (144, [0, 2]),
+    "Q5_K": (176, [0, 2]),
+    "Q6_K": (210, [208]),
+    "IQ4_XS": (136, [0]),
+}
+FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
+SUPER_BLOCKS = {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One product of [rows, columns] weights with `batch` activation rows."""
+
+    format: str
+    batch: int
+    microseconds: float
+    gops: float  # 2 operations a multiply-add
+    gbps: float  # of packed weights
+    share: float  # of the int8 peak measured in the same run
+
+
+def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """GGUF rows of random weights of ordinary size: uint8 [rows, bytes of a row]."""
+    if name in FLOATS:
+        floats = rng.standard_normal((rows, columns)).astype(np.float32)
+        if name == "BF16":
+            return (floats.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
+        return floats.astype(np.float32 if name == "F32" else np.float16).view(np.uint8)
+    width = 256 if name in SUPER_BLOCKS else 32
+    size, scales = SCALES[name]
+    blocks = rng.integers(0, 256, (rows, columns // width, size), dtype=np.uint8)
+    for at in scales:
+        scale = rng.uniform(1e-4, 1e-2, (rows, columns // width, 1)).astype(np.float16)
+        blocks[:, :, at : at + 2] = scale.view(np.uint8)
+    if name == "MXFP4":
+        blocks[:, :, 0] = rng.integers(118, 127, blocks.shape[:2])
+    return blocks.reshape(rows, -1)
+
+
+def measure(
+    name: str, rows: int, columns: int, batches: list[int], threads: int, peak: float
+) -> list[Timing]:
+    """Time one format at several batch sizes."""
+    rng = np.random.default_rng(0)
+    packed = _core.kernels.Packed(name, random_rows(name, rows, columns, rng), columns)
+    timings = []
+    for batch in batches:
+        x = rng.standard_normal((batch, columns)).astype(np.float32)
+        repeats = max(1, int(2e8 / (2 * rows * columns * batch)))
+        seconds = min(packed.multiply(x, threads, repeats)[1] for _ in range(20))
+        gops = 2 * rows * columns * batch / seconds / 1e9
+        gbps = packed.nbytes / seconds / 1e9
+        timings.append(Timing(name, batch, seconds * 1e6, gops, gbps, gops * 1e9 / peak))
+    return timings
+
+
+def main() -> int:
+    """Print a table, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("formats", nargs="*", metavar="FORMAT", help="default: all")
+    parser.add_argument("--rows", type=int, default=1024)
+    parser.add_argument("--columns", type=int, default=4096, help="a multiple of 256")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 4, 32, 512])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    peak = _core.measure_int8(args.threads)
+    names = args.formats or list(_core.kernels.FORMATS)
+    timings = [
+        timing
+        for name in names
+        for timing in measure(name, args.rows, args.columns, args.batch, args.threads, peak)
+    ]
+    if args.json:
+        machine = {"isa": _core.isa(), "threads": args.threads, "int8_ops_per_s": peak}
+        print(json.dumps({"version": 1, **machine, "timings": [asdict(t) for t in timings]}))
+        return 0
+    shape = f"{args.rows} x {args.columns}"
+    print(f"{_core.isa()}, {args.threads} threads, {shape}, int8 {peak / 1e9:,.0f} GOPS")
+    for t in timings:
+        speed = f"{t.gops:8,.0f} GOPS {t.share:5.0%} {t.gbps:7.1f} GB/s"
+        print(f"{t.format:7} M {t.batch:4} {t.microseconds:10,.1f} us {speed}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
