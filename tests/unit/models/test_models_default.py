@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from pestle import models
 from pestle.errors import DownloadError, OfflineError
-from pestle.models import catalogue, resolution, wheel
+from pestle.models import catalogue, pip_download, resolution, wheel
 from pestle.models.wheel import WheelModel
 
 from .conftest import ProgressLog
