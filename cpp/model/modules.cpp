@@ -82,7 +82,7 @@ Rows GroupedQueryAttention::attend(Step& step, Rows q, int layer) const {
   const int head_parts = (group + heads - 1) / heads;
   struct Item {
     const Slice* slice;
-    int first, kv_head, part;
+    int begin, end, kv_head, part;  // tokens [begin, end) of the slice
   };
   const int max_items =
       (q.n_rows + static_cast<int>(step.batch.slices.size()) * tokens) / tokens * n_kv_heads * head_parts;
@@ -90,20 +90,19 @@ Rows GroupedQueryAttention::attend(Step& step, Rows q, int layer) const {
   int n_items = 0, max_pages = 0;
   for (const Slice& s : step.batch.slices) {
     max_pages = std::max(max_pages, (s.position + s.n_rows + kPageTokens - 1) / kPageTokens);
-    for (int t = s.n_rows - 1; t >= 0; t -= tokens)  // the longest first: the threads finish together
+    for (int end = s.n_rows; end > 0; end -= tokens)  // the longest first: the threads finish together
       for (int h = 0; h < n_kv_heads; h++)
-        for (int p = 0; p < head_parts; p++) items[n_items++] = {&s, std::max(0, t - tokens + 1), h, p};
+        for (int p = 0; p < head_parts; p++) items[n_items++] = {&s, std::max(0, end - tokens), end, h, p};
   }
   const void** pages = ws.arena.take<const void*>(size_t(2) * max_pages * ws.pool.threads());
   const auto run = [&](const Item& item, int thread) {
     const Slice& s = *item.slice;
-    const int last = std::min(s.n_rows, item.first + tokens);
     const float* queries[kMaxQueries];
     float* outs[kMaxQueries];
     int n_keys[kMaxQueries], n = 0;
     const int first_head = item.kv_head * group + item.part * heads;
     const int end_head = std::min(first_head + heads, (item.kv_head + 1) * group);
-    for (int t = item.first; t < last; t++)
+    for (int t = item.begin; t < item.end; t++)
       for (int h = first_head; h < end_head; h++, n++) {
         queries[n] = q.row(s.first_row + t) + h * head_dim;
         outs[n] = out.row(s.first_row + t) + h * head_dim;
@@ -111,7 +110,7 @@ Rows GroupedQueryAttention::attend(Step& step, Rows q, int layer) const {
       }
     const void** k_pages = pages + size_t(2) * max_pages * thread;
     const void** v_pages = k_pages + max_pages;
-    for (int p = 0; p < (s.position + last + kPageTokens - 1) / kPageTokens; p++) {
+    for (int p = 0; p < (s.position + item.end + kPageTokens - 1) / kPageTokens; p++) {
       k_pages[p] = kv.keys(s.pages[p], layer, item.kv_head);
       v_pages[p] = kv.values(s.pages[p], layer, item.kv_head);
     }
