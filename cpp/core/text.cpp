@@ -25,12 +25,15 @@ size_t character(std::string_view text) {
   return control || overlong || no_character ? 0 : length;
 }
 
-std::string escaped(std::string_view text, size_t longest) {
+size_t ascii_character(std::string_view text) { return is_printable_ascii(text.substr(0, 1)) ? 1 : 0; }
+
+// `width`: bytes of the character at the start of a text that may stand as they are.
+std::string escaped(std::string_view text, size_t longest, size_t (*width)(std::string_view)) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string out;
   for (size_t i = 0; i < text.size();) {
     if (i >= longest) return out + "...";
-    if (const size_t length = character(text.substr(i))) {
+    if (const size_t length = width(text.substr(i))) {
       out += text.substr(i, length);
       i += length;
     } else {
@@ -43,9 +46,11 @@ std::string escaped(std::string_view text, size_t longest) {
 
 }  // namespace
 
-std::string printable(std::string_view text) { return escaped(text, std::string::npos); }
+std::string printable(std::string_view text) { return escaped(text, std::string::npos, character); }
 
-std::string quoted(std::string_view text) { return "`" + escaped(text, kLongestQuote) + "`"; }
+std::string quoted(std::string_view text) {
+  return "`" + escaped(text, kLongestQuote, ascii_character) + "`";
+}
 
 bool is_printable_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });

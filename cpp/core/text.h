@@ -7,9 +7,10 @@
 
 namespace pestle {
 
-// Control characters and bytes that are not UTF-8 become \xNN.
+// A path of the user's own: control characters and bytes that are not UTF-8 become \xNN.
 std::string printable(std::string_view text);
-// The same in backquotes; beyond 80 bytes, "...".
+// A name out of a file, in backquotes: everything but printable ASCII becomes \xNN, for Unicode can turn the
+// direction of a line, hide or imitate; beyond 80 bytes, "...".
 std::string quoted(std::string_view text);
 // Bytes 0x20 to 0x7e only.
 bool is_printable_ascii(std::string_view text);

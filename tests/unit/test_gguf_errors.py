@@ -306,3 +306,13 @@ def test_path_is_shown_safely(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff\x1b[2J.gguf"
     with pytest.raises(Error, match=r"\\xff\\x1b\[2J\.gguf: No such file"):
         GgufFile(os.fsdecode(path))
+
+
+@pytest.mark.parametrize("name", ["\u202eflip", "\ue000", "z\u200bero", "na\u00efve"])
+def test_names_in_messages_are_ascii(tmp_path: Path, name: str) -> None:
+    """Unicode in a hostile name could turn a message around, hide a part of it, or imitate."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf([], [Tensor(name=name.encode(), dims=(32,))], ZEROS))
+    with pytest.raises(FormatError, match=r"\\x") as caught:
+        GgufFile(path)
+    assert str(caught.value).isascii()
