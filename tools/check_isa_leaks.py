@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ISAS = ("scalar", "avx2", "avxvnni", "avx512vnni", "neondot")
+ISAS = ("scalar", "avx2", "avxvnni", "avx512vnni", "avx512amx", "neondot")
 OBJECT_SUFFIXES = {".o", ".obj"}
 _TEMPLATE_ARGUMENTS = re.compile(r"<[^<>]*>")
 _LINE = re.compile(r"^(?P<name>.+?) (?P<kind>[A-Za-z])(?: [0-9a-f]+)*\s*$")

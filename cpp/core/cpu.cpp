@@ -9,6 +9,10 @@
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #if defined(_WIN32)
 #define NOMINMAX
 #include <windows.h>
@@ -26,6 +30,16 @@ Leaf cpuid(unsigned leaf, unsigned sub) {
 }
 bool bit(unsigned word, int i) { return word >> i & 1; }
 
+// Linux lends the tiles only to processes that ask for them (kernel documentation, x86/xstate).
+bool tiles_granted() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 CpuFeatures detect() {
   CpuFeatures f;
   const Leaf one = cpuid(1, 0), seven = cpuid(7, 0), seven_one = cpuid(7, 1);
@@ -37,6 +51,8 @@ CpuFeatures detect() {
   f.avxvnni = f.avx2 && bit(seven_one.a, 4);
   f.avx512vnni = f.avx2 && os_avx512 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) &&
                  bit(seven.b, 31) && bit(seven.c, 11);
+  f.avx512amx =
+      f.avx512vnni && (low & 0x60000) == 0x60000 && bit(seven.d, 24) && bit(seven.d, 25) && tiles_granted();
   return f;
 }
 #elif defined(__aarch64__) || defined(_M_ARM64)
@@ -68,6 +84,7 @@ std::vector<std::string> cpu_feature_names() {
   if (f.avx2) names.emplace_back("avx2");
   if (f.avxvnni) names.emplace_back("avxvnni");
   if (f.avx512vnni) names.emplace_back("avx512vnni");
+  if (f.avx512amx) names.emplace_back("avx512amx");
   if (f.neondot) names.emplace_back("neondot");
   return names;
 }

@@ -252,6 +252,9 @@ struct IQ4_XS : Signed, OneScale {
   }
 };
 
+#define PESTLE_INTEGER_FORMATS(X) \
+  X(Q8_0) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(IQ4_NL) X(MXFP4) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_XS)
+
 // Float weights: one column a tile.
 struct FloatF32 {
   using Tile = TileF32;

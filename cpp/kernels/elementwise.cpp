@@ -67,18 +67,13 @@ PESTLE_INLINE void put_aux(char* aux, PanelKind kind, const int32_t (&sum)[2], f
       put(p, -kind.offset * total);
   }
 }
-PESTLE_INLINE void put_quads(char* quads, const int8_t* q, int row, int rows) {
-  for (int k = 0; k < 8; k++) std::memcpy(quads + 4 * (rows * k + row), q + 4 * k, 4);
-}
-
 void narrow_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
   const int block_bytes = rows * (4 + 4 * kind.scales + 32);
   for (int b = 0; b < columns / kBlockColumns; b++, group += block_bytes) {
-    int8_t q[32];
+    int8_t* q = reinterpret_cast<int8_t*>(group + rows * (4 + 4 * kind.scales) + 32 * row);
     const Quantized block = quantize_block(x + b * kBlockColumns, q);
     put(group + 4 * row, block.d);
     put_aux(group + 4 * rows, kind, block.sum, block.d, row, rows);
-    put_quads(group + rows * (4 + 4 * kind.scales), q, row, rows);
   }
 }
 
@@ -92,7 +87,8 @@ void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, ch
   put(group + 4 * row, scale.d);
   char* block = group + 4 * rows;
   for (int b = 0; b < columns / kBlockColumns; b++, block += rows * (4 * kind.scales + 64)) {
-    int8_t high[32], low[32];
+    int8_t* high = reinterpret_cast<int8_t*>(block + 4 * kind.scales * rows + 32 * row);
+    int8_t* low = high + 32 * rows;
     int32_t sum[2];
     for (int half = 0; half < 2; half++) {
       I32 total = simd::splat(int32_t(0));
@@ -107,15 +103,13 @@ void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, ch
       sum[half] = simd::reduce_add(total);
     }
     put_aux(block, kind, sum, 1.0f, row, rows);
-    put_quads(block + 4 * kind.scales * rows, high, row, rows);
-    put_quads(block + (4 * kind.scales + 32) * rows, low, row, rows);
   }
 }
 
 }  // namespace
 
 void make_panels(const PanelArgs& a, int begin, int end) {
-  const int groups = panel_groups(a.n_rows, simd::kMaxRows);
+  const int groups = panel_groups(a.n_rows, a.kind.max_rows);
   for (int g = begin; g < end; g++) {
     const int first = group_begin(a.n_rows, groups, g), rows = group_begin(a.n_rows, groups, g + 1) - first;
     char* group = a.out + first * panel_row_bytes(a.kind, a.columns);

@@ -8,9 +8,6 @@
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
-template <class F>
-using ScratchOf = Scratch<F::kScales, F::kMin>;
-
 template <class F, bool kWide, int M>
 void multiply_group(const MatmulArgs& a, const ScratchOf<F>* w, const char* panel, int n0, float* y) {
   multiply<simd::DotKind<F::kMax, F::kSigned>, F::kOffset != 0, kWide, F::kScales, F::kMin, M>(a, w, panel,
@@ -18,17 +15,19 @@ void multiply_group(const MatmulArgs& a, const ScratchOf<F>* w, const char* pane
 }
 
 template <class F, bool kWide>
-void matmul(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
-  if (a.rows <= kDirectRows) {
-    PESTLE_FOR_ROWS(a.rows, kDirectRows, (direct<F, kWide, M>(a, strip_begin, strip_end)))
-    return;
-  }
+void direct_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*) {
+  PESTLE_FOR_ROWS(a.rows, kDirectRows, (direct<F, kWide, M>(a, strip_begin, strip_end)))
+}
+
+template <class F, bool kWide>
+void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
+  using Tile = typename F::Tile;
   auto* w = static_cast<ScratchOf<F>*>(scratch);
   const int tiles = a.columns / kColumns<F>, groups = panel_groups(a.rows, simd::kMaxRows);
   const size_t row_bytes = panel_row_bytes(kPanelOf<F, kWide>, a.columns);
   for (int strip = strip_begin; strip < strip_end; strip++) {
     for (int r = 0; r < kStripRows / simd::kLanes; r += simd::kStripVectors) {
-      decode_strip<F>(a.tiles + size_t(strip) * 2 * tiles * sizeof(typename F::Tile), tiles, r, w);
+      decode_tiles<F>(reinterpret_cast<const Tile*>(a.tiles) + size_t(strip) * 2 * tiles, tiles, tiles, r, w);
       const int n0 = kStripRows * strip + r * simd::kLanes;
       for (int g = 0; g < groups; g++) {
         const int first = group_begin(a.rows, groups, g), rows = group_begin(a.rows, groups, g + 1) - first;
@@ -41,11 +40,12 @@ void matmul(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) 
 }
 
 template <class F>
-void matmul_float(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
-  if (a.rows <= kDirectRows) {
-    PESTLE_FOR_ROWS(a.rows, kDirectRows, (direct_float<F, M>(a, strip_begin, strip_end)))
-    return;
-  }
+void direct_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*) {
+  PESTLE_FOR_ROWS(a.rows, kDirectRows, (direct_float<F, M>(a, strip_begin, strip_end)))
+}
+
+template <class F>
+void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
   auto* w = static_cast<FloatScratch*>(scratch);
   const int groups = panel_groups(a.rows, simd::kMaxRows);
   for (int strip = strip_begin; strip < strip_end; strip++) {
@@ -65,24 +65,32 @@ void matmul_float(const MatmulArgs& a, int strip_begin, int strip_end, void* scr
 
 }  // namespace
 
-#define PESTLE_INTEGER_FORMATS(X) \
-  X(Q8_0) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(IQ4_NL) X(MXFP4) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_XS)
+#define PESTLE_EVERY_FORMAT(kernel)       \
+  switch (format) {                       \
+    case Format::F32:                     \
+      return kernel<FloatF32>;            \
+    case Format::F16:                     \
+      return kernel<FloatF16>;            \
+    case Format::BF16:                    \
+      return kernel<FloatBF16>;           \
+      PESTLE_INTEGER_FORMATS(PESTLE_CASE) \
+  }                                       \
+  return nullptr;
 
-Matmul matmul_of(Format format, bool wide) {
-  switch (format) {
-    case Format::F32:
-      return matmul_float<FloatF32>;
-    case Format::F16:
-      return matmul_float<FloatF16>;
-    case Format::BF16:
-      return matmul_float<FloatBF16>;
+Matmul direct_of(Format format, bool wide) {
 #define PESTLE_CASE(F) \
   case Format::F:      \
-    return wide ? matmul<F, true> : matmul<F, false>;
-      PESTLE_INTEGER_FORMATS(PESTLE_CASE)
+    return wide ? direct_rows_of<F, true> : direct_rows_of<F, false>;
+  PESTLE_EVERY_FORMAT(direct_rows_of)
 #undef PESTLE_CASE
-  }
-  return nullptr;
+}
+
+Matmul multiply_of(Format format, bool wide) {
+#define PESTLE_CASE(F) \
+  case Format::F:      \
+    return wide ? multiply_rows_of<F, true> : multiply_rows_of<F, false>;
+  PESTLE_EVERY_FORMAT(multiply_rows_of)
+#undef PESTLE_CASE
 }
 
 PanelKind panel_of(Format format, bool wide) {
@@ -90,7 +98,7 @@ PanelKind panel_of(Format format, bool wide) {
     case Format::F32:
     case Format::F16:
     case Format::BF16:
-      return {0, false, false, 0};
+      return {0, false, false, 0, simd::kMaxRows};
 #define PESTLE_CASE(F) \
   case Format::F:      \
     return wide ? kPanelOf<F, true> : kPanelOf<F, false>;
@@ -108,7 +116,7 @@ size_t scratch_bytes(Format format, int columns) {
   return blocks * (kind.mins ? sizeof(Scratch<2, true>) : sizeof(Scratch<2, false>));
 }
 
-int max_rows() { return simd::kMaxRows; }
+int direct_rows() { return kDirectRows; }
 
 double int8_operations(int iterations) {
   using D = simd::DotKind<15, false>;

@@ -20,27 +20,27 @@ template <bool kWide, int S, int M>
 struct Panel {  // PanelKind's layout
   float d[M];
   int32_t aux[S][M];
-  int8_t q[8][M][4];
+  int8_t q[M][32];
   static const Panel* blocks(const char* group) { return reinterpret_cast<const Panel*>(group); }
 };
 template <int S, int M>
 struct Panel<true, S, M> {
   int32_t aux[S][M];
-  int8_t q[8][M][4], low[8][M][4];
+  int8_t q[M][32], low[M][32];
   static const Panel* blocks(const char* group) {
     return reinterpret_cast<const Panel*>(group + sizeof(float) * M);
   }
 };
 
 template <class F, bool kWide>
-constexpr PanelKind kPanelOf = {F::kScales, F::kMin, kWide, F::kOffset};
+constexpr PanelKind kPanelOf = {F::kScales, F::kMin, kWide, F::kOffset, simd::kMaxRows};
 
 // Integer dots of the quads [Begin, Begin + Count) of a 32-column block with one activation row.
-template <class D, int Begin, int Count, int M>
-PESTLE_INLINE I32 dot(const U8 (&w)[8], const int8_t (&q)[8][M][4], int m, I32 start) {
+template <class D, int Begin, int Count>
+PESTLE_INLINE I32 dot(const U8 (&w)[8], const int8_t (&q)[32], I32 start) {
   D d;
   d.start(start);
-  PESTLE_UNROLL for (int k = 0; k < Count; k++) d.step(w[Begin + k], simd::splat4(q[Begin + k][m]), k);
+  PESTLE_UNROLL for (int k = Begin; k < Begin + Count; k++) d.step(w[k], simd::splat4(q + 4 * k), k - Begin);
   return d.value();
 }
 
@@ -62,10 +62,10 @@ PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, F::kScales, M>&
   constexpr int kQuads = 8 / F::kScales;
   constexpr bool kOffset = F::kOffset != 0;
   if constexpr (kWide) {
-    const I32 high = dot<D, Begin, kQuads, M>(w, x.q, m, simd::splat(int32_t(0)));
-    return dot<D, Begin, kQuads, M>(w, x.low, m, second_dot<kOffset>(high, &x.aux[s][m]));
+    const I32 high = dot<D, Begin, kQuads>(w, x.q[m], simd::splat(int32_t(0)));
+    return dot<D, Begin, kQuads>(w, x.low[m], second_dot<kOffset>(high, &x.aux[s][m]));
   } else {
-    return dot<D, Begin, kQuads, M>(w, x.q, m, first_dot<kOffset>(&x.aux[s][m]));
+    return dot<D, Begin, kQuads>(w, x.q[m], first_dot<kOffset>(&x.aux[s][m]));
   }
 }
 
@@ -169,16 +169,19 @@ PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, Scrat
   }
 }
 
-// The registers [first, first + kStripVectors) of a strip's 32 rows, all columns.
 template <class F>
-PESTLE_NOINLINE void decode_strip(const char* tiles, int tile_count, int first,
-                                  Scratch<F::kScales, F::kMin>* scratch) {
-  using Tile = typename F::Tile;
+using ScratchOf = Scratch<F::kScales, F::kMin>;
+
+// Tiles [0, count) of the registers [first, first + kStripVectors) of a strip's 32 rows; `row` tiles lie in a
+// row.
+template <class F>
+PESTLE_NOINLINE void decode_tiles(const typename F::Tile* tiles, int row, int count, int first,
+                                  ScratchOf<F>* scratch) {
   constexpr int kBlocks = kColumns<F> / kBlockColumns;
   for (int v = 0; v < simd::kStripVectors; v++) {
-    const Tile* t = reinterpret_cast<const Tile*>(tiles) + size_t((first + v) / kVectors) * tile_count;
+    const auto* t = tiles + size_t((first + v) / kVectors) * row;
     const int h = (first + v) % kVectors;
-    for (int b = 0; b < tile_count; b++) {
+    for (int b = 0; b < count; b++) {
       if constexpr (kBlocks == 1) {
         decode_block<F, 0>(t[b], 0, h, scratch[b], v);
       } else {
@@ -194,15 +197,15 @@ PESTLE_NOINLINE void decode_strip(const char* tiles, int tile_count, int first,
   }
 }
 
-// The integer dots of one (half) block of M activation rows with V registers of weight rows. Plain loops: GCC
-// 12 outlines lambdas here and spills.
+// The integer dots of the quads from Begin on of M activation rows with V registers of weight rows. Plain
+// loops: GCC 12 outlines lambdas here and spills.
 template <class D, int kQuads, int M, int V>
-PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (*q)[M][4], D (&d)[M][V]) {
+PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (&q)[M][32], int begin, D (&d)[M][V]) {
   PESTLE_UNROLL for (int k = 0; k < kQuads; k++) {
     U8 weights[V];
     PESTLE_UNROLL for (int v = 0; v < V; v++) weights[v] = simd::load(w[k][v]);
     PESTLE_UNROLL for (int m = 0; m < M; m++) {
-      const I32 quad = simd::splat4(q[k][m]);
+      const I32 quad = simd::splat4(q[m] + 4 * (begin + k));
       PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].step(weights[v], quad, k);
     }
   }
@@ -223,11 +226,11 @@ PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, co
       D d[M][V];
       PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].start(
           kWide ? simd::splat(int32_t(0)) : first_dot<kOffset>(&x[b].aux[s][m]));
-      dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].q + s * kQuads, d);
+      dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].q, s * kQuads, d);
       if constexpr (kWide) {
         PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].start(
             second_dot<kOffset>(d[m][v].value(), &x[b].aux[s][m]));
-        dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].low + s * kQuads, d);
+        dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].low, s * kQuads, d);
       }
       PESTLE_UNROLL for (int v = 0; v < V; v++) {
         const F32 scale = simd::load(w[b].scale[s][v]);

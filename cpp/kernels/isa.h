@@ -8,10 +8,10 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 
 // gemm.cpp
 size_t scratch_bytes(Format format, int columns);
-using Matmul = void (*)(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);
-Matmul matmul_of(Format format, bool wide);
+Matmul direct_of(Format format, bool wide);
+Matmul multiply_of(Format format, bool wide);
 PanelKind panel_of(Format format, bool wide);
-int max_rows();
+int direct_rows();
 double int8_operations(int iterations);
 
 // attention.cpp

@@ -11,11 +11,12 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 
 void fill_table(KernelTable& t) {
   t.isa = PESTLE_STRING(PESTLE_ISA_NAMESPACE);
-  t.max_rows = max_rows();
+  t.direct_rows = direct_rows();
   for (int wide = 0; wide < 2; wide++) {
     for (int f = 0; f < kFormats; f++) {
       t.panel[wide][f] = panel_of(static_cast<Format>(f), wide);
-      t.matmul[wide][f] = matmul_of(static_cast<Format>(f), wide);
+      t.direct[wide][f] = direct_of(static_cast<Format>(f), wide);
+      t.multiply[wide][f] = multiply_of(static_cast<Format>(f), wide);
     }
   }
   t.scratch_bytes = scratch_bytes;

@@ -15,10 +15,10 @@ namespace pestle {
 
 // How activations are laid out for a format. They stand in groups of up to `max_rows` rows, whose sizes
 // differ by at most one. A narrow group of m rows holds, for each block of 32 columns,
-//   float d[m]; int32 aux[scales][m]; int8 q[8][m][4]                        x = d * q, |q| <= 127
+//   float d[m]; int32 aux[scales][m]; int8 q[m][32]                     x = d * q, |q| <= 127
 // and a wide one, behind float d[m] for whole rows,
-//   int32 aux[scales][m]; int8 high[8][m][4]; int8 low[8][m][4]              x = d * (128 * high + low), |q|
-//   <= 16319
+//   int32 aux[scales][m]; int8 high[m][32]; int8 low[m][32]             x = d * (128 * high + low), |q| <=
+//   16319
 // aux is -offset * sum(q) (where the integer dot product starts), or, with `mins`, the float that a format's
 // minimum is multiplied with: d * sum(q), wide sum(q). Sums go over the block, or over each half of it where
 // scales = 2. scales = 0: plain floats, x[k][m].
@@ -26,6 +26,7 @@ struct PanelKind {
   uint8_t scales;
   bool mins, wide;
   int16_t offset;
+  int max_rows;
   bool operator==(const PanelKind&) const = default;
 };
 
@@ -42,12 +43,16 @@ constexpr size_t panel_row_bytes(PanelKind kind, int columns) {
   return kind.wide ? 4 + blocks * (4 * kind.scales + 64) : blocks * (4 + 4 * kind.scales + 32);
 }
 
+// Behind the last group lies room that kernels may read (and not use): a tile of rows takes one row more than
+// a group that is smaller than the others.
+constexpr size_t kPanelSlack = 64;
+
 struct PanelArgs {
   const float* x;  // [n_rows, columns], row stride ldx
   size_t ldx;
   int n_rows, columns;
   PanelKind kind;
-  char* out;  // n_rows * panel_row_bytes
+  char* out;  // n_rows * panel_row_bytes, and kPanelSlack
 };
 
 enum class Epilogue : uint8_t { store, add };  // y = product, or y += product
@@ -83,12 +88,14 @@ constexpr size_t attend_scratch(int value_stride) {
   return size_t(kMaxQueries) * (64 + 16 + value_stride) + 64;
 }
 
+using Matmul = void (*)(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);
+
 struct KernelTable {
   const char* isa;
-  int max_rows;                                  // of a panel group
-  PanelKind panel[2][kFormats];                  // [wide]
-  size_t (*scratch_bytes)(Format, int columns);  // per thread, for matmul
-  void (*matmul[2][kFormats])(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);  // [wide]
+  PanelKind panel[2][kFormats];                       // [wide]
+  size_t (*scratch_bytes)(Format, int columns);       // per thread, for matmul
+  int direct_rows;                                    // up to how many activation rows `direct` serves
+  Matmul direct[2][kFormats], multiply[2][kFormats];  // [wide]
   void (*make_panels)(const PanelArgs&, int group_begin, int group_end);
   // y = x / sqrt(mean(x^2) + eps) * w over n elements (Zhang & Sennrich 2019)
   void (*rms_norm)(const float* x, const float* w, float* y, int n, float eps);
@@ -103,6 +110,10 @@ struct KernelTable {
   double (*int8_operations)(
       int iterations);  // runs the dot product in registers; returns the operations done
 };
+
+inline Matmul matmul_of(const KernelTable& k, Format f, bool wide, int rows) {
+  return (rows <= k.direct_rows ? k.direct : k.multiply)[wide][static_cast<int>(f)];
+}
 
 constexpr int panel_groups(int rows, int max_rows) { return (rows + max_rows - 1) / max_rows; }
 constexpr int group_begin(int rows, int groups, int g) { return int(int64_t(rows) * g / groups); }

@@ -8,9 +8,9 @@ const char* Activations::panels(PanelKind kind) {
   for (int i = 0; i < n_made_; i++)
     if (made_[i].kind == kind) return made_[i].data;
   const KernelTable& k = ws_.kernels;
-  char* out = ws_.arena.take<char>(panel_row_bytes(kind, x_.width) * x_.n_rows);
+  char* out = ws_.arena.take<char>(panel_row_bytes(kind, x_.width) * x_.n_rows + kPanelSlack);
   const PanelArgs args{x_.data, x_.stride, x_.n_rows, x_.width, kind, out};
-  const int groups = panel_groups(x_.n_rows, k.max_rows);
+  const int groups = panel_groups(x_.n_rows, kind.max_rows);
   ws_.pool.run(groups, 1, [&](int begin, int end, int) {
     for (int g = begin; g < end; g++) {
       if (prepare_)
@@ -28,7 +28,7 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
   const int rows = x.rows().n_rows;
   struct Job {
     MatmulArgs args;
-    void (*kernel)(const MatmulArgs&, int, int, void*);
+    Matmul kernel;
     int begin, end;  // in strips, over all products
   };
   Job jobs[4];
@@ -36,12 +36,13 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
   size_t bytes = 0;
   for (const Product& p : products) {
     const Matrix& w = *p.linear.w;
-    const int format = static_cast<int>(w.format), wide = is_wide(w.columns);
-    jobs[n_jobs++] = {{w.tiles, x.panels(ws.kernels.panel[wide][format]), p.linear.bias, p.y.data, p.y.stride,
-                       w.columns, rows, p.epilogue},
-                      ws.kernels.matmul[wide][format],
-                      strips,
-                      strips + w.strips()};
+    const bool wide = is_wide(w.columns);
+    const PanelKind& kind = ws.kernels.panel[wide][static_cast<int>(w.format)];
+    jobs[n_jobs++] = {
+        {w.tiles, x.panels(kind), p.linear.bias, p.y.data, p.y.stride, w.columns, rows, p.epilogue},
+        matmul_of(ws.kernels, w.format, wide, rows),
+        strips,
+        strips + w.strips()};
     strips += w.strips();
     bytes += w.bytes();
   }
