@@ -146,14 +146,15 @@ void multiply_piece_rows(const MatmulArgs& a, const ScratchOf<F>* w, int first_b
 
 template <class F, bool kWide, int R>
 PESTLE_NOINLINE void multiply_strip(const MatmulArgs& a, int strip, const RowBlock& rows, ScratchOf<F>* w) {
-  constexpr int kBlocks = kColumns<F> / kBlockColumns, kPieceTiles = kPieceBlocks / kBlocks;
+  constexpr int kBlocks = kColumns<F> / kBlockColumns;
   const int tiles = a.columns / kColumns<F>, n0 = kStripRows * strip;
+  const int pieces = (tiles * kBlocks + kPieceBlocks - 1) / kPieceBlocks;
   const auto* tile = reinterpret_cast<const typename F::Tile*>(a.tiles) + size_t(strip) * 2 * tiles;
   for (int m = 0; m < (rows.end - rows.begin) * kRows; m++)
     PESTLE_UNROLL for (int v = 0; v < V; v++)
         simd::store(rows.sums[m] + v * L, first_sum<kWide>(a, n0 + v * L));
-  for (int t = 0; t < tiles; t += kPieceTiles) {
-    const int n = tiles - t < kPieceTiles ? tiles - t : kPieceTiles;
+  for (int p = 0; p < pieces; p++) {
+    const int t = group_begin(tiles, pieces, p), n = group_begin(tiles, pieces, p + 1) - t;
     decode_tiles<F>(tile + t, tiles, n, 0, w);
     if constexpr (F::kOffset != 0) take_offset(w, n * kBlocks, F::kOffset);
     multiply_piece_rows<F, kWide, R>(a, w, t * kBlocks, n * kBlocks, rows);
