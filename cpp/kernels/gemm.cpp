@@ -1,18 +1,24 @@
 // Which kernel serves which format and how many activation rows.
-#include "kernels/gemm.h"
-
 #include "kernels/gemm_float.h"
+#include "kernels/gemm_strips.h"
 #include "kernels/isa.h"
 #include "kernels/rows.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
-template <class F, bool kWide, int M>
-void multiply_group(const MatmulArgs& a, const ScratchOf<F>* w, const char* panel, int n0, float* y) {
-  multiply<simd::DotKind<F::kMax, F::kSigned>, F::kOffset != 0, kWide, F::kScales, F::kMin, M>(a, w, panel,
-                                                                                               n0, y);
-}
+template <class F, bool kWide>
+struct Product {
+  static constexpr int kRows = simd::kMaxRows;
+  static void prepare(ScratchOf<F>*, int) {}
+  static void multiply(const ScratchOf<F>* w, int blocks, const char* panel, int rows, float* sums) {
+    using D = simd::DotKind<F::kMax, F::kSigned>;
+    PESTLE_FOR_ROWS(
+        rows, kRows,
+        (pestle::PESTLE_ISA_NAMESPACE::multiply<D, F::kOffset != 0, kWide, F::kScales, F::kMin, M>(
+            w, blocks, panel, sums)))
+  }
+};
 
 template <class F, bool kWide>
 void direct_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*) {
@@ -21,22 +27,7 @@ void direct_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*) 
 
 template <class F, bool kWide>
 void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
-  using Tile = typename F::Tile;
-  auto* w = static_cast<ScratchOf<F>*>(scratch);
-  const int tiles = a.columns / kColumns<F>, groups = panel_groups(a.rows, simd::kMaxRows);
-  const size_t row_bytes = panel_row_bytes(kPanelOf<F, kWide>, a.columns);
-  for (int strip = strip_begin; strip < strip_end; strip++) {
-    for (int r = 0; r < kStripRows / simd::kLanes; r += simd::kStripVectors) {
-      decode_tiles<F>(reinterpret_cast<const Tile*>(a.tiles) + size_t(strip) * 2 * tiles, tiles, tiles, r, w);
-      const int n0 = kStripRows * strip + r * simd::kLanes;
-      for (int g = 0; g < groups; g++) {
-        const int first = group_begin(a.rows, groups, g), rows = group_begin(a.rows, groups, g + 1) - first;
-        const char* panel = a.panels + first * row_bytes;
-        float* y = a.y + first * a.ldy + n0;
-        PESTLE_FOR_ROWS(rows, simd::kMaxRows, (multiply_group<F, kWide, M>(a, w, panel, n0, y)))
-      }
-    }
-  }
+  multiply_strips<F, kWide, Product<F, kWide>>(a, strip_begin, strip_end, scratch);
 }
 
 template <class F>
@@ -109,11 +100,8 @@ PanelKind panel_of(Format format, bool wide) {
 }
 
 size_t scratch_bytes(Format format, int columns) {
-  const PanelKind kind = panel_of(format, is_wide(columns));
-  const size_t blocks = columns / kBlockColumns;
-  if (kind.scales == 0) return size_t(columns) * sizeof(FloatScratch);
-  if (kind.scales == 1) return blocks * (kind.mins ? sizeof(Scratch<1, true>) : sizeof(Scratch<1, false>));
-  return blocks * (kind.mins ? sizeof(Scratch<2, true>) : sizeof(Scratch<2, false>));
+  const PanelKind kind = panel_of(format, false);
+  return kind.scales == 0 ? size_t(columns) * sizeof(FloatScratch) : kPieceBlocks * sizeof(Scratch<2, true>);
 }
 
 int direct_rows() { return kDirectRows; }
@@ -127,8 +115,10 @@ double int8_operations(int iterations) {
   PESTLE_UNROLL for (int i = 0; i < 8; i++) d[i].start(simd::splat(int32_t(i)));
   for (int i = 0; i < iterations; i++) {
     PESTLE_UNROLL for (int k = 0; k < 8; k++) {
-      simd::opaque(w);  // or the compiler would see that the products repeat
-      PESTLE_UNROLL for (int j = 0; j < 8; j++) d[j].step(w, x, k);
+      PESTLE_UNROLL for (int j = 0; j < 8; j++) {
+        simd::opaque(w);  // or the compiler would see that the products repeat
+        d[j].step(w, x, k);
+      }
     }
   }
   int32_t sum = 0;

@@ -14,6 +14,7 @@
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
 constexpr int kDirectRows = simd::kMaxRows < 4 ? simd::kMaxRows : 4;
+constexpr int kPasses = kStripRows / (simd::kLanes * simd::kStripVectors);  // of a strip's registers
 constexpr size_t kPrefetchBytes = 4096;  // how far ahead of the tile in work, about 16 small tiles
 
 template <bool kWide, int S, int M>
@@ -211,16 +212,14 @@ PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (&q)[M][32],
   }
 }
 
-// One group of M activation rows with a decoded strip.
+// Some decoded blocks with one group of M activation rows: sums[M][V][L] += products.
 template <class D, bool kOffset, bool kWide, int S, bool kMin, int M>
-PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, const char* group, int n0,
-                              float* y) {
+PESTLE_NOINLINE void multiply(const Scratch<S, kMin>* w, int blocks, const char* panel, float* sums) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes, kQuads = 8 / S;
-  const auto* x = Panel<kWide, S, M>::blocks(group);
-  const int blocks = a.columns / kBlockColumns;
+  const auto* x = reinterpret_cast<const Panel<kWide, S, M>*>(panel);
   F32 acc[M][V];
-  PESTLE_UNROLL for (int v = 0; v < V; v++) PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
-      first_sum<kWide>(a, n0 + v * L);
+  PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
+      simd::load(sums + (m * V + v) * L);
   for (int b = 0; b < blocks; b++) {
     PESTLE_UNROLL for (int s = 0; s < S; s++) {
       D d[M][V];
@@ -252,7 +251,7 @@ PESTLE_NOINLINE void multiply(const MatmulArgs& a, const Scratch<S, kMin>* w, co
     }
   }
   PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++)
-      last_sum<kWide>(a, group, m, n0 + v * L, y + m * a.ldy + v * L, acc[m][v]);
+      simd::store(sums + (m * V + v) * L, acc[m][v]);
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

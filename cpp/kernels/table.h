@@ -37,10 +37,13 @@ struct PanelKind {
 constexpr int kWideColumns = 2048;
 constexpr bool is_wide(int columns) { return columns < kWideColumns; }
 
+// Of one row of one block.
+constexpr size_t panel_block_bytes(PanelKind kind) {
+  return kind.wide ? 4 * kind.scales + 64 : 4 + 4 * kind.scales + 32;
+}
 constexpr size_t panel_row_bytes(PanelKind kind, int columns) {
-  const size_t blocks = columns / kBlockColumns;
   if (kind.scales == 0) return size_t(columns) * 4;
-  return kind.wide ? 4 + blocks * (4 * kind.scales + 64) : blocks * (4 + 4 * kind.scales + 32);
+  return (kind.wide ? 4 : 0) + size_t(columns / kBlockColumns) * panel_block_bytes(kind);
 }
 
 // Behind the last group lies room that kernels may read (and not use): a tile of rows takes one row more than

@@ -46,8 +46,8 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
     strips += w.strips();
     bytes += w.bytes();
   }
-  // A piece is worth a trip to the shared counter: some 32 KiB of weights for one row. Many rows are worth it for
-  // one strip, but several strips can share what the cache holds of the activations.
+  // A piece is worth a trip to the shared counter: some 32 KiB of weights for one row. Many rows are worth it
+  // for one strip, but several strips can share what the cache holds of the activations.
   const size_t strip_bytes = bytes / strips;
   const int few = static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / (strip_bytes * rows)));
   const int fair = std::max(1, strips / (4 * ws.pool.active())), many = std::max(1, fair / 2);

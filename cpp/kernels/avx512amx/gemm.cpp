@@ -8,14 +8,12 @@
 // offset is to be taken off.
 #include <immintrin.h>
 
-#include "kernels/gemm.h"
+#include "kernels/gemm_strips.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
-constexpr int kRows = 16;         // activation rows of a tile
-constexpr int kGroups = 8;        // groups of activation rows that share a decoded piece of weights
-constexpr int kPieceBlocks = 16;  // blocks of a piece: 32 rows x 512 columns of decoded weights
+constexpr int kRows = 16;  // activation rows of a tile
 constexpr int V = simd::kStripVectors, L = simd::kLanes;
 static_assert(L == 16 && V == 2);
 
@@ -123,52 +121,17 @@ PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin>* w, int blocks, int v
   PESTLE_UNROLL for (int i = 0; i < R; i++) simd::store(sums + i * V * L, acc[i]);
 }
 
-// Which activation rows work on a piece of decoded weights together, and what they have summed up.
-struct RowBlock {
-  int groups, begin, end;  // [begin, end) of all groups
-  float (*sums)[V * L];    // [kRows] for each group
-};
-
 template <class F, bool kWide, int R>
-void multiply_piece_rows(const MatmulArgs& a, const ScratchOf<F>* w, int first_block, int blocks,
-                         const RowBlock& rows) {
-  const size_t row_bytes = panel_row_bytes({F::kScales, F::kMin, kWide, 0, kRows}, a.columns);
-  for (int g = rows.begin; g < rows.end; g++) {
-    const int first = group_begin(a.rows, rows.groups, g),
-              m = group_begin(a.rows, rows.groups, g + 1) - first;
-    const char* panel =
-        a.panels + first * row_bytes + (kWide ? 4 * m : 0) + first_block * Block<kWide, F::kScales>::bytes(m);
-    float* sums = rows.sums[(g - rows.begin) * kRows];
+struct TileProduct {
+  static constexpr int kRows = pestle::PESTLE_ISA_NAMESPACE::kRows;
+  static void prepare(ScratchOf<F>* w, int blocks) {
+    if constexpr (F::kOffset != 0) take_offset(w, blocks, F::kOffset);
+  }
+  static void multiply(const ScratchOf<F>* w, int blocks, const char* panel, int rows, float* sums) {
     for (int v = 0; v < V; v++)
-      multiply_piece<kWide, F::kScales, F::kMin, R>(w, blocks, v, panel, m, sums + v * L);
+      multiply_piece<kWide, F::kScales, F::kMin, R>(w, blocks, v, panel, rows, sums + v * L);
   }
-}
-
-template <class F, bool kWide, int R>
-PESTLE_NOINLINE void multiply_strip(const MatmulArgs& a, int strip, const RowBlock& rows, ScratchOf<F>* w) {
-  constexpr int kBlocks = kColumns<F> / kBlockColumns;
-  const int tiles = a.columns / kColumns<F>, n0 = kStripRows * strip;
-  const int pieces = (tiles * kBlocks + kPieceBlocks - 1) / kPieceBlocks;
-  const auto* tile = reinterpret_cast<const typename F::Tile*>(a.tiles) + size_t(strip) * 2 * tiles;
-  for (int m = 0; m < (rows.end - rows.begin) * kRows; m++)
-    PESTLE_UNROLL for (int v = 0; v < V; v++)
-        simd::store(rows.sums[m] + v * L, first_sum<kWide>(a, n0 + v * L));
-  for (int p = 0; p < pieces; p++) {
-    const int t = group_begin(tiles, pieces, p), n = group_begin(tiles, pieces, p + 1) - t;
-    decode_tiles<F>(tile + t, tiles, n, 0, w);
-    if constexpr (F::kOffset != 0) take_offset(w, n * kBlocks, F::kOffset);
-    multiply_piece_rows<F, kWide, R>(a, w, t * kBlocks, n * kBlocks, rows);
-  }
-  const size_t row_bytes = panel_row_bytes({F::kScales, F::kMin, kWide, 0, kRows}, a.columns);
-  for (int g = rows.begin; g < rows.end; g++) {
-    const int first = group_begin(a.rows, rows.groups, g),
-              m = group_begin(a.rows, rows.groups, g + 1) - first;
-    for (int i = 0; i < m; i++)
-      PESTLE_UNROLL for (int v = 0; v < V; v++) last_sum<kWide>(
-          a, a.panels + first * row_bytes, i, n0 + v * L, a.y + (first + i) * a.ldy + n0 + v * L,
-          simd::load(rows.sums[(g - rows.begin) * kRows + i] + v * L));
-  }
-}
+};
 
 template <class F, bool kWide>
 void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
@@ -176,17 +139,10 @@ void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*
   // All groups use the tiles of the largest: sizes differ by one, and a row too many is not read back.
   const TileConfig config((a.rows + groups - 1) / groups, kBlockColumns / F::kScales);
   _tile_loadconfig(&config);
-  alignas(64) float sums[kGroups * kRows][V * L];
-  for (int g = 0; g < groups; g += kGroups) {
-    const RowBlock rows{groups, g, groups < g + kGroups ? groups : g + kGroups, sums};
-    for (int strip = strip_begin; strip < strip_end; strip++) {
-      auto* w = static_cast<ScratchOf<F>*>(scratch);
-      if (a.rows <= 8)
-        multiply_strip<F, kWide, 8>(a, strip, rows, w);
-      else
-        multiply_strip<F, kWide, 16>(a, strip, rows, w);
-    }
-  }
+  if (a.rows <= 8)
+    multiply_strips<F, kWide, TileProduct<F, kWide, 8>>(a, strip_begin, strip_end, scratch);
+  else
+    multiply_strips<F, kWide, TileProduct<F, kWide, 16>>(a, strip_begin, strip_end, scratch);
   _tile_release();
 }
 
