@@ -91,7 +91,7 @@ py::array_t<uint8_t> data(const py::object& self, const std::string& name) {
   const auto& file = self.cast<const gguf::File&>();
   const gguf::Tensor* tensor = file.find(name);
   if (tensor == nullptr) throw py::key_error(name);
-  file.will_need(*tensor);
+  file.check_length(*tensor);
   py::array_t<uint8_t> view(static_cast<py::ssize_t>(tensor->nbytes),
                             reinterpret_cast<const uint8_t*>(tensor->data.data()), self);
   view.attr("setflags")(py::arg("write") = false);

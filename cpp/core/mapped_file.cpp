@@ -12,6 +12,7 @@
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 #else
@@ -20,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #endif
@@ -103,14 +105,17 @@ void MappedFile::will_need(std::span<const std::byte> part) const {
   if (!part.empty()) PrefetchVirtualMemory(GetCurrentProcess(), 1, &range, 0);
 }
 
-void MappedFile::drop(std::span<const std::byte> part) const {
+// A copy from the map runs in parallel, where reads of one handle queue. Its pages leave the working set
+// again.
+void MappedFile::read(size_t offset, std::span<std::byte> out) const {
+  if (out.empty()) return;
+  std::memcpy(out.data(), data_ + offset, out.size());
   SYSTEM_INFO system;
   GetSystemInfo(&system);
   const uintptr_t page = system.dwPageSize;
-  const auto begin = reinterpret_cast<uintptr_t>(part.data());
-  const uintptr_t first = (begin + page - 1) / page * page, last = (begin + part.size()) / page * page;
-  // Unlocking pages that were never locked takes them out of the working set.
-  if (first < last) VirtualUnlock(reinterpret_cast<void*>(first), last - first);
+  const auto begin = reinterpret_cast<uintptr_t>(data_ + offset);
+  const uintptr_t first = begin / page * page, last = (begin + out.size() + page - 1) / page * page;
+  VirtualUnlock(reinterpret_cast<void*>(first), last - first);  // fails, as meant: the pages were not locked
 }
 
 #else
@@ -119,6 +124,10 @@ namespace {
 
 [[noreturn]] void fail(const std::string& path) {
   throw Error(printable(path) + ": " + std::strerror(errno));
+}
+
+[[noreturn]] void fail_cut(const std::string& path) {
+  throw Error(printable(path) + ": the file was cut while it was in use");
 }
 
 size_t regular_size(int file, const std::string& path) {
@@ -162,22 +171,27 @@ void MappedFile::close() noexcept {
 }
 
 void MappedFile::check_length() const {
-  if (regular_size(static_cast<int>(file_), path_) < size_)
-    throw Error(printable(path_) + ": the file was cut while it was in use");
+  if (regular_size(static_cast<int>(file_), path_) < size_) fail_cut(path_);
+}
+
+void MappedFile::read(size_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t n = pread(static_cast<int>(file_), out.data(), out.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(path_);
+    if (n == 0) fail_cut(path_);
+    offset += static_cast<size_t>(n);
+    out = out.subspan(static_cast<size_t>(n));
+  }
 }
 
 void MappedFile::will_need(std::span<const std::byte> part) const {
+  // Linux takes from one call no more than one request of the device holds, often 128 KiB to 1 MiB.
+  constexpr size_t kRequest = size_t(256) << 10;
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(part.data());
-  const uintptr_t first = begin / page * page;
-  if (!part.empty()) madvise(reinterpret_cast<void*>(first), begin + part.size() - first, MADV_WILLNEED);
-}
-
-void MappedFile::drop(std::span<const std::byte> part) const {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(part.data());
-  const uintptr_t first = (begin + page - 1) / page * page, last = (begin + part.size()) / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  const auto begin = reinterpret_cast<uintptr_t>(part.data()), end = begin + part.size();
+  for (uintptr_t at = begin / page * page; at < end; at += kRequest)
+    madvise(reinterpret_cast<void*>(at), std::min(kRequest, end - at), MADV_WILLNEED);
 }
 
 #endif

@@ -2,8 +2,8 @@
 //
 // Another process that cuts the file while it is mapped makes reads past the new end fatal (SIGBUS on POSIX;
 // Windows forbids the cut). The length is taken again after mapping and by check_length(), so that a file
-// which is still being written is an error and no crash; a cut between that check and the read cannot be
-// caught.
+// which is still being written is an error and no crash; a cut between that check and a look into the map
+// cannot be caught. read() copies instead, and finds the end of a cut file where it is.
 #pragma once
 
 #include <cstddef>
@@ -27,9 +27,11 @@ class MappedFile {
 
   // Error when the file is shorter than its map.
   void check_length() const;
-  // Hints for a part of bytes(): read it ahead; let go of the whole pages inside it.
+  // Copies what stands at `offset`, past the map: no page of it becomes resident. Error when the file ends
+  // before. Any number of threads may read.
+  void read(size_t offset, std::span<std::byte> out) const;
+  // A hint for a part of bytes(): read it ahead.
   void will_need(std::span<const std::byte> part) const;
-  void drop(std::span<const std::byte> part) const;
 
  private:
   void close() noexcept;

@@ -71,12 +71,14 @@ const Tensor& File::tensor(std::string_view name) const {
   throw FormatError(this->name() + ": tensor " + quoted(name) + " is missing");
 }
 
-void File::will_need(const Tensor& tensor) const {
-  const MappedFile& map = maps_[tensor.shard];
-  map.check_length();
-  map.will_need(tensor.data);
+void File::read(const Tensor& tensor, size_t offset, std::span<std::byte> out) const {
+  maps_[tensor.shard].read(tensor.offset + offset, out);
 }
 
-void File::drop_pages(const Tensor& tensor) const { maps_[tensor.shard].drop(tensor.data); }
+void File::will_need(const Tensor& tensor, std::span<const std::byte> part) const {
+  maps_[tensor.shard].will_need(part);
+}
+
+void File::check_length(const Tensor& tensor) const { maps_[tensor.shard].check_length(); }
 
 }  // namespace pestle::gguf

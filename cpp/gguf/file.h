@@ -32,11 +32,12 @@ class File : public Metadata {
   const Tensor* find(std::string_view name) const;
   const Tensor& tensor(std::string_view name) const;  // FormatError "model.gguf: tensor `x` is missing"
 
-  // Asks the system to read a tensor ahead. Error when its file has shrunk since it was opened: reading the
-  // map would end the process.
-  void will_need(const Tensor& tensor) const;
-  // Lets go of the pages that lie wholly inside a tensor; reading it again is still right, only slower.
-  void drop_pages(const Tensor& tensor) const;
+  // Copies bytes of a tensor from `offset` on. Error when its file has shrunk meanwhile.
+  void read(const Tensor& tensor, size_t offset, std::span<std::byte> out) const;
+  // Asks the system to read a part of tensor.data ahead.
+  void will_need(const Tensor& tensor, std::span<const std::byte> part) const;
+  // Error when the tensor's file has shrunk since it was opened: reading `data` would end the process.
+  void check_length(const Tensor& tensor) const;
 
  private:
   Metadata add_shard(const std::string& path);  // maps and parses it; keeps its tensors, returns its metadata

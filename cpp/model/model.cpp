@@ -5,8 +5,7 @@
 
 namespace pestle {
 
-std::shared_ptr<const Model> Model::load(const std::string& path, int threads,
-                                         const std::function<void(size_t, size_t)>& progress) {
+std::shared_ptr<const Model> Model::load(const std::string& path, int threads, const LoadProgress& progress) {
   const gguf::File file = gguf::File::open(path);
   const Architecture& architecture = find_architecture(file);
   auto m = std::make_shared<Model>();

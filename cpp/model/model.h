@@ -1,7 +1,6 @@
 // A model in memory: packed weights and the decoder over them. Immutable, shared by engines.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,9 +10,9 @@
 namespace pestle {
 
 struct Model {
-  // progress: called between pieces of packing with bytes done and in all; it may throw to give up.
+  // progress: called now and then with bytes packed and in all; it may throw to give up.
   static std::shared_ptr<const Model> load(const std::string& path, int threads,
-                                           const std::function<void(size_t, size_t)>& progress);
+                                           const LoadProgress& progress);
 
   std::string path, architecture;
   int n_vocab = 0, n_ctx = 0, dim = 0;

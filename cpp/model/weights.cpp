@@ -5,7 +5,6 @@
 
 #include "core/error.h"
 #include "core/half.h"
-#include "kernels/shared/pack.h"
 
 namespace pestle {
 namespace {
@@ -52,7 +51,7 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, const Ro
       if (m.name == source) return &m;
   const gguf::Tensor& t = tensor(source, {uint64_t(in), uint64_t(fused ? rows.fused_rows : out)});
   storage_.matrices.push_back({source, format_of(file_, t), out, in});
-  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, rows.order});
+  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, rows.order, 0});
   return &storage_.matrices.back();
 }
 
@@ -62,14 +61,16 @@ const float* Weights::vector(const gguf::Tensor& t, int first, int n, RowOrder o
     throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` has type " +
                            std::string(gguf::type_info(t.type).name) +
                            ", expected a float type for a vector");
+  std::vector<std::byte> stored(t.nbytes);
+  file_.read(t, 0, stored);
   std::vector<float> v(static_cast<size_t>(padded(n)), 0.0f);
   for (int i = 0; i < n; i++) {
     const size_t at = static_cast<size_t>(first + order.source(i));
     if (format == Format::F32) {
-      std::memcpy(&v[i], t.data.data() + 4 * at, 4);
+      std::memcpy(&v[i], stored.data() + 4 * at, 4);
     } else {
       uint16_t half;
-      std::memcpy(&half, t.data.data() + 2 * at, 2);
+      std::memcpy(&half, stored.data() + 2 * at, 2);
       v[i] = format == Format::F16 ? f16_to_f32(half) : bf16_to_f32(half);
     }
   }
@@ -104,38 +105,18 @@ void Weights::check_all_used() const {
                              " as Pestle runs it");
 }
 
-void Weights::pack(ThreadPool& pool, const std::function<void(size_t, size_t)>& progress) {
-  size_t total = 0, done = 0;
-  for (const Job& j : jobs_) total += j.matrix->bytes();
+void Weights::pack(ThreadPool& pool, const LoadProgress& progress) {
+  size_t total = 0;
+  for (const Matrix& m : storage_.matrices) total += m.bytes();
   storage_.tiles = Buffer(total);
+  size_t at = 0;
   for (size_t i = 0; i < jobs_.size(); i++) {
-    const Job& j = jobs_[i];
-    if (i == 0) file_.will_need(*j.tensor);
-    if (i + 1 < jobs_.size()) file_.will_need(*jobs_[i + 1].tensor);
-    Matrix& m = *j.matrix;
-    char* out = storage_.tiles.data() + done;
-    m.tiles = out;
-    const size_t tile_row = m.tile_row_bytes(), row = tile_row / kTileRows;
-    // The source is let go piece by piece, so that a large matrix does not lie in memory twice.
-    const int tile_rows = 2 * m.strips(),
-              piece = static_cast<int>(std::max<size_t>(2, (size_t(8) << 20) / tile_row));
-    for (int from = 0; from < tile_rows; from += piece) {
-      pool.run(std::min(piece, tile_rows - from), 1, [&](int begin, int end, int) {
-        for (int t = from + begin; t < from + end; t++) {
-          const std::byte* rows[kTileRows];
-          for (int r = 0; r < kTileRows; r++) {
-            const int at = t * kTileRows + r;
-            rows[r] =
-                at < m.rows ? j.tensor->data.data() + row * size_t(j.first + j.order.source(at)) : nullptr;
-          }
-          pack_tiles(m.format, rows, m.columns, out + tile_row * t);
-        }
-      });
-      file_.drop_pages(*j.tensor);
-      if (progress) progress(done + tile_row * std::min(from + piece, tile_rows), total);
-    }
-    done += m.bytes();
+    Matrix& m = storage_.matrices[i];
+    m.tiles = storage_.tiles.data() + at;
+    jobs_[i].at = at;
+    at += m.bytes();
   }
+  pestle::pack(file_, jobs_, storage_.tiles.data(), pool, progress);
 }
 
 }  // namespace pestle

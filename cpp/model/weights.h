@@ -4,15 +4,13 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/buffer.h"
-#include "core/thread_pool.h"
-#include "gguf/file.h"
 #include "model/modules.h"
+#include "model/packing.h"
 
 namespace pestle {
 
@@ -27,17 +25,6 @@ struct Storage {
 struct Dimensions {
   int n_layers, dim, ffn_dim, n_heads, n_kv_heads, head_dim, n_rot, n_vocab, n_ctx;
   float eps;
-};
-
-// Pestle's rotary kernel turns channel i with i + n_rot / 2. GGUF files of `llama` hold the rows of q and k
-// so that adjacent channels turn together: packing puts them back, which costs nothing.
-struct RowOrder {
-  int head_dim = 0, n_rot = 0;  // 0: rows stay where they are
-  int source(int row) const {
-    if (head_dim == 0) return row;
-    const int d = row % head_dim, half = n_rot / 2;
-    return d >= n_rot ? row : row - d + 2 * (d % half) + d / half;
-  }
 };
 
 // Where a matrix's rows come from, if not from a tensor of its own in its own order.
@@ -71,16 +58,10 @@ class Weights {
 
   // FormatError when the file holds tensors that nobody asked for.
   void check_all_used() const;
-  // Fills the storage: in parallel, at the place of each matrix, letting go of the source on the way.
-  void pack(ThreadPool& pool, const std::function<void(size_t done, size_t total)>& progress);
+  // Fills the storage: matrix after matrix, in the order in which they were asked for.
+  void pack(ThreadPool& pool, const LoadProgress& progress);
 
  private:
-  struct Job {
-    Matrix* matrix;
-    const gguf::Tensor* tensor;
-    int first;
-    RowOrder order;
-  };
   std::string key(const char* name) const;
   const gguf::Tensor& tensor(const std::string& name, const std::vector<uint64_t>& shape);
   const Matrix* matrix(const std::string& name, int in, int out, const RowSource& rows);
@@ -89,7 +70,7 @@ class Weights {
   const gguf::File& file_;
   Storage& storage_;
   std::string prefix_;
-  std::vector<Job> jobs_;
+  std::vector<PackJob> jobs_;  // of storage_.matrices, in the same order
   std::set<std::string_view> used_;
 };
 

@@ -1,9 +1,7 @@
-// Where the 32 codes of a row's block lie within a tile: the one description of the 16c4 layout for packing
-// and unpacking.
+// Where the 32 codes of a row's block lie within a tile, code by code: what unpacking reads.
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 namespace pestle {
 
@@ -11,11 +9,6 @@ using Codes = uint8_t[32];  // one row, one block of 32 columns
 
 // 4 bits a column: column i < 16 in the low half, i + 16 in the high half of byte 4 * row + i % 4 of quad i
 // / 4.
-inline void put_nibbles(const Codes& v, int row, uint8_t (&q)[4][64]) {
-  uint8_t b[16];
-  for (int i = 0; i < 16; i++) b[i] = static_cast<uint8_t>((v[i] & 15) | v[16 + i] << 4);
-  for (int k = 0; k < 4; k++) std::memcpy(q[k] + 4 * row, b + 4 * k, 4);
-}
 inline void get_nibbles(const uint8_t (&q)[4][64], int row, Codes& v) {
   for (int i = 0; i < 16; i++) {
     const uint8_t b = q[i / 4][4 * row + i % 4];
@@ -25,27 +18,10 @@ inline void get_nibbles(const uint8_t (&q)[4][64], int row, Codes& v) {
 }
 // 1 bit a column: bit i / 4 of byte 4 * row + i % 4. `Bit` is the bit of the code.
 template <int Bit>
-void put_bits(const Codes& v, int row, uint8_t (&bits)[64]) {
-  for (int j = 0; j < 4; j++) {
-    int b = 0;
-    for (int k = 0; k < 8; k++) b |= (v[4 * k + j] >> Bit & 1) << k;
-    bits[4 * row + j] = static_cast<uint8_t>(b);
-  }
-}
-template <int Bit>
 void get_bits(const uint8_t (&bits)[64], int row, Codes& v) {
   for (int i = 0; i < 32; i++) v[i] |= static_cast<uint8_t>((bits[4 * row + i % 4] >> (i / 4) & 1) << Bit);
 }
 // 2 bits a column: bits 2 * (i / 4 % 4) of byte 4 * row + i % 4 of group i / 16.
-template <int Bit>
-void put_pairs(const Codes& v, int row, uint8_t (&q)[2][64]) {
-  for (int g = 0; g < 2; g++)
-    for (int j = 0; j < 4; j++) {
-      int b = 0;
-      for (int k = 0; k < 4; k++) b |= (v[16 * g + 4 * k + j] >> Bit & 3) << 2 * k;
-      q[g][4 * row + j] = static_cast<uint8_t>(b);
-    }
-}
 template <int Bit>
 void get_pairs(const uint8_t (&q)[2][64], int row, Codes& v) {
   for (int i = 0; i < 32; i++)

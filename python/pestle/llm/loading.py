@@ -58,7 +58,9 @@ def load(
     ):
         text = aside.submit(_text_side, file)
         steps = _steps(advance, text)
-        model = Model(os.fspath(path), threads=options.threads, progress=steps)
+        # Packing shares its work out as prefill does.
+        threads = options.threads_prefill or options.threads
+        model = Model(os.fspath(path), threads=threads, progress=steps)
         tokenizer, template = text.result()
     if tokenizer.n_vocab > model.n_vocab:
         raise FormatError(

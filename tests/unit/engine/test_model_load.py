@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,8 @@ from .feeding import fresh
 from .parts import Parts, parts
 
 
-def logits(path: Path) -> bytes:
-    engine = _core.Engine(_core.Model(path, threads=1), threads=1)
+def logits(path: Path, threads: int = 1) -> bytes:
+    engine = _core.Engine(_core.Model(path, threads=threads), threads=1)
     return fresh(engine, list(range(40))).tobytes()
 
 
@@ -46,52 +49,128 @@ def test_paths(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threads", [0, 1, 2, 3])
 def test_threads_that_pack(tmp_path: Path, threads: int) -> None:
     path = parts().write(tmp_path / "m.gguf")
-    engine = _core.Engine(_core.Model(path, threads=threads), threads=1)
-    assert fresh(engine, list(range(40))).tobytes() == logits(path)
+    assert logits(path, threads) == logits(path)
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0"])
+def test_a_matrix_of_many_pieces(tmp_path: Path, kind: str) -> None:
+    """Threads take 2 MB at a time, in smaller reads: each row of the output is in its place."""
+    copies = 300 if kind == "Q8_0" else 100
+    small, large = parts(), parts()
+    large.tensors["output.weight"] = np.tile(small.tensors["output.weight"], (copies, 1))
+    large.tensors["token_embd.weight"] = np.tile(small.tensors["token_embd.weight"], (copies, 1))
+    for model in (small, large):
+        for name in ("output.weight", "token_embd.weight"):
+            model.quantize(name, kind)
+    assert large.tensors["output.weight"].nbytes > 1.9e6
+    expected = np.frombuffer(logits(small.write(tmp_path / "small.gguf")), np.float32)
+    got = np.frombuffer(logits(large.write(tmp_path / "large.gguf"), threads=3), np.float32)
+    np.testing.assert_array_equal(got.reshape(copies, -1), np.tile(expected, (copies, 1)))
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from pestle import _core
+
+def status(field):
+    (line,) = [l for l in Path("/proc/self/status").read_text().splitlines() if field in l]
+    return int(line.split()[1]) * 1024
+
+before = status("VmRSS")
+weights = _core.Model(sys.argv[1], threads=2).weight_bytes
+print(weights, status("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory(tmp_path: Path) -> None:
+    """Neither the file nor what is read of it lies in memory beside the packed weights."""
+    model = parts()
+    for name in ("output.weight", "token_embd.weight"):
+        model.tensors[name] = np.zeros((128_000, 96), np.float32)
+    path = model.write(tmp_path / "m.gguf")
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True
+    )
+    weights, peak = map(int, done.stdout.split())
+    assert weights > 98e6
+    assert weights < peak < 1.05 * weights
 
 
 # Progress.
 
 
-def test_progress(tmp_path: Path) -> None:
+class Slow:
+    """A callback that outlasts the pause between two reports, so that each piece is reported."""
+
+    def __init__(self, calls: int = 1000) -> None:
+        self.seen: list[tuple[int, int]] = []
+        self.left = calls
+
+    def __call__(self, done: int, total: int) -> bool:
+        self.seen.append((done, total))
+        self.left -= 1
+        time.sleep(0.06)
+        return self.left > 0
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress(tmp_path: Path, threads: int) -> None:
     path = parts().write(tmp_path / "m.gguf")
-    seen: list[tuple[int, int]] = []
-
-    def progress(done: int, total: int) -> bool:
-        seen.append((done, total))
-        return True
-
-    model = _core.Model(path, progress=progress)
-    assert len(seen) == 2 * 7 + 2  # a call for each of these small matrices
-    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
-    (total,) = {total for _, total in seen}
-    assert seen[-1][0] == total
-    assert seen[0][0] > 0
+    progress = Slow()
+    model = _core.Model(path, threads=threads, progress=progress)
+    if threads == 1:
+        assert len(progress.seen) == 2 * 7 + 2  # a piece for each of these small matrices
+    assert [done for done, _ in progress.seen] == sorted({done for done, _ in progress.seen})
+    (total,) = {total for _, total in progress.seen}
+    assert progress.seen[-1][0] == total
+    assert progress.seen[0][0] > 0
     assert 0.9 * model.weight_bytes < total <= model.weight_bytes
 
 
+def test_progress_is_not_reported_all_the_time(tmp_path: Path) -> None:
+    """Each waits for Python's lock, which the tokenizer's thread may hold for milliseconds."""
+    path = parts().write(tmp_path / "m.gguf")
+    seen: list[int] = []
+    began = time.monotonic()
+    _core.Model(path, threads=1, progress=lambda done, total: seen.append(done) is None)
+    assert len(seen) <= 2 + (time.monotonic() - began) / 0.05
+
+
 def test_progress_cancels(tmp_path: Path) -> None:
+    path = parts().write(tmp_path / "m.gguf")
+    progress = Slow(calls=3)
+    with pytest.raises(KeyboardInterrupt):
+        _core.Model(path, threads=1, progress=progress)
+    assert len(progress.seen) == 3
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress_raises(tmp_path: Path, threads: int) -> None:
     path = parts().write(tmp_path / "m.gguf")
     calls = 0
 
     def progress(done: int, total: int) -> bool:
         nonlocal calls
         calls += 1
-        return calls < 3
-
-    with pytest.raises(KeyboardInterrupt):
-        _core.Model(path, progress=progress)
-    assert calls == 3
-
-
-def test_progress_raises(tmp_path: Path) -> None:
-    path = parts().write(tmp_path / "m.gguf")
-
-    def progress(done: int, total: int) -> bool:
         raise ZeroDivisionError("out of patience")
 
     with pytest.raises(ZeroDivisionError, match="out of patience"):
-        _core.Model(path, progress=progress)
+        _core.Model(path, threads=threads, progress=progress)
+    assert calls == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a mapped file cannot be cut there")
+def test_file_cut_while_it_loads(tmp_path: Path) -> None:
+    path = parts().write(tmp_path / "m.gguf")
+
+    def progress(done: int, total: int) -> bool:
+        os.truncate(path, 5000)
+        return True
+
+    with pytest.raises(_core.Error, match=r"m\.gguf: the file was cut while it was in use"):
+        _core.Model(path, threads=1, progress=progress)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="raises SIGINT in this process")

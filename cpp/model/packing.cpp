@@ -1,0 +1,153 @@
+#include "model/packing.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <tuple>
+
+#include "kernels/shared/pack.h"
+
+namespace pestle {
+namespace {
+
+// Threads draw pieces of one huge page of tiles: the thread that first writes into a page makes the system
+// zero it, and packs into it while it is still in cache.
+constexpr size_t kPieceBytes = size_t(2) << 20;
+// Rows are read into a buffer that stays in L2 until they are packed. Reading past the map costs a copy, but
+// no page faults, and no page of the file is ever resident beside its tiles.
+constexpr size_t kReadBytes = size_t(256) << 10;
+// So many pieces before its turn, a part of the file is asked for. What is in the page cache already answers
+// in a few microseconds.
+constexpr size_t kPiecesAhead = 8;
+// A report may have to wait, some milliseconds, for a lock that the caller's other threads hold.
+constexpr auto kProgressEvery = std::chrono::milliseconds(50);
+
+struct Piece {
+  const PackJob* job;
+  int begin, end;  // tile rows
+};
+
+std::vector<Piece> cut(const std::vector<PackJob>& jobs) {
+  std::vector<Piece> pieces;
+  for (const PackJob& job : jobs) {
+    const int n = 2 * job.matrix->strips();
+    const auto page = [&](int t) { return (job.at + job.matrix->tile_row_bytes() * t) / kPieceBytes; };
+    for (int begin = 0, end; begin < n; begin = end) {
+      for (end = begin + 1; end < n && page(end) == page(begin);) end++;
+      pieces.push_back({&job, begin, end});
+    }
+  }
+  return pieces;
+}
+
+struct Span { int begin = 0, end = 0; };
+
+// The tensor's rows that these tile rows come from, with what lies between them. Empty for mere padding.
+Span source_rows(const PackJob& job, int tile_begin, int tile_end) {
+  Span rows;
+  for (int i = tile_begin * kTileRows; i < std::min(tile_end * kTileRows, job.matrix->rows); i++) {
+    const int at = job.first + job.order.source(i);
+    rows = rows.end == 0 ? Span{at, at + 1} : Span{std::min(rows.begin, at), std::max(rows.end, at + 1)};
+  }
+  return rows;
+}
+
+class Packing {
+ public:
+  Packing(const gguf::File& file, const std::vector<Piece>& pieces, char* tiles, int threads,
+          const LoadProgress& progress)
+      : file_(file),
+        pieces_(pieces),
+        tiles_(tiles),
+        buffers_(static_cast<size_t>(threads)),
+        progress_(progress) {
+    for (const Piece& p : pieces_) total_ += bytes(p);
+  }
+
+  void run(ThreadPool& pool) {
+    for (size_t i = 0; i < kPiecesAhead; i++) read_ahead(i);
+    pool.run(static_cast<int>(pieces_.size()), 1, [this](int begin, int end, int thread) {
+      for (int i = begin; i < end && !failed_.load(std::memory_order_relaxed); i++) try {
+          read_ahead(static_cast<size_t>(i) + kPiecesAhead);
+          take(pieces_[static_cast<size_t>(i)], buffers_[static_cast<size_t>(thread)]);
+          if (thread == 0 && Clock::now() >= next_report_) report();
+        } catch (...) {
+          const std::lock_guard lock(failing_);
+          if (!failed_.exchange(true)) failure_ = std::current_exception();
+        }
+    });
+    if (failure_) std::rethrow_exception(failure_);
+    if (reported_ < total_) report();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  static size_t bytes(const Piece& p) { return p.job->matrix->tile_row_bytes() * size_t(p.end - p.begin); }
+  static size_t row_bytes(const PackJob& job) { return job.matrix->tile_row_bytes() / kTileRows; }
+
+  void read_ahead(size_t piece) const {
+    if (piece >= pieces_.size()) return;
+    const auto [job, begin, end] = pieces_[piece];
+    const Span rows = source_rows(*job, begin, end);
+    file_.will_need(*job->tensor, job->tensor->data.subspan(row_bytes(*job) * size_t(rows.begin),
+                                                            row_bytes(*job) * size_t(rows.end - rows.begin)));
+  }
+
+  void take(const Piece& p, std::vector<std::byte>& buffer) {
+    const int step = static_cast<int>(std::max<size_t>(1, kReadBytes / p.job->matrix->tile_row_bytes()));
+    for (int t = p.begin; t < p.end; t += step) pack_tile_rows(*p.job, t, std::min(t + step, p.end), buffer);
+    done_.fetch_add(bytes(p), std::memory_order_relaxed);
+  }
+
+  void pack_tile_rows(const PackJob& job, int begin, int end, std::vector<std::byte>& buffer) const {
+    const Matrix& m = *job.matrix;
+    const size_t row = row_bytes(job);
+    const Span source = source_rows(job, begin, end);
+    const size_t n = row * size_t(source.end - source.begin);
+    if (buffer.size() < n) buffer.resize(n);
+    file_.read(*job.tensor, row * size_t(source.begin), {buffer.data(), n});
+    for (int t = begin; t < end; t++) {
+      const std::byte* rows[kTileRows] = {};
+      for (int r = 0; r < kTileRows; r++)
+        if (const int i = t * kTileRows + r; i < m.rows)
+          rows[r] = buffer.data() + row * size_t(job.first + job.order.source(i) - source.begin);
+      pack_tiles(m.format, rows, m.columns, tiles_ + job.at + m.tile_row_bytes() * t);
+    }
+  }
+
+  void report() {
+    next_report_ = Clock::now() + kProgressEvery;
+    reported_ = done_.load(std::memory_order_relaxed);
+    if (progress_) progress_(reported_, total_);
+  }
+
+  const gguf::File& file_;
+  const std::vector<Piece>& pieces_;
+  char* tiles_;
+  std::vector<std::vector<std::byte>> buffers_;  // one per thread
+  const LoadProgress& progress_;
+  size_t total_ = 0, reported_ = 0;
+  Clock::time_point next_report_;
+  std::atomic<size_t> done_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex failing_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+void pack(const gguf::File& file, std::vector<PackJob> jobs, char* tiles, ThreadPool& pool,
+          const LoadProgress& progress) {
+  std::sort(jobs.begin(), jobs.end(), [](const PackJob& a, const PackJob& b) {
+    return std::tuple(a.tensor->shard, a.tensor->offset, a.first) <
+           std::tuple(b.tensor->shard, b.tensor->offset, b.first);
+  });
+  const std::vector<Piece> pieces = cut(jobs);
+  Packing(file, pieces, tiles, pool.threads(), progress).run(pool);
+}
+
+}  // namespace pestle

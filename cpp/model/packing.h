@@ -1,0 +1,41 @@
+// From the file into tiles: every matrix of a model, read and packed on all threads at once.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "core/thread_pool.h"
+#include "gguf/file.h"
+#include "model/matrix.h"
+
+namespace pestle {
+
+// Pestle's rotary kernel turns channel i with i + n_rot / 2. GGUF files of `llama` hold the rows of q and k
+// so that adjacent channels turn together: packing puts them back, which costs nothing.
+struct RowOrder {
+  int head_dim = 0, n_rot = 0;  // 0: rows stay where they are
+  int source(int row) const {
+    if (head_dim == 0) return row;
+    const int d = row % head_dim, half = n_rot / 2;
+    return d >= n_rot ? row : row - d + 2 * (d % half) + d / half;
+  }
+};
+
+struct PackJob {
+  const Matrix* matrix;
+  const gguf::Tensor* tensor;
+  int first;  // the tensor's row that is the matrix's row 0
+  RowOrder order;
+  size_t at;  // where its matrix->bytes() begin in the model's tiles
+};
+
+using LoadProgress = std::function<void(size_t done, size_t total)>;
+
+// Takes the tensors in the order in which the file has them. `progress` is called now and then on the
+// caller's thread, and with everything done at the end; what it throws ends the packing and comes out here,
+// as do the errors of reading.
+void pack(const gguf::File& file, std::vector<PackJob> jobs, char* tiles, ThreadPool& pool,
+          const LoadProgress& progress);
+
+}  // namespace pestle
