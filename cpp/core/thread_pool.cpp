@@ -24,7 +24,23 @@ void pause() {
 }
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kSpin = std::chrono::microseconds(200);  // longer than sampling and detokenizing a token takes
+constexpr auto kIdle = std::chrono::microseconds(200);  // longer than sampling and detokenizing a token takes
+constexpr auto kLast = std::chrono::microseconds(50);   // longer than most pieces
+
+// True until `limit` has passed; looks at the clock now and then.
+class Spin {
+ public:
+  explicit Spin(Clock::duration limit) : limit_(limit) {}
+  bool again() {
+    pause();
+    return ++turns_ % 64 != 0 || Clock::now() - began_ < limit_;
+  }
+
+ private:
+  Clock::duration limit_;
+  Clock::time_point began_ = Clock::now();
+  uint32_t turns_ = 0;
+};
 
 }  // namespace
 
@@ -47,9 +63,18 @@ ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
   stopping_.store(true);
-  wake_.fetch_add(1);
-  wake_.notify_all();
+  state_.fetch_add(1u << kGeneration);
+  for (std::atomic<uint32_t>* word : {&wake_, &roster_}) {
+    word->fetch_add(1);
+    word->notify_all();
+  }
   for (std::thread& t : workers_) t.join();
+}
+
+void ThreadPool::set_active(int threads) {
+  if (active_.exchange(threads) >= threads) return;
+  roster_.fetch_add(1);
+  roster_.notify_all();
 }
 
 void ThreadPool::work(int thread) {
@@ -63,46 +88,65 @@ void ThreadPool::work(int thread) {
 void ThreadPool::run_job(const Job& job) {
   job_ = job;
   next_.store(0, std::memory_order_relaxed);
-  const uint64_t generation = (state_.load(std::memory_order_relaxed) >> 16) + 1;
-  state_.store(generation << 16 | kOpen, std::memory_order_release);
-  wake_.fetch_add(1);
-  if (sleepers_.load() > 0) wake_.notify_all();
+  const uint32_t generation = (state_.load(std::memory_order_relaxed) >> kGeneration) + 1;
+  state_.store(generation << kGeneration | kOpen);
+  // Sequentially consistent, as in await(): either this sees the sleeper or the sleeper sees the job.
+  if (sleepers_.load() > 0) {
+    wake_.fetch_add(1);
+    wake_.notify_all();
+  }
   work(0);
   // Nobody may join any more; those who did are at their last piece.
-  state_.fetch_and(~kOpen, std::memory_order_acq_rel);
-  for (int spins = 0; (state_.load(std::memory_order_acquire) & (kOpen - 1)) != 0; spins++) {
-    if (spins < 4096)
-      pause();
-    else
-      std::this_thread::yield();
+  uint32_t state = state_.fetch_and(~kOpen, std::memory_order_acq_rel);
+  for (Spin spin(kLast); (state & kAtWork) != 0; state = state_.load(std::memory_order_acquire)) {
+    if (spin.again()) continue;
+    state = state_.fetch_or(kCallerAsleep, std::memory_order_acq_rel) | kCallerAsleep;
+    if ((state & kAtWork) != 0) state_.wait(state, std::memory_order_acquire);
   }
+}
+
+// Returns the state of a generation that is not the one `seen`, for a thread that takes part.
+uint32_t ThreadPool::await(int thread, uint32_t seen) {
+  Spin spin(kIdle);
+  for (;;) {
+    const uint32_t state = state_.load(std::memory_order_acquire), roster = roster_.load();
+    if (thread >= active() && !stopping_.load()) {
+      roster_.wait(roster);  // returns at once if more threads take part since the look at `active`
+      spin = Spin(kIdle);
+    } else if (state >> kGeneration != seen) {
+      return state;
+    } else if (!spin.again()) {
+      const uint32_t wake = wake_.load();
+      sleepers_.fetch_add(1);
+      if (state_.load() >> kGeneration == seen) wake_.wait(wake);
+      sleepers_.fetch_sub(1);
+      spin = Spin(kIdle);
+    }
+  }
+}
+
+// False when the job was over before this thread came.
+bool ThreadPool::join(uint32_t state) {
+  while ((state & kOpen) != 0)
+    if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) return true;
+  return false;
+}
+
+void ThreadPool::leave() {
+  const uint32_t before = state_.fetch_sub(1, std::memory_order_acq_rel);
+  if ((before & kCallerAsleep) != 0 && (before & kAtWork) == 1) state_.notify_one();
 }
 
 void ThreadPool::worker(int thread) {
   const DefaultFpEnvironment environment;
-  uint64_t seen = 0;
-  auto idle_since = Clock::now();
-  for (int spins = 0;; spins++) {
-    const uint32_t ticket = wake_.load();
+  uint32_t seen = 0;
+  for (;;) {
+    const uint32_t state = await(thread, seen);
     if (stopping_.load(std::memory_order_relaxed)) return;
-    uint64_t s = state_.load(std::memory_order_acquire);
-    if (s >> 16 != seen && thread < active()) {
-      if ((s & kOpen) == 0) {
-        seen = s >> 16;  // over before this thread came
-      } else if (state_.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel)) {
-        seen = s >> 16;
-        work(thread);
-        state_.fetch_sub(1, std::memory_order_release);
-        idle_since = Clock::now();
-      }
-      continue;
-    }
-    pause();
-    if (spins % 64 != 0 || Clock::now() - idle_since < kSpin) continue;
-    sleepers_.fetch_add(1);
-    wake_.wait(ticket);  // returns at once if anything was published since the ticket was drawn
-    sleepers_.fetch_sub(1);
-    idle_since = Clock::now();
+    seen = state >> kGeneration;
+    if (!join(state)) continue;
+    work(thread);
+    leave();
   }
 }
 

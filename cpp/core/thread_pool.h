@@ -10,8 +10,9 @@ namespace pestle {
 
 // Items are drawn from a counter, so a thread that the system delays takes fewer of them, and one that has
 // not even begun when the items run out is not waited for. Idle threads spin for a while (a decoded token is
-// some hundred loops of microseconds) and then sleep. Bodies must not throw, and one thread at a time may
-// call run().
+// some hundred loops of microseconds) and then sleep; so does a caller whose last piece is with a thread that
+// the system has put aside. Threads are not pinned: the system moves them away from what else runs. Bodies
+// must not throw, and one thread at a time may call run().
 class ThreadPool {
  public:
   static constexpr int kMaxThreads = 4096;
@@ -23,7 +24,7 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
   // How many threads, the caller's included, take part in the loops to come.
-  void set_active(int threads) { active_.store(threads, std::memory_order_relaxed); }
+  void set_active(int threads);
   int active() const { return active_.load(std::memory_order_relaxed); }
 
   // Calls body(begin, end, thread) on pieces of [0, n) until all is done: of at most `grain` items where
@@ -47,17 +48,23 @@ class ThreadPool {
   };
   void run_job(const Job& job);
   void stop();
-  void work(int thread);
   void worker(int thread);
+  uint32_t await(int thread, uint32_t seen);
+  bool join(uint32_t state);
+  void leave();
+  void work(int thread);
 
-  // generation << 16 | open << 15 | threads at work on it
-  static constexpr uint64_t kOpen = 1u << 15;
-  alignas(64) std::atomic<uint64_t> state_{0};
+  // generation << 16 | open << 15 | caller asleep << 14 | threads at work on it. A worker spins on this line
+  // alone; it holds the job too, which does not change while somebody is at work on it.
+  static constexpr uint32_t kOpen = 1u << 15, kCallerAsleep = 1u << 14, kAtWork = kCallerAsleep - 1;
+  static constexpr int kGeneration = 16;
+  alignas(64) std::atomic<uint32_t> state_{0};
+  Job job_;
   alignas(64) std::atomic<int> next_{0};
-  alignas(64) std::atomic<uint32_t> wake_{0};  // changes when there is something new: what sleepers wait on
+  alignas(64) std::atomic<uint32_t> wake_{0};  // changes when there is work: what idle threads sleep on
+  std::atomic<uint32_t> roster_{0};  // changes when more threads take part: what the others sleep on
   std::atomic<int> sleepers_{0}, active_;
   std::atomic<bool> stopping_{false};
-  Job job_;
   std::vector<std::thread> workers_;
 };
 
