@@ -4,6 +4,7 @@
 
 #include "bindings/bindings.h"
 #include "core/cpu.h"
+#include "core/linux_topology.h"
 #include "kernels/shared/dispatch.h"
 #include "kernels/table.h"
 #include "runtime/probe.h"
@@ -11,6 +12,24 @@
 namespace py = pybind11;
 
 namespace pestle {
+
+namespace {
+
+py::typing::Dict<py::str, py::object> describe(const CpuTopology& t) {
+  py::typing::Dict<py::str, py::object> d;
+  d["name"] = t.name;
+  d["logical"] = t.logical;
+  d["physical"] = t.physical;
+  d["performance"] = t.performance;
+  d["usable"] = t.usable;
+  d["default_threads"] = default_threads(t);
+  d["l1d"] = t.l1d;
+  d["l2"] = t.l2;
+  d["l3"] = t.l3;
+  return d;
+}
+
+}  // namespace
 
 void bind_machine(py::module_& m) {
   m.def(
@@ -20,21 +39,20 @@ void bind_machine(py::module_& m) {
   m.def(
       "cpu_info",
       [] {
-        const CpuTopology& t = cpu_topology();
-        py::typing::Dict<py::str, py::object> d;
-        d["name"] = t.name;
-        d["logical"] = t.logical;
-        d["physical"] = t.physical;
-        d["performance"] = t.performance;
-        d["usable"] = t.usable;
-        d["default_threads"] = default_threads();
+        auto d = describe(cpu_topology());
         d["features"] = cpu_feature_names();
-        d["l1d"] = t.l1d;
-        d["l2"] = t.l2;
-        d["l3"] = t.l3;
         return d;
       },
       "Processor, cores (`usable`: under affinity and cgroup quota), kernel features, cache bytes.");
+  m.def(
+      "linux_topology",
+      [](const std::string& root, const std::set<int>& allowed) {
+        return describe(linux_topology(root, allowed));
+      },
+      py::arg("root"), py::arg("allowed"),
+      "What cpu_info would say, without features, of the Linux machine whose /sys and /proc lie below "
+      "`root`, "
+      "to a process that may run on the processors `allowed`. For tests.");
   m.def("measure_bandwidth", measure_bandwidth, py::arg("threads") = 0,
         py::call_guard<py::gil_scoped_release>(),
         "Bytes per second read from DRAM through huge pages, best of five rounds.");

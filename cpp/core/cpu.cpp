@@ -89,9 +89,6 @@ std::vector<std::string> cpu_feature_names() {
   return names;
 }
 
-int default_threads() {
-  const CpuTopology& t = cpu_topology();
-  return std::max(1, std::min(t.performance, t.usable));
-}
+int default_threads(const CpuTopology& t) { return std::max(1, std::min(t.performance, t.usable)); }
 
 }  // namespace pestle

@@ -28,6 +28,6 @@ struct CpuTopology {
 const CpuTopology& cpu_topology();
 
 // Threads to use unless told otherwise: one per usable performance core.
-int default_threads();
+int default_threads(const CpuTopology& topology = cpu_topology());
 
 }  // namespace pestle

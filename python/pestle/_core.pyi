@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'MemoryLimitError', 'Model', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'measure_bandwidth', 'measure_int8']
+__all__: list[str] = ['ContextLengthError', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'MemoryLimitError', 'Model', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'linux_topology', 'measure_bandwidth', 'measure_int8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -242,6 +242,10 @@ def isa() -> str:
 def isas() -> list[str]:
     """
     The kernel sets that this machine can run, best first.
+    """
+def linux_topology(root: str, allowed: collections.abc.Set[typing.SupportsInt | typing.SupportsIndex]) -> dict[str, typing.Any]:
+    """
+    What cpu_info would say, without features, of the Linux machine whose /sys and /proc lie below `root`, to a process that may run on the processors `allowed`. For tests.
     """
 def measure_bandwidth(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
     """

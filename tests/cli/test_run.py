@@ -59,7 +59,7 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
         "-n 7 --stop END --stop FIN --seed 3 --temp 0 --top-k 1 --top-p 0.5 --min-p 0.1 "
         "--repeat-penalty 1.1 --repeat-last-n 32 --frequency-penalty 0.2 --presence-penalty -0.3 "
         "--logit-bias 5=-2 --logit-bias 6=-inf -m a.gguf --offline -c 64 -t 2 "
-        "--threads-prefill 3 -ctk f32 -ctv f32"
+        "-tb 3 -ctk f32 -ctv f32"
     )
     assert pestle("run", "-p", "x", *flags.split()).exit_code == 0
     assert llm.asked[0][1] == {

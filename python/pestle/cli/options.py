@@ -146,7 +146,7 @@ _MODEL = (
                  help="Context in tokens.  [default: the model's]"),
     click.option("-t", "--threads", metavar="N", type=COUNT, default=0,
                  help="Threads that decode.  [default: chosen for this CPU]"),
-    click.option("--threads-prefill", metavar="N", type=COUNT, default=0,
+    click.option("-tb", "--threads-prefill", metavar="N", type=COUNT, default=0,
                  help="Threads that read the prompt.  [default: as -t]"),
     click.option("-ctk", "kv_k", type=click.Choice(KV_TYPES),
                  help="Type of the cached keys and values.  [default: f16]"),
