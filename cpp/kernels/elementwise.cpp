@@ -11,11 +11,6 @@ using simd::I32;
 // Below this the reciprocal could overflow; such values add nothing to any sum of normal size.
 constexpr float kTiny = 0x1p-100f;
 
-struct Quantized {
-  float d;
-  int32_t sum[2];  // of the first and the second 16 values
-};
-
 // How values up to a largest magnitude become integers up to `steps`. A magnitude that is not finite gives
 // the scale NaN and only zeros: the NaN reaches every output that reads these values, and no conversion of it
 // is asked for.
@@ -34,51 +29,65 @@ PESTLE_INLINE I32 quantize(F32 x, const Scale& scale) {
                                : simd::to_i32(simd::mul(x, simd::splat(scale.inverse)));
 }
 
-// 32 floats -> int8 with one scale: d = max|x| / 127, q = x * (127 / max|x|).
-PESTLE_INLINE Quantized quantize_block(const float* x, int8_t* q) {
-  const Vec16 a = load16(x), b = load16(x + 16);
-  const int32_t bits_a = largest_magnitude(a), bits_b = largest_magnitude(b);
-  const Scale scale = scale_of(bits_a > bits_b ? bits_a : bits_b, 127.0f);
-  Quantized r{scale.d, {0, 0}};
-  for (int half = 0; half < 2; half++) {
-    const Vec16& v = half == 0 ? a : b;
-    I32 sum = simd::splat(int32_t(0));
-    PESTLE_UNROLL for (int i = 0; i < Vec16::kRegisters; i++) {
-      const I32 n = quantize(v.r[i], scale);
-      simd::store_s8(q + 16 * half + i * simd::kLanes, n);
-      sum = simd::add(sum, n);
-    }
-    r.sum[half] = simd::reduce_add(sum);
+// What the integers of a block add up to, of each half where a format has two scales. A sum over lanes takes
+// as long as quantizing the block, so it is taken once where once is enough.
+template <int S>
+PESTLE_INLINE void add_up(I32 first_half, I32 second_half, int32_t (&sum)[2]) {
+  if constexpr (S == 2) {
+    sum[0] = simd::reduce_add(first_half);
+    sum[1] = simd::reduce_add(second_half);
+  } else {
+    sum[0] = simd::reduce_add(simd::add(first_half, second_half));
   }
-  return r;
+}
+
+// 32 floats -> int8 with one scale: d = max|x| / 127, q = x * (127 / max|x|). Returns d.
+template <int S>
+PESTLE_INLINE float quantize_block(const float* x, int8_t* q, int32_t (&sum)[2]) {
+  const Vec16 a = load16(x), b = load16(x + 16);
+  const Scale scale = scale_of(largest_magnitude(a, b), 127.0f);
+  I32 total[2] = {simd::splat(int32_t(0)), simd::splat(int32_t(0))};
+  PESTLE_UNROLL for (int half = 0; half < 2; half++) {
+    PESTLE_UNROLL for (int i = 0; i < Vec16::kRegisters; i++) {
+      const I32 n = quantize((half == 0 ? a : b).r[i], scale);
+      simd::store_s8(q + 16 * half + i * simd::kLanes, n);
+      total[half] = simd::add(total[half], n);
+    }
+  }
+  add_up<S>(total[0], total[1], sum);
+  return scale.d;
 }
 
 PESTLE_INLINE void put(char* p, float v) { std::memcpy(p, &v, 4); }
 PESTLE_INLINE void put(char* p, int32_t v) { std::memcpy(p, &v, 4); }
 
 // Row `row` of a group of `rows`: aux of one block, as PanelKind says.
+template <int S>
 PESTLE_INLINE void put_aux(char* aux, PanelKind kind, const int32_t (&sum)[2], float d, int row, int rows) {
-  for (int s = 0; s < kind.scales; s++) {
-    const int32_t total = kind.scales == 2 ? sum[s] : sum[0] + sum[1];
+  PESTLE_UNROLL for (int s = 0; s < S; s++) {
     char* p = aux + 4 * (s * rows + row);
     if (kind.mins)
-      put(p, d * (float)total);
+      put(p, d * (float)sum[s]);
     else
-      put(p, -kind.offset * total);
+      put(p, -kind.offset * sum[s]);
   }
 }
+
+template <int S>
 void narrow_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
-  const int block_bytes = rows * (4 + 4 * kind.scales + 32);
+  const size_t block_bytes = rows * panel_block_bytes(kind);
   for (int b = 0; b < columns / kBlockColumns; b++, group += block_bytes) {
-    int8_t* q = reinterpret_cast<int8_t*>(group + rows * (4 + 4 * kind.scales) + 32 * row);
-    const Quantized block = quantize_block(x + b * kBlockColumns, q);
-    put(group + 4 * row, block.d);
-    put_aux(group + 4 * rows, kind, block.sum, block.d, row, rows);
+    int8_t* q = reinterpret_cast<int8_t*>(group + rows * (4 + 4 * S) + 32 * row);
+    int32_t sum[2];
+    const float d = quantize_block<S>(x + b * kBlockColumns, q, sum);
+    put(group + 4 * row, d);
+    put_aux<S>(group + 4 * rows, kind, sum, d, row, rows);
   }
 }
 
 // A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even, q = 128
 // high + low.
+template <int S>
 void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
   constexpr float kLargest = 127 * 128 + 63;
   I32 top = simd::splat(int32_t(0));
@@ -86,23 +95,21 @@ void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, ch
   const Scale scale = scale_of(simd::reduce_max(top), kLargest);
   put(group + 4 * row, scale.d);
   char* block = group + 4 * rows;
-  for (int b = 0; b < columns / kBlockColumns; b++, block += rows * (4 * kind.scales + 64)) {
-    int8_t* high = reinterpret_cast<int8_t*>(block + 4 * kind.scales * rows + 32 * row);
+  for (int b = 0; b < columns / kBlockColumns; b++, block += rows * panel_block_bytes(kind)) {
+    int8_t* high = reinterpret_cast<int8_t*>(block + 4 * S * rows + 32 * row);
     int8_t* low = high + 32 * rows;
-    int32_t sum[2];
-    for (int half = 0; half < 2; half++) {
-      I32 total = simd::splat(int32_t(0));
-      PESTLE_UNROLL for (int i = 16 * half; i < 16 * half + 16; i += simd::kLanes) {
-        const I32 q = quantize(simd::load(x + b * kBlockColumns + i), scale);
-        const F32 part = simd::mul(simd::to_f32(q), simd::splat(1.0f / 128));
-        const I32 minus_high = simd::to_i32(simd::sub(simd::splat(0.0f), part));
-        simd::store_s8(high + i, simd::to_i32(part));
-        simd::store_s8(low + i, simd::add(q, simd::shl<7>(minus_high)));
-        total = simd::add(total, q);
-      }
-      sum[half] = simd::reduce_add(total);
+    I32 total[2] = {simd::splat(int32_t(0)), simd::splat(int32_t(0))};
+    PESTLE_UNROLL for (int i = 0; i < kBlockColumns; i += simd::kLanes) {
+      const I32 q = quantize(simd::load(x + b * kBlockColumns + i), scale);
+      const F32 part = simd::mul(simd::to_f32(q), simd::splat(1.0f / 128));
+      const I32 minus_high = simd::to_i32(simd::sub(simd::splat(0.0f), part));
+      simd::store_s8(high + i, simd::to_i32(part));
+      simd::store_s8(low + i, simd::add(q, simd::shl<7>(minus_high)));
+      total[i / 16] = simd::add(total[i / 16], q);
     }
-    put_aux(block, kind, sum, 1.0f, row, rows);
+    int32_t sum[2];
+    add_up<S>(total[0], total[1], sum);
+    put_aux<S>(block, kind, sum, 1.0f, row, rows);
   }
 }
 
@@ -116,7 +123,9 @@ void make_panels(const PanelArgs& a, int begin, int end) {
     for (int m = 0; m < rows; m++) {
       const float* x = a.x + (first + m) * a.ldx;
       if (a.kind.scales != 0) {
-        (a.kind.wide ? wide_row : narrow_row)(x, a.columns, a.kind, m, rows, group);
+        constexpr decltype(&narrow_row<1>) kRow[2][2] = {{narrow_row<1>, narrow_row<2>},
+                                                         {wide_row<1>, wide_row<2>}};
+        kRow[a.kind.wide][a.kind.scales - 1](x, a.columns, a.kind, m, rows, group);
       } else {
         float* out = reinterpret_cast<float*>(group) + m;
         for (int k = 0; k < a.columns; k++) out[size_t(k) * rows] = x[k];

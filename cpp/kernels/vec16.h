@@ -65,9 +65,10 @@ PESTLE_INLINE Vec16 max(const Vec16& a, const Vec16& b) {
 // |x| as the bits of a float, which order as integers: infinities and NaNs stand above every finite value, on
 // every ISA alike, where a maximum of floats may lose a NaN.
 PESTLE_INLINE simd::I32 magnitude(simd::F32 x) { return simd::as_i32(simd::abs(x)); }
-PESTLE_INLINE int32_t largest_magnitude(const Vec16& v) {
-  simd::I32 top = magnitude(v.r[0]);
-  PESTLE_UNROLL for (int i = 1; i < Vec16::kRegisters; i++) top = simd::max(top, magnitude(v.r[i]));
+PESTLE_INLINE int32_t largest_magnitude(const Vec16& a, const Vec16& b) {
+  simd::I32 top = simd::max(magnitude(a.r[0]), magnitude(b.r[0]));
+  PESTLE_UNROLL for (int i = 1; i < Vec16::kRegisters; i++) top =
+      simd::max(top, simd::max(magnitude(a.r[i]), magnitude(b.r[i])));
   return simd::reduce_max(top);
 }
 
