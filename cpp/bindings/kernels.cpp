@@ -28,7 +28,7 @@ Format format_named(const std::string& name) {
 // A weight matrix packed from GGUF rows: uint8 [rows, bytes of a row].
 struct Packed {
   Packed(const std::string& format, const Bytes& rows, int columns)
-      : matrix{"", format_named(format), static_cast<int>(rows.shape(0)), columns} {
+      : matrix{"", format_named(format), static_cast<int>(rows.shape(0)), columns, columns < kWideColumns} {
     const FormatInfo& f = info(matrix.format);
     if (rows.ndim() != 2 || rows.shape(0) < 1 || columns < 1)
       throw std::invalid_argument("a matrix needs rows and columns");

@@ -43,14 +43,18 @@ PESTLE_INLINE void add_up(I32 first_half, I32 second_half, int32_t (&sum)[2]) {
 
 // 32 floats -> int8 with one scale: d = max|x| / 127, q = x * (127 / max|x|). Returns d.
 template <int S>
-PESTLE_INLINE float quantize_block(const float* x, int8_t* q, int32_t (&sum)[2]) {
+PESTLE_INLINE float quantize_block(const float* x, char* q, bool words, int32_t (&sum)[2]) {
   const Vec16 a = load16(x), b = load16(x + 16);
   const Scale scale = scale_of(largest_magnitude(a, b), 127.0f);
   I32 total[2] = {simd::splat(int32_t(0)), simd::splat(int32_t(0))};
   PESTLE_UNROLL for (int half = 0; half < 2; half++) {
     PESTLE_UNROLL for (int i = 0; i < Vec16::kRegisters; i++) {
       const I32 n = quantize((half == 0 ? a : b).r[i], scale);
-      simd::store_s8(q + 16 * half + i * simd::kLanes, n);
+      const int at = 16 * half + i * simd::kLanes;
+      if (words)
+        simd::store_s16(reinterpret_cast<int16_t*>(q) + at, n);
+      else
+        simd::store_s8(reinterpret_cast<int8_t*>(q) + at, n);
       total[half] = simd::add(total[half], n);
     }
   }
@@ -77,16 +81,23 @@ template <int S>
 void narrow_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
   const size_t block_bytes = rows * panel_block_bytes(kind);
   for (int b = 0; b < columns / kBlockColumns; b++, group += block_bytes) {
-    int8_t* q = reinterpret_cast<int8_t*>(group + rows * (4 + 4 * S) + 32 * row);
+    char* q = group + rows * (4 + 4 * S) + (kind.words ? 64 : 32) * row;
     int32_t sum[2];
-    const float d = quantize_block<S>(x + b * kBlockColumns, q, sum);
+    const float d = quantize_block<S>(x + b * kBlockColumns, q, kind.words, sum);
     put(group + 4 * row, d);
     put_aux<S>(group + 4 * rows, kind, sum, d, row, rows);
   }
 }
 
-// A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even, q = 128
-// high + low.
+// q = 128 high + low
+PESTLE_INLINE void store_planes(I32 q, int8_t* high, int8_t* low) {
+  const F32 part = simd::mul(simd::to_f32(q), simd::splat(1.0f / 128));
+  const I32 minus_high = simd::to_i32(simd::sub(simd::splat(0.0f), part));
+  simd::store_s8(high, simd::to_i32(part));
+  simd::store_s8(low, simd::add(q, simd::shl<7>(minus_high)));
+}
+
+// A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even.
 template <int S>
 void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
   constexpr float kLargest = 127 * 128 + 63;
@@ -96,15 +107,15 @@ void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, ch
   put(group + 4 * row, scale.d);
   char* block = group + 4 * rows;
   for (int b = 0; b < columns / kBlockColumns; b++, block += rows * panel_block_bytes(kind)) {
-    int8_t* high = reinterpret_cast<int8_t*>(block + 4 * S * rows + 32 * row);
-    int8_t* low = high + 32 * rows;
+    char* codes = block + 4 * S * rows + (kind.words ? 64 : 32) * row;
     I32 total[2] = {simd::splat(int32_t(0)), simd::splat(int32_t(0))};
     PESTLE_UNROLL for (int i = 0; i < kBlockColumns; i += simd::kLanes) {
       const I32 q = quantize(simd::load(x + b * kBlockColumns + i), scale);
-      const F32 part = simd::mul(simd::to_f32(q), simd::splat(1.0f / 128));
-      const I32 minus_high = simd::to_i32(simd::sub(simd::splat(0.0f), part));
-      simd::store_s8(high + i, simd::to_i32(part));
-      simd::store_s8(low + i, simd::add(q, simd::shl<7>(minus_high)));
+      if (kind.words)
+        simd::store_s16(reinterpret_cast<int16_t*>(codes) + i, q);
+      else
+        store_planes(q, reinterpret_cast<int8_t*>(codes) + i,
+                     reinterpret_cast<int8_t*>(codes) + 32 * rows + i);
       total[i / 16] = simd::add(total[i / 16], q);
     }
     int32_t sum[2];

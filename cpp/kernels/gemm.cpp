@@ -7,15 +7,25 @@
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
+template <bool kWords, class Words, class Bytes>
+struct Choice {
+  using Type = Bytes;
+};
+template <class Words, class Bytes>
+struct Choice<true, Words, Bytes> {
+  using Type = Words;
+};
+
 template <class F, bool kWide>
 struct Product {
+  static constexpr bool kWords = kWordsOf<F, kWide>;
   static constexpr int kRows = simd::kMaxRows;
-  static void prepare(ScratchOf<F>*, int) {}
-  static void multiply(const ScratchOf<F>* w, int blocks, const char* panel, int rows, float* sums) {
-    using D = simd::DotKind<F::kMax, F::kSigned>;
+  using D = typename Choice<kWords, simd::WordDot, simd::DotKind<F::kMax, F::kSigned>>::Type;
+  static void prepare(ScratchOf<F, kWords>*, int) {}
+  static void multiply(const ScratchOf<F, kWords>* w, int blocks, const char* panel, int rows, float* sums) {
     PESTLE_FOR_ROWS(
         rows, kRows,
-        (pestle::PESTLE_ISA_NAMESPACE::multiply<D, F::kOffset != 0, kWide, F::kScales, F::kMin, M>(
+        (pestle::PESTLE_ISA_NAMESPACE::multiply<D, F::kOffset != 0, kWide, kWords, F::kScales, F::kMin, M>(
             w, blocks, panel, sums)))
   }
 };
@@ -89,7 +99,7 @@ PanelKind panel_of(Format format, bool wide) {
     case Format::F32:
     case Format::F16:
     case Format::BF16:
-      return {0, false, false, 0, simd::kMaxRows};
+      return {0, false, false, false, 0, simd::kMaxRows};
 #define PESTLE_CASE(F) \
   case Format::F:      \
     return wide ? kPanelOf<F, true> : kPanelOf<F, false>;
@@ -101,7 +111,8 @@ PanelKind panel_of(Format format, bool wide) {
 
 size_t scratch_bytes(Format format, int columns) {
   const PanelKind kind = panel_of(format, false);
-  return kind.scales == 0 ? size_t(columns) * sizeof(FloatScratch) : kPieceBlocks * sizeof(Scratch<2, true>);
+  return kind.scales == 0 ? size_t(columns) * sizeof(FloatScratch)
+                          : kPieceBlocks * sizeof(Scratch<2, true, simd::kWords>);
 }
 
 int direct_rows() { return kDirectRows; }

@@ -17,24 +17,32 @@ constexpr int kDirectRows = simd::kMaxRows < 4 ? simd::kMaxRows : 4;
 constexpr int kPasses = kStripRows / (simd::kLanes * simd::kStripVectors);  // of a strip's registers
 constexpr size_t kPrefetchBytes = 4096;  // how far ahead of the tile in work, about 16 small tiles
 
-template <bool kWide, int S, int M>
+template <bool kWide, bool kWords, int S, int M>
 struct Panel {  // PanelKind's layout
   float d[M];
   int32_t aux[S][M];
-  int8_t q[M][32];
+  int8_t q[M][kWords ? 64 : 32];
   static const Panel* blocks(const char* group) { return reinterpret_cast<const Panel*>(group); }
 };
 template <int S, int M>
-struct Panel<true, S, M> {
+struct Panel<true, false, S, M> {
   int32_t aux[S][M];
   int8_t q[M][32], low[M][32];
   static const Panel* blocks(const char* group) {
     return reinterpret_cast<const Panel*>(group + sizeof(float) * M);
   }
 };
+template <int S, int M>
+struct Panel<true, true, S, M> {
+  int32_t aux[S][M];
+  int8_t q[M][64];
+};
 
 template <class F, bool kWide>
-constexpr PanelKind kPanelOf = {F::kScales, F::kMin, kWide, F::kOffset, simd::kMaxRows};
+constexpr bool kWordsOf = simd::kWords && (kWide || F::kSigned);
+
+template <class F, bool kWide>
+constexpr PanelKind kPanelOf = {F::kScales, F::kMin, kWide, kWordsOf<F, kWide>, F::kOffset, simd::kMaxRows};
 
 // Integer dots of the quads [Begin, Begin + Count) of a 32-column block with one activation row.
 template <class D, int Begin, int Count>
@@ -58,7 +66,7 @@ PESTLE_INLINE I32 second_dot(I32 high, const int32_t* aux) {
 }
 
 template <class F, bool kWide, int Begin, int M>
-PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, F::kScales, M>& x, int s, int m) {
+PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, false, F::kScales, M>& x, int s, int m) {
   using D = simd::DotKind<F::kMax, F::kSigned>;
   constexpr int kQuads = 8 / F::kScales;
   constexpr bool kOffset = F::kOffset != 0;
@@ -71,8 +79,8 @@ PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, F::kScales, M>&
 }
 
 template <class F, bool kWide, int P, int M>
-PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub, const Panel<kWide, F::kScales, M>& x,
-                                F32 (&acc)[M][kVectors]) {
+PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub,
+                                const Panel<kWide, false, F::kScales, M>& x, F32 (&acc)[M][kVectors]) {
   PESTLE_UNROLL for (int h = 0; h < kVectors; h++) {
     U8 w[8];
     F::decode(t, sub, h, w);
@@ -119,7 +127,7 @@ PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end)
   const int tiles = a.columns / kColumns<F>;
   for (int row = 2 * strip_begin; row < 2 * strip_end; row++) {
     const Tile* t = reinterpret_cast<const Tile*>(a.tiles) + size_t(row) * tiles;
-    const auto* x = Panel<kWide, F::kScales, M>::blocks(a.panels);
+    const auto* x = Panel<kWide, false, F::kScales, M>::blocks(a.panels);
     F32 acc[M][kVectors];
     PESTLE_UNROLL for (int h = 0; h < kVectors; h++) PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] =
         first_sum<kWide>(a, 16 * row + h * simd::kLanes);
@@ -143,93 +151,95 @@ PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end)
   }
 }
 
-// What 32 columns of kStripVectors registers of rows decode to.
-template <int S, bool kMin>
+// What 32 columns of kStripVectors registers of rows decode to: bytes, four columns a lane, or int16, two a
+// lane.
+template <int S, bool kMin, bool kWords>
 struct Scratch {
   static constexpr int V = simd::kStripVectors, L = simd::kLanes;
-  uint8_t q[8][V][kBytes];
+  uint8_t q[kWords ? 16 : 8][V][kBytes];
   float scale[S][V][L];
   float minimum[kMin ? S : 1][V][L];
 };
-template <int S>
-struct Scratch<S, false> {
-  static constexpr int V = simd::kStripVectors, L = simd::kLanes;
-  uint8_t q[8][V][kBytes];
-  float scale[S][V][L];
-};
 
-template <class F, int P>
-PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, Scratch<F::kScales, F::kMin>& s,
-                                int v) {
+template <class F, bool kWords>
+using ScratchOf = Scratch<F::kScales, F::kMin, kWords>;
+
+template <class F, int P, bool kWords, class W = simd::WordDot>
+PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, ScratchOf<F, kWords>& s, int v) {
   U8 w[8];
   F::decode(t, sub, h, w);
-  PESTLE_UNROLL for (int k = 0; k < 8; k++) simd::store(s.q[k][v], w[k]);
+  PESTLE_UNROLL for (int k = 0; k < 8; k++) {
+    if constexpr (kWords) {
+      simd::store(s.q[2 * k][v], W::template words<0>(w[k]));
+      simd::store(s.q[2 * k + 1][v], W::template words<1>(w[k]));
+    } else {
+      simd::store(s.q[k][v], w[k]);
+    }
+  }
   PESTLE_UNROLL for (int i = 0; i < F::kScales; i++) {
     simd::store(s.scale[i][v], F::template scale<P>(t, sub, i, h));
     if constexpr (F::kMin) simd::store(s.minimum[i][v], F::template minimum<P>(t, sub, i, h));
   }
 }
 
-template <class F>
-using ScratchOf = Scratch<F::kScales, F::kMin>;
-
 // Tiles [0, count) of the registers [first, first + kStripVectors) of a strip's 32 rows; `row` tiles lie in a
 // row.
-template <class F>
+template <class F, bool kWords>
 PESTLE_NOINLINE void decode_tiles(const typename F::Tile* tiles, int row, int count, int first,
-                                  ScratchOf<F>* scratch) {
+                                  ScratchOf<F, kWords>* scratch) {
   constexpr int kBlocks = kColumns<F> / kBlockColumns;
   for (int v = 0; v < simd::kStripVectors; v++) {
     const auto* t = tiles + size_t((first + v) / kVectors) * row;
     const int h = (first + v) % kVectors;
     for (int b = 0; b < count; b++) {
       if constexpr (kBlocks == 1) {
-        decode_block<F, 0>(t[b], 0, h, scratch[b], v);
+        decode_block<F, 0, kWords>(t[b], 0, h, scratch[b], v);
       } else {
         for (int sub = 0; sub < kBlocks; sub += 4) {
           auto* s = scratch + b * kBlocks + sub;
-          decode_block<F, 0>(t[b], sub, h, s[0], v);
-          decode_block<F, 1>(t[b], sub + 1, h, s[1], v);
-          decode_block<F, 2>(t[b], sub + 2, h, s[2], v);
-          decode_block<F, 3>(t[b], sub + 3, h, s[3], v);
+          decode_block<F, 0, kWords>(t[b], sub, h, s[0], v);
+          decode_block<F, 1, kWords>(t[b], sub + 1, h, s[1], v);
+          decode_block<F, 2, kWords>(t[b], sub + 2, h, s[2], v);
+          decode_block<F, 3, kWords>(t[b], sub + 3, h, s[3], v);
         }
       }
     }
   }
 }
 
-// The integer dots of the quads from Begin on of M activation rows with V registers of weight rows. Plain
-// loops: GCC 12 outlines lambdas here and spills.
-template <class D, int kQuads, int M, int V>
-PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (&q)[M][32], int begin, D (&d)[M][V]) {
-  PESTLE_UNROLL for (int k = 0; k < kQuads; k++) {
+// The integer dots of the lanes' columns from `begin` on of M activation rows with V registers of weight
+// rows. Plain loops: GCC 12 outlines lambdas here and spills.
+template <class D, int kSteps, int M, int V, int N>
+PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (&q)[M][N], int begin, D (&d)[M][V]) {
+  PESTLE_UNROLL for (int k = 0; k < kSteps; k++) {
     U8 weights[V];
     PESTLE_UNROLL for (int v = 0; v < V; v++) weights[v] = simd::load(w[k][v]);
     PESTLE_UNROLL for (int m = 0; m < M; m++) {
-      const I32 quad = simd::splat4(q[m] + 4 * (begin + k));
-      PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].step(weights[v], quad, k);
+      const I32 x = simd::splat4(q[m] + 4 * (begin + k));
+      PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].step(weights[v], x, k);
     }
   }
 }
 
 // Some decoded blocks with one group of M activation rows: sums[M][V][L] += products.
-template <class D, bool kOffset, bool kWide, int S, bool kMin, int M>
-PESTLE_NOINLINE void multiply(const Scratch<S, kMin>* w, int blocks, const char* panel, float* sums) {
-  constexpr int V = simd::kStripVectors, L = simd::kLanes, kQuads = 8 / S;
-  const auto* x = reinterpret_cast<const Panel<kWide, S, M>*>(panel);
+template <class D, bool kOffset, bool kWide, bool kWords, int S, bool kMin, int M>
+PESTLE_NOINLINE void multiply(const Scratch<S, kMin, kWords>* w, int blocks, const char* panel, float* sums) {
+  constexpr int V = simd::kStripVectors, L = simd::kLanes, kSteps = (kWords ? 16 : 8) / S;
+  const auto* x = reinterpret_cast<const Panel<kWide, kWords, S, M>*>(panel);
   F32 acc[M][V];
   PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
       simd::load(sums + (m * V + v) * L);
   for (int b = 0; b < blocks; b++) {
     PESTLE_UNROLL for (int s = 0; s < S; s++) {
+      constexpr bool kPlanes = kWide && !kWords;
       D d[M][V];
       PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].start(
-          kWide ? simd::splat(int32_t(0)) : first_dot<kOffset>(&x[b].aux[s][m]));
-      dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].q, s * kQuads, d);
-      if constexpr (kWide) {
+          kPlanes ? simd::splat(int32_t(0)) : first_dot<kOffset>(&x[b].aux[s][m]));
+      dots<D, kSteps, M, V>(w[b].q + s * kSteps, x[b].q, s * kSteps, d);
+      if constexpr (kPlanes) {
         PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) d[m][v].start(
             second_dot<kOffset>(d[m][v].value(), &x[b].aux[s][m]));
-        dots<D, kQuads, M, V>(w[b].q + s * kQuads, x[b].low, s * kQuads, d);
+        dots<D, kSteps, M, V>(w[b].q + s * kSteps, x[b].low, s * kSteps, d);
       }
       PESTLE_UNROLL for (int v = 0; v < V; v++) {
         const F32 scale = simd::load(w[b].scale[s][v]);

@@ -10,9 +10,6 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 constexpr int kPieceBlocks = 16;  // of 32 columns: some 18 KiB of decoded weights
 constexpr int kBlockRows = 192;   // activation rows whose sums wait together
 
-template <class F>
-constexpr size_t kPieceBytes = kPieceBlocks * sizeof(ScratchOf<F>);
-
 // Where the panels of a group of activation rows begin, and how many rows it has.
 struct Group { int first, rows; };
 PESTLE_INLINE Group group_of(int rows, int groups, int g) {
@@ -20,16 +17,16 @@ PESTLE_INLINE Group group_of(int rows, int groups, int g) {
   return {first, group_begin(rows, groups, g + 1) - first};
 }
 
-// Kernel: kRows, the rows of a group at most; prepare(w, blocks), what is to be done to decoded weights; and
-// multiply(w, blocks, panel, rows, sums), which adds the products of some blocks to
-// sums[rows][kStripVectors][kLanes].
+// Kernel: kWords, what weights are decoded to; kRows, the rows of a group at most; prepare(w, blocks), what
+// is to be done to decoded weights; and multiply(w, blocks, panel, rows, sums), which adds the products of
+// some blocks to sums[rows][kStripVectors][kLanes].
 template <class F, bool kWide, class Kernel>
 PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes, kBlocks = kColumns<F> / kBlockColumns;
   constexpr int kGroups = kBlockRows / Kernel::kRows;
   constexpr PanelKind kKind = kPanelOf<F, kWide>;
   using Tile = typename F::Tile;
-  auto* w = static_cast<ScratchOf<F>*>(scratch);
+  auto* w = static_cast<ScratchOf<F, Kernel::kWords>*>(scratch);
   const int tiles = a.columns / kColumns<F>, groups = panel_groups(a.rows, Kernel::kRows);
   const int pieces = (tiles * kBlocks + kPieceBlocks - 1) / kPieceBlocks;
   const size_t row_bytes = panel_row_bytes(kKind, a.columns);
@@ -44,7 +41,7 @@ PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int str
             simd::store(sums[m] + v * L, first_sum<kWide>(a, n0 + v * L));
       for (int p = 0; p < pieces; p++) {
         const int t = group_begin(tiles, pieces, p), n = group_begin(tiles, pieces, p + 1) - t;
-        decode_tiles<F>(tile + t, tiles, n, r, w);
+        decode_tiles<F, Kernel::kWords>(tile + t, tiles, n, r, w);
         Kernel::prepare(w, n * kBlocks);
         for (int g = first_group; g < end_group; g++) {
           const Group group = group_of(a.rows, groups, g);

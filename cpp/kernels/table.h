@@ -19,27 +19,21 @@ namespace pestle {
 // and a wide one, behind float d[m] for whole rows,
 //   int32 aux[scales][m]; int8 high[m][32]; int8 low[m][32]             x = d * (128 * high + low), |q| <=
 //   16319
+// Some sets multiply int16 faster than two planes: with `words` a group holds int16 q[m][32] instead.
 // aux is -offset * sum(q) (where the integer dot product starts), or, with `mins`, the float that a format's
 // minimum is multiplied with: d * sum(q), wide sum(q). Sums go over the block, or over each half of it where
 // scales = 2. scales = 0: plain floats, x[k][m].
 struct PanelKind {
   uint8_t scales;
-  bool mins, wide;
+  bool mins, wide, words;
   int16_t offset;
   int max_rows;
   bool operator==(const PanelKind&) const = default;
 };
 
-// Small matrices multiply 15-bit activations, large ones 8-bit. Measured on SmolLM2-135M against exact
-// activations: 8 bits cost 0.007 nats of divergence and 3 % of the best tokens, 15 bits 0.00002. They
-// take 1.6 times the time of a prefill product and nothing where decoding waits for DRAM. That large models
-// forgive 8 bits is what other engines rely on; it is not measured here.
-constexpr int kWideColumns = 2048;
-constexpr bool is_wide(int columns) { return columns < kWideColumns; }
-
 // Of one row of one block.
 constexpr size_t panel_block_bytes(PanelKind kind) {
-  return kind.wide ? 4 * kind.scales + 64 : 4 + 4 * kind.scales + 32;
+  return (kind.wide ? 0 : 4) + 4 * kind.scales + (kind.wide || kind.words ? 64 : 32);
 }
 constexpr size_t panel_row_bytes(PanelKind kind, int columns) {
   if (kind.scales == 0) return size_t(columns) * 4;
@@ -114,6 +108,11 @@ struct KernelTable {
       int iterations);  // runs the dot product in registers; returns the operations done
 };
 
+inline PanelKind panel_of(const KernelTable& k, Format f, bool wide, int rows) {
+  PanelKind kind = k.panel[wide][static_cast<int>(f)];
+  if (rows <= k.direct_rows) kind.words = false;  // few rows multiply weights as they are decoded: bytes
+  return kind;
+}
 inline Matmul matmul_of(const KernelTable& k, Format f, bool wide, int rows) {
   return (rows <= k.direct_rows ? k.direct : k.multiply)[wide][static_cast<int>(f)];
 }

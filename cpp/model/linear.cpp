@@ -36,11 +36,10 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
   size_t bytes = 0;
   for (const Product& p : products) {
     const Matrix& w = *p.linear.w;
-    const bool wide = is_wide(w.columns);
-    const PanelKind& kind = ws.kernels.panel[wide][static_cast<int>(w.format)];
+    const PanelKind kind = panel_of(ws.kernels, w.format, w.wide, rows);
     jobs[n_jobs++] = {
         {w.tiles, x.panels(kind), p.linear.bias, p.y.data, p.y.stride, w.columns, rows, p.epilogue},
-        matmul_of(ws.kernels, w.format, wide, rows),
+        matmul_of(ws.kernels, w.format, w.wide, rows),
         strips,
         strips + w.strips()};
     strips += w.strips();

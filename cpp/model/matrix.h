@@ -7,10 +7,18 @@
 
 namespace pestle {
 
+// Small models multiply 15-bit activations, all others 8-bit. Measured on SmolLM2-135M against exact
+// activations: 8 bits cost 0.007 nats of divergence and 3 % of the best tokens, 15 bits 0.00002. They
+// take 1.6 times the time of a prefill product and nothing where decoding waits for DRAM. That larger models
+// forgive 8 bits is what other engines rely on; it is not measured here.
+constexpr int kWideDim = 1024, kWideColumns = 2048;
+constexpr bool is_wide(int dim, int columns) { return dim < kWideDim && columns < kWideColumns; }
+
 struct Matrix {
   std::string name;  // of the GGUF tensor
   Format format;
   int rows, columns;            // out, in
+  bool wide;                    // multiplies 15-bit activations
   const char* tiles = nullptr;  // [strips * 2][columns / tile columns] tiles, rows beyond `rows` zero
   int strips() const { return (rows + kStripRows - 1) / kStripRows; }
   size_t tile_row_bytes() const { return size_t(columns / info(format).columns) * info(format).tile_bytes; }

@@ -50,7 +50,7 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, const Ro
     for (const Matrix& m : storage_.matrices)
       if (m.name == source) return &m;
   const gguf::Tensor& t = tensor(source, {uint64_t(in), uint64_t(fused ? rows.fused_rows : out)});
-  storage_.matrices.push_back({source, format_of(file_, t), out, in});
+  storage_.matrices.push_back({source, format_of(file_, t), out, in, is_wide(n("embedding_length"), in)});
   jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, rows.order, 0});
   return &storage_.matrices.back();
 }

@@ -43,6 +43,9 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
   const __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   _mm_storel_epi64((__m128i*)p, _mm_packs_epi16(w, w));
 }
+PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
+  _mm_storeu_si128((__m128i*)p, _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+}
 PESTLE_INLINE U8 low_nibble(U8 x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return _mm256_and_si256(_mm256_srli_epi16(x, 4), _mm256_set1_epi8(15)); }
 template <int From, int To, int Mask>

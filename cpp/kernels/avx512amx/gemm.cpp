@@ -33,7 +33,7 @@ struct alignas(64) TileConfig {
 
 // A row of tiles' bytes become signed.
 template <int S, bool kMin>
-PESTLE_NOINLINE void take_offset(Scratch<S, kMin>* w, int blocks, int offset) {
+PESTLE_NOINLINE void take_offset(Scratch<S, kMin, false>* w, int blocks, int offset) {
   const __m512i minus = _mm512_set1_epi8(static_cast<char>(offset));
   for (int b = 0; b < blocks; b++)
     PESTLE_UNROLL for (int k = 0; k < 8; k++) PESTLE_UNROLL for (int v = 0; v < V; v++)
@@ -67,7 +67,8 @@ struct Block {
 
 // The tiles of one block: scale by scale, and of wide activations the high plane before the low.
 template <bool kWide, int S, bool kMin>
-PESTLE_INLINE void tile_products(const Block<kWide, S>& x, const Scratch<S, kMin>& w, int v, Sums* out) {
+PESTLE_INLINE void tile_products(const Block<kWide, S>& x, const Scratch<S, kMin, false>& w, int v,
+                                 Sums* out) {
   PESTLE_TILE(0, 4, 6, x.q(), w.q[0][v], out[0])
   if constexpr (kWide) { PESTLE_TILE(1, 5, 7, x.low(), w.q[0][v], out[1]) }
   if constexpr (S == 2) {
@@ -79,8 +80,8 @@ PESTLE_INLINE void tile_products(const Block<kWide, S>& x, const Scratch<S, kMin
 
 // Adds one block to the sums, in the order of gemm.h.
 template <bool kWide, int S, bool kMin, int R>
-PESTLE_INLINE void add_block(const Block<kWide, S>& x, const Scratch<S, kMin>& w, int v, const Sums* sums,
-                             F32 (&acc)[R]) {
+PESTLE_INLINE void add_block(const Block<kWide, S>& x, const Scratch<S, kMin, false>& w, int v,
+                             const Sums* sums, F32 (&acc)[R]) {
   PESTLE_UNROLL for (int s = 0; s < S; s++) {
     const F32 scale = simd::load(w.scale[s][v]);
     PESTLE_UNROLL for (int m = 0; m < R; m++) {
@@ -104,8 +105,8 @@ PESTLE_INLINE void add_block(const Block<kWide, S>& x, const Scratch<S, kMin>& w
 // Some blocks of 16 weight rows with a group of activation rows: sums += products. A tile takes some 100
 // cycles from its first load to its stored sums, so the next block is asked for before this one is added.
 template <bool kWide, int S, bool kMin, int R>
-PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin>* w, int blocks, int v, const char* panel, int m,
-                                    float* sums) {
+PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin, false>* w, int blocks, int v, const char* panel,
+                                    int m, float* sums) {
   alignas(64) Sums products[2][S * (kWide ? 2 : 1)];
   const size_t step = Block<kWide, S>::bytes(m);
   F32 acc[R];
@@ -123,11 +124,12 @@ PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin>* w, int blocks, int v
 
 template <class F, bool kWide, int R>
 struct TileProduct {
+  static constexpr bool kWords = false;
   static constexpr int kRows = pestle::PESTLE_ISA_NAMESPACE::kRows;
-  static void prepare(ScratchOf<F>* w, int blocks) {
+  static void prepare(ScratchOf<F, false>* w, int blocks) {
     if constexpr (F::kOffset != 0) take_offset(w, blocks, F::kOffset);
   }
-  static void multiply(const ScratchOf<F>* w, int blocks, const char* panel, int rows, float* sums) {
+  static void multiply(const ScratchOf<F, false>* w, int blocks, const char* panel, int rows, float* sums) {
     for (int v = 0; v < V; v++)
       multiply_piece<kWide, F::kScales, F::kMin, R>(w, blocks, v, panel, rows, sums + v * L);
   }

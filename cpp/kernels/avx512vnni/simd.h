@@ -14,6 +14,8 @@ inline constexpr int kLanes = 16;
 inline constexpr int kSignedOffset = 128;  // vpdpbusd takes unsigned weights: signed ones are stored + 128
 inline constexpr int kStripVectors = 2;    // vectors of output rows that share an activation load in prefill
 inline constexpr int kMaxRows = 6;  // activation rows that share a weight load: 12 + 12 accumulators of 32
+inline constexpr bool kWords = false;
+struct WordDot;
 using I32 = __m512i;
 using F32 = __m512;
 using U8 = __m512i;
@@ -45,6 +47,9 @@ PESTLE_INLINE I32 load_u16(const uint16_t* p) {
   return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p));
 }
 PESTLE_INLINE void store_s8(int8_t* p, I32 x) { _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(x)); }
+PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
+  _mm256_storeu_si256((__m256i*)p, _mm512_cvtepi32_epi16(x));
+}
 PESTLE_INLINE U8 low_nibble(U8 x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15)); }
 template <int From, int To, int Mask>

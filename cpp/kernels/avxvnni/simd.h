@@ -8,6 +8,8 @@ namespace pestle::PESTLE_ISA_NAMESPACE::simd {
 inline constexpr int kSignedOffset = 128;  // vpdpbusd takes unsigned weights: signed ones are stored + 128
 inline constexpr int kStripVectors = 2;
 inline constexpr int kMaxRows = 3;
+inline constexpr bool kWords = false;
+struct WordDot;
 
 template <int Max, bool kSigned>
 struct Dot {

@@ -14,6 +14,8 @@ inline constexpr int kLanes = 4;
 inline constexpr int kSignedOffset = 0;  // sdot takes signed weights; unsigned ones stay below 128
 inline constexpr int kStripVectors = 4;
 inline constexpr int kMaxRows = 3;  // 12 integer and 12 float accumulators of 32 registers
+inline constexpr bool kWords = false;
+struct WordDot;
 using I32 = int32x4_t;
 using F32 = float32x4_t;
 using U8 = uint8x16_t;
@@ -48,6 +50,7 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
   const uint32_t v = vget_lane_u32(vreinterpret_u32_s8(vqmovn_s16(vcombine_s16(w, w))), 0);
   std::memcpy(p, &v, 4);
 }
+PESTLE_INLINE void store_s16(int16_t* p, I32 x) { vst1_s16(p, vqmovn_s32(x)); }
 PESTLE_INLINE U8 low_nibble(U8 x) { return vandq_u8(x, vdupq_n_u8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return vshrq_n_u8(x, 4); }
 template <int From, int To, int Mask>

@@ -14,6 +14,8 @@ inline constexpr int kLanes = 4;
 inline constexpr int kSignedOffset = 0;  // what an ISA adds to signed weights before its dot product
 inline constexpr int kStripVectors = 4;  // vectors of output rows that share an activation load in prefill
 inline constexpr int kMaxRows = 1;       // activation rows that share a weight load
+inline constexpr bool kWords =
+    false;  // whether an ISA multiplies int16 faster than signed bytes, with a WordDot
 struct I32 { int32_t v[4]; };
 struct F32 { float v[4]; };
 struct U8 { uint8_t v[16]; };  // four bytes a lane
@@ -106,6 +108,9 @@ PESTLE_INLINE I32 load_u16(const uint16_t* p) {
 // Lanes within [-128, 127].
 PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
   for (int i = 0; i < 4; i++) p[i] = (int8_t)x.v[i];
+}
+PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
+  for (int i = 0; i < 4; i++) p[i] = (int16_t)x.v[i];
 }
 PESTLE_INLINE U8 low_nibble(U8 x) {
   U8 r;
@@ -239,6 +244,8 @@ struct Dot {
 // The instantiation that serves such weights: kernels are compiled once per kind.
 template <int Max, bool kSigned>
 using DotKind = Dot<kSigned ? 127 : 255, kSigned>;
+
+struct WordDot;
 
 // Sum of the lanes by halves: (0+2) + (1+3). With the registers of 16 virtual lanes added first by halves,
 // the tree over 16 values is the same on every ISA.
