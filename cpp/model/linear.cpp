@@ -49,7 +49,7 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
   // for one strip, but several strips can share what the cache holds of the activations.
   const size_t strip_bytes = bytes / strips;
   const int few = static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / (strip_bytes * rows)));
-  const int fair = std::max(1, strips / (4 * ws.pool.active())), many = std::max(1, fair / 2);
+  const int fair = std::max(1, strips / (4 * ws.pool.active())), many = std::max(1, fair / 4);
   const int grain = rows <= ws.kernels.direct_rows ? std::min(few, fair) : many;
   ws.pool.run(strips, grain, [&](int begin, int end, int thread) {
     for (int j = 0; j < n_jobs; j++) {
