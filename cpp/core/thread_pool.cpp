@@ -77,11 +77,25 @@ void ThreadPool::set_active(int threads) {
   roster_.notify_all();
 }
 
+int ThreadPool::draw(int& begin) {
+  if (job_.parts == 0) {
+    begin = next_.fetch_add(job_.grain, std::memory_order_relaxed);
+    return std::min(begin + job_.grain, job_.n);
+  }
+  begin = next_.load(std::memory_order_relaxed);
+  while (begin < job_.n) {
+    const int end = std::min(begin + std::max(job_.grain, (job_.n - begin) / job_.parts), job_.n);
+    if (next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return end;
+  }
+  return job_.n;
+}
+
 void ThreadPool::work(int thread) {
   for (;;) {
-    const int begin = next_.fetch_add(job_.grain, std::memory_order_relaxed);
+    int begin;
+    const int end = draw(begin);
     if (begin >= job_.n) return;
-    job_.call(job_.body, begin, std::min(begin + job_.grain, job_.n), thread);
+    job_.call(job_.body, begin, end, thread);
   }
 }
 

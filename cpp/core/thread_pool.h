@@ -35,14 +35,29 @@ class ThreadPool {
       if (n > 0) body(0, n, 0);
       return;
     }
-    run_job({n, grain, &body, [](const void* b, int begin, int end, int thread) {
-               (*static_cast<const Body*>(b))(begin, end, thread);
-             }});
+    run_job({n, grain, 0, &body, call<Body>});
+  }
+
+  // The same with pieces that begin long and end short, never shorter than `grain` (guided self-scheduling,
+  // Polychronopoulos & Kuck 1987): a thread reads long stretches of memory, and the threads still finish
+  // together.
+  template <class Body>
+  void run_guided(int n, int grain, const Body& body) {
+    if (n <= grain || active() <= 1) {
+      if (n > 0) body(0, n, 0);
+      return;
+    }
+    run_job({n, grain, 2 * active(), &body, call<Body>});
   }
 
  private:
+  template <class Body>
+  static void call(const void* body, int begin, int end, int thread) {
+    (*static_cast<const Body*>(body))(begin, end, thread);
+  }
   struct Job {
     int n = 0, grain = 1;
+    int parts = 0;  // a piece is this part of what is left; 0: `grain`
     const void* body = nullptr;
     void (*call)(const void*, int, int, int) = nullptr;
   };
@@ -53,6 +68,7 @@ class ThreadPool {
   bool join(uint32_t state);
   void leave();
   void work(int thread);
+  int draw(int& begin);  // the end of a piece; begin >= n: there is none
 
   // generation << 16 | open << 15 | caller asleep << 14 | threads at work on it. A worker spins on this line
   // alone; it holds the job too, which does not change while somebody is at work on it.

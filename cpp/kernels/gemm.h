@@ -15,7 +15,7 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 
 constexpr int kDirectRows = simd::kMaxRows < 4 ? simd::kMaxRows : 4;
 constexpr int kPasses = kStripRows / (simd::kLanes * simd::kStripVectors);  // of a strip's registers
-constexpr size_t kPrefetchBytes = 4096;  // how far ahead of the tile in work, about 16 small tiles
+constexpr size_t kPrefetchBytes = 2048;  // how far ahead of the tile in work
 
 template <bool kWide, bool kWords, int S, int M>
 struct Panel {  // PanelKind's layout

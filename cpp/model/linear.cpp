@@ -45,13 +45,11 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
     strips += w.strips();
     bytes += w.bytes();
   }
-  // A piece is worth a trip to the shared counter: some 32 KiB of weights for one row. Many rows are worth it
-  // for one strip, but several strips can share what the cache holds of the activations.
-  const size_t strip_bytes = bytes / strips;
-  const int few = static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / (strip_bytes * rows)));
-  const int fair = std::max(1, strips / (4 * ws.pool.active())), many = std::max(1, fair / 4);
-  const int grain = rows <= ws.kernels.direct_rows ? std::min(few, fair) : many;
-  ws.pool.run(strips, grain, [&](int begin, int end, int thread) {
+  // A piece is worth a trip to the shared counter: some 32 KiB of weights for one row, less for several.
+  const size_t strip_work = bytes / strips * rows;
+  const int grain =
+      static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / std::max<size_t>(1, strip_work)));
+  ws.pool.run_guided(strips, grain, [&](int begin, int end, int thread) {
     for (int j = 0; j < n_jobs; j++) {
       const Job& job = jobs[j];
       const int b = std::max(begin, job.begin), e = std::min(end, job.end);
