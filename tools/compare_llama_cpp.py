@@ -1,20 +1,17 @@
-"""Pestle beside llama.cpp on one file: perplexity, greedy answers, speed.
+"""Pestle beside llama.cpp on one file: perplexity and greedy answers.
 
 Usage: python tools/compare_llama_cpp.py [MODEL.gguf] --text FILE [--threads 2]
 (needs `pip install llama-cpp-python`, which builds llama.cpp; no model: the default one)
 
 Perplexity is of the text's first tokens, as one context and in the windows of llama.cpp's own
-tool. Greedy answers are 64 tokens to five prompts through the file's chat template. Speed is the
-median of interleaved repetitions: prefill of a prompt, then decode after it.
+tool. Greedy answers are 64 tokens to five prompts through the file's chat template. For speed
+there is compare_peers.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from pestle import LLM
@@ -30,6 +27,9 @@ PROMPTS = (
     "What are the months of the year, in order?",
     "Repeat the word hello ten times.",
 )
+
+GREEDY_TOKENS = 64
+GREEDY_CONTEXT = 512  # enough for each prompt and its answer
 
 
 def compare_greedy(llm: LLM, ours: Peer, theirs: Peer, n: int) -> None:
@@ -50,39 +50,12 @@ def compare_greedy(llm: LLM, ours: Peer, theirs: Peer, n: int) -> None:
         print(f"greedy      {verdict}: {prompt} {llm.detokenize(a)[:60]!r}")
 
 
-def speed(peer: Peer, prompt: Sequence[int], n_decode: int) -> tuple[float, float]:
-    """Tokens per second of prefill and of decode after it."""
-    peer.clear()
-    start = time.perf_counter()
-    token = int(peer.feed(prompt).argmax())
-    middle = time.perf_counter()
-    for _ in range(n_decode):
-        token = int(peer.feed([token]).argmax())
-    end = time.perf_counter()
-    return len(prompt) / (middle - start), n_decode / (end - middle)
-
-
-def compare_speed(ours: Peer, theirs: Peer, options: argparse.Namespace) -> None:
-    prompt = [100 + i for i in range(options.prefill)]
-    runs: dict[str, list[tuple[float, float]]] = {"Pestle": [], "llama.cpp": []}
-    for _ in range(options.repetitions + 1):
-        for name, peer in (("Pestle", ours), ("llama.cpp", theirs)):
-            runs[name].append(speed(peer, prompt, options.decode))
-    for i, what in enumerate((f"prefill {options.prefill}", f"decode {options.decode}")):
-        # The first repetition warms up.
-        a, b = (statistics.median(r[i] for r in runs[name][1:]) for name in runs)
-        print(f"{what:12}{a:8.1f} tokens/s, llama.cpp {b:8.1f}: {a / b:.2f} times")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
     parser.add_argument("model", nargs="?", help="a GGUF file")
     parser.add_argument("--text", type=Path, help="the text for perplexity")
     parser.add_argument("--tokens", type=int, default=4096, help="of the text")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--prefill", type=int, default=512)
-    parser.add_argument("--decode", type=int, default=128)
-    parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument(
         "--no-repack",
         action="store_true",
@@ -93,7 +66,7 @@ def main() -> None:
         from llama_cpp_peer import LlamaCpp
     except ImportError as error:
         sys.exit(f"{error}: pip install llama-cpp-python")
-    n_ctx = max(options.tokens, options.prefill + options.decode)
+    n_ctx = max(options.tokens, GREEDY_CONTEXT)
     with (
         LLM(options.model, n_ctx=n_ctx, threads=options.threads) as llm,
         LlamaCpp(
@@ -109,8 +82,7 @@ def main() -> None:
             print(f"perplexity  {a:.4f}, llama.cpp {b:.4f}: {a / b - 1:+.3%} (one context)")
             a, b = (perplexity_in_windows(peer, tokens, 512, bos) for peer in (ours, theirs))
             print(f"perplexity  {a:.4f}, llama.cpp {b:.4f}: {a / b - 1:+.3%} (windows of 512)")
-        compare_greedy(llm, ours, theirs, 64)
-        compare_speed(ours, theirs, options)
+        compare_greedy(llm, ours, theirs, GREEDY_TOKENS)
 
 
 if __name__ == "__main__":

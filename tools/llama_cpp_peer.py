@@ -10,15 +10,30 @@ import llama_cpp as lc
 import numpy as np
 from scores import Logits
 
+KV_TYPES = {"f32": lc.GGML_TYPE_F32, "f16": lc.GGML_TYPE_F16, "q8_0": lc.GGML_TYPE_Q8_0}
+FLASH_ATTENTION = {
+    "auto": lc.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": lc.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": lc.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+
 
 class LlamaCpp:
-    """One model in one context of `n_ctx` tokens, on `threads` threads, with an f16 KV cache.
+    """One model in one context of `n_ctx` tokens, on `threads` threads.
 
     Without `repack`, weights stay as they lie in the file, and AMX is not used.
     """
 
     def __init__(
-        self, path: str, *, n_ctx: int, threads: int, ubatch: int = 512, repack: bool = True
+        self,
+        path: str,
+        *,
+        n_ctx: int,
+        threads: int,
+        ubatch: int = 512,
+        repack: bool = True,
+        kv: str = "f16",
+        flash_attention: str = "auto",
     ) -> None:
         self._silent = lc.llama_log_callback(lambda *_: None)  # kept: C holds no reference to it
         lc.llama_log_set(self._silent, ctypes.c_void_p(0))
@@ -32,6 +47,8 @@ class LlamaCpp:
         settings.n_ctx = n_ctx
         settings.n_batch = settings.n_ubatch = ubatch
         settings.n_threads = settings.n_threads_batch = threads
+        settings.type_k = settings.type_v = KV_TYPES[kv]
+        settings.flash_attn_type = FLASH_ATTENTION[flash_attention]
         self._context = lc.llama_init_from_model(self._model, settings)
         if not self._context:
             raise OSError(f"llama.cpp makes no context of {n_ctx} tokens")
@@ -58,6 +75,18 @@ class LlamaCpp:
         """Forgets all tokens."""
         lc.llama_memory_clear(lc.llama_get_memory(self._context), True)
         self._position = 0
+
+    def truncate(self, n_tokens: int) -> None:
+        """Forgets all but the first n_tokens."""
+        if not lc.llama_memory_seq_rm(lc.llama_get_memory(self._context), 0, n_tokens, -1):
+            raise RuntimeError(f"llama.cpp cannot go back to {n_tokens} tokens")
+        self._position = n_tokens
+
+    def advance(self, tokens: Sequence[int]) -> None:
+        """Appends tokens; computes the last one's logits and leaves them in the context."""
+        for start in range(0, len(tokens), self._batch_size):
+            part = tokens[start : start + self._batch_size]
+            self._decode(part, False, start + len(part) == len(tokens))
 
     def feed(self, tokens: Sequence[int], *, all_logits: bool = False) -> Logits:
         """Appends tokens; logits of the last (n_vocab) or of all of them (tokens, n_vocab)."""
