@@ -127,9 +127,9 @@ def main() -> int:
         outcomes = compare(model, engines, plan, options.rounds)
         failed |= any(outcome.failure for outcome in outcomes)
         if options.markdown:
-            lines = tables.markdown(model.stem, outcomes)
+            lines = [*tables.markdown(model.stem, outcomes)]
         else:
-            lines = (*tables.text(model.name, plan, options.rounds, outcomes), "")
+            lines = [*tables.text(model.name, plan, options.rounds, outcomes), ""]
         print("\n".join(lines), flush=True)
         found.append(as_json(model.name, plan, options.rounds, outcomes))
         if options.json:  # after each file: the next may take an hour

@@ -55,8 +55,10 @@ def main() -> int:
     parser.add_argument("--tokenizer", type=Path, help="a GGUF file")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if options.type not in (PURE if options.pure else MIXTURES):
-        parser.error(f"{options.type} is {'a mixture' if options.pure else 'not, without --pure'}")
+    if options.pure and options.type not in PURE:
+        parser.error(f"{options.type} is a mixture, and --pure asks for one type")
+    if not options.pure and options.type not in MIXTURES:
+        parser.error(f"{options.type} needs --pure: no mixture has that name")
     start = time.perf_counter()
     try:
         shape = chosen_shape(options.shape, options.layers)
