@@ -42,9 +42,9 @@ class LlamaBench:
 
     def _says_gp(self) -> bool:
         """Whether a depth is -gp N,M (ik_llama.cpp) and not -d N (llama.cpp)."""
-        done = subprocess.run(
-            [self.command[0], "--help"], capture_output=True, text=True, check=False
-        )
+        # The whole command, which may begin with taskset or the like.
+        command = [*self.command, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         return "-gp <" in done.stdout + done.stderr
 
 
