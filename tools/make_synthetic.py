@@ -7,6 +7,8 @@ It loads and runs wherever the architecture does, and each token costs what the 
 what it says is noise. Types are chosen as llama.cpp's llama-quantize chooses them, head and
 fallbacks included; --pure gives every matrix the one type. The tokenizer is a real one, padded to
 the shape's vocabulary (no --tokenizer: the default model's).
+
+llama.cpp and its forks know DeepSeek-V2-Lite by its 27 layers: with fewer, they do not load it.
 """
 
 from __future__ import annotations

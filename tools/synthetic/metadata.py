@@ -75,4 +75,6 @@ def _experts(experts: Experts) -> Values:
         found["expert_shared_count"] = experts.n_shared
     if experts.n_dense_layers:
         found["leading_dense_block_count"] = experts.n_dense_layers
+    if experts.weights_scale is not None:
+        found["expert_weights_scale"] = experts.weights_scale
     return found

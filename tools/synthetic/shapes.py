@@ -35,6 +35,7 @@ class Experts:
     ffn_dim: int
     n_shared: int = 0
     n_dense_layers: int = 0  # leading layers without experts
+    weights_scale: float | None = None  # of the routed experts' sum; None: the file does not say
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ SHAPES = {
     "deepseek-v2-lite": Shape(
         "deepseek2", 2048, 10944, 27, 16, 1, 192, 102400, 163840, 1e4, 1e-6,
         tied=False, yarn=Yarn(40.0, 4096, log_multiplier=0.0707),
-        experts=Experts(64, 6, 1408, n_shared=2, n_dense_layers=1),
+        experts=Experts(64, 6, 1408, n_shared=2, n_dense_layers=1, weights_scale=1.0),
         latent=LatentAttention(512, 128, 64, 128),
     ),
 }  # fmt: skip
