@@ -61,6 +61,13 @@ def test_only_the_measured_tokens_are_timed() -> None:
     assert engine.log == warm_up + prefills + decodes + deep
 
 
+def test_a_deeper_context_begins_with_a_less_deep_one() -> None:
+    engine = SlowEngine()
+    found = measure(engine, Plan(0, 2, (9, 6), 1), clock=lambda: engine.now)
+    assert found == {"decode 2 at 6": [2], "decode 2 at 9": [2]}
+    assert engine.log[2:] == [(0, 6), (6, 1), (7, 1), (6, 3), (9, 1), (10, 1)]
+
+
 def test_a_prefill_of_no_tokens_is_left_out() -> None:
     engine = SlowEngine()
     found = measure(engine, Plan(0, 2, (0,), 1), clock=lambda: engine.now)

@@ -47,8 +47,14 @@ def measure(
             engine.advance(prompt)
             runs.append(clock() - start)
         seconds[prefill_name(plan.prefill)] = runs[1:]
+    held = 0
     for depth in sorted(plan.depths):
-        seconds[decode_name(plan.decode, depth)] = _decode(engine, plan, depth, between, clock)
+        between()
+        engine.truncate(held)  # a deeper context begins with a less deep one
+        if depth > held:
+            engine.advance(tokens(held, depth - held, engine.n_vocab))
+        seconds[decode_name(plan.decode, depth)] = _decode(engine, plan, depth, clock)
+        held = depth
     return seconds
 
 
@@ -59,18 +65,12 @@ def _warm_up(engine: Engine) -> None:
     engine.truncate(0)
 
 
-def _decode(
-    engine: Engine, plan: Plan, depth: int, between: Callable[[], None], clock: Clock
-) -> list[float]:
-    """Tokens after `depth` others, whose own time does not count.
+def _decode(engine: Engine, plan: Plan, depth: int, clock: Clock) -> list[float]:
+    """Tokens after the `depth` that the engine holds.
 
     llama-bench reads its context anew for each repetition, so at a depth there is one, and the
     reading has warmed it up; without a depth, the first repetition warms up.
     """
-    between()
-    engine.truncate(0)
-    if depth:
-        engine.advance(tokens(0, depth, engine.n_vocab))
     written = tokens(depth, plan.decode, engine.n_vocab)
     runs = []
     for _ in range(1 if depth else plan.repetitions + 1):
