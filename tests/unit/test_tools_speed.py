@@ -225,6 +225,11 @@ def test_the_report_as_markdown(outcomes: list[Outcome]) -> None:
     assert last == "| m | decode 9 at 95 | 10.0 (55%) | 5.0 (28%) |  | failed |"
 
 
+def test_small_shares_have_a_decimal(outcomes: list[Outcome]) -> None:
+    outcomes[0].samples.machine["int8_ops"] = [4e12]
+    assert "100.0 (2.5%)" in next(tables.markdown("m", outcomes))
+
+
 def test_the_report_as_json_holds_every_sample(outcomes: list[Outcome]) -> None:
     found = json.loads(json.dumps(as_json("m.gguf", PLAN, 3, outcomes)))
     assert found["engines"][0]["seconds"]["prefill 100"] == [1.0, 1.1, 0.9]

@@ -40,10 +40,15 @@ def _figures(name: str, speed: Speed) -> str:
     unit = "GOPS" if name.startswith("prefill") else "GB/s"
     figures = f"{speed.tokens_per_second:9,.1f} tokens/s ({speed.min:,.1f} to {speed.max:,.1f})"
     if speed.per_second is not None and speed.share is not None:
-        figures += f"  {speed.per_second / 1e9:8,.1f} {unit} {speed.share:5.0%}"
+        figures += f"  {speed.per_second / 1e9:8,.1f} {unit} {_percent(speed.share):>5}"
     for other, ratio in speed.ratios.items():
         figures += f"  {other} is {ratio:.2f}x"
     return figures
+
+
+def _percent(share: float) -> str:
+    """Small ones with a decimal: beside AMX's tiles, vectors do little."""
+    return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"
 
 
 def markdown(path: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -65,7 +70,7 @@ def _cell(speed: Speed | None, outcome: Outcome) -> str:
         return "failed" if outcome.failure else ""
     figure = f"{speed.tokens_per_second:,.1f}"
     if speed.share is not None:
-        figure += f" ({speed.share:.0%})"
+        figure += f" ({_percent(speed.share)})"
     if not outcome.ours and speed.ratios:
         figure += f" {next(iter(speed.ratios.values())):.2f}x"
     return figure
