@@ -75,8 +75,9 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def _names(option: click.Option, context: click.Context) -> str:
+    names = (*option.opts, *option.secondary_opts)
     value = "" if option.is_flag else f" {option.make_metavar(context)}"
-    return ", ".join(f"`{_cell(name + value)}`" for name in option.opts)
+    return ", ".join(f"`{_cell(name + value)}`" for name in names)
 
 
 def _meaning(option: click.Option) -> str:

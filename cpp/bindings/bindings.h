@@ -11,6 +11,7 @@ void bind_machine(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
 void bind_engine(pybind11::module_& m);
 void bind_sampler(pybind11::module_& m);
+void bind_draft(pybind11::module_& m);
 void bind_kernels(pybind11::module_& m);
 
 }  // namespace pestle

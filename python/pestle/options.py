@@ -36,6 +36,7 @@ class GenerateOptions(TypedDict, total=False):
     seed: int | None  # default: the LLM's seed, else a random one, which the result names
     logit_bias: Mapping[int, float] | None  # added to logits by token id; -inf forbids a token
     logprobs: int | None  # report each token's log probability and this many alternatives
+    speculation: bool | None  # True: faster where the text repeats itself; never other output
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,11 @@ class Request:
     stop: tuple[str, ...] = ()
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     logprobs: int | None = None
+    speculation: bool = True
 
 
 _SAMPLING_NAMES = tuple(f.name for f in fields(Sampling))
-_OTHER_NAMES = ("max_tokens", "stop", "seed", "logit_bias", "logprobs")
+_OTHER_NAMES = ("max_tokens", "stop", "seed", "logit_bias", "logprobs", "speculation")
 
 # GGUF key -> option. Samplers that Pestle does not have (xtc, mirostat) are not read.
 _FILE_KEYS = {
@@ -127,6 +129,7 @@ def decide(
         stop=_stop_strings(given.get("stop", ())),
         logit_bias=_bias(given.get("logit_bias", {}), n_vocab),
         logprobs=logprobs,
+        speculation=_check_bool("speculation", given.get("speculation", True)),
     )
 
 
@@ -171,6 +174,12 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
         wanted = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} is {number}, expected {wanted}")
     return number
+
+
+def _check_bool(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, expected True or False")
+    return value
 
 
 def _check_number(name: str, value: object, wanted: str, allows: Callable[[float], bool]) -> float:

@@ -31,8 +31,11 @@ class Timings:
     prefill_s: float
     prefill_tokens: int  # prompt tokens that were computed, not taken from the cache
     decode_s: float
-    decode_tokens: int  # forward passes of one token each, sampling included
+    decode_tokens: int  # sampled after the first; without speculation, one for each forward pass
     first_token_s: float | None  # from the start until the first token was sampled
+    decode_passes: int  # forward passes after the prompt's
+    drafted_tokens: int  # tokens that speculation had such passes verify beside the next one,
+    accepted_tokens: int  # and those of them that were right; both depend on the machine's speed
 
     @property
     def prefill_tokens_per_s(self) -> float:

@@ -65,7 +65,9 @@ class FakeRun:
             finish_reason=self.reason,
             stop_reason=2 if self.reason == "stop" else None,
             usage=Usage(self.prompt_tokens, 0, n),
-            timings=Timings(0.05, self.prompt_tokens, 0.01 * (n - 1), n - 1, 0.06),
+            timings=Timings(
+                0.05, self.prompt_tokens, 0.01 * (n - 1), n - 1, 0.06, *self.llm.drafts(n - 1)
+            ),
             seed=self.options.get("seed") or 42,
             logprobs=None if wanted is None else (TokenLogprob(0, b"The", -0.25),),
         )
@@ -112,12 +114,17 @@ class FakeLLM:
         self.asked: list[tuple[Any, dict[str, Any]]] = []
         self.template_args: Any = None
         self.loaded_with: Any = None
+        self.speculated: tuple[int, int, int] | None = None
 
     def __enter__(self) -> FakeLLM:
         return self
 
     def __exit__(self, *error: object) -> None:
         pass
+
+    def drafts(self, decoded: int) -> tuple[int, int, int]:
+        """Passes, drafted and accepted tokens of an answer."""
+        return self.speculated or (decoded, 0, 0)
 
     def words(self) -> list[Any]:
         text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -15,7 +15,7 @@ from .fakes import ANSWER, FakeLLM
 STATUS = "6 tokens, 100.0 tok/s, 10.0 ms/token, 50.0 GB/s, context {}/100\n"
 PARAMETERS = (
     "max-tokens, stop, seed, temp, top-k, top-p, min-p, repeat-penalty, repeat-last-n, "
-    "frequency-penalty, presence-penalty"
+    "frequency-penalty, presence-penalty, speculation"
 )
 
 
@@ -143,7 +143,16 @@ def test_set(hold: Hold) -> None:
         "repeat-last-n      64        default\n"
         "frequency-penalty  0.0       default\n"
         "presence-penalty   0.0       default\n"
+        "speculation        on        default\n"
     )
+
+
+def test_speculation_is_switched(hold: Hold) -> None:
+    llm = FakeLLM()
+    talk = hold(llm, "/set speculation off", "Hi", "/show params", "/set speculation maybe")
+    assert llm.asked[0][1] == {"speculation": False}
+    assert "speculation        off\n" in talk.out
+    assert "speculation: 'maybe' is not a valid boolean" in talk.err
 
 
 def test_thinking_is_switched(hold: Hold) -> None:

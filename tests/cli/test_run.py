@@ -59,14 +59,14 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
         "-n 7 --stop END --stop FIN --seed 3 --temp 0 --top-k 1 --top-p 0.5 --min-p 0.1 "
         "--repeat-penalty 1.1 --repeat-last-n 32 --frequency-penalty 0.2 --presence-penalty -0.3 "
         "--logit-bias 5=-2 --logit-bias 6=-inf -m a.gguf --offline -c 64 -t 2 "
-        "-tb 3 -ctk f32 -ctv f32"
+        "-tb 3 -ctk f32 -ctv f32 --no-speculation"
     )
     assert pestle("run", "-p", "x", *flags.split()).exit_code == 0
     assert llm.asked[0][1] == {
         "max_tokens": 7, "stop": ("END", "FIN"), "seed": 3, "temperature": 0.0, "top_k": 1,
         "top_p": 0.5, "min_p": 0.1, "repeat_penalty": 1.1, "repeat_last_n": 32,
         "frequency_penalty": 0.2, "presence_penalty": -0.3,
-        "logit_bias": {5: -2.0, 6: float("-inf")},
+        "logit_bias": {5: -2.0, 6: float("-inf")}, "speculation": False,
     }  # fmt: skip
     assert llm.loaded_with == ModelOptions(
         model="a.gguf", offline=True, n_ctx=64, threads=2, threads_prefill=3, kv_type="f32"
@@ -86,6 +86,14 @@ def test_statistics_with_v(pestle: Pestle, llm: FakeLLM) -> None:
     )
 
 
+def test_statistics_of_drafts(pestle: Pestle, llm: FakeLLM) -> None:
+    """Bandwidth counts passes, not tokens: 2 of 5 in the same time."""
+    llm.speculated = (2, 4, 3)
+    result = pestle("run", "-v", "-p", QUESTION)
+    assert "100.0 tok/s, 10.0 ms/token, 20.0 GB/s" in result.stderr
+    assert "drafts    3 of 4 tokens accepted, 2 passes for 5 tokens\n" in result.stderr
+
+
 def test_json(pestle: Pestle, llm: FakeLLM) -> None:
     result = pestle("run", "--json", "--logprobs", "0", "--seed", "9", "-p", QUESTION)
     assert json.loads(result.stdout) == {
@@ -100,7 +108,8 @@ def test_json(pestle: Pestle, llm: FakeLLM) -> None:
         },
         "timings": {
             "prefill_s": 0.05, "prefill_tokens": 6, "decode_s": 0.05, "decode_tokens": 5,
-            "first_token_s": 0.06, "prefill_tokens_per_s": 120.0, "decode_tokens_per_s": 100.0,
+            "first_token_s": 0.06, "decode_passes": 5, "drafted_tokens": 0, "accepted_tokens": 0,
+            "prefill_tokens_per_s": 120.0, "decode_tokens_per_s": 100.0,
         },
         "logprobs": [
             {"token": 0, "text": "The", "bytes": [84, 104, 101], "logprob": -0.25, "top": []}

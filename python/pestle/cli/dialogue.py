@@ -112,8 +112,10 @@ class Dialogue:
         return cast("GenerateOptions", self._options)
 
 
-_UNSET = {"max_tokens": "no limit", "stop": "none", "seed": "random"}
+_UNSET = {"max_tokens": "no limit", "stop": "none", "seed": "random", "speculation": "on"}
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return " ".join(map(repr, value)) if isinstance(value, tuple) else f"{value}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pestle.cli import units
 
 if TYPE_CHECKING:
-    from pestle import LLM, Completion, TokenLogprob
+    from pestle import LLM, Completion, Timings, TokenLogprob
 
 
 def status_line(llm: LLM, answer: Completion) -> str:
@@ -18,9 +18,7 @@ def status_line(llm: LLM, answer: Completion) -> str:
     """
     parts = ["stopped"] if answer.finish_reason == "cancelled" else []
     parts.append(_tokens(answer.usage.completion_tokens))
-    speed = answer.timings.decode_tokens_per_s
-    if speed > 0:
-        parts += _speed(llm, speed)
+    parts += _speed(llm, answer.timings)
     parts.append(f"context {answer.usage.total_tokens:,}/{llm.n_ctx:,}")
     return ", ".join(parts)
 
@@ -32,13 +30,13 @@ def statistics(llm: LLM, answer: Completion) -> list[str]:
     prompt.append(f"{timings.prefill_s:.2f} s")
     prompt.append(f"{timings.prefill_tokens_per_s:.1f} tok/s")
     said = [_tokens(usage.completion_tokens), f"{timings.decode_s:.2f} s"]
-    if timings.decode_tokens_per_s > 0:
-        said += _speed(llm, timings.decode_tokens_per_s)
+    said += _speed(llm, timings)
     if timings.first_token_s is not None:
         said.append(f"first after {timings.first_token_s:.2f} s")
     rows = (
         ("prompt", ", ".join(prompt)),
         ("answer", ", ".join(said)),
+        *_drafts(timings),
         ("context", f"{usage.total_tokens:,}/{llm.n_ctx:,}"),
         ("ended by", ended_by(llm, answer)),
         ("seed", str(answer.seed)),
@@ -96,9 +94,21 @@ def _tokens(n: int) -> str:
     return f"{n:,} token{'' if n == 1 else 's'}"
 
 
-def _speed(llm: LLM, tokens_per_s: float) -> list[str]:
+def _speed(llm: LLM, timings: Timings) -> list[str]:
+    tokens_per_s = timings.decode_tokens_per_s
+    if tokens_per_s == 0:
+        return []
     return [
         f"{tokens_per_s:.1f} tok/s",
         f"{1000 / tokens_per_s:.1f} ms/token",
-        units.gigabytes(llm.model.decode_bytes * tokens_per_s),
+        # A pass reads the weights once, however many tokens it verifies.
+        units.gigabytes(llm.model.decode_bytes * timings.decode_passes / timings.decode_s),
     ]
+
+
+def _drafts(timings: Timings) -> list[tuple[str, str]]:
+    if timings.drafted_tokens == 0:
+        return []
+    share = f"{timings.accepted_tokens:,} of {_tokens(timings.drafted_tokens)} accepted"
+    passes = f"{timings.decode_passes:,} passes for {_tokens(timings.decode_tokens)}"
+    return [("drafts", f"{share}, {passes}")]

@@ -179,6 +179,9 @@ _SAMPLING = (
                  help="Taken off a recent token's logit once.  [default: 0]"),
     click.option("--logit-bias", type=LogitBias(), multiple=True, metavar="ID=VALUE",
                  help="Add VALUE to a token's logit; may be repeated."),
+    click.option("--speculation/--no-speculation", default=None,
+                 help="Guess ahead where the text repeats itself: never other text, often sooner."
+                      "  [default: on]"),
 )  # fmt: skip
 
 

@@ -3,6 +3,9 @@
 runtime      what is used of the core, and the lock around it
 sequence     tokens with their keys and values, until the model is closed
 generation   one generation from prompt to last token
+speculation  drafts of what comes next, verified several at once
+governor     how much of a draft is worth verifying
+step_costs   what a pass of several rows costs
 stream       a generation as an iterator, for threads and for asyncio
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from threading import Event
@@ -10,6 +11,8 @@ from typing import Generic, TypeVar
 
 from pestle.engine.runtime import Runtime, Sampled, TokenSampler, pieces
 from pestle.engine.sequence import HeldSequence
+from pestle.engine.speculation import Speculation
+from pestle.errors import MemoryLimitError
 from pestle.options import Request
 from pestle.results import (
     ChatCompletion,
@@ -59,8 +62,12 @@ class Run(Generic[R]):
         self._stop_reason: str | int | None = None
         self._cached = 0
         self._prefill_s = self._decode_s = 0.0
-        self._prefilled = self._decoded = 0
+        self._prefilled = self._decoded = self._passes = 0
         self._first_token_s: float | None = None
+        self._limit = 0
+        self._speculation: Speculation | None = None
+        self._ahead: deque[Sampled] = deque()  # chosen, not yet given out
+        self._verifying = False
 
     def result(self) -> R:
         """What there is so far; complete once `chunks` has ended."""
@@ -81,6 +88,9 @@ class Run(Generic[R]):
             try:
                 yield from self._generate(sequence)
             finally:
+                if self._ahead or self._verifying:
+                    # As plain decoding leaves it: the last token given out is not read yet.
+                    sequence.shorten(len(self._history) - 1)
                 if self._on_end is not None:
                     self._on_end(self.result())
 
@@ -111,6 +121,8 @@ class Run(Generic[R]):
         limit = self._runtime.loaded.engine.n_ctx - len(self._prompt)
         if self._request.max_tokens is not None:
             limit = min(limit, self._request.max_tokens)
+        self._limit = limit
+        self._speculation = self._runtime.new_speculation(self._request)
         sampled = self._prefill(sequence, sampler if limit > 0 else None)
         while sampled is not None:
             if sampled.token in self._runtime.loaded.tokenizer.eog_ids:
@@ -138,7 +150,9 @@ class Run(Generic[R]):
             if self.cancel.is_set():
                 return None
             if last and sampler is not None:
-                sampled = self._choose(sequence, piece, sampler)
+                sampled = self._runtime.read_and_choose(
+                    sequence, piece, sampler, self._history, self._alternatives
+                )
                 self._first_token_s = time.perf_counter() - began
             else:
                 self._runtime.read(sequence, piece)
@@ -149,16 +163,41 @@ class Run(Generic[R]):
     def _decode(self, sequence: HeldSequence, sampler: TokenSampler) -> Sampled | None:
         if self.cancel.is_set():
             return None
-        began = time.perf_counter()
-        sampled = self._choose(sequence, self._tokens[-1:], sampler)
-        self._decode_s += time.perf_counter() - began
+        if not self._ahead:
+            began = time.perf_counter()
+            self._look_ahead(sequence, sampler)
+            self._decode_s += time.perf_counter() - began
         self._decoded += 1
-        return sampled
+        return self._ahead.popleft()
 
-    def _choose(self, sequence: HeldSequence, tokens: list[int], sampler: TokenSampler) -> Sampled:
-        # Without any alternatives, the core does not compute the chosen token's either.
-        top = 0 if self._request.logprobs is None else max(self._request.logprobs, 1)
-        return self._runtime.read_and_choose(sequence, tokens, sampler, self._history, top)
+    def _look_ahead(self, sequence: HeldSequence, sampler: TokenSampler) -> None:
+        """Make one forward pass: the next token, and those after it that a draft had right."""
+        draft: list[int] = []
+        if self._speculation is not None:
+            # The token after the last drafted one must still be within the limits.
+            most = min(self._limit - len(self._tokens), self._runtime.loaded.engine.chunk) - 1
+            draft = self._speculation.draft(self._history, most)
+        self._verifying = bool(draft)
+        try:
+            chosen, seconds = self._runtime.verify(
+                sequence, draft, sampler, self._history, self._alternatives
+            )
+        except MemoryLimitError:
+            if self._speculation is None or not draft:
+                raise
+            self._speculation.give_up()  # plain decoding may still fit
+            self._look_ahead(sequence, sampler)
+            return
+        self._ahead.extend(chosen)
+        self._verifying = False
+        self._passes += 1
+        if self._speculation is not None:
+            self._speculation.learn(len(draft), [each.token for each in chosen], seconds)
+
+    @property
+    def _alternatives(self) -> int:
+        # Without any, the core does not compute the chosen token's log probability either.
+        return 0 if self._request.logprobs is None else max(self._request.logprobs, 1)
 
     def _finish(self, reason: FinishReason, stopped_by: str | int | None = None) -> None:
         self._finish_reason, self._stop_reason = reason, stopped_by
@@ -193,10 +232,14 @@ class Run(Generic[R]):
         return Usage(len(self._prompt), self._cached, len(self._tokens))
 
     def _timings(self) -> Timings:
+        drafts = self._speculation
         return Timings(
             prefill_s=self._prefill_s,
             prefill_tokens=self._prefilled,
             decode_s=self._decode_s,
             decode_tokens=self._decoded,
             first_token_s=self._first_token_s,
+            decode_passes=self._passes,
+            drafted_tokens=drafts.drafted if drafts is not None else 0,
+            accepted_tokens=drafts.accepted if drafts is not None else 0,
         )

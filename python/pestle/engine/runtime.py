@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from pestle.engine.sequence import HeldSequence, KvSequence, closed
+from pestle.engine.speculation import Speculation, TokenDrafter
+from pestle.engine.step_costs import StepCosts
 from pestle.engine.turns import Turns
+from pestle.errors import Error, MemoryLimitError
 from pestle.options import Request, Sampling
 
 if TYPE_CHECKING:
@@ -81,6 +84,7 @@ class Loaded:
     template: ChatEncoder | None
     sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
+    drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation
 
     def token_bytes(self, token: int) -> bytes:
         """What a token stands for; nothing, if it is of the rows that only pad the vocabulary."""
@@ -104,6 +108,7 @@ class Runtime:
         self._loaded: Loaded | None = loaded
         self._held: WeakSet[HeldSequence] = WeakSet()
         self._lock = Turns()
+        self._costs = StepCosts()
 
     @property
     def loaded(self) -> Loaded:
@@ -171,6 +176,13 @@ class Runtime:
             logit_bias={**request.logit_bias, **self.loaded.never_chosen()} or None,
         )
 
+    def new_speculation(self, request: Request) -> Speculation | None:
+        """The drafts for one generation; None if it shall have none."""
+        drafter = self.loaded.drafter
+        if drafter is None or not request.speculation:
+            return None
+        return Speculation(drafter(), self._costs, self.loaded.tokenizer.eog_ids)
+
     def reuse(self, sequence: HeldSequence, prompt: Sequence[int]) -> int:
         """Cut `sequence` back to what it shares with `prompt`; return how many tokens that is.
 
@@ -202,6 +214,52 @@ class Runtime:
         with self._lock:
             self.loaded.engine.step([(sequence.kv, tokens)], "last")
             return sampler.sample(self.loaded.engine, 0, history, top)
+
+    def verify(
+        self,
+        sequence: HeldSequence,
+        draft: list[int],
+        sampler: TokenSampler,
+        history: list[int],
+        top: int,
+    ) -> tuple[list[Sampled], float]:
+        """Extend `sequence` by the last token of `history` and by what is right of `draft`.
+
+        Returns what is chosen after each of these, in one forward pass, and the pass's seconds.
+        The tokens, the state of the sequence and the errors are those of choosing one by one.
+        """
+        with self._lock:
+            kv = sequence.kv
+            held = kv.n_tokens
+            began = time.perf_counter()
+            try:
+                logits = "all" if draft else "last"
+                self.loaded.engine.step([(kv, [history[-1], *draft])], logits)
+            except MemoryLimitError:
+                kv.truncate(held)  # with the pages that it got
+                raise
+            seconds = time.perf_counter() - began
+            chosen = list(self._chosen(draft, sampler, history, top))
+            if draft:
+                kv.truncate(held + len(chosen))
+            return chosen, seconds
+
+    def _chosen(
+        self, draft: list[int], sampler: TokenSampler, history: list[int], top: int
+    ) -> Iterator[Sampled]:
+        """What is chosen from each row of the last pass, up to the first that was not drafted."""
+        text = [*history] if draft else history
+        for row in range(len(draft) + 1):
+            try:
+                sampled = sampler.sample(self.loaded.engine, row, text, top)
+            except Error:
+                if row == 0:
+                    raise
+                return  # the tokens before come first; the next pass begins here and raises again
+            yield sampled
+            if row == len(draft) or sampled.token != draft[row]:
+                return
+            text.append(sampled.token)
 
     def read_logits(self, sequence: HeldSequence, tokens: list[int]) -> NDArray[float32]:
         """Extend `sequence` by `tokens`; the logits after each, (n_tokens, n_vocab)."""

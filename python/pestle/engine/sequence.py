@@ -26,17 +26,30 @@ class HeldSequence:
     its lock.
     """
 
-    __slots__ = ("__weakref__", "_kv")
+    __slots__ = ("__weakref__", "_kv", "_most")
 
     def __init__(self, kv: KvSequence) -> None:
         self._kv: KvSequence | None = kv
+        self._most: int | None = None
 
     @property
     def kv(self) -> KvSequence:
         """The core's sequence. Raises Error when the model was closed."""
         if self._kv is None:
             raise closed()
+        if self._most is not None:
+            if self._kv.n_tokens > self._most:
+                self._kv.truncate(self._most)
+            self._most = None
         return self._kv
+
+    def shorten(self, n_tokens: int) -> None:
+        """Have all but the first `n_tokens` forgotten before the next use; needs no lock.
+
+        A generator that is dropped ends wherever the garbage collector runs, also in the middle of
+        what holds the lock.
+        """
+        self._most = n_tokens
 
     def drop(self) -> None:
         """Let go of the core's sequence; further use raises Error."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pestle._core import Engine, GgufFile, Model, Sampler
+from pestle._core import Drafter, Engine, GgufFile, Model, Sampler
 from pestle.engine.runtime import Loaded
 from pestle.errors import FormatError
 from pestle.models.progress import task
@@ -87,6 +87,7 @@ def load(
         template=template,
         sampling=sampling_of_file(file.get),
         seed=seed,
+        drafter=Drafter,
     )
 
 

@@ -1,0 +1,88 @@
+"""What a forward pass of several rows costs, compared with one of a single row."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+ROWS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+"""The sizes that are used, and so measured. Few, that each is soon known."""
+
+_ROW = 0.1  # what a row adds where nothing was measured; low, so that it gets measured
+_KEPT = 9  # measurements of one size; other processes may disturb some of them
+_STEPS_TO_AGE = 128
+
+
+class Cost(NamedTuple):
+    """What a pass of `rows` takes, in passes of one row."""
+
+    rows: int
+    expected: float  # the median
+    hopeful: float  # lower for few or scattered measurements, so that bad luck is put to the test
+
+
+class StepCosts:
+    """The costs of one model on this machine, learned from the passes that it makes.
+
+    All generations of a model share them, also in several threads: every change puts a whole value
+    in another's place, and one that gets lost is a measurement less.
+    """
+
+    def __init__(self) -> None:
+        self._measured: dict[int, tuple[float, ...]] = {}
+        self._steps = 0
+        self.table = _build({})
+
+    @property
+    def known(self) -> bool:
+        """Whether anything was measured."""
+        return bool(self._measured)
+
+    @property
+    def most_rows(self) -> int:
+        """The largest pass to make: twice the largest measured, so that no cost is a surprise."""
+        return 2 * max(self._measured, default=1)
+
+    def expected(self, rows: int) -> float:
+        """What a pass of `rows`, one of ROWS, takes."""
+        return self.table[ROWS.index(rows)].expected
+
+    def record(self, rows: int, cost: float) -> None:
+        """Note what a pass of `rows`, one of ROWS, took."""
+        kept = (*self._measured.get(rows, ()), cost)[-_KEPT:]
+        self._measured = {**self._measured, rows: kept}
+        self.table = _build(self._measured)
+
+    def step(self) -> None:
+        """Count a pass of any size. What is not measured again is forgotten bit by bit."""
+        self._steps += 1
+        if self._steps % _STEPS_TO_AGE == 0:
+            measured = self._measured
+            self._measured = {rows: kept[1:] or kept for rows, kept in measured.items()}
+            self.table = _build(self._measured)
+
+
+def _build(measured: dict[int, tuple[float, ...]]) -> tuple[Cost, ...]:
+    expected, hopeful = [(1, 1.0)], [(1, 1.0)]
+    for rows in sorted(measured):
+        kept = sorted(measured[rows])
+        expected.append((rows, kept[len(kept) // 2]))
+        doubt = 0.5 / math.sqrt(len(kept))
+        hopeful.append((rows, 1 + (kept[(len(kept) - 1) // 4] - 1) * (1 - doubt)))
+    return tuple(map(Cost, ROWS, _curve(expected), _curve(hopeful)))
+
+
+def _curve(points: list[tuple[int, float]]) -> list[float]:
+    """The costs of ROWS: straight lines between `points`, beyond them the mean cost of a row."""
+    last, cost = points[-1]
+    points = [*points, (max(ROWS) + last, cost + (max(ROWS) * _mean_row(last, cost)))]
+    costs = []
+    for (left, low), (right, high) in pairwise(points):
+        slope = (high - low) / (right - left)
+        costs += [low + slope * (rows - left) for rows in ROWS if left < rows <= right]
+    return costs
+
+
+def _mean_row(rows: int, cost: float) -> float:
+    return (cost - 1) / (rows - 1) if rows > 1 else _ROW
