@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'MemoryLimitError', 'Model', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'linux_topology', 'measure_bandwidth', 'measure_int8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'MemoryLimitError', 'Model', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'linux_topology', 'measure_bandwidth', 'measure_int8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -231,6 +231,23 @@ class Sampler:
         """
         Samples from one row of the engine's last logits. The draw depends on the seed and len(history) alone.
         """
+class Drafter:
+    """
+    Guesses how a text goes on, from what it has said before.
+    """
+    def __init__(self) -> None:
+        ...
+    def draft(self, most: typing.SupportsInt | typing.SupportsIndex) -> tuple[list[int], list[float]]:
+        """
+        At most so many tokens that may follow, and the confidence in each if those before it are right.
+        """
+    def extend(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> None:
+        """
+        Appends tokens to the text.
+        """
+    @property
+    def n_tokens(self) -> int:
+        ...
 def cpu_info() -> dict[str, typing.Any]:
     """
     Processor, cores (`usable`: under affinity and cgroup quota), kernel features, cache bytes.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,19 @@ def truncated(run: _core.Engine, tokens: list[int], chunk: int) -> np.ndarray:
     return feed(run, sequence, tokens[N_BRANCH:], chunk)
 
 
+def speculated(run: _core.Engine, tokens: list[int], chunk: int) -> np.ndarray:
+    """Logits of tokens that were drafted, in passes that drafted wrong ones behind them."""
+    sequence, draw, rows = run.sequence(), random.Random(chunk), []
+    feed(run, sequence, tokens[:N_BRANCH], chunk)
+    while (start := sequence.n_tokens) < len(tokens):
+        right = tokens[start : start + draw.randint(1, 9)]
+        wrong = [tokens[-1 - i] for i in range(draw.randint(0, 4))]
+        run.step([(sequence, right + wrong)], logits="all")
+        rows.append(run.logits()[: len(right)])
+        sequence.truncate(start + len(right))
+    return np.concatenate(rows)
+
+
 def ways(
     model: _core.Model, tokens: list[int], n_ctx: int = 256, kv_type: str = "f16"
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -75,6 +89,7 @@ def ways(
         yield f"{where}, company", in_company(run, run.sequence(), tokens, chunk)[N_BRANCH:]
         yield f"{where}, forked", forked(run, tokens, chunk)
         yield f"{where}, truncated", truncated(run, tokens, chunk)
+        yield f"{where}, speculated", speculated(run, tokens, chunk)
 
 
 def logit_digest(path: Path, tokens: list[int], kv_type: str) -> str:

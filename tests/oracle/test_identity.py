@@ -1,4 +1,4 @@
-"""The same bits for any threads, chunks, company, cached prefix and instruction set."""
+"""The same bits for any threads, chunks, company, cached prefix, drafts and instruction set."""
 
 from __future__ import annotations
 

@@ -89,8 +89,9 @@ class Run(Generic[R]):
                 yield from self._generate(sequence)
             finally:
                 if self._ahead or self._verifying:
-                    # As plain decoding leaves it: the last token given out is not read yet.
-                    sequence.shorten(len(self._history) - 1)
+                    # As plain decoding leaves it: what was only drafted is not in it, and the last
+                    # token given out is read if the pass for the next one was under way.
+                    sequence.shorten(len(self._history) - bool(self._ahead))
                 if self._on_end is not None:
                     self._on_end(self.result())
 

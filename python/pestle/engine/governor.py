@@ -10,8 +10,8 @@ from pestle.engine.step_costs import StepCosts
 
 # Confidences are told apart by their complement: 0.98 and 0.96 differ more than 0.6 and 0.5.
 _MISS_EDGES = (0.02, 0.04, 0.07, 0.11, 0.16, 0.22, 0.3, 0.4, 0.55, 0.7)
-_PRIOR = 16  # tokens that a confidence counts for before this text has shown how good it is
-_FORGET = 0.98  # what a token counts for after the next one in its class
+_PRIOR = 8  # tokens that a confidence counts for before this text has shown how good it is
+_FORGET = 0.99  # what a token counts for after the next one in its class
 _MARGIN = 1.02  # a gain below this is noise
 _UNLIKELY = 0.03  # more rows behind such a token are not worth looking at
 
@@ -22,6 +22,8 @@ _CREDIT_A_STEP = 0.01
 _MOST_CREDIT = 10.0
 
 _SINGLES = 15  # passes of one row whose median is the unit of all costs
+_CLEAR = 1.3  # a gain that no error of the unit explains
+_STALE = 12  # passes after which the unit is measured again
 
 
 class Governor:
@@ -31,6 +33,7 @@ class Governor:
         self._costs = costs
         self._fates = [[0.0, 0.0] for _ in range(len(_MISS_EDGES) + 1)]  # right ones, all
         self._singles: deque[float] = deque(maxlen=_SINGLES)
+        self._since_single = 0
         self._credit = _CREDIT
 
     def choose(self, confidences: Sequence[float]) -> int:
@@ -55,6 +58,9 @@ class Governor:
                 best, choice = gained / hopeful, at
             if likely < _UNLIKELY:
                 break
+        # Where little is gained, the unit must be right; where much is, a pass for it costs more.
+        if best < _CLEAR and self._since_single >= _STALE:
+            return 0
         return choice
 
     def record_fate(self, confidence: float, right: bool) -> None:
@@ -66,12 +72,13 @@ class Governor:
     def record_step(self, rows: int, seconds: float, gained: int) -> None:
         """Learn what a pass of `rows` took; it gave `gained` tokens."""
         self._costs.step()
+        self._since_single = 0 if rows == 1 else self._since_single + 1
         if rows == 1:
             self._singles.append(seconds)
             self._earn(_CREDIT_A_STEP)
             return
         unit = sorted(self._singles)[len(self._singles) // 2]
-        self._costs.record(rows, seconds / unit)
+        self._costs.record(rows, max(seconds / unit, 1.0))
         self._earn(gained - self._costs.expected(rows))
 
     def _earn(self, passes: float) -> None:

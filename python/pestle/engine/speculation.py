@@ -1,4 +1,4 @@
-"""Speculation: drafting what the model may say next, so that one forward pass verifies several tokens.
+"""Speculation: drafting what comes next, so that one forward pass verifies several tokens.
 
 A token is accepted only if the sampler chooses it from the logits that plain decoding would have
 computed, to the bit. So drafts, good or bad, change nothing but the speed.

@@ -12,6 +12,7 @@ ROWS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 _ROW = 0.1  # what a row adds where nothing was measured; low, so that it gets measured
 _KEPT = 9  # measurements of one size; other processes may disturb some of them
 _STEPS_TO_AGE = 128
+_DOUBT = 0.25  # the part of a single measurement's excess that may be bad luck
 
 
 class Cost(NamedTuple):
@@ -19,7 +20,7 @@ class Cost(NamedTuple):
 
     rows: int
     expected: float  # the median
-    hopeful: float  # lower for few or scattered measurements, so that bad luck is put to the test
+    hopeful: float  # lower while there are few measurements, so that bad luck is put to the test
 
 
 class StepCosts:
@@ -59,17 +60,16 @@ class StepCosts:
         self._steps += 1
         if self._steps % _STEPS_TO_AGE == 0:
             measured = self._measured
-            self._measured = {rows: kept[1:] or kept for rows, kept in measured.items()}
+            self._measured = {rows: kept[1:] for rows, kept in measured.items() if kept[1:]}
             self.table = _build(self._measured)
 
 
 def _build(measured: dict[int, tuple[float, ...]]) -> tuple[Cost, ...]:
     expected, hopeful = [(1, 1.0)], [(1, 1.0)]
-    for rows in sorted(measured):
-        kept = sorted(measured[rows])
-        expected.append((rows, kept[len(kept) // 2]))
-        doubt = 0.5 / math.sqrt(len(kept))
-        hopeful.append((rows, 1 + (kept[(len(kept) - 1) // 4] - 1) * (1 - doubt)))
+    for rows, kept in sorted(measured.items()):
+        median = sorted(kept)[len(kept) // 2]
+        expected.append((rows, median))
+        hopeful.append((rows, 1 + (median - 1) * (1 - _DOUBT / math.sqrt(len(kept)))))
     return tuple(map(Cost, ROWS, _curve(expected), _curve(hopeful)))
 
 
