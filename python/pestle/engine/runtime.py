@@ -15,7 +15,7 @@ from pestle.engine.sequence import HeldSequence, KvSequence, closed
 from pestle.engine.speculation import Speculation, TokenDrafter
 from pestle.engine.step_costs import StepCosts
 from pestle.engine.turns import Turns
-from pestle.errors import Error, MemoryLimitError
+from pestle.errors import Error
 from pestle.options import Request, Sampling
 
 if TYPE_CHECKING:
@@ -232,12 +232,8 @@ class Runtime:
             kv = sequence.kv
             held = kv.n_tokens
             began = time.perf_counter()
-            try:
-                logits = "all" if draft else "last"
-                self.loaded.engine.step([(kv, [history[-1], *draft])], logits)
-            except MemoryLimitError:
-                kv.truncate(held)  # with the pages that it got
-                raise
+            rows = [history[-1], *draft]
+            self.loaded.engine.step([(kv, rows)], "all" if draft else "last")
             seconds = time.perf_counter() - began
             chosen = list(self._chosen(draft, sampler, history, top))
             if draft:

@@ -149,3 +149,22 @@ def test_an_unlikely_draft_is_not_looked_at() -> None:
     decoding.run(500)
     assert decoding.governor.choose([0.01] * MOST) == 0
     assert decoding.governor.choose([0.95] * 3 + [0.01] * (MOST - 3)) == 3
+
+
+def test_the_unit_is_measured_again_where_little_is_gained() -> None:
+    governor = Governor(StepCosts())
+    for _ in range(3):
+        governor.record_step(1, 0.005, 1)
+    rows = []
+    for _ in range(130):
+        rows.append(governor.choose([0.2] * MOST) + 1)
+        governor.record_step(rows[-1], 0.005, rows[-1])
+    assert rows.count(1) == 10
+
+
+def test_the_unit_is_not_measured_where_much_is_gained() -> None:
+    decoding = Decoding(right=1.0, confidence=0.95)
+    decoding.run(500)
+    for _ in range(100):
+        assert decoding.governor.choose([0.95] * MOST) == MOST
+        decoding.governor.record_step(MOST + 1, 0.005 * flat(MOST + 1), MOST + 1)

@@ -30,7 +30,7 @@ each_example_anew = settings(
 
 @dataclass
 class Drafts:
-    """In a Speculation's place: drafts so many right tokens and then so many wrong ones, in turn."""
+    """In a Speculation's place: drafts so many right tokens, then so many wrong ones, in turn."""
 
     future: list[int]  # the whole text, as plain decoding writes it
     plan: list[tuple[int, int]]
@@ -51,7 +51,7 @@ class Drafts:
             return []
         right, wrong = next(self._plan)
         following = self.future[len(text) : len(text) + right]
-        other = (self.future + [0])[len(text) + len(following)] + 1
+        other = [*self.future, 0][len(text) + len(following)] + 1
         return [*following, *[other % 256] * wrong][:most]
 
     def learn(self, verified: int, chosen: list[int], seconds: float) -> None:
@@ -85,7 +85,9 @@ def with_drafter(llm: Any) -> Any:
     return llm
 
 
-def speculate(llm: Any, prompt: str, token_ids: tuple[int, ...], plan: list[tuple[int, int]]) -> Any:
+def speculate(
+    llm: Any, prompt: str, token_ids: tuple[int, ...], plan: list[tuple[int, int]]
+) -> Any:
     """Have `llm` draft by `plan` the answer that is known to follow `prompt`."""
     drafts = Drafts([*prompt.encode(), *token_ids], plan)
     llm._runtime.new_speculation = lambda request: drafts if request.speculation else None
@@ -286,7 +288,7 @@ def test_a_closed_model_says_nothing_more(make_llm: MakeLlm) -> None:
 def test_an_error_comes_where_it_would(
     make_llm: MakeLlm, plan: list[tuple[int, int]], at: int
 ) -> None:
-    """Sampling fails after so many tokens: those are said before, also if one pass read them all."""
+    """Sampling fails after so many tokens: those are said before, also if one pass read all."""
 
     def make() -> Any:
         llm: Any = make_llm()
@@ -348,7 +350,9 @@ def test_no_memory_without_a_draft_is_one(make_llm: MakeLlm) -> None:
 
 
 @pytest.mark.parametrize("choose", ["all", "half", "governor"])
-@pytest.mark.parametrize("options", [{"temperature": 0, "seed": 0}, {"seed": 1}, {"seed": 2, "stop": "zz"}])
+@pytest.mark.parametrize(
+    "options", [{"temperature": 0, "seed": 0}, {"seed": 1}, {"seed": 2, "stop": "zz"}]
+)
 def test_the_real_drafter(
     make_llm: MakeLlm, monkeypatch: pytest.MonkeyPatch, choose: str, options: dict[str, Any]
 ) -> None:
