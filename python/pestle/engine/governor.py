@@ -48,8 +48,10 @@ class Governor:
         likely, gained, at = 1.0, 1.0, 0
         most = min(len(confidences) + 1, self._costs.most_rows)
         for rows, expected, hopeful in self._costs.table:
-            if rows > most or expected - 1 > self._credit:
+            if rows > most:
                 break
+            if expected - 1 > self._credit:
+                continue  # not break: a kernel may like 8 rows better than 6
             for confidence in confidences[at : rows - 1]:
                 likely *= self._chance(confidence)
                 gained += likely

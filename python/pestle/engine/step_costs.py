@@ -6,8 +6,9 @@ import math
 from itertools import pairwise
 from typing import NamedTuple
 
-ROWS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-"""The sizes that are used, and so measured. Few, that each is soon known."""
+ROWS = (2, 4, 8, 16, 32)
+"""The sizes that are used, and so measured: few, so that each is soon known, and such as kernels
+like. On replayed texts the sizes between them gained nothing at any cost of a row."""
 
 _ROW = 0.1  # what a row adds where nothing was measured; low, so that it gets measured
 _KEPT = 9  # measurements of one size; other processes may disturb some of them
@@ -74,15 +75,11 @@ def _build(measured: dict[int, tuple[float, ...]]) -> tuple[Cost, ...]:
 
 
 def _curve(points: list[tuple[int, float]]) -> list[float]:
-    """The costs of ROWS: straight lines between `points`, beyond them the mean cost of a row."""
-    last, cost = points[-1]
-    points = [*points, (max(ROWS) + last, cost + (max(ROWS) * _mean_row(last, cost)))]
+    """The costs of ROWS: straight lines between `points`; beyond them, rows cost the same each."""
+    # As little as by either of the last two points: one size may be one that no kernel likes.
+    row = min(((cost - 1) / (rows - 1) for rows, cost in points[1:][-2:]), default=_ROW)
     costs = []
     for (left, low), (right, high) in pairwise(points):
         slope = (high - low) / (right - left)
         costs += [low + slope * (rows - left) for rows in ROWS if left < rows <= right]
-    return costs
-
-
-def _mean_row(rows: int, cost: float) -> float:
-    return (cost - 1) / (rows - 1) if rows > 1 else _ROW
+    return costs + [1 + row * (rows - 1) for rows in ROWS[len(costs) :]]

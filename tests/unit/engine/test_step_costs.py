@@ -20,15 +20,19 @@ def test_nothing_is_known_at_first() -> None:
 def test_between_and_beyond_what_is_measured() -> None:
     costs = StepCosts()
     costs.record(4, 1.3)
-    costs.record(8, 2.5)
+    costs.record(16, 3.7)
     assert costs.known
-    assert expected(costs) == pytest.approx(
-        {
-            2: 1.1, 3: 1.2, 4: 1.3, 5: 1.6, 6: 1.9, 8: 2.5,
-            **{rows: 2.5 + 1.5 / 7 * (rows - 8) for rows in (10, 12, 16, 20, 24, 32)},
-        }
-    )  # fmt: skip
-    assert costs.expected(5) == pytest.approx(1.6)
+    assert expected(costs) == pytest.approx({2: 1.1, 4: 1.3, 8: 2.1, 16: 3.7, 32: 1 + 3.1})
+    assert costs.expected(8) == pytest.approx(2.1)
+
+
+def test_one_bad_size_says_little_of_larger_ones() -> None:
+    costs = StepCosts()
+    for rows, cost in ((2, 1.1), (4, 1.3), (8, 8.0)):
+        costs.record(rows, cost)
+    assert expected(costs)[16] == pytest.approx(1 + 1.5)
+    costs.record(16, 16.0)
+    assert expected(costs)[32] == pytest.approx(1 + 31)
 
 
 def test_sizes_are_tried_in_steps() -> None:
@@ -52,11 +56,11 @@ def test_a_single_bad_measurement_is_doubted() -> None:
     """Several that agree are doubted less."""
     costs = StepCosts()
     costs.record(4, 3.0)
-    assert costs.table[2].hopeful == pytest.approx(2.5)
+    assert costs.table[1].hopeful == pytest.approx(2.5)
     for _ in range(20):
         costs.record(4, 3.0)
-    assert costs.table[2].hopeful == pytest.approx(3 - 0.5 / 3)
-    assert costs.table[2].expected == 3.0
+    assert costs.table[1].hopeful == pytest.approx(3 - 0.5 / 3)
+    assert costs.table[1].expected == 3.0
 
 
 def test_what_is_not_measured_again_is_forgotten() -> None:
@@ -65,7 +69,7 @@ def test_what_is_not_measured_again_is_forgotten() -> None:
         costs.record(4, 3.0)
     for _ in range(8 * 128):
         costs.step()
-    assert costs.table[2].hopeful == pytest.approx(2.5)
+    assert costs.table[1].hopeful == pytest.approx(2.5)
     assert costs.expected(4) == 3.0
     for _ in range(128):
         costs.step()
