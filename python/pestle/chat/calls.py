@@ -29,7 +29,7 @@ class GeneratingCalls(ABC):
 
     All four calls take the keyword options of `pestle.options.GenerateOptions`: max_tokens, stop,
     temperature, top_k, top_p, min_p, repeat_penalty, repeat_last_n, frequency_penalty,
-    presence_penalty, seed, logit_bias, logprobs.
+    presence_penalty, seed, logit_bias, logprobs, speculation.
 
     They check everything before any work. ValueError or TypeError: an option or the prompt is
     wrong. ContextLengthError: the prompt is longer than the context; nothing is ever cut to fit.

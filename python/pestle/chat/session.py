@@ -43,7 +43,8 @@ class Session(GeneratingCalls):
     def tokens(self) -> list[int]:
         """The tokens the session holds: the last prompt, and of its answer all that was read.
 
-        The last token of an answer is not among them: nothing has had to read it yet.
+        The last token of an answer is not among them: nothing has had to read it yet. While a
+        stream is open there may be more of them than it has given out: speculation reads ahead.
         """
         return self._runtime.tokens(self._sequence)
 
