@@ -22,6 +22,8 @@ _CREDIT_A_STEP = 0.01
 _MOST_CREDIT = 10.0
 
 _SINGLES = 15  # passes of one row whose median is the unit of all costs
+_LONGEST = 0.5  # seconds of a pass, which Ctrl-C has to wait for,
+_LONGEST_IN_SINGLES = 4.0  # or so many of one row where those are slow themselves
 _CLEAR = 1.3  # a gain that no error of the unit explains
 _STALE = 12  # passes after which the unit is measured again
 
@@ -44,13 +46,15 @@ class Governor:
         # Costs cannot be learned without their unit.
         if len(self._singles) < (1 if self._costs.known else 3):
             return 0
+        unit = self._unit()
+        dearest = min(self._credit + 1, max(_LONGEST / unit, _LONGEST_IN_SINGLES))
         best, choice = _MARGIN, 0
         likely, gained, at = 1.0, 1.0, 0
         most = min(len(confidences) + 1, self._costs.most_rows)
         for rows, expected, hopeful in self._costs.table:
             if rows > most:
                 break
-            if expected - 1 > self._credit:
+            if expected > dearest:
                 continue  # not break: a kernel may like 8 rows better than 6
             for confidence in confidences[at : rows - 1]:
                 likely *= self._chance(confidence)
@@ -79,9 +83,11 @@ class Governor:
             self._singles.append(seconds)
             self._earn(_CREDIT_A_STEP)
             return
-        unit = sorted(self._singles)[len(self._singles) // 2]
-        self._costs.record(rows, max(seconds / unit, 1.0))
+        self._costs.record(rows, max(seconds / self._unit(), 1.0))
         self._earn(gained - self._costs.expected(rows))
+
+    def _unit(self) -> float:
+        return max(sorted(self._singles)[len(self._singles) // 2], 1e-9)
 
     def _earn(self, passes: float) -> None:
         self._credit = min(self._credit + passes, _MOST_CREDIT)

@@ -6,7 +6,7 @@ computed, to the bit. So drafts, good or bad, change nothing but the speed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from pestle.engine.governor import Governor
@@ -25,15 +25,13 @@ class TokenDrafter(Protocol):
 class Speculation:
     """The drafts of one generation, and how they fared."""
 
-    def __init__(
-        self, drafter: TokenDrafter, costs: StepCosts, ends: Collection[int] = frozenset()
-    ) -> None:
+    def __init__(self, drafter: TokenDrafter, costs: StepCosts, ends: Iterable[int] = ()) -> None:
         """`ends`: tokens after which nothing follows."""
         self.drafted = 0  # tokens that were verified
         self.accepted = 0
         self._drafter: TokenDrafter | None = drafter
         self._governor = Governor(costs)
-        self._ends = ends
+        self._ends = frozenset(ends)
         self._guess: list[int] = []
         self._confidences: list[float] = []
 
@@ -51,9 +49,11 @@ class Speculation:
             return []
         self._drafter.extend(text[self._drafter.n_tokens :])
         guess, confidences = self._drafter.draft(max(0, min(most, ROWS[-1] - 1)))
-        end = next((i for i, token in enumerate(guess) if token in self._ends), len(guess))
-        self._guess, self._confidences = guess[:end], confidences[:end]
-        return self._guess[: self._governor.choose(self._confidences)]
+        if not self._ends.isdisjoint(guess):
+            end = next(i for i, token in enumerate(guess) if token in self._ends)
+            del guess[end:], confidences[end:]
+        self._guess, self._confidences = guess, confidences
+        return guess[: self._governor.choose(confidences)]
 
     def learn(self, verified: int, chosen: Sequence[int], seconds: float) -> None:
         """Learn from the pass that verified so many tokens of the last draft.

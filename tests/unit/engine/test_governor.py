@@ -180,3 +180,17 @@ def test_a_size_that_is_slow_is_left_out() -> None:
     decoding.run(500)
     spent, _ = decoding.run(320)
     assert spent == pytest.approx(10 * flat(32))
+
+
+@pytest.mark.parametrize(
+    ("unit", "most"), [(0.01, 31), (0.05, 15), (0.09, 15), (0.1, 7), (0.3, 7), (10.0, 7)]
+)
+def test_no_pass_takes_long(unit: float, most: int) -> None:
+    """Half a second, or as long as four passes of one row."""
+
+    def cost(rows: int) -> float:
+        return {2: 1.3, 4: 1.9, 8: 3.1, 16: 5.5, 32: 9.0}.get(rows, 1.0)
+
+    decoding = Decoding(cost, right=1.0, confidence=0.95, unit=unit)
+    decoding.run(1000)
+    assert decoding.governor.choose([0.95] * MOST) == most
