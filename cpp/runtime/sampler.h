@@ -50,6 +50,7 @@ class Sampler {
   }
   void adjust(std::span<const int32_t> history);
   void keep_best(size_t n);
+  void keep(const Candidate& candidate, size_t n);
   int32_t draw(double u);
 
   SamplerOptions options_;
