@@ -16,8 +16,12 @@ double int8_operations(int iterations);
 
 // attention.cpp
 void attend(const AttendArgs& args);
+void attend_spans(const AttendArgs* heads, int n_heads, int begin, int end);
+void merge_spans(const AttendArgs& args);
+
+// kv_store.cpp
 void store_key(const float* k, int head_dim, void* page, int position, KvType type);
-void store_value(const float* v, int value_dim, int value_stride, void* page, int position, KvType type);
+void store_value(const float* v, int value_dim, void* page, int position, KvType type);
 
 // elementwise.cpp
 void make_panels(const PanelArgs& args, int begin, int end);

@@ -28,6 +28,8 @@ void fill_table(KernelTable& t) {
   t.store_key = store_key;
   t.store_value = store_value;
   t.attend = attend;
+  t.attend_spans = attend_spans;
+  t.merge_spans = merge_spans;
   t.int8_operations = int8_operations;
 }
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention.h"
 #include "kernels/format.h"
 
 namespace pestle {
@@ -64,27 +65,6 @@ struct MatmulArgs {
   Epilogue epilogue;
 };
 
-enum class KvType : uint8_t { f16, f32 };
-constexpr int kv_bytes(KvType t) { return t == KvType::f16 ? 2 : 4; }
-constexpr int kPageTokens = 64;
-constexpr int kMaxQueries = 32;  // queries that attend() takes at once
-
-// Attention of some queries of one KV head over its pages. A page of keys is [head_dim][64 positions], a page
-// of values [64 positions][value_stride]; pages begin at multiples of 64 positions.
-struct AttendArgs {
-  const float* const* q;  // n_queries rows of head_dim, rotated and scaled
-  float* const* out;      // n_queries rows of value_dim
-  const int* n_keys;      // keys that each query sees, from position 0; not decreasing
-  int n_queries, head_dim, value_dim, value_stride;
-  const void* const* k_pages;
-  const void* const* v_pages;
-  KvType type;
-  float* scratch;  // attend_scratch floats
-};
-constexpr size_t attend_scratch(int value_stride) {
-  return size_t(kMaxQueries) * (64 + 16 + value_stride) + 64;
-}
-
 using Matmul = void (*)(const MatmulArgs&, int strip_begin, int strip_end, void* scratch);
 
 struct KernelTable {
@@ -101,9 +81,15 @@ struct KernelTable {
   // (x[i], x[i + half]) rotated by angle i, then scaled (Su et al. 2021, half-split form)
   void (*rope)(float* x, const float* cos, const float* sin, int half);
   void (*scale)(float* x, float factor, int n);
+  // One position of a page, numbered from the page's first
   void (*store_key)(const float* k, int head_dim, void* page, int position, KvType);
-  void (*store_value)(const float* v, int value_dim, int value_stride, void* page, int position, KvType);
+  void (*store_value)(const float* v, int value_dim, void* page, int position, KvType);
+  // softmax(scale q k^T) v
   void (*attend)(const AttendArgs&);
+  // The same in two steps. Of some heads that see the same spans, span by span, the parts [begin, end) of
+  // n_heads * spans; they share the first one's scratch
+  void (*attend_spans)(const AttendArgs* heads, int n_heads, int begin, int end);
+  void (*merge_spans)(const AttendArgs&);
   double (*int8_operations)(
       int iterations);  // runs the dot product in registers; returns the operations done
 };

@@ -59,4 +59,10 @@ struct WordDot {
   }
 };
 
+// The lanes' own type: through I32, GCC 12 copies each sum around each instruction of a loop.
+using PairSum = __v8si;
+PESTLE_INLINE PairSum no_pairs() { return (__v8si)splat(int32_t(0)); }
+PESTLE_INLINE PairSum add_pairs(PairSum s, I32 a, I32 b) { return s + (__v8si)_mm256_madd_epi16(a, b); }
+PESTLE_INLINE I32 total(PairSum s) { return (I32)s; }
+
 }  // namespace pestle::PESTLE_ISA_NAMESPACE::simd

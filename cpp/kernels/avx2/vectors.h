@@ -46,6 +46,9 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
   _mm_storeu_si128((__m128i*)p, _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
 }
+PESTLE_INLINE I32 load_pairs(const int8_t* p) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p));
+}
 PESTLE_INLINE U8 low_nibble(U8 x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return _mm256_and_si256(_mm256_srli_epi16(x, 4), _mm256_set1_epi8(15)); }
 template <int From, int To, int Mask>
@@ -89,6 +92,7 @@ PESTLE_INLINE I32 shr(I32 a) {
 }
 PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+x"(x)); }
 PESTLE_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+PESTLE_INLINE void prefetch_l2(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 
 PESTLE_INLINE float reduce_add(F32 x) {
   const __m128 b = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));

@@ -50,6 +50,9 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) { _mm_storeu_si128((__m128i*)p, _m
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
   _mm256_storeu_si256((__m256i*)p, _mm512_cvtepi32_epi16(x));
 }
+PESTLE_INLINE I32 load_pairs(const int8_t* p) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p));
+}
 PESTLE_INLINE U8 low_nibble(U8 x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15)); }
 template <int From, int To, int Mask>
@@ -91,6 +94,7 @@ PESTLE_INLINE I32 shr(I32 a) {
 }
 PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+v"(x)); }
 PESTLE_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+PESTLE_INLINE void prefetch_l2(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 
 template <int Max, bool kSigned>
 struct Dot {
@@ -102,6 +106,14 @@ struct Dot {
 // All kinds of weights meet one instruction here: one instantiation serves them.
 template <int Max, bool kSigned>
 using DotKind = Dot<255, false>;
+
+// The lanes' own type: through I32, GCC 12 copies each sum around each instruction of a loop.
+using PairSum = __v16si;
+PESTLE_INLINE PairSum no_pairs() { return (__v16si)splat(int32_t(0)); }
+PESTLE_INLINE PairSum add_pairs(PairSum s, I32 a, I32 b) {
+  return (__v16si)_mm512_dpwssd_epi32((I32)s, a, b);
+}
+PESTLE_INLINE I32 total(PairSum s) { return (I32)s; }
 
 PESTLE_INLINE float reduce_add(F32 x) {
   const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));

@@ -51,6 +51,7 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
   std::memcpy(p, &v, 4);
 }
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) { vst1_s16(p, vqmovn_s32(x)); }
+PESTLE_INLINE I32 load_pairs(const int8_t* p) { return vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p))); }
 PESTLE_INLINE U8 low_nibble(U8 x) { return vandq_u8(x, vdupq_n_u8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return vshrq_n_u8(x, 4); }
 template <int From, int To, int Mask>
@@ -95,6 +96,7 @@ PESTLE_INLINE I32 shr(I32 a) {
 }
 PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+w"(x)); }
 PESTLE_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
+PESTLE_INLINE void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 template <int Max, bool kSigned>
 struct Dot {
@@ -107,6 +109,14 @@ struct Dot {
 };
 template <int Max, bool kSigned>
 using DotKind = Dot<127, true>;
+
+struct PairSum { I32 low, high; };  // of the lower and of the upper lanes, two sums for each
+PESTLE_INLINE PairSum no_pairs() { return {splat(int32_t(0)), splat(int32_t(0))}; }
+PESTLE_INLINE PairSum add_pairs(PairSum s, I32 a, I32 b) {
+  const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+  return {vmlal_s16(s.low, vget_low_s16(x), vget_low_s16(y)), vmlal_high_s16(s.high, x, y)};
+}
+PESTLE_INLINE I32 total(PairSum s) { return vpaddq_s32(s.low, s.high); }
 
 PESTLE_INLINE float reduce_add(F32 x) {
   const float32x2_t c = vadd_f32(vget_low_f32(x), vget_high_f32(x));

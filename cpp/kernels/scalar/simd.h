@@ -105,12 +105,20 @@ PESTLE_INLINE I32 load_u16(const uint16_t* p) {
   I32 r;
   PESTLE_LANES(p[i]);
 }
-// Lanes within [-128, 127].
+// Lanes within the range of the type.
 PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
   for (int i = 0; i < 4; i++) p[i] = (int8_t)x.v[i];
 }
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
   for (int i = 0; i < 4; i++) p[i] = (int16_t)x.v[i];
+}
+// Two int8 for each lane, widened to the int16 that add_pairs takes.
+PESTLE_INLINE I32 load_pairs(const int8_t* p) {
+  I32 r;
+  int16_t wide[8];
+  for (int i = 0; i < 8; i++) wide[i] = p[i];
+  std::memcpy(&r, wide, 16);
+  return r;
 }
 PESTLE_INLINE U8 low_nibble(U8 x) {
   U8 r;
@@ -225,6 +233,7 @@ PESTLE_INLINE I32 shr(I32 a) {
 // Hides from the compiler what x is.
 PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+m"(x)); }
 PESTLE_INLINE void prefetch(const void*) {}
+PESTLE_INLINE void prefetch_l2(const void*) {}
 
 // Integer dot product over the quads k = 0, 1, ..: lane += sum of four byte products. Exact for activations
 // within
@@ -246,6 +255,19 @@ template <int Max, bool kSigned>
 using DotKind = Dot<kSigned ? 127 : 255, kSigned>;
 
 struct WordDot;
+
+// Sums of products of int16, two to a lane: a.low * b.low + a.high * b.high. Exact while they fit into 32
+// bits.
+using PairSum = I32;
+PESTLE_INLINE PairSum no_pairs() { return splat(int32_t(0)); }
+PESTLE_INLINE PairSum add_pairs(PairSum s, I32 a, I32 b) {
+  int16_t x[8], y[8];
+  std::memcpy(x, &a, 16);
+  std::memcpy(y, &b, 16);
+  for (int i = 0; i < 4; i++) s.v[i] += x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1];
+  return s;
+}
+PESTLE_INLINE I32 total(PairSum s) { return s; }
 
 // Sum of the lanes by halves: (0+2) + (1+3). With the registers of 16 virtual lanes added first by halves,
 // the tree over 16 values is the same on every ISA.
