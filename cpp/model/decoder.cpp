@@ -38,7 +38,7 @@ size_t Decoder::scratch_bytes() const {
   need(lm_head);
   for (const Layer& l : layers) {
     for (const Linear* p : l.linears()) need(*p);
-    most = std::max(most, attend_scratch((l.attention.head_dim + 15) / 16 * 16) * sizeof(float));
+    most = std::max(most, attend_scratch(l.attention.cached()));
   }
   return most;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "model/attention.h"
 #include "model/modules.h"
 
 namespace pestle {

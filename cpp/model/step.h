@@ -14,8 +14,8 @@ namespace pestle {
 // Consecutive tokens of one sequence: rows [first_row, first_row + n_rows) of the batch.
 struct Slice {
   int first_row, n_rows;
-  int position;        // of its first token
-  char* const* pages;  // of the sequence, position 0 on
+  int position;         // of its first token
+  const KvPage* pages;  // of the sequence, position 0 on
 };
 
 struct Batch {

@@ -41,7 +41,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       chunk_(std::max(1, o.chunk)),
       pool_(std::max(threads_, threads_prefill_)),
       workspace_(pool_, model_->decoder.scratch_bytes()),
-      cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_type)) {}
+      cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)) {}
 
 void Engine::check(std::span<const Input> inputs) const {
   for (size_t i = 0; i < inputs.size(); i++) {

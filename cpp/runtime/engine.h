@@ -15,7 +15,7 @@ struct EngineOptions {
   int n_ctx = 0;            // tokens a sequence may hold; 0: what the model was trained for
   int threads = 0;          // for decoding; 0: one per usable performance core
   int threads_prefill = 0;  // 0: as threads
-  KvType kv_type = KvType::f16;
+  KvTypes kv_types;
   int chunk = 512;  // rows of one forward pass at most
 };
 

@@ -1,7 +1,6 @@
 #include "runtime/kv_cache.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace pestle {
 namespace {
@@ -15,27 +14,47 @@ size_t KvCache::bytes() const {
   return sum;
 }
 
-KvCache::Page KvCache::take_locked() {
-  if (free_.empty()) {
-    // Slabs of some 8 MiB: few calls to the system, huge pages, little that is not used.
-    const size_t size = layout_.page_bytes(), count = std::clamp<size_t>((size_t(8) << 20) / size, 1, 64);
-    slabs_.emplace_back(size * count);
-    // Whatever fails, an id is handed out only once it has its place everywhere.
-    owners_.resize(data_.size() + count, 0);
-    free_.reserve(data_.size() + count);
-    data_.reserve(data_.size() + count);
-    for (size_t i = count; i-- > 0;) free_.push_back(static_cast<int>(data_.size() + i));
-    for (size_t i = 0; i < count; i++) data_.push_back(slabs_.back().data() + i * size);
-  }
-  const int id = free_.back();
-  free_.pop_back();
-  owners_[id] = 1;
-  return {id, data_[id]};
+bool KvCache::span_is_free(int first) const {
+  return std::all_of(owners_.begin() + first, owners_.begin() + first + kSpanPages,
+                     [](int owners) { return owners == 0; });
 }
 
-KvCache::Page KvCache::take() {
+int KvCache::find(int before, int index) const {
+  if (n_free_ == 0) return -1;
+  const int next = before + 1, n = static_cast<int>(owners_.size());
+  if (index % kSpanPages != 0) {
+    if (before >= 0 && next % kSpanPages == index % kSpanPages && owners_[next] == 0) return next;
+  } else {
+    if (before >= 0 && next < n && next % kSpanPages == 0 && span_is_free(next)) return next;
+    for (int first = 0; first < n; first += kSpanPages)
+      if (span_is_free(first)) return first;
+  }
+  return static_cast<int>(std::find(owners_.begin(), owners_.end(), 0) - owners_.begin());
+}
+
+void KvCache::grow() {
+  const int pages = layout_.slab_pages();
+  owners_.reserve(owners_.size() + static_cast<size_t>(pages));
+  slabs_.emplace_back(layout_.slab_bytes());
+  owners_.resize(owners_.size() + static_cast<size_t>(pages), 0);
+  n_free_ += pages;
+}
+
+KvCache::Page KvCache::take_locked(const Page& before, int index) {
+  int id = find(before.id, index);
+  if (id < 0) {
+    grow();
+    id = find(before.id, index);
+  }
+  owners_[id] = 1;
+  n_free_--;
+  const int pages = layout_.slab_pages();
+  return {id, layout_.page(slabs_[id / pages].data(), id % pages)};
+}
+
+KvCache::Page KvCache::take(const Page& before, int index) {
   const std::lock_guard lock(mutex_);
-  return take_locked();
+  return take_locked(before, index);
 }
 
 void KvCache::share(const Page& page) {
@@ -45,27 +64,28 @@ void KvCache::share(const Page& page) {
 
 void KvCache::release(const Page& page) {
   const std::lock_guard lock(mutex_);
-  if (--owners_[page.id] == 0) free_.push_back(page.id);
+  if (--owners_[page.id] == 0) n_free_++;
 }
 
-KvCache::Page KvCache::own(const Page& page) {
+KvCache::Page KvCache::own(const Page& page, int index) {
   const std::lock_guard lock(mutex_);
   if (owners_[page.id] == 1) return page;
-  const Page copy = take_locked();
-  std::memcpy(copy.data, page.data, layout_.page_bytes());
+  const Page copy = take_locked({}, index);
+  layout_.copy(page.place, copy.place);
   owners_[page.id]--;
   return copy;
 }
 
 void PageTable::grow(int n_tokens, int more) {
-  const size_t first = static_cast<size_t>(n_tokens / kPageTokens);  // the page that the next token goes into
-  if (more > 0 && first < pages_.size()) {
-    pages_[first] = cache_->own(pages_[first]);
-    data_[first] = pages_[first].data;
+  const int first = n_tokens / kPageTokens;  // the page that the next token goes into
+  if (more > 0 && first < static_cast<int>(pages_.size())) {
+    pages_[first] = cache_->own(pages_[first], first);
+    places_[first] = pages_[first].place;
   }
   while (static_cast<int>(pages_.size()) < pages_of(n_tokens + more)) {
-    pages_.push_back(cache_->take());
-    data_.push_back(pages_.back().data);
+    const int index = static_cast<int>(pages_.size());
+    pages_.push_back(cache_->take(index > 0 ? pages_.back() : KvCache::Page{}, index));
+    places_.push_back(pages_.back().place);
   }
 }
 
@@ -73,7 +93,7 @@ void PageTable::shrink(int n_tokens) {
   while (static_cast<int>(pages_.size()) > pages_of(n_tokens)) {
     cache_->release(pages_.back());
     pages_.pop_back();
-    data_.pop_back();
+    places_.pop_back();
   }
 }
 
@@ -82,7 +102,7 @@ PageTable PageTable::fork(int n_tokens) const {
   for (int i = 0; i < pages_of(n_tokens); i++) {
     cache_->share(pages_[i]);
     t.pages_.push_back(pages_[i]);
-    t.data_.push_back(data_[i]);
+    t.places_.push_back(places_[i]);
   }
   return t;
 }

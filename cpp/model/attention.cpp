@@ -1,0 +1,51 @@
+#include "model/attention.h"
+
+#include <algorithm>
+
+namespace pestle {
+
+void GroupedQueryAttention::operator()(Step& step, Rows x, const RmsNorm& norm, int layer) const {
+  Workspace& ws = step.ws;
+  Rows normed = ws.rows(x.n_rows, x.width);
+  Rows query = ws.rows(x.n_rows, q.rows()), key = ws.rows(x.n_rows, k.rows()),
+       value = ws.rows(x.n_rows, v.rows());
+  const auto normalize = [&](int row) { norm(ws.kernels, x.row(row), normed.row(row)); };
+  Activations in(ws, normed, normalize);
+  multiply(ws, in, {{q, query}, {k, key}, {v, value}});
+  rotate_and_store(step, query, key, value, layer);
+  Activations attended(ws, attend(ws, step.batch, cached(), layer, query));
+  multiply(ws, attended, {{o, x, Epilogue::add}});
+}
+
+void GroupedQueryAttention::rotate_and_store(Step& step, Rows q, Rows k, Rows v, int layer) const {
+  const KernelTable& kernels = step.ws.kernels;
+  const KvLayout& kv = *step.batch.kv;
+  const Angles& angles = step.angles(*rope);
+  const auto token = [&](const Slice& s, int row) {
+    const float* cos = angles.cos + size_t(row) * angles.half;
+    const float* sin = angles.sin + size_t(row) * angles.half;
+    for (int h = 0; h < n_heads; h++) kernels.rope(q.row(row) + h * head_dim, cos, sin, angles.half);
+    for (int h = 0; h < n_kv_heads; h++) kernels.rope(k.row(row) + h * head_dim, cos, sin, angles.half);
+    const int position = step.positions[row];
+    const KvPage& page = s.pages[position / kPageTokens];
+    for (int h = 0; h < n_kv_heads; h++) {
+      const KvHead head = kv.head(layer, h);
+      kernels.store_key(k.row(row) + h * head_dim, head_dim, key_page(head, page), position % kPageTokens,
+                        kv.types().keys);
+      kernels.store_value(v.row(row) + h * head_dim, head_dim, value_page(head, page), position % kPageTokens,
+                          kv.types().values);
+    }
+  };
+  // Neighbours of a page share cache lines: a thread takes 32 positions, which are whole ones.
+  constexpr int kTokens = 32;
+  for (const Slice& s : step.batch.slices) {
+    const int first = s.position / kTokens, end = (s.position + s.n_rows + kTokens - 1) / kTokens;
+    step.ws.for_rows(end - first, [&](int i, int) {
+      const int from = std::max(0, (first + i) * kTokens - s.position);
+      const int to = std::min(s.n_rows, (first + i + 1) * kTokens - s.position);
+      for (int t = from; t < to; t++) token(s, s.first_row + t);
+    });
+  }
+}
+
+}  // namespace pestle
