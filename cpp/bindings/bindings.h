@@ -13,5 +13,6 @@ void bind_engine(pybind11::module_& m);
 void bind_sampler(pybind11::module_& m);
 void bind_draft(pybind11::module_& m);
 void bind_kernels(pybind11::module_& m);
+void bind_kv_pages(pybind11::module_& kernels);
 
 }  // namespace pestle

@@ -94,13 +94,15 @@ void bind_engine(py::module_& m) {
                throw std::invalid_argument(
                    "n_ctx, threads and threads_prefill must not be negative, chunk must be positive");
              return std::make_shared<Engine>(
-                 model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_type(type), chunk});
+                 model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
            py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = 512,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
            "performance core.\n"
-           "chunk: rows of one forward pass at most. kv_type: \"f16\" or \"f32\".")
+           "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
+           "and one for values,\n"
+           "as in \"q8_0/f16\".")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
       .def_property_readonly("threads", &Engine::threads)
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)

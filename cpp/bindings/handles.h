@@ -11,6 +11,7 @@ namespace pestle {
 
 struct ModelHandle { std::shared_ptr<const Model> model; };
 
-KvType kv_type(const std::string& name);  // std::invalid_argument for a name that is none
+// "q8_0" for keys and values, or "q8_0/f16"; std::invalid_argument for anything else.
+KvTypes kv_types(const std::string& name);
 
 }  // namespace pestle

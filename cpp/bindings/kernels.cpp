@@ -121,43 +121,7 @@ void bind_kernels(py::module_& parent) {
         return y;
       },
       py::arg("gate"), py::arg("up"));
-  m.def(
-      "attend",
-      [](const Floats& q, const Floats& k, const Floats& v, const std::vector<int>& n_keys,
-         const std::string& type) {
-        const int queries = static_cast<int>(q.shape(0)), dim = static_cast<int>(q.shape(1));
-        const int keys = static_cast<int>(k.shape(0)), v_dim = static_cast<int>(v.shape(1));
-        if (queries < 1 || queries > kMaxQueries || int(n_keys.size()) != queries || k.shape(1) != dim ||
-            v.shape(0) != keys)
-          throw std::invalid_argument("shapes do not fit");
-        for (int n : n_keys)
-          if (n < 1 || n > keys) throw std::invalid_argument("n_keys is out of range");
-        const KvLayout kv({{1, dim, v_dim}}, kv_type(type));
-        const int pages = (keys + kPageTokens - 1) / kPageTokens;
-        Buffer memory(kv.page_bytes() * pages);
-        std::vector<const void*> k_pages, v_pages;
-        for (int p = 0; p < pages; p++) {
-          char* page = memory.data() + kv.page_bytes() * p;
-          k_pages.push_back(kv.keys(page, 0, 0));
-          v_pages.push_back(kv.values(page, 0, 0));
-          for (int i = p * kPageTokens; i < std::min(keys, (p + 1) * kPageTokens); i++) {
-            kernels().store_key(k.data(i, 0), dim, kv.keys(page, 0, 0), i % kPageTokens, kv.type());
-            kernels().store_value(v.data(i, 0), v_dim, kv.v_stride(0), kv.values(page, 0, 0), i % kPageTokens,
-                                  kv.type());
-          }
-        }
-        Floats out({queries, v_dim});
-        std::vector<const float*> rows;
-        std::vector<float*> outs;
-        for (int i = 0; i < queries; i++)
-          rows.push_back(q.data(i, 0)), outs.push_back(out.mutable_data(i, 0));
-        std::vector<float> scratch(attend_scratch(kv.v_stride(0)));
-        kernels().attend({rows.data(), outs.data(), n_keys.data(), queries, dim, v_dim, kv.v_stride(0),
-                          k_pages.data(), v_pages.data(), kv.type(), scratch.data()});
-        return out;
-      },
-      py::arg("q"), py::arg("k"), py::arg("v"), py::arg("n_keys"), py::arg("kv_type") = "f16",
-      "softmax(q k^T) v; query i sees the first n_keys[i] keys (not decreasing).");
+  bind_kv_pages(m);
 }
 
 }  // namespace pestle

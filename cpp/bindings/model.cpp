@@ -14,10 +14,16 @@ namespace py = pybind11;
 
 namespace pestle {
 
-KvType kv_type(const std::string& name) {
-  if (name == "f16") return KvType::f16;
-  if (name == "f32") return KvType::f32;
-  throw std::invalid_argument("kv_type is \"" + name + "\", expected \"f16\" or \"f32\"");
+KvTypes kv_types(const std::string& name) {
+  const auto type = [&](const std::string& part) {
+    if (part == "f16") return KvType::f16;
+    if (part == "f32") return KvType::f32;
+    if (part == "q8_0") return KvType::q8_0;
+    throw std::invalid_argument("kv_type is \"" + name +
+                                "\", expected \"f16\", \"f32\", \"q8_0\" or two of them, as in \"q8_0/f16\"");
+  };
+  const size_t slash = name.find('/');
+  return {type(name.substr(0, slash)), type(slash == name.npos ? name : name.substr(slash + 1))};
 }
 
 namespace {
@@ -64,7 +70,7 @@ void bind_model(py::module_& m) {
       .def(
           "kv_bytes_per_token",
           [](const ModelHandle& h, const std::string& type) {
-            return KvLayout(h.model->decoder.kv_shapes(), kv_type(type)).page_bytes() / kPageTokens;
+            return KvLayout(h.model->decoder.kv_shapes(), kv_types(type)).page_bytes() / kPageTokens;
           },
           py::arg("kv_type") = "f16", "Bytes of keys and values per token, all layers.");
 }

@@ -1,6 +1,6 @@
 // Writes the logits of a model for given tokens, without Python: what tools/neon.py runs on other machines.
 //
-//   logits MODEL f16|f32 CHUNK THREADS OUTPUT TOKEN...
+//   logits MODEL f16|f32|q8_0 CHUNK THREADS OUTPUT TOKEN...
 //
 // OUTPUT receives float32 [tokens][n_vocab] in the machine's byte order; stdout the active instruction set.
 #include <algorithm>
@@ -10,12 +10,22 @@
 #include <exception>
 #include <fstream>
 #include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/table.h"
 #include "runtime/engine.h"
 
 namespace {
+
+pestle::KvTypes kv_types(const char* name) {
+  for (const auto& [text, type] :
+       {std::pair{"f16", pestle::KvType::f16}, {"f32", pestle::KvType::f32}, {"q8_0", pestle::KvType::q8_0}})
+    if (std::strcmp(name, text) == 0) return {type, type};
+  throw std::invalid_argument(std::string("no type of keys and values: ") + name);
+}
 
 void run(const char* model_path, const pestle::EngineOptions& options, const char* output_path,
          std::span<const int32_t> tokens) {
@@ -42,12 +52,12 @@ void run(const char* model_path, const pestle::EngineOptions& options, const cha
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    std::fputs("usage: logits MODEL f16|f32 CHUNK THREADS OUTPUT TOKEN...\n", stderr);
+    std::fputs("usage: logits MODEL f16|f32|q8_0 CHUNK THREADS OUTPUT TOKEN...\n", stderr);
     return 2;
   }
   try {
     pestle::EngineOptions options;
-    options.kv_type = std::strcmp(argv[2], "f32") == 0 ? pestle::KvType::f32 : pestle::KvType::f16;
+    options.kv_types = kv_types(argv[2]);
     options.chunk = std::atoi(argv[3]);
     options.threads = std::atoi(argv[4]);
     std::vector<int32_t> tokens;
