@@ -190,9 +190,4 @@ void rope(float* x, const float* cos, const float* sin, int half) {
   }
 }
 
-void scale(float* x, float factor, int n) {
-  for (int i = 0; i < n; i += simd::kLanes)
-    simd::store(x + i, simd::mul(simd::load(x + i), simd::splat(factor)));
-}
-
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -28,6 +28,5 @@ void make_panels(const PanelArgs& args, int begin, int end);
 void rms_norm(const float* x, const float* w, float* y, int n, float eps);
 void silu_mul(float* gate, const float* up, int n);
 void rope(float* x, const float* cos, const float* sin, int half);
-void scale(float* x, float factor, int n);
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -14,7 +14,7 @@ constexpr int L = simd::kLanes;
 // 32 channels as int8. The scale is rounded up to a bfloat16, which has the range of float, before it
 // divides: its own rounding costs nothing, and no integer exceeds 127.
 uint16_t quantize_block(const float* x, int8_t* q) {
-  const int32_t a = largest_magnitude(load16(x)), b = largest_magnitude(load16(x + 16)), bits = a > b ? a : b;
+  const int32_t bits = largest_magnitude(load16(x), load16(x + 16));
   std::memset(q, 0, 32);
   if (bits >= 0x7f800000) return 0x7fc0;  // NaN: it reaches whatever reads the block
   float largest;

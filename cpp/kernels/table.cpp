@@ -24,7 +24,6 @@ void fill_table(KernelTable& t) {
   t.rms_norm = rms_norm;
   t.silu_mul = silu_mul;
   t.rope = rope;
-  t.scale = scale;
   t.store_key = store_key;
   t.store_value = store_value;
   t.attend = attend;

@@ -78,9 +78,8 @@ struct KernelTable {
   void (*rms_norm)(const float* x, const float* w, float* y, int n, float eps);
   // gate = silu(gate) * up (Shazeer 2020, SwiGLU)
   void (*silu_mul)(float* gate, const float* up, int n);
-  // (x[i], x[i + half]) rotated by angle i, then scaled (Su et al. 2021, half-split form)
+  // (x[i], x[i + half]) rotated by angle i (Su et al. 2021, half-split form)
   void (*rope)(float* x, const float* cos, const float* sin, int half);
-  void (*scale)(float* x, float factor, int n);
   // One position of a page, numbered from the page's first
   void (*store_key)(const float* k, int head_dim, void* page, int position, KvType);
   void (*store_value)(const float* v, int value_dim, void* page, int position, KvType);
