@@ -73,6 +73,23 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("flags", "kv_type"),
+    [
+        ("", "f16"),
+        ("-ctk q8_0", "q8_0"),
+        ("-ctv q8_0", "f16/q8_0"),
+        ("-ctk q8_0 -ctv f16", "q8_0/f16"),
+        ("-ctk q8_0 -ctv q8_0", "q8_0"),
+    ],
+)
+def test_types_of_keys_and_values(
+    pestle: Pestle, llm: FakeLLM, flags: str, kv_type: str
+) -> None:
+    assert pestle("run", "-p", "x", *flags.split()).exit_code == 0
+    assert llm.loaded_with == ModelOptions(kv_type=kv_type)
+
+
 def test_statistics_with_v(pestle: Pestle, llm: FakeLLM) -> None:
     result = pestle("run", "-v", "-p", QUESTION)
     assert result.stdout == f"{ANSWER}\n"
@@ -167,7 +184,7 @@ def test_interrupt_keeps_what_was_said(pestle: Pestle, use: Use) -> None:
         (["--raw", "-sys", "x", "-p", "a"], "--raw has no chat template, so -sys has no place"),
         (["--logprobs", "1", "-p", "a"], "--logprobs needs --json"),
         (["-m", "x", "-hf", "y/z", "-p", "a"], "-m and -hf exclude each other"),
-        (["-ctk", "f16", "-ctv", "f32", "-p", "a"], "-ctk f16 and -ctv f32 must agree"),
+        (["-ctk", "q4_0", "-p", "a"], "'q4_0' is not one of 'f16', 'f32', 'q8_0'"),
         (["-q", "-v", "-p", "a"], "-v and -q exclude each other"),
         (["--logit-bias", "5", "-p", "a"],
          "Invalid value for '--logit-bias': '5' is not ID=VALUE, as in 1234=-5 or 1234=-inf"),

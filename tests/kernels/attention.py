@@ -9,7 +9,7 @@ import numpy as np
 
 from .formats import Floats
 
-DIMS = ((16, 16), (20, 24), (64, 64), (80, 80), (100, 36), (128, 128), (256, 256))
+DIMS = ((16, 16), (20, 24), (64, 64), (80, 80), (100, 36), (128, 128), (256, 256), (192, 128))
 """Of keys and values."""
 N_KEYS = (
     (1,),
@@ -18,12 +18,18 @@ N_KEYS = (
     (65,),
     (128,),
     (200,),
+    (255, 256, 257),
     (1, 2, 63, 64, 65),
     (60,) * 2 + (64,) * 3 + (65,) * 5 + (127, 128, 128, 129, 199, 200),
     tuple(range(169, 201)),
+    (511, 512, 513, 700, 769, 1025),
+    tuple(range(1005, 1053)),
 )
 SCALES = {"flat": 0.0, "usual": 1.0, "sharp": 8.0, "one-hot": 300.0}
 """Deviation of the scores."""
+KV_TYPES = ("f16", "f32", "q8_0", "q8_0/f16", "f16/q8_0")
+WINDOWS = (0, 1, 5, 64, 130, 256, 300)
+"""Positions that a query sees, itself included; 0: all."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +40,81 @@ class Attention:
     v: Floats
     n_keys: tuple[int, ...]
     kv_type: str
+    first_key: tuple[int, ...] = ()
+    sinks: tuple[float, ...] = ()
+    scale: float = 1.0
+
+    def sees(self, i: int) -> tuple[int, int]:
+        """The first key of query i, and the one behind its last."""
+        return self.first_key[i] if self.first_key else 0, self.n_keys[i]
 
 
 @functools.cache
 def all_attention() -> list[Attention]:
+    return [*_shapes(), *_windows()]
+
+
+def _arrays(
+    rng: np.random.Generator, queries: int, keys: int, dims: tuple[int, int], scale: float
+) -> tuple[Floats, Floats, Floats]:
+    k_dim, v_dim = dims
+    q = rng.standard_normal((queries, k_dim)) * (scale / np.sqrt(k_dim))
+    k = rng.standard_normal((keys, k_dim))
+    v = rng.standard_normal((keys, v_dim)) * 10.0 ** rng.integers(-3, 4)
+    return q.astype(np.float32), k.astype(np.float32), v.astype(np.float32)
+
+
+def _shapes() -> list[Attention]:
     out = []
     rng = np.random.default_rng(11)
     scales = list(SCALES.items())
-    for k_dim, v_dim in DIMS:
+    for dims in DIMS:
         for i, n_keys in enumerate(N_KEYS):
-            scale_name, scale = scales[1 if i < 6 else (i + k_dim) % 4]
-            keys = n_keys[-1] + 3
-            q = rng.standard_normal((len(n_keys), k_dim)) * (scale / np.sqrt(k_dim))
-            k = rng.standard_normal((keys, k_dim))
-            v = rng.standard_normal((keys, v_dim)) * 10.0 ** rng.integers(-3, 4)
+            scale_name, scale = scales[1 if i < 6 else (i + dims[0] // 4) % 4]
+            q, k, v = _arrays(rng, len(n_keys), n_keys[-1] + 3, dims, scale)
             # Pages are used again and again: what an earlier text left behind must not matter.
             k[n_keys[-1] :] = np.nan
             v[n_keys[-1] :] = np.inf
-            arrays = [a.astype(np.float32) for a in (q, k, v)]
-            for kv_type in ("f16", "f32"):
-                name = f"{kv_type} {k_dim}/{v_dim} {scale_name} keys {n_keys}"
-                out.append(Attention(name, *arrays, n_keys, kv_type))
+            for kv_type in KV_TYPES:
+                name = f"{kv_type} {dims[0]}/{dims[1]} {scale_name} keys {n_keys}"
+                out.append(Attention(name, q, k, v, n_keys, kv_type))
+    return out
+
+
+def _windows() -> list[Attention]:
+    """Windows, sinks and both; what no query sees is damaged, and its pages are gone."""
+    out = []
+    rng = np.random.default_rng(12)
+    for window in WINDOWS:
+        for n_keys in ((3,), (400,), tuple(range(500, 540)), (63, 64, 320, 321, 800)):
+            dims = ((64, 64), (80, 36))[len(n_keys) % 2]
+            q, k, v = _arrays(rng, len(n_keys), n_keys[-1] + 3, dims, 4.0)
+            first = tuple(max(0, n - window) if window else 0 for n in n_keys)
+            unseen = np.ones(len(k), bool)
+            for begin, end in zip(first, n_keys, strict=True):
+                unseen[begin:end] = False
+            k[unseen] = np.nan
+            v[unseen] = np.inf
+            sinks = tuple(rng.normal(2.0, 3.0, len(n_keys)).astype(np.float32).tolist())
+            for kv_type in KV_TYPES:
+                for some in ((), sinks):
+                    name = f"{kv_type} {dims[0]}/{dims[1]} window {window} keys {n_keys}"
+                    name += " sinks" if some else ""
+                    out.append(Attention(name, q, k, v, n_keys, kv_type, first, some, 0.5))
+    return out
+
+
+def damaged() -> list[tuple[str, Attention]]:
+    """One key or value that is not finite, at a position that all queries see."""
+    rng = np.random.default_rng(13)
+    out = []
+    for kv_type in KV_TYPES:
+        for part in ("keys", "values"):
+            for value in (np.nan, np.inf, -np.inf):
+                q, k, v = _arrays(rng, 3, 400, (64, 64), 1.0)
+                (k if part == "keys" else v)[270, 17] = value
+                case = Attention(f"{kv_type} {part} {value}", q, k, v, (300, 350, 400), kv_type)
+                out.append((part, case))
     return out
 
 
@@ -69,3 +129,33 @@ def conversions() -> Floats:
     some = any_bits.view(np.float32)
     positive = np.concatenate([halves, ties, *beside, np.array(edges, np.float32), abs(some)])
     return np.concatenate([positive, -positive]).astype(np.float32)
+
+
+@functools.cache
+def blocks() -> Floats:
+    """Blocks of 32 numbers of every magnitude, some of them with one that is not finite."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((600, 32)) * 10.0 ** rng.uniform(-36, 36, (600, 1))
+    x[:50] = np.round(x[:50] / abs(x[:50]).max(1, keepdims=True) * 254) / 2  # halves: ties
+    x[50:60] = 0
+    x[60, 3], x[61, 31], x[62, 0] = np.nan, np.inf, -np.inf
+    return x.astype(np.float32).reshape(1, -1)
+
+
+def quantized(x: Floats) -> tuple[Floats, Floats]:
+    """What q8_0 pages hold of rows of x: integers, and scales of 32 channels each (per channel)."""
+    rows, width = x.shape
+    padded = np.zeros((rows, -(-width // 32) * 32), np.float32)
+    padded[:, :width] = x
+    parts = padded.reshape(rows, -1, 32)
+    largest = abs(parts).max(2, keepdims=True)
+    finite = np.isfinite(parts).all(2, keepdims=True)
+    with np.errstate(all="ignore"):
+        exact = np.where(finite, largest, 0) / np.float32(127)
+        bits = (exact.view(np.uint32) + np.uint32(0xFFFF)) & np.uint32(0xFFFF0000)
+        scale = np.where(largest < 2.0**-100, 0, bits.view(np.float32)).astype(np.float32)
+        inverse = np.where(scale > 0, np.float32(1) / scale, 0).astype(np.float32)
+        integers = np.rint(np.where(finite, parts, 0) * inverse).astype(np.float32)
+    scale = np.where(finite, scale, np.float32(np.nan))
+    scales = np.broadcast_to(scale, parts.shape).reshape(rows, -1)
+    return integers.reshape(rows, -1)[:, :width], scales[:, :width]

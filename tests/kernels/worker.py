@@ -46,16 +46,67 @@ def product(case: Product) -> tuple[np.ndarray, list[str]]:
 
 
 def attend(case: Attention) -> tuple[np.ndarray, list[str]]:
-    """The attention, and the queries that have another result alone."""
-    out = KERNELS.attend(case.q, case.k, case.v, case.n_keys, case.kv_type)
-    wrong = []
-    for i, n in enumerate(case.n_keys):
-        q = case.q[i : i + 1]
-        one = KERNELS.attend(q, case.k, case.v, [n], case.kv_type)
-        exactly = KERNELS.attend(q, case.k[:n], case.v[:n], [n], case.kv_type)
-        if not same_bits(one, out[i : i + 1]) or not same_bits(exactly, one):
+    """The attention, and the ways to compute it that gave others."""
+    pages = KERNELS.KvPages(case.k[None], case.v[None], case.kv_type)
+    settings = {"first_key": case.first_key, "sinks": case.sinks, "scale": case.scale}
+    out = pages.attend(case.q, case.n_keys, **settings)
+    wrong = [
+        f"{case.name}: spans in {pieces} pieces"
+        for pieces in (1, 2, 5)
+        if not same_bits(pages.attend(case.q, case.n_keys, pieces=pieces, **settings), out)
+    ]
+    for i in range(len(case.n_keys)):
+        begin, end = case.sees(i)
+        k, v = case.k[:end].copy(), case.v[:end].copy()
+        k[:begin], v[:begin] = np.nan, np.inf
+        own = {
+            "first_key": case.first_key[i : i + 1],
+            "sinks": case.sinks[i : i + 1],
+            "scale": case.scale,
+        }
+        alone = KERNELS.KvPages(k[None], v[None], case.kv_type)
+        one = alone.attend(case.q[i : i + 1], case.n_keys[i : i + 1], **own)
+        if not same_bits(one, out[i : i + 1]):
             wrong.append(f"{case.name}: query {i} alone")
     return out, wrong
+
+
+HEADS = ((1, 1), (2, 7), (3, 3), (1, 16), (2, 8))
+"""KV heads, and query heads of each."""
+
+
+def share(kv_type: str, window: int) -> tuple[np.ndarray, list[str]]:
+    """All heads of the last tokens, and the shares of threads and steps that gave others."""
+    rng = np.random.default_rng(window)
+    outs, wrong = [], []
+    for kv_heads, group in HEADS:
+        k, v = (rng.standard_normal((kv_heads, 1100, 32), dtype=np.float32) for _ in range(2))
+        q = rng.standard_normal((60, kv_heads * group * 32), dtype=np.float32)
+        sinks = rng.standard_normal(kv_heads * group).tolist() if window else []
+        pages = KERNELS.KvPages(k, v, kv_type, layers=2)
+        out, _ = pages.attend_tokens(q, 0.2, window, sinks)
+        outs.append(out)
+        name = f"{kv_type} window {window} heads {kv_heads} x {group}"
+        for threads in (2, 3, 8):
+            for tokens in (1, 2, 9, 60):
+                some, _ = pages.attend_tokens(q[-tokens:], 0.2, window, sinks, threads)
+                if not same_bits(some, out[-tokens:]):
+                    wrong.append(f"{name}: {threads} threads, {tokens} tokens")
+        for token in (0, 17, 40):
+            end = 1100 - 60 + token + 1
+            before = KERNELS.KvPages(k[:, :end], v[:, :end], kv_type)
+            one, _ = before.attend_tokens(q[token : token + 1], 0.2, window, sinks, 2)
+            if not same_bits(one, out[token : token + 1]):
+                wrong.append(f"{name}: token {token} alone")
+        single = KERNELS.KvPages(k[:1], v[:1], kv_type)
+        first, width = 1100 - 60 + 1, group * 32
+        ranges = [max(0, first - window) if window else 0] * group
+        head = single.attend(
+            q[0, :width].reshape(group, 32), [first] * group, ranges, sinks[:group], 0.2
+        )
+        if not same_bits(head.reshape(-1), out[0, :width].copy()):
+            wrong.append(f"{name}: the first head by itself")
+    return np.concatenate([out.reshape(-1) for out in outs]), wrong
 
 
 def main() -> None:
@@ -67,13 +118,22 @@ def main() -> None:
     for query in attention.all_attention():
         results[query.name], wrong = attend(query)
         differences += wrong
+    for kv_type in attention.KV_TYPES:
+        for window in (0, 200):
+            results[f"share {kv_type} {window}"], wrong = share(kv_type, window)
+            differences += wrong
+    for _, query in attention.damaged():
+        pages = KERNELS.KvPages(query.k[None], query.v[None], query.kv_type)
+        results[f"damaged {query.name}"] = pages.attend(query.q, query.n_keys)
     for name, x, w, eps in elementwise.norm_inputs():
         results[f"rms_norm {name}"] = KERNELS.rms_norm(x, w, eps)
     results["silu_mul"] = KERNELS.silu_mul(*elementwise.gates())
     # The softmax over one key is 1: what comes out is the value as it was stored.
     one = np.ones((1, 1), np.float32)
     numbers = attention.conversions()[None]
-    results["to f16"] = KERNELS.attend(one, one, numbers, [1], "f16")
+    results["to f16"] = KERNELS.KvPages(one[None], numbers[None], "f16").attend(one, [1])
+    blocks = KERNELS.KvPages(one[None], attention.blocks()[None], "q8_0")
+    results["to q8_0"] = blocks.attend(one, [1])
     np.savez(
         sys.argv[1],
         isa=np.array(_core.isa()),

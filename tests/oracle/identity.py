@@ -108,7 +108,7 @@ def main() -> None:
     digests = {
         f"{Path(file).name} {kv_type}": logit_digest(Path(file), tokens, kv_type)
         for file in files
-        for kv_type in ("f16", "f32")
+        for kv_type in ("f16", "f32", "q8_0")
     }
     json.dump({"isa": _core.isa(), "digests": digests}, sys.stdout)
 

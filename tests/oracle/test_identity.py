@@ -28,8 +28,8 @@ def _file(name: str, type_name: str, tiny_file: TinyFile) -> Path:
     return tiny_file(name, type_name)
 
 
-def _assert_one_answer(path: Path, tokens: list[int], kv_type: str) -> None:
-    ways = identity.ways(_core.Model(path), tokens, kv_type=kv_type)
+def _assert_one_answer(path: Path, tokens: list[int], kv_type: str, n_ctx: int = 256) -> None:
+    ways = identity.ways(_core.Model(path), tokens, n_ctx, kv_type)
     first, expected = next(ways)
     for name, logits in ways:
         assert logits.tobytes() == expected.tobytes(), f"{name} differs from {first}"
@@ -48,11 +48,18 @@ def test_long_rows(type_name: str, tiny_file: TinyFile) -> None:
     _assert_one_answer(_file("llama-2048", type_name, tiny_file), tokens, "f16")
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "f32"])
+@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0", "q8_0/f16"])
 @pytest.mark.parametrize("name", RAGGED)
 def test_every_shape(name: str, kv_type: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES[name], N_TOKENS)
     _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
+
+
+@pytest.mark.parametrize("kv_type", ["f16", "q8_0", "f16/q8_0"])
+def test_several_spans(kv_type: str, tiny_file: TinyFile) -> None:
+    """More than the 256 positions of a span: threads share the spans of one head."""
+    tokens = checkpoints.tokens(CASES["llama-256"], 600)
+    _assert_one_answer(tiny_file("llama-256", "Q8_0"), tokens, kv_type, 1024)
 
 
 def _run(isa: str, arguments: list[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pestle.options import GenerateOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-KV_TYPES = ("f16", "f32")
+KV_TYPES = ("f16", "f32", "q8_0")
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,9 @@ _MODEL = (
     click.option("-tb", "--threads-prefill", metavar="N", type=COUNT, default=0,
                  help="Threads that read the prompt.  [default: as -t]"),
     click.option("-ctk", "kv_k", type=click.Choice(KV_TYPES),
-                 help="Type of the cached keys and values.  [default: f16]"),
+                 help="Type of the cached keys; q8_0 takes 53 % of f16's memory.  [default: f16]"),
     click.option("-ctv", "kv_v", type=click.Choice(KV_TYPES),
-                 help="The same; must agree with -ctk if both are given."),
+                 help="Type of the cached values.  [default: as -ctk]"),
 )  # fmt: skip
 
 _SAMPLING = (
@@ -203,9 +203,10 @@ def _model_options(values: dict[str, Any]) -> ModelOptions:
     if values["model"] and values["hub"]:
         raise click.UsageError("-m and -hf exclude each other.")
     of_keys, of_values = values.pop("kv_k"), values.pop("kv_v")
-    if of_keys and of_values and of_keys != of_values:
-        raise click.UsageError(f"-ctk {of_keys} and -ctv {of_values} must agree.")
-    return ModelOptions(**values, kv_type=of_keys or of_values or "f16")
+    of_keys = of_keys or "f16"
+    of_values = of_values or of_keys
+    both = of_keys if of_keys == of_values else f"{of_keys}/{of_values}"
+    return ModelOptions(**values, kv_type=both)
 
 
 def _sampling(values: dict[str, Any]) -> GenerateOptions:

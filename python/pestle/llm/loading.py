@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pestle.models import Progress
 
 
+KV_TYPES = ("f16", "f32", "q8_0")
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """How the forward pass is set up; `LLM` explains each. Raises TypeError and ValueError."""
@@ -35,8 +38,12 @@ class EngineOptions:
         for name, least in (("n_ctx", 0), ("threads", 0), ("threads_prefill", 0), ("chunk", 1)):
             checked = check_integer(name, getattr(self, name), least, INT32_MAX)
             object.__setattr__(self, name, checked)  # the class is frozen for everyone else
-        if self.kv_type not in ("f16", "f32"):
-            raise ValueError(f"kv_type is {self.kv_type!r}, expected 'f16' or 'f32'")
+        keys, slash, values = self.kv_type.partition("/")
+        if keys not in KV_TYPES or (slash and values not in KV_TYPES):
+            raise ValueError(
+                f"kv_type is {self.kv_type!r}, expected 'f16', 'f32', 'q8_0' or two of them, "
+                "as in 'q8_0/f16'"
+            )
 
 
 def load(

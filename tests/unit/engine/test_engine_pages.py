@@ -33,14 +33,22 @@ def test_memory_comes_with_the_first_token(engine: _core.Engine, model: _core.Mo
     assert engine.kv_bytes == 64 * PAGE * model.kv_bytes_per_token("f16")
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "f32"])
-def test_bytes_per_token(tmp_path: Path, kv_type: str) -> None:
-    """Keys of the head's size, values rounded up to 16 numbers."""
+@pytest.mark.parametrize(
+    ("kv_type", "per_head"),
+    [
+        ("f16", 2 * (24 + 32)),
+        ("f32", 4 * (24 + 32)),
+        ("q8_0", 34 + 34),
+        ("q8_0/f16", 34 + 2 * 32),
+        ("f16/q8_0", 2 * 24 + 34),
+    ],
+)
+def test_bytes_per_token(tmp_path: Path, kv_type: str, per_head: int) -> None:
+    """Floats: the head's keys, its values rounded up to 16. q8_0: 34 bytes for 32 channels."""
     case = CASES["llama-ragged"]
     model = _core.Model(gguf_file.write(tmp_path / "m.gguf", case, checkpoints.weights(case)))
     n_layers, n_kv_heads = 2, 3
-    numbers = n_layers * n_kv_heads * (24 + 32)
-    assert model.kv_bytes_per_token(kv_type) == numbers * (2 if kv_type == "f16" else 4)
+    assert model.kv_bytes_per_token(kv_type) == n_layers * n_kv_heads * per_head
 
 
 def test_forks_share_pages(engine: _core.Engine) -> None:

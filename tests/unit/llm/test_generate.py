@@ -293,6 +293,8 @@ def test_the_whole_context_counts_for_the_penalties() -> None:
         ({"seed": "1"}, TypeError),
         ({"seed": 2**64}, ValueError),
         ({"kv_type": "f8"}, ValueError),
+        ({"kv_type": "q8_0/"}, ValueError),
+        ({"kv_type": "q8_0/f8"}, ValueError),
     ],
 )
 def test_an_llm_checks_its_options_before_it_looks_for_the_model(
