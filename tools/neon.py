@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from oracle import checkpoints, expected, gguf_file  # noqa: E402
 
 ISAS = ("neondot", "scalar")
+KV_TYPES = ("f16", "q8_0")
 # (checkpoint, type of its matrices): each kernel family once, and rows that do not divide by 16.
 MODELS = (
     ("llama-256", "F32"),
@@ -66,9 +68,9 @@ def build(folder: Path) -> Path:
     return folder / "tests" / "native" / "logits"
 
 
-def logits_here(path: Path, tokens: Sequence[int]) -> np.ndarray:
+def logits_here(path: Path, tokens: Sequence[int], kv_type: str) -> np.ndarray:
     """Return the installed package's logits (tokens, vocabulary)."""
-    engine = _core.Engine(_core.Model(path, threads=1), n_ctx=256, threads=1)
+    engine = _core.Engine(_core.Model(path, threads=1), n_ctx=256, threads=1, kv_type=kv_type)
     sequence = engine.sequence()
     rows = []
     for start in range(0, len(tokens), CHUNK):
@@ -77,10 +79,12 @@ def logits_here(path: Path, tokens: Sequence[int]) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def logits_on_arm(driver: Path, isa: str, path: Path, tokens: Sequence[int]) -> np.ndarray:
+def logits_on_arm(
+    driver: Path, isa: str, path: Path, tokens: Sequence[int], kv_type: str
+) -> np.ndarray:
     """Return the emulated build's logits (tokens * vocabulary,), with the kernels of one set."""
     output = path.with_suffix(f".{isa}")
-    arguments = [path, "f16", CHUNK, 2, output, *tokens]
+    arguments = [path, kv_type, CHUNK, 2, output, *tokens]
     done = subprocess.run(
         ["qemu-aarch64", "-cpu", "max", driver, *map(str, arguments)],
         env=os.environ | {"PESTLE_ISA": isa},
@@ -101,13 +105,13 @@ def compare(driver: Path, folder: Path) -> int:
         parameters, _, _ = expected.load(case)
         path = gguf_file.write(folder / f"{name}.{type_name}.gguf", case, parameters, type_name)
         tokens = checkpoints.tokens(case, N_TOKENS)
-        here = logits_here(path, tokens).ravel()
-        for isa in ISAS:
-            there = logits_on_arm(driver, isa, path, tokens)
+        for kv_type, isa in itertools.product(KV_TYPES, ISAS):
+            here = logits_here(path, tokens, kv_type).ravel()
+            there = logits_on_arm(driver, isa, path, tokens, kv_type)
             wrong = np.flatnonzero(here.view(np.uint32) != there.view(np.uint32))
             differing += wrong.size > 0
             verdict = "equal" if wrong.size == 0 else f"{wrong.size} logits of {here.size} differ"
-            print(f"{isa:8} {name:13} {type_name:7} {verdict}")
+            print(f"{isa:8} {name:13} {type_name:7} {kv_type:5} {verdict}")
     return differing
 
 

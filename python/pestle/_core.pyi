@@ -172,7 +172,8 @@ class Engine:
     def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> None:
         """
         n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
-        chunk: rows of one forward pass at most. kv_type: "f16" or "f32".
+        chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
+        as in "q8_0/f16".
         """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """

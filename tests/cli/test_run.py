@@ -83,9 +83,7 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
         ("-ctk q8_0 -ctv q8_0", "q8_0"),
     ],
 )
-def test_types_of_keys_and_values(
-    pestle: Pestle, llm: FakeLLM, flags: str, kv_type: str
-) -> None:
+def test_types_of_keys_and_values(pestle: Pestle, llm: FakeLLM, flags: str, kv_type: str) -> None:
     assert pestle("run", "-p", "x", *flags.split()).exit_code == 0
     assert llm.loaded_with == ModelOptions(kv_type=kv_type)
 
