@@ -1,16 +1,19 @@
-"""Time the matrix product of each format alone: GOPS, GB/s, share of the machine's int8 peak.
+"""Time the matrix product of each format alone, beside the machine's int8 peak and DRAM reads.
 
     python tools/bench_kernels.py [FORMAT ...] [--rows N] [--columns K] [--batch M ...]
-                                  [--threads T] [--json]
+                                  [--threads T] [--isa ISA ...] [--json]
 
-PESTLE_ISA chooses the kernels. Times are the best of many runs, with the weights in cache when
-they fit; quantizing the activations is part of them.
+PESTLE_ISA chooses the kernels, or --isa several, each in a process of its own. Times are the best
+of many runs; quantizing the activations is part of them. Weights that fit a cache are read faster
+than DRAM: --rows 300000 is larger than any.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 
@@ -48,6 +51,15 @@ class Timing:
     gops: float  # 2 operations a multiply-add
     gbps: float  # of packed weights
     share: float  # of the int8 peak measured in the same run
+    share_of_dram: float  # gbps, of the DRAM reads measured in the same run
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the machine allows, measured in the same run."""
+
+    int8: float  # operations a second of the active kernels' dot product
+    bandwidth: float  # bytes a second read from DRAM
 
 
 def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +81,7 @@ def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) ->
 
 
 def measure(
-    name: str, rows: int, columns: int, batches: list[int], threads: int, peak: float
+    name: str, rows: int, columns: int, batches: list[int], threads: int, limits: Limits
 ) -> list[Timing]:
     """Time one format at several batch sizes."""
     rng = np.random.default_rng(0)
@@ -81,8 +93,20 @@ def measure(
         seconds = min(packed.multiply(x, threads, repeats)[1] for _ in range(20))
         gops = 2 * rows * columns * batch / seconds / 1e9
         gbps = packed.nbytes / seconds / 1e9
-        timings.append(Timing(name, batch, seconds * 1e6, gops, gbps, gops * 1e9 / peak))
+        shares = gops * 1e9 / limits.int8, gbps * 1e9 / limits.bandwidth
+        timings.append(Timing(name, batch, seconds * 1e6, gops, gbps, *shares))
     return timings
+
+
+def in_process(isa: str) -> int:
+    """Run this command again with one kernel set, without --isa; its exit code."""
+    rest = sys.argv[1:]
+    at = rest.index("--isa")
+    end = at + 1
+    while end < len(rest) and not rest[end].startswith("-"):
+        end += 1
+    command = [sys.executable, __file__, *rest[:at], *rest[end:]]
+    return subprocess.run(command, env=os.environ | {"PESTLE_ISA": isa}, check=False).returncode
 
 
 def main() -> int:
@@ -94,22 +118,31 @@ def main() -> int:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 4, 32, 512])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--isa", nargs="+", metavar="ISA", help="default: the active one")
     args = parser.parse_args()
-    peak = _core.measure_int8(args.threads)
+    if args.isa:
+        return max(in_process(isa) for isa in args.isa)
+    limits = Limits(_core.measure_int8(args.threads), _core.measure_bandwidth(args.threads))
     names = args.formats or list(_core.kernels.FORMATS)
     timings = [
         timing
         for name in names
-        for timing in measure(name, args.rows, args.columns, args.batch, args.threads, peak)
+        for timing in measure(name, args.rows, args.columns, args.batch, args.threads, limits)
     ]
     if args.json:
-        machine = {"isa": _core.isa(), "threads": args.threads, "int8_ops_per_s": peak}
+        machine = {
+            "isa": _core.isa(),
+            "threads": args.threads,
+            "int8_ops_per_s": limits.int8,
+            "dram_bytes_per_s": limits.bandwidth,
+        }
         print(json.dumps({"version": 1, **machine, "timings": [asdict(t) for t in timings]}))
         return 0
     shape = f"{args.rows} x {args.columns}"
-    print(f"{_core.isa()}, {args.threads} threads, {shape}, int8 {peak / 1e9:,.0f} GOPS")
+    machine_text = f"int8 {limits.int8 / 1e9:,.0f} GOPS, DRAM {limits.bandwidth / 1e9:.1f} GB/s"
+    print(f"{_core.isa()}, {args.threads} threads, {shape}, {machine_text}")
     for t in timings:
-        speed = f"{t.gops:8,.0f} GOPS {t.share:5.0%} {t.gbps:7.1f} GB/s"
+        speed = f"{t.gops:8,.0f} GOPS {t.share:5.0%} {t.gbps:7.1f} GB/s {t.share_of_dram:5.0%}"
         print(f"{t.format:7} M {t.batch:4} {t.microseconds:10,.1f} us {speed}")
     return 0
 
