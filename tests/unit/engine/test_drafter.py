@@ -6,12 +6,14 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pestle import _core
 
 PLACES = 16
 """How many earlier places of the last two tokens are looked at."""
+
+untimed = settings(deadline=None)  # the machine may be busy
 
 texts = st.one_of(
     st.lists(st.integers(0, 3), max_size=30),
@@ -54,6 +56,7 @@ def expected(text: list[int], most: int) -> tuple[list[int], list[float]]:
     return tokens[:most], sure
 
 
+@untimed
 @given(text=texts, most=st.integers(0, 40))
 def test_the_longest_match_goes_on(text: list[int], most: int) -> None:
     pairs = Counter(pairwise(text))
@@ -64,6 +67,7 @@ def test_the_longest_match_goes_on(text: list[int], most: int) -> None:
     assert confidences == pytest.approx(sure)
 
 
+@untimed
 @given(parts=pieces, most=st.integers(1, 40))
 def test_how_the_text_came_does_not_matter(parts: list[list[int]], most: int) -> None:
     drafter = _core.Drafter()
@@ -74,6 +78,7 @@ def test_how_the_text_came_does_not_matter(parts: list[list[int]], most: int) ->
     assert drafter.draft(most) == fresh(text).draft(most)
 
 
+@untimed
 @given(parts=pieces, most=st.integers(1, 40))
 def test_drafts_come_from_the_text(parts: list[list[int]], most: int) -> None:
     """Also with what the drafter remembers of its drafts before."""
