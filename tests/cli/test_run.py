@@ -182,7 +182,7 @@ def test_interrupt_keeps_what_was_said(pestle: Pestle, use: Use) -> None:
         (["--raw", "-sys", "x", "-p", "a"], "--raw has no chat template, so -sys has no place"),
         (["--logprobs", "1", "-p", "a"], "--logprobs needs --json"),
         (["-m", "x", "-hf", "y/z", "-p", "a"], "-m and -hf exclude each other"),
-        (["-ctk", "q4_0", "-p", "a"], "'q4_0' is not one of 'f16', 'f32', 'q8_0'"),
+        (["-ctk", "q4_0", "-p", "a"], "Invalid value for '-ctk': 'q4_0' is not one of 'f16', 'f32', 'q8_0'"),
         (["-q", "-v", "-p", "a"], "-v and -q exclude each other"),
         (["--logit-bias", "5", "-p", "a"],
          "Invalid value for '--logit-bias': '5' is not ID=VALUE, as in 1234=-5 or 1234=-inf"),
