@@ -73,6 +73,19 @@ py::array_t<float> logits(const Engine& engine) {
   return out;
 }
 
+py::array_t<uint64_t> expert_counts(const Engine& engine) {
+  std::vector<uint64_t> copy;
+  {
+    const py::gil_scoped_release released;
+    const auto lock = engine.lock();
+    copy.assign(engine.expert_counts().begin(), engine.expert_counts().end());
+  }
+  const Decoder& decoder = engine.model().decoder;
+  py::array_t<uint64_t> out({py::ssize_t(decoder.layers.size()), py::ssize_t(decoder.n_experts())});
+  std::copy(copy.begin(), copy.end(), out.mutable_data());
+  return out;
+}
+
 }  // namespace
 
 void bind_engine(py::module_& m) {
@@ -114,6 +127,10 @@ void bind_engine(py::module_& m) {
            "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of "
            "the last or of\n"
            "all tokens of each entry, in order. Raises ContextLengthError before anything has changed.")
+      .def("expert_counts", &expert_counts,
+           "uint64 [n_layers, n_experts]: tokens that each expert has served since the engine was made. "
+           "Layers without\n"
+           "experts have served none.")
       .def("logits", &logits, "float32 [rows, n_vocab] of the last step, a copy.");
 }
 

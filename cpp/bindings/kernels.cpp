@@ -25,6 +25,13 @@ Format format_named(const std::string& name) {
   throw std::invalid_argument("format " + name + " is unknown");
 }
 
+Activation activation_named(const std::string& name) {
+  if (name == "silu") return Activation::silu;
+  if (name == "gelu_tanh") return Activation::gelu_tanh;
+  if (name == "swiglu_oai") return Activation::swiglu_oai;
+  throw std::invalid_argument("activation " + name + " is unknown");
+}
+
 // A weight matrix packed from GGUF rows: uint8 [rows, bytes of a row].
 struct Packed {
   Packed(const std::string& format, const Bytes& rows, int columns)
@@ -108,19 +115,29 @@ void bind_kernels(py::module_& parent) {
       },
       py::arg("x"), py::arg("w"), py::arg("eps"));
   m.def(
-      "silu_mul",
-      [](const Floats& gate, const Floats& up) {
+      "gate_mul",
+      [](const std::string& activation, const Floats& gate, const Floats& up) {
         if (gate.size() != up.size()) throw std::invalid_argument("gate and up differ in size");
         const int n = static_cast<int>(gate.size()), width = padded(n);
         std::vector<float> g(width), u(width);
         std::copy_n(gate.data(), n, g.begin());
         std::copy_n(up.data(), n, u.begin());
-        kernels().silu_mul(g.data(), u.data(), width);
+        kernels().gate_mul(activation_named(activation), g.data(), u.data(), width);
         Floats y(n);
         std::copy_n(g.begin(), n, y.mutable_data());
         return y;
       },
-      py::arg("gate"), py::arg("up"));
+      py::arg("activation"), py::arg("gate"), py::arg("up"));
+  for (const auto& [name, kernel] : {std::pair{"softmax", kernels().softmax}, {"sigmoid", kernels().sigmoid}})
+    m.def(
+        name,
+        [kernel = kernel](const Floats& x) {
+          Floats y(x.size());
+          std::copy_n(x.data(), x.size(), y.mutable_data());
+          kernel(y.mutable_data(), static_cast<int>(x.size()));
+          return y;
+        },
+        py::arg("x"));
   bind_kv_pages(m);
 }
 

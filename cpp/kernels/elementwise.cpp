@@ -1,149 +1,11 @@
-// Everything between the matrix products: activation panels, norms, rotary positions, activation functions.
+// Between the matrix products, number by number: norms, rotary positions, activation functions, the router's
+// softmax.
 #include "kernels/isa.h"
 #include "kernels/vec16.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
-namespace {
 
 using simd::F32;
-using simd::I32;
-
-// Below this the reciprocal could overflow; such values add nothing to any sum of normal size.
-constexpr float kTiny = 0x1p-100f;
-
-// How values up to a largest magnitude become integers up to `steps`. A magnitude that is not finite gives
-// the scale NaN and only zeros: the NaN reaches every output that reads these values, and no conversion of it
-// is asked for.
-struct Scale { float d, inverse; };
-PESTLE_INLINE Scale scale_of(int32_t magnitude_bits, float steps) {
-  float largest;
-  std::memcpy(&largest, &magnitude_bits, 4);
-  if (magnitude_bits >= 0x7f800000) return {__builtin_nanf(""), 0.0f};
-  if (largest < kTiny) return {0.0f, 0.0f};
-  return {largest / steps, steps / largest};
-}
-
-// x * inverse, rounded to nearest even; zero where nothing is to be converted.
-PESTLE_INLINE I32 quantize(F32 x, const Scale& scale) {
-  return scale.inverse == 0.0f ? simd::splat(int32_t(0))
-                               : simd::to_i32(simd::mul(x, simd::splat(scale.inverse)));
-}
-
-// What the integers of a block add up to, of each half where a format has two scales. A sum over lanes takes
-// as long as quantizing the block, so it is taken once where once is enough.
-template <int S>
-PESTLE_INLINE void add_up(I32 first_half, I32 second_half, int32_t (&sum)[2]) {
-  if constexpr (S == 2) {
-    sum[0] = simd::reduce_add(first_half);
-    sum[1] = simd::reduce_add(second_half);
-  } else {
-    sum[0] = simd::reduce_add(simd::add(first_half, second_half));
-  }
-}
-
-// 32 floats -> int8 with one scale: d = max|x| / 127, q = x * (127 / max|x|). Returns d.
-template <int S>
-PESTLE_INLINE float quantize_block(const float* x, char* q, bool words, int32_t (&sum)[2]) {
-  const Vec16 a = load16(x), b = load16(x + 16);
-  const Scale scale = scale_of(largest_magnitude(a, b), 127.0f);
-  I32 total[2] = {simd::splat(int32_t(0)), simd::splat(int32_t(0))};
-  PESTLE_UNROLL for (int half = 0; half < 2; half++) {
-    PESTLE_UNROLL for (int i = 0; i < Vec16::kRegisters; i++) {
-      const I32 n = quantize((half == 0 ? a : b).r[i], scale);
-      const int at = 16 * half + i * simd::kLanes;
-      if (words)
-        simd::store_s16(reinterpret_cast<int16_t*>(q) + at, n);
-      else
-        simd::store_s8(reinterpret_cast<int8_t*>(q) + at, n);
-      total[half] = simd::add(total[half], n);
-    }
-  }
-  add_up<S>(total[0], total[1], sum);
-  return scale.d;
-}
-
-PESTLE_INLINE void put(char* p, float v) { std::memcpy(p, &v, 4); }
-PESTLE_INLINE void put(char* p, int32_t v) { std::memcpy(p, &v, 4); }
-
-// Row `row` of a group of `rows`: aux of one block, as PanelKind says.
-template <int S>
-PESTLE_INLINE void put_aux(char* aux, PanelKind kind, const int32_t (&sum)[2], float d, int row, int rows) {
-  PESTLE_UNROLL for (int s = 0; s < S; s++) {
-    char* p = aux + 4 * (s * rows + row);
-    if (kind.mins)
-      put(p, d * (float)sum[s]);
-    else
-      put(p, -kind.offset * sum[s]);
-  }
-}
-
-template <int S>
-void narrow_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
-  const size_t block_bytes = rows * panel_block_bytes(kind);
-  for (int b = 0; b < columns / kBlockColumns; b++, group += block_bytes) {
-    char* q = group + rows * (4 + 4 * S) + (kind.words ? 64 : 32) * row;
-    int32_t sum[2];
-    const float d = quantize_block<S>(x + b * kBlockColumns, q, kind.words, sum);
-    put(group + 4 * row, d);
-    put_aux<S>(group + 4 * rows, kind, sum, d, row, rows);
-  }
-}
-
-// q = 128 high + low
-PESTLE_INLINE void store_planes(I32 q, int8_t* high, int8_t* low) {
-  const F32 part = simd::mul(simd::to_f32(q), simd::splat(1.0f / 128));
-  const I32 minus_high = simd::to_i32(simd::sub(simd::splat(0.0f), part));
-  simd::store_s8(high, simd::to_i32(part));
-  simd::store_s8(low, simd::add(q, simd::shl<7>(minus_high)));
-}
-
-// A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even.
-template <int S>
-void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
-  constexpr float kLargest = 127 * 128 + 63;
-  I32 top = simd::splat(int32_t(0));
-  for (int i = 0; i < columns; i += simd::kLanes) top = simd::max(top, magnitude(simd::load(x + i)));
-  const Scale scale = scale_of(simd::reduce_max(top), kLargest);
-  put(group + 4 * row, scale.d);
-  char* block = group + 4 * rows;
-  for (int b = 0; b < columns / kBlockColumns; b++, block += rows * panel_block_bytes(kind)) {
-    char* codes = block + 4 * S * rows + (kind.words ? 64 : 32) * row;
-    I32 total[2] = {simd::splat(int32_t(0)), simd::splat(int32_t(0))};
-    PESTLE_UNROLL for (int i = 0; i < kBlockColumns; i += simd::kLanes) {
-      const I32 q = quantize(simd::load(x + b * kBlockColumns + i), scale);
-      if (kind.words)
-        simd::store_s16(reinterpret_cast<int16_t*>(codes) + i, q);
-      else
-        store_planes(q, reinterpret_cast<int8_t*>(codes) + i,
-                     reinterpret_cast<int8_t*>(codes) + 32 * rows + i);
-      total[i / 16] = simd::add(total[i / 16], q);
-    }
-    int32_t sum[2];
-    add_up<S>(total[0], total[1], sum);
-    put_aux<S>(block, kind, sum, 1.0f, row, rows);
-  }
-}
-
-}  // namespace
-
-void make_panels(const PanelArgs& a, int begin, int end) {
-  const int groups = panel_groups(a.n_rows, a.kind.max_rows);
-  for (int g = begin; g < end; g++) {
-    const int first = group_begin(a.n_rows, groups, g), rows = group_begin(a.n_rows, groups, g + 1) - first;
-    char* group = a.out + first * panel_row_bytes(a.kind, a.columns);
-    for (int m = 0; m < rows; m++) {
-      const float* x = a.x + (first + m) * a.ldx;
-      if (a.kind.scales != 0) {
-        constexpr decltype(&narrow_row<1>) kRow[2][2] = {{narrow_row<1>, narrow_row<2>},
-                                                         {wide_row<1>, wide_row<2>}};
-        kRow[a.kind.wide][a.kind.scales - 1](x, a.columns, a.kind, m, rows, group);
-      } else {
-        float* out = reinterpret_cast<float*>(group) + m;
-        for (int k = 0; k < a.columns; k++) out[size_t(k) * rows] = x[k];
-      }
-    }
-  }
-}
 
 void rms_norm(const float* x, const float* w, float* y, int n, float eps) {
   Vec16 sum = splat16(0);
@@ -166,13 +28,103 @@ void rms_norm(const float* x, const float* w, float* y, int n, float eps) {
   for (; j < n; j++) y[j] = x[j] * inverse * w[j];
 }
 
-// Rows are padded to 32 elements: whole registers to the end.
-void silu_mul(float* gate, const float* up, int n) {
-  for (int i = 0; i < n; i += simd::kLanes) {
-    const F32 g = simd::load(gate + i);
-    const F32 e = exp(simd::sub(simd::splat(0.0f), g));
-    simd::store(gate + i, simd::mul(simd::div(g, simd::add(simd::splat(1.0f), e)), simd::load(up + i)));
+namespace {
+
+PESTLE_INLINE F32 sigmoid(F32 x) {
+  const F32 e = exp(simd::sub(simd::splat(0.0f), x));
+  return simd::div(simd::splat(1.0f), simd::add(simd::splat(1.0f), e));
+}
+
+// x / (1 + exp(-x)) (Hendrycks & Gimpel 2016)
+struct Silu {
+  PESTLE_INLINE static F32 gate(F32 x) {
+    const F32 e = exp(simd::sub(simd::splat(0.0f), x));
+    return simd::div(x, simd::add(simd::splat(1.0f), e));
   }
+  PESTLE_INLINE static F32 value(F32 x) { return x; }
+};
+// x / 2 (1 + tanh(u)) = x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3)
+struct GeluTanh {
+  PESTLE_INLINE static F32 gate(F32 x) {
+    const F32 cubic = simd::mul(simd::mul(x, x), simd::mul(x, simd::splat(0.044715f)));
+    const F32 e = exp(simd::mul(simd::add(x, cubic), simd::splat(-1.5957691216f)));
+    return simd::div(x, simd::add(simd::splat(1.0f), e));
+  }
+  PESTLE_INLINE static F32 value(F32 x) { return x; }
+};
+// gpt-oss: x = min(gate, 7), x / (1 + exp(-1.702 x)), times (clamp(up, -7, 7) + 1)
+struct SwigluOai {
+  PESTLE_INLINE static F32 gate(F32 x) {
+    x = simd::min(simd::splat(7.0f), x);
+    const F32 e = exp(simd::mul(x, simd::splat(-1.702f)));
+    return simd::div(x, simd::add(simd::splat(1.0f), e));
+  }
+  PESTLE_INLINE static F32 value(F32 x) {
+    x = simd::min(simd::splat(7.0f), simd::max(simd::splat(-7.0f), x));
+    return simd::add(x, simd::splat(1.0f));
+  }
+};
+
+// Rows are padded to 32 elements: whole registers to the end.
+template <class A>
+void multiply_gate(float* gate, const float* up, int n) {
+  for (int i = 0; i < n; i += simd::kLanes)
+    simd::store(gate + i, simd::mul(A::gate(simd::load(gate + i)), A::value(simd::load(up + i))));
+}
+
+// The last 16 or fewer of n numbers, and what stands in for those behind them.
+PESTLE_INLINE Vec16 load_part(const float* x, int n, float rest) {
+  if (n >= 16) return load16(x);
+  alignas(64) float part[16];
+  for (int i = 0; i < 16; i++) part[i] = i < n ? x[i] : rest;
+  return load16(part);
+}
+PESTLE_INLINE void store_part(float* x, int n, const Vec16& v) {
+  if (n >= 16) return store16(x, v);
+  alignas(64) float part[16];
+  store16(part, v);
+  for (int i = 0; i < n; i++) x[i] = part[i];
+}
+
+}  // namespace
+
+void gate_mul(Activation activation, float* gate, const float* up, int n) {
+  switch (activation) {
+    case Activation::silu:
+      return multiply_gate<Silu>(gate, up, n);
+    case Activation::gelu_tanh:
+      return multiply_gate<GeluTanh>(gate, up, n);
+    case Activation::swiglu_oai:
+      return multiply_gate<SwigluOai>(gate, up, n);
+  }
+}
+
+void softmax(float* x, int n) {
+  Vec16 top = splat16(-__builtin_inff()), sum = splat16(0.0f);
+  for (int i = 0; i < n; i += 16) top = max(top, load_part(x + i, n - i, -__builtin_inff()));
+  const Vec16 largest = splat16(reduce_max(top));
+  for (int i = 0; i < n; i += 16) {
+    const Vec16 e = exp(load_part(x + i, n - i, -__builtin_inff()) - largest);
+    sum = sum + e;
+    store_part(x + i, n - i, e);
+  }
+  const Vec16 total = splat16(reduce_add(sum));
+  for (int i = 0; i < n; i += 16) store_part(x + i, n - i, load_part(x + i, n - i, 0.0f) / total);
+}
+
+void sigmoid(float* x, int n) {
+  for (int i = 0; i < n; i += 16) {
+    Vec16 v = load_part(x + i, n - i, 0.0f);
+    PESTLE_UNROLL for (int r = 0; r < Vec16::kRegisters; r++) v.r[r] = sigmoid(v.r[r]);
+    store_part(x + i, n - i, v);
+  }
+}
+
+// Whole registers, as all rows.
+void add_scaled(float* y, const float* x, float scale, int n) {
+  const F32 s = simd::splat(scale);
+  for (int i = 0; i < n; i += simd::kLanes)
+    simd::store(y + i, simd::fma(simd::load(x + i), s, simd::load(y + i)));
 }
 
 void rope(float* x, const float* cos, const float* sin, int half) {

@@ -23,10 +23,15 @@ void merge_spans(const AttendArgs& args);
 void store_key(const float* k, int head_dim, void* page, int position, KvType type);
 void store_value(const float* v, int value_dim, void* page, int position, KvType type);
 
-// elementwise.cpp
+// panels.cpp
 void make_panels(const PanelArgs& args, int begin, int end);
+
+// elementwise.cpp
 void rms_norm(const float* x, const float* w, float* y, int n, float eps);
-void silu_mul(float* gate, const float* up, int n);
+void gate_mul(Activation activation, float* gate, const float* up, int n);
+void softmax(float* x, int n);
+void sigmoid(float* x, int n);
+void add_scaled(float* y, const float* x, float scale, int n);
 void rope(float* x, const float* cos, const float* sin, int half);
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

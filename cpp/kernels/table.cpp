@@ -22,7 +22,10 @@ void fill_table(KernelTable& t) {
   t.scratch_bytes = scratch_bytes;
   t.make_panels = make_panels;
   t.rms_norm = rms_norm;
-  t.silu_mul = silu_mul;
+  t.gate_mul = gate_mul;
+  t.softmax = softmax;
+  t.sigmoid = sigmoid;
+  t.add_scaled = add_scaled;
   t.rope = rope;
   t.store_key = store_key;
   t.store_value = store_value;

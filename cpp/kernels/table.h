@@ -46,12 +46,18 @@ constexpr size_t panel_row_bytes(PanelKind kind, int columns) {
 constexpr size_t kPanelSlack = 64;
 
 struct PanelArgs {
-  const float* x;  // [n_rows, columns], row stride ldx
+  const float* x;  // [.., columns], row stride ldx
   size_t ldx;
   int n_rows, columns;
   PanelKind kind;
-  char* out;  // n_rows * panel_row_bytes, and kPanelSlack
+  char* out;                    // n_rows * panel_row_bytes, and kPanelSlack
+  const int* source = nullptr;  // row i of the panels is x's row source[i]; null: row i
+  // Only some blocks of 32 columns, and x holds only these; not for wide panels, whose scale is a whole row's
+  int first_block = 0, end_block = -1;  // -1: all
 };
+
+// What multiplies `up` (Shazeer 2020): silu(gate), gelu(gate) in the tanh form, or gpt-oss's clamped form.
+enum class Activation : uint8_t { silu, gelu_tanh, swiglu_oai };
 
 enum class Epilogue : uint8_t { store, add };  // y = product, or y += product
 
@@ -76,8 +82,13 @@ struct KernelTable {
   void (*make_panels)(const PanelArgs&, int group_begin, int group_end);
   // y = x / sqrt(mean(x^2) + eps) * w over n elements (Zhang & Sennrich 2019)
   void (*rms_norm)(const float* x, const float* w, float* y, int n, float eps);
-  // gate = silu(gate) * up (Shazeer 2020, SwiGLU)
-  void (*silu_mul)(float* gate, const float* up, int n);
+  // gate = activation(gate) * up
+  void (*gate_mul)(Activation, float* gate, const float* up, int n);
+  // x = exp(x) / sum(exp(x)), and 1 / (1 + exp(-x)): of a router's n logits
+  void (*softmax)(float* x, int n);
+  void (*sigmoid)(float* x, int n);
+  // y = fma(x, scale, y)
+  void (*add_scaled)(float* y, const float* x, float scale, int n);
   // (x[i], x[i + half]) rotated by angle i (Su et al. 2021, half-split form)
   void (*rope)(float* x, const float* cos, const float* sin, int half);
   // One position of a page, numbered from the page's first

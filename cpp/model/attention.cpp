@@ -4,17 +4,19 @@
 
 namespace pestle {
 
-void GroupedQueryAttention::operator()(Step& step, Rows x, const RmsNorm& norm, int layer) const {
+void GroupedQueryAttention::operator()(Step& step, Rows x, const Residual& residual, int layer) const {
   Workspace& ws = step.ws;
   Rows normed = ws.rows(x.n_rows, x.width);
   Rows query = ws.rows(x.n_rows, q.rows()), key = ws.rows(x.n_rows, k.rows()),
        value = ws.rows(x.n_rows, v.rows());
-  const auto normalize = [&](int row) { norm(ws.kernels, x.row(row), normed.row(row)); };
+  const auto normalize = [&](int row) { residual.norm(ws.kernels, x.row(row), normed.row(row)); };
   Activations in(ws, normed, normalize);
   multiply(ws, in, {{q, query}, {k, key}, {v, value}});
   rotate_and_store(step, query, key, value, layer);
   Activations attended(ws, attend(ws, step.batch, cached(), layer, query));
-  multiply(ws, attended, {{o, x, Epilogue::add}});
+  const Rows y = residual.begin(ws, x);
+  multiply(ws, attended, {{o, y, Epilogue::add}});
+  residual.end(ws, x, y);
 }
 
 void GroupedQueryAttention::rotate_and_store(Step& step, Rows q, Rows k, Rows v, int layer) const {
@@ -24,8 +26,14 @@ void GroupedQueryAttention::rotate_and_store(Step& step, Rows q, Rows k, Rows v,
   const auto token = [&](const Slice& s, int row) {
     const float* cos = angles.cos + size_t(row) * angles.half;
     const float* sin = angles.sin + size_t(row) * angles.half;
-    for (int h = 0; h < n_heads; h++) kernels.rope(q.row(row) + h * head_dim, cos, sin, angles.half);
-    for (int h = 0; h < n_kv_heads; h++) kernels.rope(k.row(row) + h * head_dim, cos, sin, angles.half);
+    const auto turn = [&](float* heads, int n, const std::optional<RmsNorm>& norm) {
+      for (float* h = heads; h < heads + n * head_dim; h += head_dim) {
+        if (norm) (*norm)(kernels, h, h);
+        kernels.rope(h, cos, sin, angles.half);
+      }
+    };
+    turn(q.row(row), n_heads, q_norm);
+    turn(k.row(row), n_kv_heads, k_norm);
     const int position = step.positions[row];
     const KvPage& page = s.pages[position / kPageTokens];
     for (int h = 0; h < n_kv_heads; h++) {

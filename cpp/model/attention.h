@@ -12,6 +12,7 @@ namespace pestle {
 // (n_heads / n_kv_heads).
 struct GroupedQueryAttention {
   Linear q, k, v, o;
+  std::optional<RmsNorm> q_norm = {}, k_norm = {};  // of each head, before it turns (Qwen3, Gemma 3)
   std::shared_ptr<const Rope> rope;
   int n_heads, n_kv_heads, head_dim;
   float scale;                   // of q . k
@@ -20,8 +21,9 @@ struct GroupedQueryAttention {
 
   CachedAttention cached() const { return {n_heads, n_kv_heads, head_dim, head_dim, scale, window, sinks}; }
   KvShape kv_shape() const { return {n_kv_heads, head_dim, head_dim}; }
-  // x += o(attention(q(norm(x)), k(norm(x)), v(norm(x))))
-  void operator()(Step& step, Rows x, const RmsNorm& norm, int layer) const;
+  LinearUses linears() const { return {{&q, 1}, {&k, 1}, {&v, 1}, {&o, 1}}; }
+  // x += post(o(attention(q(norm(x)), k(norm(x)), v(norm(x)))))
+  void operator()(Step& step, Rows x, const Residual& residual, int layer) const;
 
  private:
   void rotate_and_store(Step& step, Rows q, Rows k, Rows v, int layer) const;

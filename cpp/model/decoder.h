@@ -1,21 +1,19 @@
 // The pre-norm residual decoder: nearly every open model since Llama.
 #pragma once
 
-#include <array>
+#include <variant>
 #include <vector>
 
 #include "model/attention.h"
+#include "model/experts.h"
 #include "model/modules.h"
 
 namespace pestle {
 
 struct Layer {
-  RmsNorm attn_norm, ffn_norm;
-  GroupedQueryAttention attention;
-  GatedMlp ffn;
-  std::array<const Linear*, 7> linears() const {
-    return {&attention.q, &attention.k, &attention.v, &attention.o, &ffn.gate, &ffn.up, &ffn.down};
-  }
+  Residual attn_residual, ffn_residual;
+  std::variant<GroupedQueryAttention> attention;
+  std::variant<GatedMlp, SparseMoe> ffn;
 };
 
 struct Decoder {
@@ -27,7 +25,9 @@ struct Decoder {
   // Logits of batch.logit_rows, in order, into `logits` ([rows, padded(n_vocab)]).
   void operator()(Workspace& ws, const Batch& batch, Rows logits) const;
   std::vector<KvShape> kv_shapes() const;
+  LinearUses linears() const;    // of all layers
   size_t scratch_bytes() const;  // per thread
+  int n_experts() const;         // of a layer at most
 };
 
 }  // namespace pestle

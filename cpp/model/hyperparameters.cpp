@@ -8,7 +8,7 @@ namespace pestle {
 namespace {
 
 // No published model comes near these; beyond them, products of two would leave int.
-constexpr int kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxHeads = 4096;
+constexpr int kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxHeads = 4096, kMaxExperts = 1024;
 
 }  // namespace
 
@@ -39,17 +39,21 @@ void Weights::refuse(const char* name, const char* feature) const {
                            ") is not part of this architecture as Pestle runs it");
 }
 
+int Weights::range(const char* name, int v, int most) const {
+  if (v < 1 || v > most)
+    throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected 1 to " +
+                      std::to_string(most));
+  return v;
+}
+
 Dimensions Weights::dimensions() const {
   Dimensions d{};
-  const auto range = [&](const char* name, int v, int most) {
-    if (v < 1 || v > most)
-      throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected 1 to " +
-                        std::to_string(most));
-    return v;
-  };
   d.n_layers = range("block_count", n("block_count"), kMaxLayers);
   d.dim = range("embedding_length", n("embedding_length"), kMaxWidth);
-  d.ffn_dim = range("feed_forward_length", n("feed_forward_length"), kMaxWidth);
+  // Models of experts alone may leave it out.
+  d.ffn_dim = has("expert_count") && !has("feed_forward_length")
+                  ? 0
+                  : range("feed_forward_length", n("feed_forward_length"), kMaxWidth);
   d.n_heads = range("attention.head_count", n("attention.head_count"), kMaxHeads);
   d.n_kv_heads = range("attention.head_count_kv", n_or("attention.head_count_kv", d.n_heads), kMaxHeads);
   d.head_dim = range("attention.key_length", n_or("attention.key_length", d.dim / d.n_heads), 4096);
@@ -79,9 +83,40 @@ Dimensions Weights::dimensions() const {
   return d;
 }
 
-Rope Weights::rope(int n_rot) {
-  const std::string type(file_.string_or(key("rope.scaling.type"), "linear"));
+Mixture Weights::mixture() const {
+  Mixture m{};
+  m.n_experts = range("expert_count", n("expert_count"), kMaxExperts);
+  m.top_k = range("expert_used_count", n("expert_used_count"), m.n_experts);
+  m.ffn_dim = range(
+      "expert_feed_forward_length",
+      n(has("expert_feed_forward_length") ? "expert_feed_forward_length" : "feed_forward_length"), kMaxWidth);
+  return m;
+}
+
+std::vector<int> Weights::windows(int n_layers, int period) const {
+  const int window =
+      range("attention.sliding_window", n("attention.sliding_window"), std::numeric_limits<int>::max() / 2);
+  const char* pattern = "attention.sliding_window_pattern";  // a period, or a flag of each layer
+  std::vector<bool> slides;
+  const gguf::Value* value = file_.find_value(key(pattern));
+  if (value && !value->is_array()) {
+    period = range(pattern, n(pattern), kMaxLayers);
+  } else if (value && (slides = file_.flags(key(pattern))).size() != static_cast<size_t>(n_layers)) {
+    throw FormatError(file_.name() + ": " + key(pattern) + " has " + std::to_string(slides.size()) +
+                      " elements, expected one for each of " + std::to_string(n_layers) + " layers");
+  }
+  std::vector<int> windows;
+  for (int i = 0; i < n_layers; i++) {
+    const bool slide = slides.empty() ? i % period < period - 1 : slides[static_cast<size_t>(i)];
+    windows.push_back(slide ? window : 0);
+  }
+  return windows;
+}
+
+Rope Weights::rope(int n_rot, const RopeKeys& keys) {
+  const std::string type(keys.scaled ? file_.string_or(key("rope.scaling.type"), "linear") : "none");
   RopeScaling s;
+  s.truncate = keys.truncate;
   s.factor = f_or("rope.scaling.factor", f_or("rope.scale_linear", 0));
   if (s.factor == 0) s.factor = 1;
   if (type == "yarn") {
@@ -99,25 +134,25 @@ Rope Weights::rope(int n_rot) {
     throw UnsupportedError(file_.name() + ": rope scaling `" + type + "` is not supported");
   }
   std::vector<float> factors;
-  if (file_.find("rope_freqs.weight")) {
-    const float* v = vector(tensor("rope_freqs.weight", {uint64_t(n_rot) / 2}), 0, n_rot / 2, {});
+  if (keys.scaled && file_.find("rope_freqs.weight")) {
+    const float* v = vector("rope_freqs.weight", n_rot / 2);
     factors.assign(v, v + n_rot / 2);
     for (float x : factors)
       if (!(x >= 1e-6f && x <= 1e6f))
         throw FormatError(file_.name() +
                           ": tensor `rope_freqs.weight` holds a divisor that is not in [1e-6, 1e6]");
   }
-  const float base = f_or("rope.freq_base", 10000);
-  const auto range = [&](const char* name, float v, float least, float most) {
+  const float base = f_or(keys.base, keys.absent_base);
+  const auto between = [&](const char* name, float v, float least, float most) {
     if (!(v >= least && v <= most))
       throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected " +
                         std::to_string(least) + " to " + std::to_string(most));
   };
-  range("rope.freq_base", base, 1.001f, 1e12f);
-  range("rope.scaling.factor", s.factor, 1e-3f, 1e6f);
-  range("rope.scaling.yarn_beta_fast", s.beta_fast, 1e-3f, 1e6f);
-  range("rope.scaling.yarn_beta_slow", s.beta_slow, 1e-3f, 1e6f);
-  range("rope.scaling.yarn_attn_factor", s.magnitude, 0, 1e3f);
+  between(keys.base, base, 1.001f, 1e12f);
+  between("rope.scaling.factor", s.factor, 1e-3f, 1e6f);
+  between("rope.scaling.yarn_beta_fast", s.beta_fast, 1e-3f, 1e6f);
+  between("rope.scaling.yarn_beta_slow", s.beta_slow, 1e-3f, 1e6f);
+  between("rope.scaling.yarn_attn_factor", s.magnitude, 0, 1e3f);
   return Rope::make(n_rot, base, s, factors);
 }
 

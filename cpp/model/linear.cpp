@@ -24,38 +24,49 @@ const char* Activations::panels(PanelKind kind) {
   return out;
 }
 
-void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products) {
-  const int rows = x.rows().n_rows;
-  struct Job {
-    MatmulArgs args;
-    Matmul kernel;
-    int begin, end;  // in strips, over all products
-  };
-  Job jobs[4];
-  int n_jobs = 0, strips = 0;
-  size_t bytes = 0;
-  for (const Product& p : products) {
-    const Matrix& w = *p.linear.w;
-    const PanelKind kind = panel_of(ws.kernels, w.format, w.wide, rows);
-    jobs[n_jobs++] = {
-        {w.tiles, x.panels(kind), p.linear.bias, p.y.data, p.y.stride, w.columns, rows, p.epilogue},
-        matmul_of(ws.kernels, w.format, w.wide, rows),
-        strips,
-        strips + w.strips()};
-    strips += w.strips();
-    bytes += w.bytes();
-  }
+PlannedProduct plan(const KernelTable& k, const Linear& linear, int i, int rows) {
+  const Matrix& w = *linear.w;
+  PlannedProduct p{{}, matmul_of(k, w.format, w.wide, rows), w.strips()};
+  p.args.tiles = w.tiles + w.bytes_of_one() * size_t(i);
+  p.args.bias = linear.bias ? linear.bias + size_t(padded(w.rows)) * size_t(i) : nullptr;
+  p.args.columns = w.columns;
+  p.args.rows = rows;
+  p.args.epilogue = Epilogue::store;
+  return p;
+}
+
+void run(Workspace& ws, std::span<const PlannedProduct> products, size_t weight_bytes) {
+  int strips = 0;
+  for (const PlannedProduct& p : products) strips += p.strips;
+  if (strips == 0) return;
   // A piece is worth a trip to the shared counter: some 32 KiB of weights for one row, less for several.
-  const size_t strip_work = bytes / strips * rows;
+  const size_t strip_work = weight_bytes / size_t(strips) * size_t(products[0].args.rows);
   const int grain =
       static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / std::max<size_t>(1, strip_work)));
   ws.pool.run_guided(strips, grain, [&](int begin, int end, int thread) {
-    for (int j = 0; j < n_jobs; j++) {
-      const Job& job = jobs[j];
-      const int b = std::max(begin, job.begin), e = std::min(end, job.end);
-      if (b < e) job.kernel(job.args, b - job.begin, e - job.begin, ws.scratch(thread));
+    int first = 0;  // strip of the product in hand
+    for (const PlannedProduct& p : products) {
+      const int b = std::max(begin - first, 0), e = std::min(end - first, p.strips);
+      if (b < e) p.kernel(p.args, b, e, ws.scratch(thread));
+      first += p.strips;
     }
   });
+}
+
+void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products) {
+  constexpr size_t kMost = 4;
+  PlannedProduct planned[kMost];
+  size_t n = 0, bytes = 0;
+  for (const Product& p : products) {
+    const Matrix& w = *p.linear.w;
+    PlannedProduct& q = planned[n++] = plan(ws.kernels, p.linear, 0, x.rows().n_rows);
+    q.args.panels = x.panels(panel_of(ws.kernels, w.format, w.wide, x.rows().n_rows));
+    q.args.y = p.y.data;
+    q.args.ldy = p.y.stride;
+    q.args.epilogue = p.epilogue;
+    bytes += w.bytes();
+  }
+  run(ws, {planned, n}, bytes);
 }
 
 }  // namespace pestle

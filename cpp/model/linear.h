@@ -2,7 +2,8 @@
 #pragma once
 
 #include <initializer_list>
-#include <type_traits>
+#include <span>
+#include <vector>
 
 #include "kernels/table.h"
 #include "model/matrix.h"
@@ -12,9 +13,16 @@ namespace pestle {
 
 struct Linear {
   const Matrix* w = nullptr;
-  const float* bias = nullptr;  // [padded(rows)] or null
+  const float* bias = nullptr;  // [w->count][padded(rows)] or null
   int rows() const { return w->rows; }
 };
+
+// What a module has: `per_token` of the weight's matrices are multiplied with one token.
+struct LinearUse {
+  const Linear* linear;
+  int per_token;
+};
+using LinearUses = std::vector<LinearUse>;
 
 // The input of one or several products: quantized once per layout that their formats ask for.
 class Activations {
@@ -53,5 +61,16 @@ struct Product {
 
 // All products of one input in one parallel loop.
 void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products);
+
+// One matrix with some panels.
+struct PlannedProduct {
+  MatmulArgs args;
+  Matmul kernel;
+  int strips;
+};
+// The `i`-th matrix of a weight; panels and y are the caller's to set.
+PlannedProduct plan(const KernelTable& kernels, const Linear& linear, int i, int rows);
+// Products of their own inputs and outputs in one parallel loop; `weight_bytes` of all together.
+void run(Workspace& ws, std::span<const PlannedProduct> products, size_t weight_bytes);
 
 }  // namespace pestle

@@ -14,15 +14,19 @@ namespace pestle {
 constexpr int kWideDim = 1024, kWideColumns = 2048;
 constexpr bool is_wide(int dim, int columns) { return dim < kWideDim && columns < kWideColumns; }
 
+// Or `count` matrices of one shape, one after the other: the experts of a layer, the heads of a latent.
 struct Matrix {
   std::string name;  // of the GGUF tensor
   Format format;
-  int rows, columns;            // out, in
-  bool wide;                    // multiplies 15-bit activations
-  const char* tiles = nullptr;  // [strips * 2][columns / tile columns] tiles, rows beyond `rows` zero
-  int strips() const { return (rows + kStripRows - 1) / kStripRows; }
+  int rows, columns;  // out, in, of one
+  bool wide;          // multiplies 15-bit activations
+  int count = 1;
+  const char* tiles = nullptr;  // [count][strips * 2][columns / tile columns] tiles, rows beyond `rows` zero
+  int strips() const { return (rows + kStripRows - 1) / kStripRows; }  // of one
   size_t tile_row_bytes() const { return size_t(columns / info(format).columns) * info(format).tile_bytes; }
-  size_t bytes() const { return size_t(strips()) * 2 * tile_row_bytes(); }
+  size_t strip_bytes() const { return 2 * tile_row_bytes(); }
+  size_t bytes_of_one() const { return size_t(strips()) * strip_bytes(); }
+  size_t bytes() const { return size_t(count) * bytes_of_one(); }
 };
 
 }  // namespace pestle

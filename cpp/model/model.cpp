@@ -24,12 +24,11 @@ std::shared_ptr<const Model> Model::load(const std::string& path, int threads, c
   for (const gguf::Tensor& t : file.tensors()) m->n_params += int64_t(t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]);
   m->weight_bytes = int64_t(m->storage.tiles.size());
   for (const std::vector<float>& v : m->storage.vectors) m->weight_bytes += int64_t(v.size() * sizeof(float));
-  const auto count = [&](const Linear& l) {
-    m->decode_bytes += int64_t(l.w->bytes());
-    m->prefill_ops += 2 * int64_t(l.w->rows) * l.w->columns;
-  };
-  for (const Layer& l : m->decoder.layers)
-    for (const Linear* p : l.linears()) count(*p);
+  for (const LinearUse& use : m->decoder.linears()) {
+    const Matrix& w = *use.linear->w;
+    m->decode_bytes += int64_t(w.bytes_of_one()) * use.per_token;
+    m->prefill_ops += 2 * int64_t(w.rows) * w.columns * use.per_token;
+  }
   m->decode_bytes += int64_t(m->decoder.lm_head.w->bytes());
   return m;
 }

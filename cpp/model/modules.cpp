@@ -12,22 +12,46 @@ Rows Embedding::operator()(Step& step) const {
     const int token = step.batch.tokens[row];
     const char* tiles = table->tiles + size_t(token / kTileRows) * table->tile_row_bytes();
     unpack_row(table->format, tiles, table->columns, token % kTileRows, x.row(row));
+    if (scale != 1)
+      for (int i = 0; i < x.width; i++) x.row(row)[i] *= scale;
     std::fill(x.row(row) + x.width, x.row(row) + x.stride, 0.0f);
   });
   return x;
 }
 
-void GatedMlp::operator()(Step& step, Rows x, const RmsNorm& norm) const {
+Rows Residual::begin(Workspace& ws, Rows x) const {
+  if (!post) return x;
+  Rows zeros = ws.rows(x.n_rows, x.width);
+  std::fill_n(zeros.data, zeros.stride * size_t(zeros.n_rows), 0.0f);
+  return zeros;
+}
+
+void Residual::end(Workspace& ws, Rows x, Rows output) const {
+  if (!post) return;
+  ws.for_rows(x.n_rows, [&](int row, int) {
+    (*post)(ws.kernels, output.row(row), output.row(row));
+    ws.kernels.add_scaled(x.row(row), output.row(row), 1, padded(x.width));
+  });
+}
+
+void GatedMlp::operator()(Step& step, Rows x, const Residual& residual) const {
   Workspace& ws = step.ws;
-  const KernelTable& k = ws.kernels;
-  Rows normed = ws.rows(x.n_rows, x.width), g = ws.rows(x.n_rows, gate.rows()),
-       u = ws.rows(x.n_rows, up.rows());
-  const auto normalize = [&](int row) { norm(k, x.row(row), normed.row(row)); };
+  Rows normed = ws.rows(x.n_rows, x.width);
+  const auto normalize = [&](int row) { residual.norm(ws.kernels, x.row(row), normed.row(row)); };
   Activations in(ws, normed, normalize);
+  const Rows y = residual.begin(ws, x);
+  add(ws, in, y);
+  residual.end(ws, x, y);
+}
+
+void GatedMlp::add(Workspace& ws, Activations& in, Rows y) const {
+  Rows g = ws.rows(y.n_rows, gate.rows()), u = ws.rows(y.n_rows, up.rows());
   multiply(ws, in, {{gate, g}, {up, u}});
-  const auto activate = [&](int row) { k.silu_mul(g.row(row), u.row(row), static_cast<int>(g.stride)); };
+  const auto activate = [&](int row) {
+    ws.kernels.gate_mul(activation, g.row(row), u.row(row), static_cast<int>(g.stride));
+  };
   Activations hidden(ws, g, activate);
-  multiply(ws, hidden, {{down, x, Epilogue::add}});
+  multiply(ws, hidden, {{down, y, Epilogue::add}});
 }
 
 }  // namespace pestle

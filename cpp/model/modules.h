@@ -2,6 +2,8 @@
 // name.
 #pragma once
 
+#include <optional>
+
 #include "model/linear.h"
 #include "model/step.h"
 
@@ -18,14 +20,27 @@ struct RmsNorm {                  // Zhang & Sennrich 2019
 
 struct Embedding {
   const Matrix* table = nullptr;  // [n_vocab, dim]
+  float scale = 1;                // of the rows (Gemma)
   Rows operator()(Step& step) const;
 };
 
-// down(silu(gate(x)) * up(x)) (Shazeer 2020)
+// How a block reads the residual stream and adds to it: x += post(block(norm(x))).
+struct Residual {
+  RmsNorm norm;
+  std::optional<RmsNorm> post = {};  // Gemma's norm behind a block
+  // Where the block adds its output: x, or zeros for `post` to read.
+  Rows begin(Workspace& ws, Rows x) const;
+  void end(Workspace& ws, Rows x, Rows output) const;
+};
+
+// down(activation(gate(x)) * up(x)) (Shazeer 2020)
 struct GatedMlp {
   Linear gate, up, down;
-  // x += mlp(norm(x))
-  void operator()(Step& step, Rows x, const RmsNorm& norm) const;
+  Activation activation = Activation::silu;
+  void operator()(Step& step, Rows x, const Residual& residual) const;
+  // y += mlp(in)
+  void add(Workspace& ws, Activations& in, Rows y) const;
+  LinearUses linears() const { return {{&gate, 1}, {&up, 1}, {&down, 1}}; }
 };
 
 }  // namespace pestle

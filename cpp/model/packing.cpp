@@ -27,17 +27,25 @@ constexpr auto kProgressEvery = std::chrono::milliseconds(50);
 
 struct Piece {
   const PackJob* job;
-  int begin, end;  // tile rows
+  int matrix;      // of job->matrix->count
+  int begin, end;  // its tile rows
+  int source(int row) const { return job->first + job->stride * matrix + job->order.source(row); }
+  size_t at(int tile_row) const {
+    const Matrix& m = *job->matrix;
+    return job->at + m.bytes_of_one() * size_t(matrix) + m.tile_row_bytes() * size_t(tile_row);
+  }
 };
 
 std::vector<Piece> cut(const std::vector<PackJob>& jobs) {
   std::vector<Piece> pieces;
   for (const PackJob& job : jobs) {
     const int n = 2 * job.matrix->strips();
-    const auto page = [&](int t) { return (job.at + job.matrix->tile_row_bytes() * t) / kPieceBytes; };
-    for (int begin = 0, end; begin < n; begin = end) {
-      for (end = begin + 1; end < n && page(end) == page(begin);) end++;
-      pieces.push_back({&job, begin, end});
+    for (Piece p{&job, 0, 0, 0}; p.matrix < job.matrix->count; p.matrix++) {
+      for (p.begin = 0; p.begin < n; p.begin = p.end) {
+        for (p.end = p.begin + 1; p.end < n && p.at(p.end) / kPieceBytes == p.at(p.begin) / kPieceBytes;)
+          p.end++;
+        pieces.push_back(p);
+      }
     }
   }
   return pieces;
@@ -46,10 +54,10 @@ std::vector<Piece> cut(const std::vector<PackJob>& jobs) {
 struct Span { int begin = 0, end = 0; };
 
 // The tensor's rows that these tile rows come from, with what lies between them. Empty for mere padding.
-Span source_rows(const PackJob& job, int tile_begin, int tile_end) {
+Span source_rows(const Piece& p, int tile_begin, int tile_end) {
   Span rows;
-  for (int i = tile_begin * kTileRows; i < std::min(tile_end * kTileRows, job.matrix->rows); i++) {
-    const int at = job.first + job.order.source(i);
+  for (int i = tile_begin * kTileRows; i < std::min(tile_end * kTileRows, p.job->matrix->rows); i++) {
+    const int at = p.source(i);
     rows = rows.end == 0 ? Span{at, at + 1} : Span{std::min(rows.begin, at), std::max(rows.end, at + 1)};
   }
   return rows;
@@ -91,31 +99,32 @@ class Packing {
 
   void read_ahead(size_t piece) const {
     if (piece >= pieces_.size()) return;
-    const auto [job, begin, end] = pieces_[piece];
-    const Span rows = source_rows(*job, begin, end);
-    file_.will_need(*job->tensor, job->tensor->data.subspan(row_bytes(*job) * size_t(rows.begin),
-                                                            row_bytes(*job) * size_t(rows.end - rows.begin)));
+    const Piece& p = pieces_[piece];
+    const Span rows = source_rows(p, p.begin, p.end);
+    const gguf::Tensor& tensor = *p.job->tensor;
+    file_.will_need(tensor, tensor.data.subspan(row_bytes(*p.job) * size_t(rows.begin),
+                                                row_bytes(*p.job) * size_t(rows.end - rows.begin)));
   }
 
   void take(const Piece& p, std::vector<std::byte>& buffer) {
     const int step = static_cast<int>(std::max<size_t>(1, kReadBytes / p.job->matrix->tile_row_bytes()));
-    for (int t = p.begin; t < p.end; t += step) pack_tile_rows(*p.job, t, std::min(t + step, p.end), buffer);
+    for (int t = p.begin; t < p.end; t += step) pack_tile_rows(p, t, std::min(t + step, p.end), buffer);
     done_.fetch_add(bytes(p), std::memory_order_relaxed);
   }
 
-  void pack_tile_rows(const PackJob& job, int begin, int end, std::vector<std::byte>& buffer) const {
-    const Matrix& m = *job.matrix;
-    const size_t row = row_bytes(job);
-    const Span source = source_rows(job, begin, end);
+  void pack_tile_rows(const Piece& p, int begin, int end, std::vector<std::byte>& buffer) const {
+    const Matrix& m = *p.job->matrix;
+    const size_t row = row_bytes(*p.job);
+    const Span source = source_rows(p, begin, end);
     const size_t n = row * size_t(source.end - source.begin);
     if (buffer.size() < n) buffer.resize(n);
-    file_.read(*job.tensor, row * size_t(source.begin), {buffer.data(), n});
+    file_.read(*p.job->tensor, row * size_t(source.begin), {buffer.data(), n});
     for (int t = begin; t < end; t++) {
       const std::byte* rows[kTileRows] = {};
       for (int r = 0; r < kTileRows; r++)
         if (const int i = t * kTileRows + r; i < m.rows)
-          rows[r] = buffer.data() + row * size_t(job.first + job.order.source(i) - source.begin);
-      pack_tiles(m.format, rows, m.columns, tiles_ + job.at + m.tile_row_bytes() * t);
+          rows[r] = buffer.data() + row * size_t(p.source(i) - source.begin);
+      pack_tiles(m.format, rows, m.columns, tiles_ + p.at(t));
     }
   }
 

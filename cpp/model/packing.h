@@ -11,21 +11,22 @@
 
 namespace pestle {
 
-// Pestle's rotary kernel turns channel i with i + n_rot / 2. GGUF files of `llama` hold the rows of q and k
-// so that adjacent channels turn together: packing puts them back, which costs nothing.
+// Pestle's rotary kernel turns channel i with i + n_rot / 2. GGUF files of some architectures hold the rows
+// of q and k so that adjacent channels turn together: packing puts them back, which costs nothing.
 struct RowOrder {
   int head_dim = 0, n_rot = 0;  // 0: rows stay where they are
+  int first_rot = 0;            // of a head's rows, the first that turns
   int source(int row) const {
     if (head_dim == 0) return row;
-    const int d = row % head_dim, half = n_rot / 2;
-    return d >= n_rot ? row : row - d + 2 * (d % half) + d / half;
+    const int d = row % head_dim - first_rot, half = n_rot / 2;
+    return d < 0 || d >= n_rot ? row : row - d + 2 * (d % half) + d / half;
   }
 };
 
 struct PackJob {
   const Matrix* matrix;
   const gguf::Tensor* tensor;
-  int first;  // the tensor's row that is the matrix's row 0
+  int first, stride;  // the tensor's row that is row 0 of the first matrix; rows from matrix to matrix
   RowOrder order;
   size_t at;  // where its matrix->bytes() begin in the model's tiles
 };

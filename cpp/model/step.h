@@ -23,6 +23,8 @@ struct Batch {
   std::vector<Slice> slices;
   std::vector<int> logit_rows;  // rows whose logits are wanted
   const KvLayout* kv;
+  // [layers][Decoder::n_experts()]: how many tokens each expert has served; null: nobody counts
+  uint64_t* expert_counts = nullptr;
 };
 
 struct Angles {  // of every row of the batch: [rows][half]

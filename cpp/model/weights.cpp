@@ -42,20 +42,31 @@ const gguf::Tensor& Weights::tensor(const std::string& name, const std::vector<u
   return t;
 }
 
-const Matrix* Weights::matrix(const std::string& name, int in, int out, const RowSource& rows) {
+namespace {
+// Trailing dimensions of 1 are not written down in GGUF.
+std::vector<uint64_t> stacked(std::vector<uint64_t> shape, int count) {
+  if (count > 1) shape.push_back(static_cast<uint64_t>(count));
+  return shape;
+}
+}  // namespace
+
+const Matrix* Weights::matrix(const std::string& name, int in, int out, int count, const RowSource& rows) {
   const bool fused =
       !rows.fused.empty() && !file_.find(name + ".weight") && file_.find(rows.fused + ".weight");
   const std::string source = (fused ? rows.fused : name) + ".weight";
   if (!fused)
     for (const Matrix& m : storage_.matrices)
       if (m.name == source) return &m;
-  const gguf::Tensor& t = tensor(source, {uint64_t(in), uint64_t(fused ? rows.fused_rows : out)});
-  storage_.matrices.push_back({source, format_of(file_, t), out, in, is_wide(n("embedding_length"), in)});
-  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, rows.order, 0});
+  const int stride = fused ? rows.fused_rows : out;
+  const gguf::Tensor& t = tensor(source, stacked({uint64_t(in), uint64_t(stride)}, count));
+  storage_.matrices.push_back(
+      {source, format_of(file_, t), out, in, is_wide(n("embedding_length"), in), count});
+  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, stride, rows.order, 0});
   return &storage_.matrices.back();
 }
 
-const float* Weights::vector(const gguf::Tensor& t, int first, int n, RowOrder order) {
+const float* Weights::vectors(const gguf::Tensor& t, int first, int n, int count, int stride,
+                              const RowOrder& order) {
   const Format format = format_of(file_, t);
   if (info(format).quantized)
     throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` has type " +
@@ -63,35 +74,45 @@ const float* Weights::vector(const gguf::Tensor& t, int first, int n, RowOrder o
                            ", expected a float type for a vector");
   std::vector<std::byte> stored(t.nbytes);
   file_.read(t, 0, stored);
-  std::vector<float> v(static_cast<size_t>(padded(n)), 0.0f);
-  for (int i = 0; i < n; i++) {
-    const size_t at = static_cast<size_t>(first + order.source(i));
-    if (format == Format::F32) {
-      std::memcpy(&v[i], stored.data() + 4 * at, 4);
-    } else {
-      uint16_t half;
-      std::memcpy(&half, stored.data() + 2 * at, 2);
-      v[i] = format == Format::F16 ? f16_to_f32(half) : bf16_to_f32(half);
+  std::vector<float> v(size_t(padded(n)) * size_t(count), 0.0f);
+  for (int c = 0; c < count; c++)
+    for (int i = 0; i < n; i++) {
+      const size_t at = size_t(c) * size_t(stride) + size_t(first + order.source(i));
+      float& x = v[size_t(c) * size_t(padded(n)) + size_t(i)];
+      if (format == Format::F32) {
+        std::memcpy(&x, stored.data() + 4 * at, 4);
+      } else {
+        uint16_t half;
+        std::memcpy(&half, stored.data() + 2 * at, 2);
+        x = format == Format::F16 ? f16_to_f32(half) : bf16_to_f32(half);
+      }
     }
-  }
   return storage_.vectors.emplace_back(std::move(v)).data();
 }
 
+const float* Weights::vector(const std::string& name, int n) {
+  return vectors(tensor(name, {uint64_t(n)}), 0, n, 1, n, {});
+}
+
 Linear Weights::linear(const std::string& name, int in, int out, const RowSource& rows) {
-  Linear l{matrix(name, in, out, rows)};
-  if (file_.find(name + ".bias")) {
-    l.bias = vector(tensor(name + ".bias", {uint64_t(out)}), 0, out, rows.order);
-  } else if (!rows.fused.empty() && file_.find(rows.fused + ".bias")) {
-    l.bias = vector(tensor(rows.fused + ".bias", {uint64_t(rows.fused_rows)}), rows.first, out, rows.order);
-  }
+  return linears(name, in, out, 1, rows);
+}
+
+Linear Weights::linears(const std::string& name, int in, int out, int count, const RowSource& rows) {
+  Linear l{matrix(name, in, out, count, rows)};
+  const bool own = file_.find(name + ".bias");
+  if (!own && (rows.fused.empty() || !file_.find(rows.fused + ".bias"))) return l;
+  const int stride = own ? out : rows.fused_rows;
+  l.bias = vectors(tensor((own ? name : rows.fused) + ".bias", stacked({uint64_t(stride)}, count)),
+                   own ? 0 : rows.first, out, count, stride, rows.order);
   return l;
 }
 
 RmsNorm Weights::norm(const std::string& name, int width, float eps) {
-  return {vector(tensor(name + ".weight", {uint64_t(width)}), 0, width, {}), width, eps};
+  return {vector(name + ".weight", width), width, eps};
 }
 
-Embedding Weights::embedding(const Dimensions& d) { return {matrix("token_embd", d.dim, d.n_vocab, {})}; }
+Embedding Weights::embedding(const Dimensions& d) { return {matrix("token_embd", d.dim, d.n_vocab, 1, {})}; }
 
 Linear Weights::output(const Dimensions& d) {
   return linear(file_.find("output.weight") ? "output" : "token_embd", d.dim, d.n_vocab);

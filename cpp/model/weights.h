@@ -27,10 +27,23 @@ struct Dimensions {
   float eps;
 };
 
-// Where a matrix's rows come from, if not from a tensor of its own in its own order.
+// A mixture of experts: how many there are, how many serve a token, and their width.
+struct Mixture { int n_experts, top_k, ffn_dim; };
+
+// Which keys describe a rotary embedding.
+struct RopeKeys {
+  const char* base = "rope.freq_base";
+  float absent_base = 10000;
+  bool scaled = true;    // whether the rope.scaling keys hold for it
+  bool truncate = true;  // yarn: round the ramp's bounds; no key says so
+};
+
+// Where the rows of a matrix come from, if not from a tensor of its own in its own order.
 struct RowSource {
-  RowOrder order;
-  std::string fused;  // tensor of `fused_rows` rows that holds these from `first` on, if the file has it
+  RowOrder order = {};
+  // A tensor of `fused_rows` rows, for each of several matrices, that holds these rows from `first` on: taken
+  // where the file has it and no tensor of their own
+  std::string fused = {};
   int first = 0, fused_rows = 0;
 };
 
@@ -47,10 +60,17 @@ class Weights {
   Dimensions dimensions() const;
   // UnsupportedError when the key is there and not zero: the feature would be ignored.
   void refuse(const char* key, const char* feature) const;
-  Rope rope(int n_rot);
+  Rope rope(int n_rot, const RopeKeys& keys = {});
+  Mixture mixture() const;
+  // Of each layer: positions that a token sees, 0 for all. Every period-th layer sees all, unless the file
+  // says otherwise.
+  std::vector<int> windows(int n_layers, int period) const;
 
   // Tensors, without ".weight"; a ".bias" beside it is taken too.
   Linear linear(const std::string& name, int in, int out, const RowSource& rows = {});
+  // `count` matrices in one tensor [in, out, count], with biases [out, count].
+  Linear linears(const std::string& name, int in, int out, int count, const RowSource& rows = {});
+  const float* vector(const std::string& name, int n);  // the whole name, [n] floats
   RmsNorm norm(const std::string& name, int width, float eps);
   Embedding embedding(const Dimensions& d);
   Linear output(const Dimensions& d);  // output.weight, or the embedding where the file has none
@@ -63,9 +83,11 @@ class Weights {
 
  private:
   std::string key(const char* name) const;
+  int range(const char* name, int v, int most) const;  // v, if it is in [1, most]; else FormatError
   const gguf::Tensor& tensor(const std::string& name, const std::vector<uint64_t>& shape);
-  const Matrix* matrix(const std::string& name, int in, int out, const RowSource& rows);
-  const float* vector(const gguf::Tensor& t, int first, int n, RowOrder order);
+  const Matrix* matrix(const std::string& name, int in, int out, int count, const RowSource& rows);
+  // `count` vectors, `stride` apart in the tensor, each padded
+  const float* vectors(const gguf::Tensor& t, int first, int n, int count, int stride, const RowOrder& order);
 
   const gguf::File& file_;
   Storage& storage_;

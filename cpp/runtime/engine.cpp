@@ -41,7 +41,8 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       chunk_(std::max(1, o.chunk)),
       pool_(std::max(threads_, threads_prefill_)),
       workspace_(pool_, model_->decoder.scratch_bytes()),
-      cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)) {}
+      cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)),
+      expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {}
 
 void Engine::check(std::span<const Input> inputs) const {
   for (size_t i = 0; i < inputs.size(); i++) {
@@ -117,7 +118,8 @@ void Engine::run(std::span<const int32_t> tokens, std::vector<Slice> slices, std
                  int first_logits) {
   // As many rows as sequences: everyone decodes one token.
   pool_.set_active(tokens.size() == slices.size() ? threads_ : threads_prefill_);
-  const Batch batch{tokens, std::move(slices), std::move(logit_rows), &cache_.layout()};
+  const Batch batch{tokens, std::move(slices), std::move(logit_rows), &cache_.layout(),
+                    expert_counts_.data()};
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
   const Rows logits{reinterpret_cast<float*>(logits_memory_.data()) + stride * first_logits,
                     int(batch.logit_rows.size()), model_->n_vocab, stride};

@@ -66,6 +66,8 @@ class Engine {
   int threads_prefill() const { return threads_prefill_; }
   int chunk() const { return chunk_; }
   size_t kv_bytes() const { return cache_.bytes(); }
+  // [layers][Decoder::n_experts()]: tokens that each expert has served so far. Hold lock().
+  std::span<const uint64_t> expert_counts() const { return expert_counts_; }
 
  private:
   friend class Sequence;
@@ -78,6 +80,7 @@ class Engine {
   ThreadPool pool_;
   Workspace workspace_;
   KvCache cache_;
+  std::vector<uint64_t> expert_counts_;
   mutable std::mutex stepping_;
   Buffer logits_memory_;
   Rows logits_;

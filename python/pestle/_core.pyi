@@ -175,6 +175,11 @@ class Engine:
         chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
         as in "q8_0/f16".
         """
+    def expert_counts(self) -> numpy.typing.NDArray[numpy.uint64]:
+        """
+        uint64 [n_layers, n_experts]: tokens that each expert has served since the engine was made. Layers without
+        experts have served none.
+        """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """
         float32 [rows, n_vocab] of the last step, a copy.

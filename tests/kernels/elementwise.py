@@ -8,6 +8,7 @@ import numpy as np
 
 from .formats import Floats
 
+ACTIVATIONS = ("silu", "gelu_tanh", "swiglu_oai")
 WIDTHS = (1, 7, 15, 16, 17, 31, 32, 100, 576, 2048, 2305)
 
 
@@ -34,5 +35,21 @@ def gates() -> tuple[Floats, Floats]:
     positive = np.concatenate([edges, np.logspace(-40, 5, 3001), np.linspace(0, 100, 5001)])
     gate = np.concatenate([positive, -positive, [np.inf, np.nan]]).astype(np.float32)
     up = rng.standard_normal(gate.size).astype(np.float32)
+    up[::7] *= 10  # some beyond what clamps
     up[gate > 1e30] = 1
     return gate, up
+
+
+@functools.cache
+def router_logits() -> list[tuple[str, Floats]]:
+    """Name and logits: some that are far apart, ties, one alone, and what is no number."""
+    rng = np.random.default_rng(7)
+    out = []
+    for n in (1, 5, 16, 17, 64, 128, 257):
+        for scale in (1.0, 30.0, 1000.0):
+            logits = (scale * rng.standard_normal(n)).astype(np.float32)
+            logits[-1] = logits[0]
+            out.append((f"{n} of {scale:g}", logits))
+    out.append(("minus infinity", np.array([0, -np.inf, 1], np.float32)))
+    out.append(("no number", np.array([0, np.nan, 1], np.float32)))
+    return out

@@ -127,7 +127,11 @@ def main() -> None:
         results[f"damaged {query.name}"] = pages.attend(query.q, query.n_keys)
     for name, x, w, eps in elementwise.norm_inputs():
         results[f"rms_norm {name}"] = KERNELS.rms_norm(x, w, eps)
-    results["silu_mul"] = KERNELS.silu_mul(*elementwise.gates())
+    for activation in elementwise.ACTIVATIONS:
+        results[activation] = KERNELS.gate_mul(activation, *elementwise.gates())
+    for name, logits in elementwise.router_logits():
+        results[f"softmax {name}"] = KERNELS.softmax(logits)
+        results[f"sigmoid {name}"] = KERNELS.sigmoid(logits)
     # The softmax over one key is 1: what comes out is the value as it was stored.
     one = np.ones((1, 1), np.float32)
     numbers = attention.conversions()[None]

@@ -1,12 +1,15 @@
 // One function per architecture: from a file's weights to a decoder.
 #pragma once
 
-#include "model/decoder.h"
-#include "model/weights.h"
+#include "model/arch/parts.h"
 
 namespace pestle {
 
 Decoder load_llama(Weights& w);
 Decoder load_qwen2(Weights& w);
+Decoder load_qwen3(Weights& w);
+Decoder load_qwen3moe(Weights& w);
+Decoder load_gpt_oss(Weights& w);
+Decoder load_gemma3(Weights& w);
 
 }  // namespace pestle

@@ -211,7 +211,7 @@ def command(
     """
     console = current()
     plan = Plan(prefill, decode, depth, repetitions)
-    with loading.load(options, console) as llm:
+    with loading.loaded(options, console) as llm:
         samples = measure(llm.engine, llm.n_vocab, plan, machine_probes())
         found = summary(llm, plan, samples)
     if as_json:

@@ -57,7 +57,7 @@ def command(
     from pestle.cli.chat_input import ChatInput, CommandCompleter
     from pestle.cli.dialogue import Dialogue
 
-    with loading.load(options, console) as llm:
+    with loading.loaded(options, console) as llm:
         answering.require_template(llm)
         words = {command.name: command.words() for command in COMMANDS.values()}
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pestle.cli import expert_stats
 from pestle.cli.console import Console
 from pestle.cli.options import ModelOptions
 from pestle.cli.progress import Downloads, Loading
 
 if TYPE_CHECKING:
     from pestle import LLM
+
+
+@contextmanager
+def loaded(options: ModelOptions, console: Console) -> Iterator[LLM]:
+    """The model while it is in use; afterwards what the options want to know of that is written."""
+    with load(options, console) as llm:
+        if options.expert_stats is None:
+            yield llm
+            return
+        expert_stats.require_experts(llm)
+        try:
+            yield llm
+        finally:
+            expert_stats.write(llm, options.expert_stats)
 
 
 def load(options: ModelOptions, console: Console) -> LLM:

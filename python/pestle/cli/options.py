@@ -34,6 +34,7 @@ class ModelOptions:
     threads: int = 0  # 0: chosen by the engine
     threads_prefill: int = 0
     kv_type: str = "f16"
+    expert_stats: str | None = None  # a file for the counts of a mixture's experts
 
 
 class LogitBias(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
@@ -152,6 +153,8 @@ _MODEL = (
                  help="Type of the cached keys; q8_0 takes 53 % of f16's memory.  [default: f16]"),
     click.option("-ctv", "kv_v", type=click.Choice(KV_TYPES),
                  help="Type of the cached values.  [default: as -ctk]"),
+    click.option("--expert-stats", metavar="FILE", type=click.Path(dir_okay=False),
+                 help="Write how many tokens each expert of a mixture served, as JSON."),
 )  # fmt: skip
 
 _SAMPLING = (

@@ -79,7 +79,7 @@ def once(
     """Answer one prompt: `given`, what a pipe on stdin holds, or both."""
     console = current()
     text = prompt_from(given, console)
-    with loading.load(options, console) as llm:
+    with loading.loaded(options, console) as llm:
         if not raw:
             answering.require_template(llm)
         if not _is_sampled(llm, sampling):

@@ -16,7 +16,7 @@ from pestle.options import check_seed
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from numpy import float32
+    from numpy import float32, uint64
     from numpy.typing import NDArray
     from typing_extensions import Self
 
@@ -201,6 +201,13 @@ class LLM(GeneratingCalls):
             piece = tokens[start : start + size]
             rows[start : start + size] = self._runtime.read_logits(sequence, piece)
         return rows
+
+    def expert_counts(self) -> NDArray[uint64]:
+        """How many tokens each expert has served so far: (n_layers, n_experts).
+
+        Layers without experts have served none; a model without experts has no columns.
+        """
+        return self.engine.expert_counts()
 
     def session(self) -> Session:
         """A new session: generation that keeps what it has read between calls."""

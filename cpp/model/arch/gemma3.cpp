@@ -1,0 +1,42 @@
+// Gemma 3, text (Gemma Team 2025): norms before and behind each block, GeGLU, embeddings scaled by the root
+// of their width; of six layers five see a window and turn by a base of their own, without scaling.
+#include <cmath>
+
+#include "model/arch/arch.h"
+
+namespace pestle {
+
+Decoder load_gemma3(Weights& w) {
+  const Dimensions d = w.dimensions();
+  w.refuse("expert_count", "a mixture of experts");
+  w.refuse("final_logit_softcapping", "a cap on the logits");
+  w.refuse("attn_logit_softcapping", "a cap on attention");
+  const std::vector<int> windows = w.windows(d.n_layers, 6);
+  const auto global = shared_rope(w, d.n_rot, {.absent_base = 1e6f});
+  const auto local = shared_rope(w, d.n_rot, {.base = "rope.freq_base_swa", .scaled = false});
+  // query_pre_attn_scalar, which GGUF does not hold: only the model of 62 layers (27B) has one of its own.
+  const int scalar = d.n_layers == 62 ? d.dim / d.n_heads : d.head_dim;
+  Decoder m{.embed = w.embedding(d),
+            .layers = {},
+            .norm = w.norm("output_norm", d.dim, d.eps),
+            .lm_head = w.output(d)};
+  m.embed.scale = std::sqrt(static_cast<float>(d.dim));
+  for (int i = 0; i < d.n_layers; i++) {
+    const auto norm = [&](const char* name, int width) { return w.norm(w.layer(i, name), width, d.eps); };
+    const int window = windows[static_cast<size_t>(i)];
+    GroupedQueryAttention attention = grouped_query_attention(w, d, i, window > 0 ? local : global);
+    attention.q_norm = norm("attn_q_norm", d.head_dim);
+    attention.k_norm = norm("attn_k_norm", d.head_dim);
+    attention.scale = 1 / std::sqrt(static_cast<float>(scalar));
+    attention.window = window;
+    GatedMlp mlp = gated_mlp(w, i, d.dim, d.ffn_dim);
+    mlp.activation = Activation::gelu_tanh;
+    m.layers.push_back({.attn_residual = {norm("attn_norm", d.dim), norm("post_attention_norm", d.dim)},
+                        .ffn_residual = {norm("ffn_norm", d.dim), norm("post_ffw_norm", d.dim)},
+                        .attention = attention,
+                        .ffn = mlp});
+  }
+  return m;
+}
+
+}  // namespace pestle

@@ -1,0 +1,42 @@
+#include "model/arch/parts.h"
+
+#include <cmath>
+
+namespace pestle {
+
+std::shared_ptr<const Rope> shared_rope(Weights& w, int n_rot, const RopeKeys& keys) {
+  return std::make_shared<const Rope>(w.rope(n_rot, keys));
+}
+
+GroupedQueryAttention grouped_query_attention(Weights& w, const Dimensions& d, int layer,
+                                              std::shared_ptr<const Rope> rope, const RowOrder& order) {
+  const auto name = [&](const char* part) { return w.layer(layer, part); };
+  const int q = d.n_heads * d.head_dim, kv = d.n_kv_heads * d.head_dim, all = q + 2 * kv;
+  return {.q = w.linear(name("attn_q"), d.dim, q, {order, name("attn_qkv"), 0, all}),
+          .k = w.linear(name("attn_k"), d.dim, kv, {order, name("attn_qkv"), q, all}),
+          .v = w.linear(name("attn_v"), d.dim, kv, {{}, name("attn_qkv"), q + kv, all}),
+          .o = w.linear(name("attn_output"), q, d.dim),
+          .rope = std::move(rope),
+          .n_heads = d.n_heads,
+          .n_kv_heads = d.n_kv_heads,
+          .head_dim = d.head_dim,
+          .scale = 1 / std::sqrt(static_cast<float>(d.head_dim))};
+}
+
+GatedMlp gated_mlp(Weights& w, int layer, int dim, int ffn_dim, const std::string& suffix) {
+  const auto name = [&](const char* part) { return w.layer(layer, part) + suffix; };
+  return {.gate = w.linear(name("ffn_gate"), dim, ffn_dim),
+          .up = w.linear(name("ffn_up"), dim, ffn_dim),
+          .down = w.linear(name("ffn_down"), ffn_dim, dim)};
+}
+
+Experts experts(Weights& w, int layer, int dim, const Mixture& m) {
+  const auto name = [&](const char* part) { return w.layer(layer, part); };
+  const RowSource gate{{}, name("ffn_gate_up_exps"), 0, 2 * m.ffn_dim};
+  const RowSource up{{}, name("ffn_gate_up_exps"), m.ffn_dim, 2 * m.ffn_dim};
+  return {.gate = w.linears(name("ffn_gate_exps"), dim, m.ffn_dim, m.n_experts, gate),
+          .up = w.linears(name("ffn_up_exps"), dim, m.ffn_dim, m.n_experts, up),
+          .down = w.linears(name("ffn_down_exps"), m.ffn_dim, dim, m.n_experts)};
+}
+
+}  // namespace pestle

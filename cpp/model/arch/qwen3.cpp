@@ -1,0 +1,48 @@
+// Qwen3, dense and with experts (Yang et al. 2025): GQA whose queries and keys are normed head by head before
+// they turn. Of the experts every layer has a mixture: softmax over all, the best k, renormalized.
+#include "model/arch/arch.h"
+
+namespace pestle {
+namespace {
+
+template <class FeedForward>
+Decoder load(Weights& w, const Dimensions& d, const FeedForward& feed_forward) {
+  w.refuse("attention.sliding_window", "a sliding window");
+  const auto rope = shared_rope(w, d.n_rot);
+  Decoder m{.embed = w.embedding(d),
+            .layers = {},
+            .norm = w.norm("output_norm", d.dim, d.eps),
+            .lm_head = w.output(d)};
+  for (int i = 0; i < d.n_layers; i++) {
+    GroupedQueryAttention attention = grouped_query_attention(w, d, i, rope);
+    attention.q_norm = w.norm(w.layer(i, "attn_q_norm"), d.head_dim, d.eps);
+    attention.k_norm = w.norm(w.layer(i, "attn_k_norm"), d.head_dim, d.eps);
+    m.layers.push_back({.attn_residual = {w.norm(w.layer(i, "attn_norm"), d.dim, d.eps)},
+                        .ffn_residual = {w.norm(w.layer(i, "ffn_norm"), d.dim, d.eps)},
+                        .attention = attention,
+                        .ffn = feed_forward(i)});
+  }
+  return m;
+}
+
+}  // namespace
+
+Decoder load_qwen3(Weights& w) {
+  const Dimensions d = w.dimensions();
+  w.refuse("expert_count", "a mixture of experts");
+  return load(w, d, [&](int i) { return gated_mlp(w, i, d.dim, d.ffn_dim); });
+}
+
+Decoder load_qwen3moe(Weights& w) {
+  const Dimensions d = w.dimensions();
+  const Mixture mixture = w.mixture();
+  return load(w, d, [&](int i) {
+    return SparseMoe{.router = {.gate = w.linear(w.layer(i, "ffn_gate_inp"), d.dim, mixture.n_experts),
+                                .top_k = mixture.top_k,
+                                .rule = Router::Rule::softmax,
+                                .renormalize = true},
+                     .experts = experts(w, i, d.dim, mixture)};
+  });
+}
+
+}  // namespace pestle

@@ -1,0 +1,232 @@
+#include "model/experts.h"
+
+#include <algorithm>
+
+namespace pestle {
+namespace {
+
+// Some tokens of one expert: they meet its weights together.
+struct Job {
+  int expert, first, rows;  // slots [first, first + rows) of the sorted tokens
+};
+// As many activation rows as a piece of decoded weights meets at once; more of one expert's tokens gain
+// nothing, fewer cost little.
+constexpr int kJobRows = 192;
+// Floats that a thread holds of gate, of up and of down's output: they stay in L2.
+constexpr int kScratchColumns = kStripRows;  // at kJobRows rows
+constexpr size_t kScratchFloats = size_t(kJobRows) * 2 * kScratchColumns;
+
+class Dispatch {
+ public:
+  Dispatch(Workspace& ws, const Experts& experts, Rows x, const Routing& routing, Rows y)
+      : ws_(ws), e_(experts), x_(x), routing_(routing), y_(y) {}
+
+  void run(uint64_t* counts) {
+    sort(counts);
+    scratch_ = ws_.arena.take<float>(2 * kScratchFloats * size_t(ws_.pool.threads()));
+    quantize_input(e_.gate);
+    quantize_input(e_.up);
+    out_ = panels_of(e_.down);
+    take(out_);
+    if (out_.many.wide) hidden_ = ws_.rows(slots(), e_.down.w->columns);
+    gate_and_up();
+    if (out_.many.wide) quantize_hidden();
+    down();
+  }
+
+ private:
+  int tokens() const { return x_.n_rows; }
+  int slots() const { return tokens() * routing_.top_k; }
+
+  // The tokens of each expert, in their order (a counting sort), and the jobs over them.
+  void sort(uint64_t* counts) {
+    const int n = e_.count();
+    int* begin = ws_.arena.take<int>(size_t(n) + 1);
+    std::fill_n(begin, n + 1, 0);
+    for (int i = 0; i < slots(); i++) begin[routing_.expert[i] + 1]++;
+    for (int e = 0; e < n; e++) {
+      if (counts) counts[e] += uint64_t(begin[e + 1]);
+      begin[e + 1] += begin[e];
+    }
+    jobs_ = ws_.arena.take<Job>(size_t(n) + size_t(slots() / kJobRows));
+    for (int e = 0; e < n; e++)
+      for (int at = begin[e]; at < begin[e + 1]; at += kJobRows)
+        jobs_[n_jobs_++] = {e, at, std::min(kJobRows, begin[e + 1] - at)};
+    token_ = ws_.arena.take<int>(size_t(slots()));
+    weight_ = ws_.arena.take<float>(size_t(slots()));
+    for (int i = 0; i < slots(); i++) {
+      const int slot = begin[routing_.expert[i]]++;
+      token_[slot] = i / routing_.top_k;
+      weight_[slot] = routing_.weight[i];
+    }
+  }
+
+  // Panels of a weight's inputs: those of a job begin at its first slot, in the layout that its rows ask for.
+  struct Panels {
+    PanelKind few, many;  // of jobs with up to direct_rows rows, and of others
+    char* data;
+    size_t row_bytes;
+    int direct_rows;
+    PanelKind kind(const Job& job) const { return job.rows <= direct_rows ? few : many; }
+    char* of(const Job& job) const { return data + row_bytes * size_t(job.first); }
+    bool same(const Panels& o) const { return few == o.few && many == o.many; }
+  };
+  Panels panels_of(const Linear& l) const {
+    const Matrix& w = *l.w;
+    const int few = ws_.kernels.direct_rows;
+    Panels p{panel_of(ws_.kernels, w.format, w.wide, few), panel_of(ws_.kernels, w.format, w.wide, few + 1),
+             nullptr, 0, few};
+    p.row_bytes = std::max(panel_row_bytes(p.few, w.columns), panel_row_bytes(p.many, w.columns));
+    return p;
+  }
+  void take(Panels& p) { p.data = ws_.arena.take<char>(p.row_bytes * size_t(slots()) + kPanelSlack); }
+
+  // The inputs of gate and up, which are the same where their formats ask for the same.
+  void quantize_input(const Linear& l) {
+    Panels p = panels_of(l);
+    if (n_in_ == 1 && p.same(in_[0])) return;
+    take(p);
+    in_[n_in_++] = p;
+    // A single token's experts all read the same row.
+    const int n = tokens() == 1 ? 1 : n_jobs_;
+    ws_.for_rows(n, [&](int i, int) {
+      const Job& job = jobs_[i];
+      PanelArgs args{x_.data, x_.stride, job.rows, l.w->columns, p.kind(job), p.of(job)};
+      args.source = token_ + job.first;
+      ws_.kernels.make_panels(args, 0, panel_groups(job.rows, args.kind.max_rows));
+    });
+  }
+  const char* input(const Linear& l, const Job& job) const {
+    const Panels& p = in_[&l == &e_.up ? n_in_ - 1 : 0];
+    return tokens() == 1 ? p.data : p.of(job);
+  }
+
+  // Strips [begin, end) of an expert into `out` [job.rows][32 * (end - begin)].
+  void product(const Linear& l, const Job& job, const char* panels, int begin, int end, float* out,
+               int thread) const {
+    PlannedProduct p = plan(ws_.kernels, l, job.expert, job.rows);
+    p.args.tiles += l.w->strip_bytes() * size_t(begin);
+    if (p.args.bias) p.args.bias += kStripRows * begin;
+    p.args.panels = panels;
+    p.args.y = out;
+    p.args.ldy = size_t(kStripRows) * size_t(end - begin);
+    p.kernel(p.args, 0, end - begin, ws_.scratch(thread));
+  }
+
+  // Splits the strips [begin, end) so that what a thread holds of them stays in its scratch.
+  template <class Body>
+  static void by_scratch(const Job& job, int begin, int end, const Body& body) {
+    const int most = static_cast<int>(kScratchFloats) / (kStripRows * job.rows);
+    for (int b = begin; b < end; b += most) body(b, std::min(end, b + most));
+  }
+
+  void gate_and_up() {
+    const int strips = e_.gate.w->strips();
+    const size_t work = 2 * e_.gate.w->strip_bytes();
+    ws_.pool.run_guided(n_jobs_ * strips, grain(work), [&](int begin, int end, int thread) {
+      for (int j = begin / strips; j * strips < end; j++) {
+        const Job& job = jobs_[j];
+        by_scratch(job, std::max(begin - j * strips, 0), std::min(end - j * strips, strips),
+                   [&](int b, int e) { gate_and_up(job, b, e, thread); });
+      }
+    });
+  }
+
+  // Gate, up and what they make of each other; their 32 columns are one block of down's input.
+  void gate_and_up(const Job& job, int begin, int end, int thread) {
+    float* g = scratch_ + 2 * kScratchFloats * size_t(thread);
+    float* u = g + kScratchFloats;
+    const int width = kStripRows * (end - begin);
+    product(e_.gate, job, input(e_.gate, job), begin, end, g, thread);
+    product(e_.up, job, input(e_.up, job), begin, end, u, thread);
+    for (int r = 0; r < job.rows; r++)
+      ws_.kernels.gate_mul(e_.activation, g + r * width, u + r * width, width);
+    if (out_.many.wide) {
+      for (int r = 0; r < job.rows; r++)
+        std::copy_n(g + r * width, width, hidden_.row(job.first + r) + kStripRows * begin);
+      return;
+    }
+    PanelArgs args{g, size_t(width), job.rows, e_.down.w->columns, out_.kind(job), out_.of(job)};
+    args.first_block = begin;
+    args.end_block = end;
+    ws_.kernels.make_panels(args, 0, panel_groups(job.rows, args.kind.max_rows));
+  }
+
+  // Activations of 15 bits have one scale for a whole row, which must be there first.
+  void quantize_hidden() {
+    ws_.for_rows(n_jobs_, [&](int i, int) {
+      const Job& job = jobs_[i];
+      const PanelArgs args{hidden_.row(job.first), hidden_.stride, job.rows,
+                           e_.down.w->columns,     out_.kind(job), out_.of(job)};
+      ws_.kernels.make_panels(args, 0, panel_groups(job.rows, args.kind.max_rows));
+    });
+  }
+
+  // A thread adds up some columns of all tokens, expert after expert.
+  void down() {
+    const size_t work = e_.down.w->strip_bytes() * size_t(n_jobs_);
+    ws_.pool.run_guided(e_.down.w->strips(), grain(work), [&](int begin, int end, int thread) {
+      for (int j = 0; j < n_jobs_; j++)
+        by_scratch(jobs_[j], begin, end, [&](int b, int e) { down(jobs_[j], b, e, thread); });
+    });
+  }
+  void down(const Job& job, int begin, int end, int thread) {
+    float* out = scratch_ + 2 * kScratchFloats * size_t(thread);
+    const int width = kStripRows * (end - begin);
+    product(e_.down, job, out_.of(job), begin, end, out, thread);
+    for (int r = 0; r < job.rows; r++)
+      ws_.kernels.add_scaled(y_.row(token_[job.first + r]) + kStripRows * begin, out + r * width,
+                             weight_[job.first + r], width);
+  }
+
+  // Strips that are worth a trip to the shared counter.
+  static int grain(size_t strip_bytes) {
+    return static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / strip_bytes));
+  }
+
+  Workspace& ws_;
+  const Experts& e_;
+  Rows x_;
+  const Routing& routing_;
+  Rows y_;
+  Job* jobs_ = nullptr;
+  int n_jobs_ = 0;
+  int* token_ = nullptr;     // of each slot
+  float* weight_ = nullptr;  // of each slot
+  Panels in_[2], out_;       // of gate and up (in_[1] where theirs differ), and of down
+  int n_in_ = 0;
+  Rows hidden_;  // [slots, ffn_dim], where down's input cannot be quantized block by block
+  float* scratch_ = nullptr;
+};
+
+}  // namespace
+
+void Experts::add(Workspace& ws, Rows x, const Routing& routing, Rows y, uint64_t* counts) const {
+  Dispatch(ws, *this, x, routing, y).run(counts);
+}
+
+void SparseMoe::operator()(Step& step, Rows x, const Residual& residual, uint64_t* counts) const {
+  Workspace& ws = step.ws;
+  Rows normed = ws.rows(x.n_rows, x.width);
+  const auto normalize = [&](int row) { residual.norm(ws.kernels, x.row(row), normed.row(row)); };
+  Activations in(ws, normed, normalize);
+  const Routing routing = router(ws, in);  // its product has made `normed`
+  const Rows y = residual.begin(ws, x);
+  experts.add(ws, normed, routing, y, counts);
+  if (shared) shared->add(ws, in, y);
+  residual.end(ws, x, y);
+}
+
+LinearUses SparseMoe::linears() const {
+  LinearUses uses = {{&router.gate, 1},
+                     {&experts.gate, router.top_k},
+                     {&experts.up, router.top_k},
+                     {&experts.down, router.top_k}};
+  if (shared) {
+    const LinearUses more = shared->linears();
+    uses.insert(uses.end(), more.begin(), more.end());
+  }
+  return uses;
+}
+
+}  // namespace pestle

@@ -1,0 +1,46 @@
+"""`--expert-stats`: which experts a run used, as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pestle import LLM
+
+
+def require_experts(llm: LLM) -> None:
+    """Raise unless the model has experts."""
+    if llm.expert_counts().shape[1] == 0:
+        raise click.UsageError(f"--expert-stats: {llm.path} has no experts to count.")
+
+
+def of(llm: LLM) -> dict[str, Any]:
+    """The counts of each layer that has experts; each token of it counts once per expert used."""
+    counts = llm.expert_counts()
+    return {
+        "model": llm.path,
+        "architecture": llm.architecture,
+        "n_layers": counts.shape[0],
+        "n_experts": counts.shape[1],
+        "layers": [
+            {"layer": layer, "counts": of_layer.tolist()}
+            for layer, of_layer in enumerate(counts)
+            if of_layer.any()
+        ],
+    }
+
+
+def write(llm: LLM, path: str) -> None:
+    """Write the counts to `path`, whole or not at all."""
+    part = Path(f"{path}.part")
+    try:
+        part.write_text(json.dumps(of(llm)) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise click.ClickException(f"{path}: {error.strerror}") from error
