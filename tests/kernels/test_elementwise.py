@@ -58,7 +58,8 @@ def test_gelu_tanh(isa: str, results: Results) -> None:
 def test_swiglu_oai(isa: str, results: Results) -> None:
     finite, g, u = _finite_gates()
     got = results["swiglu_oai"]
-    assert (np.abs(u) < 7).any() and (g > 7).any()
+    assert (np.abs(u) > 7).any()
+    assert (g > 7).any()
     g, u = np.minimum(g, 7), np.clip(u, -7, 7)
     with np.errstate(over="ignore"):
         expected = g / (1 + np.exp(-1.702 * g)) * (u + 1)

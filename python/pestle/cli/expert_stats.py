@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,7 @@ def write(llm: LLM, path: str) -> None:
     part = Path(f"{path}.part")
     try:
         part.write_text(json.dumps(of(llm)) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise click.ClickException(f"{path}: {error.strerror}") from error
