@@ -21,6 +21,15 @@ from synthetic.tensors import Fill, Tensor, tensors
 from synthetic.vocabulary import Value, pad
 
 
+EMBEDDING_OF_EXPERTS = 4.0
+"""Deviation of the embeddings of models with experts: more than what all layers add.
+
+Random attention averages over the tokens before, so what the layers add is much the same for all of
+them. Where that prevails, all tokens go to the same few experts, and each of these meets as many
+rows as a dense layer does: a flattering benchmark. Trained routers are held to spread tokens evenly.
+"""
+
+
 def write(
     path: Path,
     shape: Shape,
@@ -67,6 +76,8 @@ def contents(tensor: Tensor, shape: Shape, chosen: str, seed: int) -> npt.NDArra
         return 1 + 0.1 * rng.standard_normal(columns, np.float32)
     if tensor.fill is Fill.BIAS:
         return 0.1 * rng.standard_normal(tensor.size[::-1], np.float32)
+    if shape.experts and tensor.name == "token_embd.weight":
+        return random_rows(chosen, rows, columns, EMBEDDING_OF_EXPERTS, rng)
     # Products of normed activations then have a variance of one, at any width.
     return random_rows(chosen, rows, columns, columns**-0.5, rng)
 
