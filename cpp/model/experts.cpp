@@ -7,14 +7,14 @@ namespace {
 
 // Some tokens of one expert: they meet its weights together.
 struct Job {
-  int expert, first, rows;  // slots [first, first + rows) of the sorted tokens
+  int index, expert, first, rows;  // slots [first, first + rows) of the sorted tokens
 };
 // As many activation rows as a piece of decoded weights meets at once; more of one expert's tokens gain
 // nothing, fewer cost little.
 constexpr int kJobRows = 192;
-// Floats that a thread holds of gate, of up and of down's output: they stay in L2.
-constexpr int kScratchColumns = kStripRows;  // at kJobRows rows
-constexpr size_t kScratchFloats = size_t(kJobRows) * 2 * kScratchColumns;
+// Floats that a thread holds of gate, of up and of down's output: two strips at kJobRows rows stay in L2.
+constexpr size_t kScratchFloats = size_t(kJobRows) * 2 * kStripRows;
+constexpr size_t kLine = 64;  // bytes
 
 class Dispatch {
  public:
@@ -51,7 +51,7 @@ class Dispatch {
     jobs_ = ws_.arena.take<Job>(size_t(n) + size_t(slots() / kJobRows));
     for (int e = 0; e < n; e++)
       for (int at = begin[e]; at < begin[e + 1]; at += kJobRows)
-        jobs_[n_jobs_++] = {e, at, std::min(kJobRows, begin[e + 1] - at)};
+        jobs_[n_jobs_] = {n_jobs_, e, at, std::min(kJobRows, begin[e + 1] - at)}, n_jobs_++;
     token_ = ws_.arena.take<int>(size_t(slots()));
     weight_ = ws_.arena.take<float>(size_t(slots()));
     for (int i = 0; i < slots(); i++) {
@@ -68,7 +68,10 @@ class Dispatch {
     size_t row_bytes;
     int direct_rows;
     PanelKind kind(const Job& job) const { return job.rows <= direct_rows ? few : many; }
-    char* of(const Job& job) const { return data + row_bytes * size_t(job.first); }
+    // Each job's panels begin on a cache line: a tile of AMX reads two rows from each.
+    char* of(const Job& job) const {
+      return data + (row_bytes * size_t(job.first) + kLine - 1) / kLine * kLine + kLine * size_t(job.index);
+    }
     bool same(const Panels& o) const { return few == o.few && many == o.many; }
   };
   Panels panels_of(const Linear& l) const {
@@ -79,7 +82,9 @@ class Dispatch {
     p.row_bytes = std::max(panel_row_bytes(p.few, w.columns), panel_row_bytes(p.many, w.columns));
     return p;
   }
-  void take(Panels& p) { p.data = ws_.arena.take<char>(p.row_bytes * size_t(slots()) + kPanelSlack); }
+  void take(Panels& p) const {
+    p.data = ws_.arena.take<char>(p.row_bytes * size_t(slots()) + kLine * size_t(n_jobs_ + 1) + kPanelSlack);
+  }
 
   // The inputs of gate and up, which are the same where their formats ask for the same.
   void quantize_input(const Linear& l) {
