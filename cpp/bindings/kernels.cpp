@@ -87,6 +87,13 @@ py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repea
   return py::make_tuple(y, seconds);
 }
 
+Floats of_logits(void (*KernelTable::*kernel)(float*, int), const Floats& x) {
+  Floats y(x.size());
+  std::copy_n(x.data(), x.size(), y.mutable_data());
+  (kernels().*kernel)(y.mutable_data(), static_cast<int>(x.size()));
+  return y;
+}
+
 }  // namespace
 
 void bind_kernels(py::module_& parent) {
@@ -128,16 +135,8 @@ void bind_kernels(py::module_& parent) {
         return y;
       },
       py::arg("activation"), py::arg("gate"), py::arg("up"));
-  for (const auto& [name, kernel] : {std::pair{"softmax", kernels().softmax}, {"sigmoid", kernels().sigmoid}})
-    m.def(
-        name,
-        [kernel = kernel](const Floats& x) {
-          Floats y(x.size());
-          std::copy_n(x.data(), x.size(), y.mutable_data());
-          kernel(y.mutable_data(), static_cast<int>(x.size()));
-          return y;
-        },
-        py::arg("x"));
+  m.def("softmax", [](const Floats& x) { return of_logits(&KernelTable::softmax, x); }, py::arg("x"));
+  m.def("sigmoid", [](const Floats& x) { return of_logits(&KernelTable::sigmoid, x); }, py::arg("x"));
   bind_kv_pages(m);
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from pestle.chat import Conversation
 from pestle.engine.stream import Stream
 from pestle.errors import ContextLengthError
@@ -115,6 +116,10 @@ class FakeLLM:
         self.template_args: Any = None
         self.loaded_with: Any = None
         self.speculated: tuple[int, int, int] | None = None
+        self.experts = np.zeros((2, 0), np.uint64)
+
+    def expert_counts(self) -> np.ndarray:
+        return self.experts
 
     def __enter__(self) -> FakeLLM:
         return self

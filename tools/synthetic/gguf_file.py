@@ -20,13 +20,12 @@ from synthetic.shapes import Shape
 from synthetic.tensors import Fill, Tensor, tensors
 from synthetic.vocabulary import Value, pad
 
-
 EMBEDDING_OF_EXPERTS = 4.0
 """Deviation of the embeddings of models with experts: more than what all layers add.
 
-Random attention averages over the tokens before, so what the layers add is much the same for all of
-them. Where that prevails, all tokens go to the same few experts, and each of these meets as many
-rows as a dense layer does: a flattering benchmark. Trained routers are held to spread tokens evenly.
+Random attention averages over the tokens before, so what the layers add is much the same for all.
+Where that prevails, all tokens go to the same few experts, and each of these meets as many rows as
+a dense layer does: a flattering benchmark. Trained routers are held to spread tokens evenly.
 """
 
 

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from pestle import LLM
 
 
-def require_experts(llm: LLM) -> None:
-    """Raise unless the model has experts."""
+def check(llm: LLM, path: str) -> None:
+    """Raise, before the work is done, unless there will be counts and a place for them."""
     if llm.expert_counts().shape[1] == 0:
         raise click.UsageError(f"--expert-stats: {llm.path} has no experts to count.")
+    _write(path, "")
 
 
 def of(llm: LLM) -> dict[str, Any]:
@@ -36,10 +37,14 @@ def of(llm: LLM) -> dict[str, Any]:
 
 def write(llm: LLM, path: str) -> None:
     """Write the counts to `path`, whole or not at all."""
+    _write(path, json.dumps(of(llm)) + "\n").replace(path)
+
+
+def _write(path: str, text: str) -> Path:
     part = Path(f"{path}.part")
     try:
-        part.write_text(json.dumps(of(llm)) + "\n", encoding="utf-8")
-        part.replace(path)
+        part.write_text(text, encoding="utf-8")
     except OSError as error:
         part.unlink(missing_ok=True)
         raise click.ClickException(f"{path}: {error.strerror}") from error
+    return part

@@ -23,7 +23,7 @@ def loaded(options: ModelOptions, console: Console) -> Iterator[LLM]:
         if options.expert_stats is None:
             yield llm
             return
-        expert_stats.require_experts(llm)
+        expert_stats.check(llm, options.expert_stats)
         try:
             yield llm
         finally:
