@@ -1,9 +1,9 @@
 // How each format's tile decodes to bytes and scales: the only place where a kernel knows a format.
 //
 // A format F has: Tile; kMax, the largest weight byte, or kSigned; kOffset, which the integer dot product
-// takes off; kScales per 32 columns (2: one for each half); kMin, whether scale * q + minimum is the value.
-// `sub` is the 32-column block within the tile and P = sub % 4 (bit positions in packed scales), h the
-// register within the 16 rows.
+// takes off; kScales per 32 columns (2: one for each half); kMin, whether scale * q + minimum is the value;
+// decode(), the bytes of a block, and Scales. `sub` is the 32-column block within the tile and P = sub % 4
+// (bit positions in packed scales), h the register within the 16 rows.
 #pragma once
 
 #include "kernels/format.h"
@@ -88,52 +88,77 @@ struct TwoScalesMin {
   static constexpr bool kMin = true;
 };
 
+// Scales: what is read once of a tile, for the registers of its 16 rows. scale<P>(sub, s, h) and
+// minimum<P>(sub, s, h) belong to the s-th part of block `sub`.
+//
 // The f16 scale (and minimum) of the 32-column formats.
-template <class TileType>
+template <class Tile>
 struct HalfScale {
-  using Tile = TileType;
+  const Tile& t;
+  PESTLE_INLINE explicit HalfScale(const Tile& tile) : t(tile) {}
   template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int, int, int h) {
+  PESTLE_INLINE F32 scale(int, int, int h) const {
     return simd::load_f16(t.d + h * simd::kLanes);
   }
-};
-template <class TileType>
-struct HalfScaleMin : HalfScale<TileType> {
   template <int P>
-  PESTLE_INLINE static F32 minimum(const TileType& t, int, int, int h) {
+  PESTLE_INLINE F32 minimum(int, int, int h) const {
     return simd::load_f16(t.m + h * simd::kLanes);
   }
 };
+// The f16 numbers that all scales of a super-block, and all its minima, are multiplied with.
+struct SuperScale {
+  F32 d[kVectors];
+  PESTLE_INLINE explicit SuperScale(const uint16_t (&f16)[16]) {
+    PESTLE_UNROLL for (int h = 0; h < kVectors; h++) d[h] = simd::load_f16(f16 + h * simd::kLanes);
+  }
+  PESTLE_INLINE F32 times(int h, I32 scale) const { return simd::mul(d[h], simd::to_f32(scale)); }
+  // -d * minimum: times(h, minimum) of minus_d, to the bit.
+  PESTLE_INLINE void negate() {
+    PESTLE_UNROLL for (int h = 0; h < kVectors; h++) d[h] = simd::sub(simd::splat(0.0f), d[h]);
+  }
+};
 
-struct Q8_0 : HalfScale<TileQ8_0>, Signed, OneScale {
+struct Q8_0 : Signed, OneScale {
+  using Tile = TileQ8_0;
+  using Scales = HalfScale<Tile>;
   PESTLE_INLINE static void decode(const Tile& t, int, int h, U8 (&o)[8]) {
     PESTLE_UNROLL for (int k = 0; k < 8; k++) o[k] = simd::load(t.q[k] + h * kBytes);
     signed_bytes(o);
   }
 };
-struct Q4_0 : HalfScale<TileQ4_0>, Unsigned, OneScale {
+struct Q4_0 : Unsigned, OneScale {
+  using Tile = TileQ4_0;
+  using Scales = HalfScale<Tile>;
   static constexpr int kMax = 15, kOffset = 8;
   PESTLE_INLINE static void decode(const Tile& t, int, int h, U8 (&o)[8]) { nibbles(t.q, h, o); }
 };
-struct Q4_1 : HalfScaleMin<TileQ4_1>, Unsigned, OneScaleMin {
+struct Q4_1 : Unsigned, OneScaleMin {
+  using Tile = TileQ4_1;
+  using Scales = HalfScale<Tile>;
   static constexpr int kMax = 15, kOffset = 0;
   PESTLE_INLINE static void decode(const Tile& t, int, int h, U8 (&o)[8]) { nibbles(t.q, h, o); }
 };
-struct Q5_0 : HalfScale<TileQ5_0>, Unsigned, OneScale {
+struct Q5_0 : Unsigned, OneScale {
+  using Tile = TileQ5_0;
+  using Scales = HalfScale<Tile>;
   static constexpr int kMax = 31, kOffset = 16;
   PESTLE_INLINE static void decode(const Tile& t, int, int h, U8 (&o)[8]) {
     nibbles(t.q, h, o);
     add_bits<4>(t.high, h, o);
   }
 };
-struct Q5_1 : HalfScaleMin<TileQ5_1>, Unsigned, OneScaleMin {
+struct Q5_1 : Unsigned, OneScaleMin {
+  using Tile = TileQ5_1;
+  using Scales = HalfScale<Tile>;
   static constexpr int kMax = 31, kOffset = 0;
   PESTLE_INLINE static void decode(const Tile& t, int, int h, U8 (&o)[8]) {
     nibbles(t.q, h, o);
     add_bits<4>(t.high, h, o);
   }
 };
-struct IQ4_NL : HalfScale<TileIQ4_NL>, Signed, OneScale {
+struct IQ4_NL : Signed, OneScale {
+  using Tile = TileIQ4_NL;
+  using Scales = HalfScale<Tile>;
   PESTLE_INLINE static void decode(const Tile& t, int, int h, U8 (&o)[8]) {
     nibbles(t.q, h, o);
     look_up(kIq4, simd::kSignedOffset, o);
@@ -147,11 +172,15 @@ struct MXFP4 : Unsigned, OneScale {
     look_up(kMxfp4, kOffset, o);
   }
   // 2^(e - 128), also where that is subnormal (e = 0 and 1); infinite for e = 255, which stands for NaN.
-  template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int, int, int h) {
-    const I32 bits = simd::shl<23>(simd::load_u8(t.e + h * simd::kLanes));
-    return simd::mul(simd::as_f32(simd::max(bits, simd::splat(int32_t(0x00400000)))), simd::splat(0.5f));
-  }
+  struct Scales {
+    const Tile& t;
+    PESTLE_INLINE explicit Scales(const Tile& tile) : t(tile) {}
+    template <int P>
+    PESTLE_INLINE F32 scale(int, int, int h) const {
+      const I32 bits = simd::shl<23>(simd::load_u8(t.e + h * simd::kLanes));
+      return simd::mul(simd::as_f32(simd::max(bits, simd::splat(int32_t(0x00400000)))), simd::splat(0.5f));
+    }
+  };
 };
 
 struct Q2_K : Unsigned, TwoScalesMin {
@@ -160,19 +189,39 @@ struct Q2_K : Unsigned, TwoScalesMin {
   PESTLE_INLINE static void decode(const Tile& t, int sub, int h, U8 (&o)[8]) {
     bit_pairs<0>(t.q[sub], h, o);
   }
-  template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int sub, int half, int h) {
-    const int r = h * simd::kLanes;
-    return simd::mul(simd::load_f16(t.d + r),
-                     simd::to_f32(bits<0, 15>(simd::load_u8(t.scale[2 * sub + half] + r))));
-  }
-  template <int P>
-  PESTLE_INLINE static F32 minimum(const Tile& t, int sub, int half, int h) {
-    const int r = h * simd::kLanes;
-    const F32 m = simd::to_f32(bits<4, 15>(simd::load_u8(t.scale[2 * sub + half] + r)));
-    return simd::mul(simd::sub(simd::splat(0.0f), simd::load_f16(t.dmin + r)), m);
+  struct Scales {
+    const Tile& t;
+    SuperScale d, minus_dmin;
+    PESTLE_INLINE explicit Scales(const Tile& tile) : t(tile), d(t.d), minus_dmin(t.dmin) {
+      minus_dmin.negate();
+    }
+    template <int P>
+    PESTLE_INLINE F32 scale(int sub, int half, int h) const {
+      return d.times(h, bits<0, 15>(simd::load_u8(t.scale[2 * sub + half] + h * simd::kLanes)));
+    }
+    template <int P>
+    PESTLE_INLINE F32 minimum(int sub, int half, int h) const {
+      return minus_dmin.times(h, bits<4, 15>(simd::load_u8(t.scale[2 * sub + half] + h * simd::kLanes)));
+    }
+  };
+};
+
+// The six-bit fields of a super-block, as bytes: 64 at a time where registers are that wide. The low nibbles
+// of `low` with two bits of `high` are `first`, the high nibbles are `second`.
+struct SixBits {
+  uint8_t first[8][16], second[8][16];
+  PESTLE_INLINE SixBits(const uint8_t (&low)[8][16], const uint8_t (&high)[4][16]) {
+    PESTLE_UNROLL for (int i = 0; i < 64; i += kBytes) {
+      const U8 pairs = simd::load(high[i / 16]);
+      const U8 a = simd::load(low[i / 16]), b = simd::load(low[4 + i / 16]);
+      simd::store(first[i / 16], simd::bit_or(simd::low_nibble(a), simd::move_bits<0, 4, 3>(pairs)));
+      simd::store(second[i / 16], simd::bit_or(simd::high_nibble(a), simd::move_bits<2, 4, 3>(pairs)));
+      simd::store(first[4 + i / 16], simd::bit_or(simd::low_nibble(b), simd::move_bits<4, 4, 3>(pairs)));
+      simd::store(second[4 + i / 16], simd::bit_or(simd::high_nibble(b), simd::move_bits<6, 4, 3>(pairs)));
+    }
   }
 };
+
 struct Q3_K : Unsigned, TwoScales {
   using Tile = TileQ3_K;
   static constexpr int kMax = 7, kOffset = 4;
@@ -180,35 +229,37 @@ struct Q3_K : Unsigned, TwoScales {
     bit_pairs<0>(t.q[sub], h, o);
     add_bits<2>(t.bit[sub], h, o);
   }
-  template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int sub, int half, int h) {
-    const int r = h * simd::kLanes;
-    const I32 low = simd::load_u8(t.low[sub] + r), high = simd::load_u8(t.high[sub / 2] + r);
-    constexpr int kShift = 4 * (P % 2);
-    const I32 sc = half == 0 ? simd::add(bits<0, 15>(low), simd::shl<4>(bits<kShift, 3>(high)))
-                             : simd::add(bits<4, 15>(low), simd::shl<4>(bits<kShift + 2, 3>(high)));
-    return simd::mul(simd::load_f16(t.d + r), simd::to_f32(simd::add(sc, simd::splat(int32_t(-32)))));
-  }
+  struct Scales {
+    SuperScale d;
+    SixBits six;  // 32 is taken off
+    PESTLE_INLINE explicit Scales(const Tile& t) : d(t.d), six(t.low, t.high) {}
+    template <int P>
+    PESTLE_INLINE F32 scale(int sub, int half, int h) const {
+      const I32 biased = simd::load_u8((half == 0 ? six.first : six.second)[sub] + h * simd::kLanes);
+      return d.times(h, simd::add(biased, simd::splat(int32_t(-32))));
+    }
+  };
 };
 
 template <class TileType>
 struct SixBitScales : Unsigned, OneScaleMin {  // Q4_K and Q5_K
   using Tile = TileType;
   static constexpr int kOffset = 0;
-  template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int sub, int, int h) {
-    const int r = h * simd::kLanes;
-    const I32 low = simd::load_u8(t.low[sub] + r), high = simd::load_u8(t.high[sub / 2] + r);
-    const I32 sc = simd::add(bits<0, 15>(low), simd::shl<4>(bits<4 * (P % 2), 3>(high)));
-    return simd::mul(simd::load_f16(t.d + r), simd::to_f32(sc));
-  }
-  template <int P>
-  PESTLE_INLINE static F32 minimum(const Tile& t, int sub, int, int h) {
-    const int r = h * simd::kLanes;
-    const I32 low = simd::load_u8(t.low[sub] + r), high = simd::load_u8(t.high[sub / 2] + r);
-    const I32 m = simd::add(bits<4, 15>(low), simd::shl<4>(bits<4 * (P % 2) + 2, 3>(high)));
-    return simd::mul(simd::sub(simd::splat(0.0f), simd::load_f16(t.dmin + r)), simd::to_f32(m));
-  }
+  struct Scales {
+    SuperScale d, minus_dmin;
+    SixBits six;
+    PESTLE_INLINE explicit Scales(const Tile& t) : d(t.d), minus_dmin(t.dmin), six(t.low, t.high) {
+      minus_dmin.negate();
+    }
+    template <int P>
+    PESTLE_INLINE F32 scale(int sub, int, int h) const {
+      return d.times(h, simd::load_u8(six.first[sub] + h * simd::kLanes));
+    }
+    template <int P>
+    PESTLE_INLINE F32 minimum(int sub, int, int h) const {
+      return minus_dmin.times(h, simd::load_u8(six.second[sub] + h * simd::kLanes));
+    }
+  };
 };
 struct Q4_K : SixBitScales<TileQ4_K> {
   static constexpr int kMax = 15;
@@ -230,11 +281,15 @@ struct Q6_K : Unsigned, TwoScales {
     bit_pairs<4>(t.high[sub], h, high);
     PESTLE_UNROLL for (int k = 0; k < 8; k++) o[k] = simd::bit_or(o[k], high[k]);
   }
-  template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int sub, int half, int h) {
-    const int r = h * simd::kLanes;
-    return simd::mul(simd::load_f16(t.d + r), simd::to_f32(simd::load_s8(t.scale[2 * sub + half] + r)));
-  }
+  struct Scales {
+    const Tile& t;
+    SuperScale d;
+    PESTLE_INLINE explicit Scales(const Tile& tile) : t(tile), d(t.d) {}
+    template <int P>
+    PESTLE_INLINE F32 scale(int sub, int half, int h) const {
+      return d.times(h, simd::load_s8(t.scale[2 * sub + half] + h * simd::kLanes));
+    }
+  };
 };
 struct IQ4_XS : Signed, OneScale {
   using Tile = TileIQ4_XS;
@@ -242,14 +297,18 @@ struct IQ4_XS : Signed, OneScale {
     nibbles(t.q[sub], h, o);
     look_up(kIq4, simd::kSignedOffset, o);
   }
-  template <int P>
-  PESTLE_INLINE static F32 scale(const Tile& t, int sub, int, int h) {
-    const int r = h * simd::kLanes;
-    const I32 low = bits<4 * (P % 2), 15>(simd::load_u8(t.low[sub / 2] + r));
-    const I32 high = bits<2 * P, 3>(simd::load_u8(t.high[sub / 4] + r));
-    const I32 sc = simd::add(simd::add(low, simd::shl<4>(high)), simd::splat(int32_t(-32)));
-    return simd::mul(simd::load_f16(t.d + r), simd::to_f32(sc));
-  }
+  struct Scales {
+    const Tile& t;
+    SuperScale d;
+    PESTLE_INLINE explicit Scales(const Tile& tile) : t(tile), d(t.d) {}
+    template <int P>
+    PESTLE_INLINE F32 scale(int sub, int, int h) const {
+      const int r = h * simd::kLanes;
+      const I32 low = bits<4 * (P % 2), 15>(simd::load_u8(t.low[sub / 2] + r));
+      const I32 high = bits<2 * P, 3>(simd::load_u8(t.high[sub / 4] + r));
+      return d.times(h, simd::add(simd::add(low, simd::shl<4>(high)), simd::splat(int32_t(-32))));
+    }
+  };
 };
 
 #define PESTLE_INTEGER_FORMATS(X) \

@@ -78,13 +78,13 @@ struct TileQ2_K {
 struct TileQ3_K {
   uint16_t d[16];
   uint8_t low[8][16];   // low 4 bits of the scales of sub-blocks 2j | 2j+1 << 4
-  uint8_t high[4][16];  // high 2 bits of the scales of sub-blocks 4p .. 4p+3
+  uint8_t high[4][16];  // byte p: 2 high bits of the scales of sub-blocks 2p, 2p+1, 2p+8, 2p+9
   uint8_t q[8][2][64], bit[8][64];
 };
 struct TileQ4_K {
   uint16_t d[16], dmin[16];
   uint8_t low[8][16];   // low 4 bits of scale | low 4 bits of min << 4
-  uint8_t high[4][16];  // pair p: 2 high bits of scale 2p, min 2p, scale 2p+1, min 2p+1
+  uint8_t high[4][16];  // byte p: 2 high bits of scale p, min p, scale p+4, min p+4
   uint8_t q[8][4][64];
 };
 struct TileQ5_K {

@@ -19,14 +19,32 @@ struct Choice<true, Words, Bytes> {
 template <class F, bool kWide>
 struct Product {
   static constexpr bool kWords = kWordsOf<F, kWide>;
-  static constexpr int kRows = simd::kMaxRows;
+  using Form = typename Choice<kWords, AsWords<simd::WordDot>, AsBytes>::Type;
   using D = typename Choice<kWords, simd::WordDot, simd::DotKind<F::kMax, F::kSigned>>::Type;
-  static void prepare(ScratchOf<F, kWords>*, int) {}
-  static void multiply(const ScratchOf<F, kWords>* w, int blocks, const char* panel, int rows, float* sums) {
+  using Tile = typename F::Tile;
+  using Scratch = ScratchOf<F, kWords>;
+  static constexpr PanelKind kKind = kPanelOf<F, kWide>;
+  static constexpr int kTileColumns = kColumns<F>, kUnit = kColumns<F>, kPieceColumns = kPieceBlocks * 32,
+                       kRows = simd::kMaxRows;
+  static void decode(const Piece& p, Scratch* w) { decode_piece<F, Form>(p, w); }
+  static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums) {
     PESTLE_FOR_ROWS(
         rows, kRows,
         (pestle::PESTLE_ISA_NAMESPACE::multiply<D, F::kOffset != 0, kWide, kWords, F::kScales, F::kMin, M>(
-            w, blocks, panel, sums)))
+            w, columns / kBlockColumns, panel, sums)))
+  }
+};
+
+template <class F>
+struct FloatProduct {
+  using Tile = typename F::Tile;
+  using Scratch = FloatColumn;
+  static constexpr PanelKind kKind = kFloatPanel;
+  static constexpr int kTileColumns = 1, kUnit = kBlockColumns, kPieceColumns = kFloatPieceColumns,
+                       kRows = simd::kFloatRows;
+  static void decode(const Piece& p, Scratch* w) { decode_columns<F>(p, w); }
+  static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums) {
+    PESTLE_FOR_ROWS(rows, kRows, (multiply_float<M>(w, columns, panel, sums)))
   }
 };
 
@@ -37,7 +55,7 @@ void direct_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*) 
 
 template <class F, bool kWide>
 void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
-  multiply_strips<F, kWide, Product<F, kWide>>(a, strip_begin, strip_end, scratch);
+  multiply_strips(a, strip_begin, strip_end, scratch, Product<F, kWide>());
 }
 
 template <class F>
@@ -47,21 +65,7 @@ void direct_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*) 
 
 template <class F>
 void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
-  auto* w = static_cast<FloatScratch*>(scratch);
-  const int groups = panel_groups(a.rows, simd::kMaxRows);
-  for (int strip = strip_begin; strip < strip_end; strip++) {
-    for (int r = 0; r < kStripRegisters; r += simd::kStripVectors) {
-      decode_float_strip<F>(a.tiles + size_t(strip) * 2 * a.columns * sizeof(typename F::Tile), a.columns, r,
-                            w);
-      const int n0 = kStripRows * strip + r * simd::kLanes;
-      for (int g = 0; g < groups; g++) {
-        const int first = group_begin(a.rows, groups, g), rows = group_begin(a.rows, groups, g + 1) - first;
-        const char* panel = a.panels + size_t(first) * a.columns * 4;
-        float* y = a.y + first * a.ldy + n0;
-        PESTLE_FOR_ROWS(rows, simd::kMaxRows, (multiply_float<M>(a, w, panel, n0, y)))
-      }
-    }
-  }
+  multiply_strips(a, strip_begin, strip_end, scratch, FloatProduct<F>());
 }
 
 }  // namespace
@@ -99,7 +103,7 @@ PanelKind panel_of(Format format, bool wide) {
     case Format::F32:
     case Format::F16:
     case Format::BF16:
-      return {0, false, false, false, 0, simd::kMaxRows};
+      return kFloatPanel;
 #define PESTLE_CASE(F) \
   case Format::F:      \
     return wide ? kPanelOf<F, true> : kPanelOf<F, false>;
@@ -109,10 +113,9 @@ PanelKind panel_of(Format format, bool wide) {
   return {};
 }
 
-size_t scratch_bytes(Format format, int columns) {
-  const PanelKind kind = panel_of(format, false);
-  return kind.scales == 0 ? size_t(columns) * sizeof(FloatScratch)
-                          : kPieceBlocks * sizeof(Scratch<2, true, simd::kWords>);
+size_t scratch_bytes(Format format, int) {
+  return panel_of(format, false).scales == 0 ? kFloatPieceColumns * sizeof(FloatColumn)
+                                             : kPieceBlocks * sizeof(Scratch<2, true, simd::kWords>);
 }
 
 int direct_rows() { return kDirectRows; }

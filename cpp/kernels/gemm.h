@@ -79,13 +79,13 @@ PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, false, F::kScal
 }
 
 template <class F, bool kWide, int P, int M>
-PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub,
+PESTLE_INLINE void direct_block(const typename F::Tile& t, const typename F::Scales& scales, int sub,
                                 const Panel<kWide, false, F::kScales, M>& x, F32 (&acc)[M][kVectors]) {
   PESTLE_UNROLL for (int h = 0; h < kVectors; h++) {
     U8 w[8];
     F::decode(t, sub, h, w);
     PESTLE_UNROLL for (int s = 0; s < F::kScales; s++) {
-      const F32 scale = F::template scale<P>(t, sub, s, h);
+      const F32 scale = scales.template scale<P>(sub, s, h);
       PESTLE_UNROLL for (int m = 0; m < M; m++) {
         const I32 i = s == 0 ? block_dot<F, kWide, 0, M>(w, x, s, m)
                              : block_dot<F, kWide, 8 - 8 / F::kScales, M>(w, x, s, m);
@@ -97,7 +97,7 @@ PESTLE_INLINE void direct_block(const typename F::Tile& t, int sub,
     }
     if constexpr (F::kMin) {
       PESTLE_UNROLL for (int s = 0; s < F::kScales; s++) {
-        const F32 minimum = F::template minimum<P>(t, sub, s, h);
+        const F32 minimum = scales.template minimum<P>(sub, s, h);
         PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] =
             simd::fma(minimum, splat_float(&x.aux[s][m]), acc[m][h]);
       }
@@ -134,14 +134,15 @@ PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end)
     for (int b = 0; b < tiles; b++) {
       const char* ahead = reinterpret_cast<const char*>(t + b) + kPrefetchBytes;
       for (size_t i = 0; i < sizeof(Tile); i += 64) simd::prefetch(ahead + i);
+      const typename F::Scales scales(t[b]);
       if constexpr (kBlocks == 1) {
-        direct_block<F, kWide, 0, M>(t[b], 0, x[b], acc);
+        direct_block<F, kWide, 0, M>(t[b], scales, 0, x[b], acc);
       } else {
         for (int sub = 0; sub < kBlocks; sub += 4) {
-          direct_block<F, kWide, 0, M>(t[b], sub, x[b * kBlocks + sub], acc);
-          direct_block<F, kWide, 1, M>(t[b], sub + 1, x[b * kBlocks + sub + 1], acc);
-          direct_block<F, kWide, 2, M>(t[b], sub + 2, x[b * kBlocks + sub + 2], acc);
-          direct_block<F, kWide, 3, M>(t[b], sub + 3, x[b * kBlocks + sub + 3], acc);
+          direct_block<F, kWide, 0, M>(t[b], scales, sub, x[b * kBlocks + sub], acc);
+          direct_block<F, kWide, 1, M>(t[b], scales, sub + 1, x[b * kBlocks + sub + 1], acc);
+          direct_block<F, kWide, 2, M>(t[b], scales, sub + 2, x[b * kBlocks + sub + 2], acc);
+          direct_block<F, kWide, 3, M>(t[b], scales, sub + 3, x[b * kBlocks + sub + 3], acc);
         }
       }
     }
@@ -164,43 +165,61 @@ struct Scratch {
 template <class F, bool kWords>
 using ScratchOf = Scratch<F::kScales, F::kMin, kWords>;
 
-template <class F, int P, bool kWords, class W = simd::WordDot>
-PESTLE_INLINE void decode_block(const typename F::Tile& t, int sub, int h, ScratchOf<F, kWords>& s, int v) {
+// What the bytes of quad k and register v are stored as.
+struct AsBytes {
+  static constexpr bool kWords = false;
+  template <int V>
+  PESTLE_INLINE static void store(uint8_t (*q)[V][kBytes], int k, int v, U8 w) {
+    simd::store(q[k][v], w);
+  }
+};
+template <class W>
+struct AsWords {
+  static constexpr bool kWords = true;
+  template <int V>
+  PESTLE_INLINE static void store(uint8_t (*q)[V][kBytes], int k, int v, U8 w) {
+    simd::store(q[2 * k][v], W::template words<0>(w));
+    simd::store(q[2 * k + 1][v], W::template words<1>(w));
+  }
+};
+
+template <class F, class Form, int P>
+PESTLE_INLINE void decode_block(const typename F::Tile& t, const typename F::Scales& scales, int sub, int h,
+                                ScratchOf<F, Form::kWords>& s, int v) {
   U8 w[8];
   F::decode(t, sub, h, w);
-  PESTLE_UNROLL for (int k = 0; k < 8; k++) {
-    if constexpr (kWords) {
-      simd::store(s.q[2 * k][v], W::template words<0>(w[k]));
-      simd::store(s.q[2 * k + 1][v], W::template words<1>(w[k]));
-    } else {
-      simd::store(s.q[k][v], w[k]);
-    }
-  }
+  PESTLE_UNROLL for (int k = 0; k < 8; k++) Form::store(s.q, k, v, w[k]);
   PESTLE_UNROLL for (int i = 0; i < F::kScales; i++) {
-    simd::store(s.scale[i][v], F::template scale<P>(t, sub, i, h));
-    if constexpr (F::kMin) simd::store(s.minimum[i][v], F::template minimum<P>(t, sub, i, h));
+    simd::store(s.scale[i][v], scales.template scale<P>(sub, i, h));
+    if constexpr (F::kMin) simd::store(s.minimum[i][v], scales.template minimum<P>(sub, i, h));
   }
 }
 
-// Tiles [0, count) of the registers [first, first + kStripVectors) of a strip's 32 rows; `row` tiles lie in a
-// row.
-template <class F, bool kWords>
-PESTLE_NOINLINE void decode_tiles(const typename F::Tile* tiles, int row, int count, int first,
-                                  ScratchOf<F, kWords>* scratch) {
+// The rows of tiles that fill a pass's registers.
+constexpr int kPassTileRows = simd::kStripVectors / kVectors;
+static_assert(simd::kStripVectors % kVectors == 0);
+
+// Tiles [0, count) of a pass; `row` tiles lie in a row.
+template <class F, class Form>
+PESTLE_NOINLINE void decode_tiles(const typename F::Tile* tiles, int row, int count,
+                                  ScratchOf<F, Form::kWords>* scratch) {
   constexpr int kBlocks = kColumns<F> / kBlockColumns;
-  for (int v = 0; v < simd::kStripVectors; v++) {
-    const auto* t = tiles + size_t((first + v) / kVectors) * row;
-    const int h = (first + v) % kVectors;
+  for (int i = 0; i < kPassTileRows; i++) {
+    const auto* t = tiles + size_t(i) * row;
     for (int b = 0; b < count; b++) {
-      if constexpr (kBlocks == 1) {
-        decode_block<F, 0, kWords>(t[b], 0, h, scratch[b], v);
-      } else {
-        for (int sub = 0; sub < kBlocks; sub += 4) {
-          auto* s = scratch + b * kBlocks + sub;
-          decode_block<F, 0, kWords>(t[b], sub, h, s[0], v);
-          decode_block<F, 1, kWords>(t[b], sub + 1, h, s[1], v);
-          decode_block<F, 2, kWords>(t[b], sub + 2, h, s[2], v);
-          decode_block<F, 3, kWords>(t[b], sub + 3, h, s[3], v);
+      const typename F::Scales scales(t[b]);
+      PESTLE_UNROLL for (int h = 0; h < kVectors; h++) {
+        const int v = i * kVectors + h;
+        if constexpr (kBlocks == 1) {
+          decode_block<F, Form, 0>(t[b], scales, 0, h, scratch[b], v);
+        } else {
+          for (int sub = 0; sub < kBlocks; sub += 4) {
+            auto* s = scratch + b * kBlocks + sub;
+            decode_block<F, Form, 0>(t[b], scales, sub, h, s[0], v);
+            decode_block<F, Form, 1>(t[b], scales, sub + 1, h, s[1], v);
+            decode_block<F, Form, 2>(t[b], scales, sub + 2, h, s[2], v);
+            decode_block<F, Form, 3>(t[b], scales, sub + 3, h, s[3], v);
+          }
         }
       }
     }

@@ -1,65 +1,82 @@
 // The matrix product of float weights with float activations: y[m][n] = bias[n] + one fma chain in column
-// order.
+// order. Panels hold blocks of 32 columns, [block][m][32]: rows are copied as they are, and a kernel finds
+// the columns of all rows of a group at fixed distances.
 #pragma once
 
-#include "kernels/gemm.h"
+#include "kernels/gemm_strips.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
-constexpr int kStripRegisters = kStripRows / simd::kLanes;
+constexpr PanelKind kFloatPanel = {0, false, false, false, 0, simd::kFloatRows};
 
-// All 32 rows of a strip at once: two or more independent chains hide the latency of the fma.
+// Adds the products of some columns to M x V registers of sums. weights(k, v): column k of register v.
+template <int M, class Weights>
+PESTLE_INLINE void add_columns(const Weights& weights, int columns, const float* x,
+                               F32 (&acc)[M][simd::kStripVectors]) {
+  constexpr int V = simd::kStripVectors;
+  for (int begin = 0; begin < columns; begin += kBlockColumns, x += M * kBlockColumns) {
+    const int n = columns - begin < kBlockColumns ? columns - begin : kBlockColumns;
+    for (int k = 0; k < n; k++) {
+      F32 w[V];
+      PESTLE_UNROLL for (int v = 0; v < V; v++) w[v] = weights(begin + k, v);
+      PESTLE_UNROLL for (int m = 0; m < M; m++) {
+        const F32 value = simd::splat(x[m * kBlockColumns + k]);
+        PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] = simd::fma(w[v], value, acc[m][v]);
+      }
+    }
+  }
+}
+
+// The registers of a pass, as they lie in tiles.
+template <class F>
+struct TileColumns {
+  const typename F::Tile* rows[kPassTileRows];
+  PESTLE_INLINE TileColumns(const char* tiles, size_t row_bytes) {
+    for (int i = 0; i < kPassTileRows; i++)
+      rows[i] = reinterpret_cast<const typename F::Tile*>(tiles + i * row_bytes);
+  }
+  PESTLE_INLINE F32 operator()(int k, int v) const { return F::value(rows[v / kVectors][k], v % kVectors); }
+};
+
+// Few activation rows: weights are used as they are read.
 template <class F, int M>
 PESTLE_NOINLINE void direct_float(const MatmulArgs& a, int strip_begin, int strip_end) {
-  const float* x = reinterpret_cast<const float*>(a.panels);
-  for (int strip = strip_begin; strip < strip_end; strip++) {
-    const auto* t = reinterpret_cast<const typename F::Tile*>(a.tiles) + size_t(strip) * 2 * a.columns;
-    for (int r = 0; r < kStripRegisters; r += simd::kStripVectors) {
-      constexpr int V = simd::kStripVectors;
-      F32 acc[M][V];
-      PESTLE_UNROLL for (int v = 0; v < V; v++) PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
-          first_sum<false>(a, 32 * strip + (r + v) * simd::kLanes);
-      for (int k = 0; k < a.columns; k++) {
-        PESTLE_UNROLL for (int v = 0; v < V; v++) {
-          const F32 w = F::value(t[size_t((r + v) / kVectors) * a.columns + k], (r + v) % kVectors);
-          PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
-              simd::fma(w, simd::splat(x[k * M + m]), acc[m][v]);
-        }
-      }
-      PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) last_sum<false>(
-          a, a.panels, m, 0, a.y + m * a.ldy + 32 * strip + (r + v) * simd::kLanes, acc[m][v]);
-    }
+  constexpr int V = simd::kStripVectors, L = simd::kLanes;
+  const size_t row_bytes = a.columns * sizeof(typename F::Tile);
+  for (int pass = strip_begin * kPasses; pass < strip_end * kPasses; pass++) {
+    const TileColumns<F> weights(a.tiles + pass * kPassTileRows * row_bytes, row_bytes);
+    F32 acc[M][V];
+    PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
+        first_sum<false>(a, (pass * V + v) * L);
+    add_columns<M>(weights, a.columns, reinterpret_cast<const float*>(a.panels), acc);
+    PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++)
+        last_sum<false>(a, a.panels, m, 0, a.y + m * a.ldy + (pass * V + v) * L, acc[m][v]);
   }
 }
 
-using FloatScratch = float[simd::kStripVectors][simd::kLanes];
-
-template <class F>
-PESTLE_NOINLINE void decode_float_strip(const char* tiles, int columns, int first, FloatScratch* scratch) {
-  for (int v = 0; v < simd::kStripVectors; v++) {
-    const auto* t =
-        reinterpret_cast<const typename F::Tile*>(tiles) + size_t((first + v) / kVectors) * columns;
-    for (int k = 0; k < columns; k++) simd::store(scratch[k][v], F::value(t[k], (first + v) % kVectors));
-  }
-}
+// Many: a piece of a strip is laid out as registers read it, for all groups of activation rows.
+using FloatColumn = float[simd::kStripVectors][simd::kLanes];
+struct DecodedColumns {
+  const FloatColumn* w;
+  PESTLE_INLINE F32 operator()(int k, int v) const { return simd::load(w[k][v]); }
+};
 
 template <int M>
-PESTLE_NOINLINE void multiply_float(const MatmulArgs& a, const FloatScratch* w, const char* panel, int n0,
-                                    float* y) {
+PESTLE_NOINLINE void multiply_float(const FloatColumn* w, int columns, const char* panel, float* sums) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes;
-  const float* x = reinterpret_cast<const float*>(panel);
   F32 acc[M][V];
-  PESTLE_UNROLL for (int v = 0; v < V; v++) PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
-      first_sum<false>(a, n0 + v * L);
-  for (int k = 0; k < a.columns; k++) {
-    PESTLE_UNROLL for (int v = 0; v < V; v++) {
-      const F32 q = simd::load(w[k][v]);
-      PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
-          simd::fma(q, simd::splat(x[k * M + m]), acc[m][v]);
-    }
-  }
+  PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
+      simd::load(sums + (m * V + v) * L);
+  add_columns<M>(DecodedColumns{w}, columns, reinterpret_cast<const float*>(panel), acc);
   PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++)
-      last_sum<false>(a, panel, m, 0, y + m * a.ldy + v * L, acc[m][v]);
+      simd::store(sums + (m * V + v) * L, acc[m][v]);
+}
+
+template <class F>
+PESTLE_NOINLINE void decode_columns(const Piece& p, FloatColumn* w) {
+  const TileColumns<F> weights(p.tiles, p.row_bytes);
+  for (int k = 0; k < p.columns; k++)
+    PESTLE_UNROLL for (int v = 0; v < simd::kStripVectors; v++) simd::store(w[k][v], weights(k, v));
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -1,62 +1,80 @@
 // How many activation rows meet a strip of 32 weight rows, whatever multiplies them. A piece of a strip is
-// decoded to bytes in L1, multiplied with every group of a block of activation rows, and left for the next
-// piece; the sums wait in memory in between, unchanged to the bit.
+// decoded in L1, multiplied with every group of a block of activation rows, and left for the next piece; the
+// sums wait in memory in between, unchanged to the bit.
 #pragma once
 
 #include "kernels/gemm.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
-constexpr int kPieceBlocks = 16;  // of 32 columns: some 18 KiB of decoded weights
-constexpr int kBlockRows = 192;   // activation rows whose sums wait together
+constexpr int kBlockRows = 192;          // activation rows whose sums wait together
+constexpr int kPieceBlocks = 16;         // of 32 columns: some 18 KiB of decoded weights
+constexpr int kFloatPieceColumns = 128;  // 16 KiB
 
-// Where the panels of a group of activation rows begin, and how many rows it has.
-struct Group { int first, rows; };
-PESTLE_INLINE Group group_of(int rows, int groups, int g) {
-  const int first = group_begin(rows, groups, g);
-  return {first, group_begin(rows, groups, g + 1) - first};
+// What is decoded at once: some columns of the rows that a pass of registers holds.
+struct Piece {
+  const char* tiles;  // the first row's
+  size_t row_bytes;   // of a row of tiles
+  int columns;
+};
+template <class F, class Form>
+PESTLE_INLINE void decode_piece(const Piece& p, ScratchOf<F, Form::kWords>* w) {
+  using Tile = typename F::Tile;
+  decode_tiles<F, Form>(reinterpret_cast<const Tile*>(p.tiles), static_cast<int>(p.row_bytes / sizeof(Tile)),
+                        p.columns / kColumns<F>, w);
 }
 
-// Kernel: kWords, what weights are decoded to; kRows, the rows of a group at most; prepare(w, blocks), what
-// is to be done to decoded weights; and multiply(w, blocks, panel, rows, sums), which adds the products of
-// some blocks to sums[rows][kStripVectors][kLanes].
-template <class F, bool kWide, class Kernel>
-PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
-  constexpr int V = simd::kStripVectors, L = simd::kLanes, kBlocks = kColumns<F> / kBlockColumns;
-  constexpr int kGroups = kBlockRows / Kernel::kRows;
-  constexpr PanelKind kKind = kPanelOf<F, kWide>;
-  using Tile = typename F::Tile;
-  auto* w = static_cast<ScratchOf<F, Kernel::kWords>*>(scratch);
-  const int tiles = a.columns / kColumns<F>, groups = panel_groups(a.rows, Kernel::kRows);
-  const int pieces = (tiles * kBlocks + kPieceBlocks - 1) / kPieceBlocks;
+// The pieces of a row: of at most `most` units of columns, and of nearly equal size.
+struct Pieces {
+  int units, count;
+  PESTLE_INLINE Pieces(int n, int most) : units(n), count((n + most - 1) / most) {}
+  PESTLE_INLINE int begin(int p) const { return static_cast<int>(int64_t(units) * p / count); }
+};
+
+// Kernel: Tile and kTileColumns, what the weights are; kKind, what the panels are; kUnit, of how many columns
+// a piece is a multiple, and kPieceColumns, how many it has at most; kRows, the rows of a group;
+// Scratch, decode(piece, scratch), what a piece becomes; and multiply(scratch, columns, panel, rows, sums),
+// which adds its products to sums[rows][kStripVectors][kLanes]. It sees the last group first.
+template <class Kernel>
+PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch,
+                                   Kernel kernel) {
+  constexpr int V = simd::kStripVectors, L = simd::kLanes, kGroups = kBlockRows / Kernel::kRows;
+  constexpr PanelKind kKind = Kernel::kKind;
+  constexpr size_t kUnitBytes = Kernel::kUnit / Kernel::kTileColumns * sizeof(typename Kernel::Tile);
+  constexpr size_t kPanelUnit = Kernel::kUnit / kBlockColumns * panel_block_bytes(kKind);
+  auto* w = static_cast<typename Kernel::Scratch*>(scratch);
+  const Pieces pieces((a.columns + Kernel::kUnit - 1) / Kernel::kUnit, Kernel::kPieceColumns / Kernel::kUnit);
+  const int groups = panel_groups(a.rows, Kernel::kRows);
+  const size_t tile_row = a.columns / Kernel::kTileColumns * sizeof(typename Kernel::Tile);
   const size_t row_bytes = panel_row_bytes(kKind, a.columns);
   alignas(64) float sums[kGroups * Kernel::kRows][V * L];
   for (int first_group = 0; first_group < groups; first_group += kGroups) {
     const int end_group = groups < first_group + kGroups ? groups : first_group + kGroups;
+    const int first = first_group * Kernel::kRows;
+    const int rows = (end_group * Kernel::kRows < a.rows ? end_group * Kernel::kRows : a.rows) - first;
     for (int pass = strip_begin * kPasses; pass < strip_end * kPasses; pass++) {
-      const int strip = pass / kPasses, r = pass % kPasses * V, n0 = kStripRows * strip + r * L;
-      const Tile* tile = reinterpret_cast<const Tile*>(a.tiles) + size_t(strip) * 2 * tiles;
-      for (int m = 0; m < (end_group - first_group) * Kernel::kRows; m++)
+      const int n0 = pass * V * L;
+      for (int m = 0; m < rows; m++)
         PESTLE_UNROLL for (int v = 0; v < V; v++)
-            simd::store(sums[m] + v * L, first_sum<kWide>(a, n0 + v * L));
-      for (int p = 0; p < pieces; p++) {
-        const int t = group_begin(tiles, pieces, p), n = group_begin(tiles, pieces, p + 1) - t;
-        decode_tiles<F, Kernel::kWords>(tile + t, tiles, n, r, w);
-        Kernel::prepare(w, n * kBlocks);
-        for (int g = first_group; g < end_group; g++) {
-          const Group group = group_of(a.rows, groups, g);
-          const char* panel = a.panels + group.first * row_bytes + (kWide ? 4 * group.rows : 0) +
-                              size_t(t) * kBlocks * group.rows * panel_block_bytes(kKind);
-          Kernel::multiply(w, n * kBlocks, panel, group.rows, sums[(g - first_group) * Kernel::kRows]);
+            simd::store(sums[m] + v * L, first_sum<kKind.wide>(a, n0 + v * L));
+      for (int p = 0; p < pieces.count; p++) {
+        const int t = pieces.begin(p), end = pieces.begin(p + 1) * Kernel::kUnit;
+        const int columns = (end < a.columns ? end : a.columns) - t * Kernel::kUnit;
+        kernel.decode({a.tiles + pass * kPassTileRows * tile_row + t * kUnitBytes, tile_row, columns}, w);
+        for (int g = end_group - 1; g >= first_group; g--) {
+          const Group group = group_of(a.rows, Kernel::kRows, g);
+          const char* panel =
+              a.panels + group.first * row_bytes + group.rows * ((kKind.wide ? 4 : 0) + t * kPanelUnit);
+          kernel.multiply(w, columns, panel, group.rows, sums[group.first - first]);
         }
       }
       for (int g = first_group; g < end_group; g++) {
-        const Group group = group_of(a.rows, groups, g);
+        const Group group = group_of(a.rows, Kernel::kRows, g);
         for (int m = 0; m < group.rows; m++)
           PESTLE_UNROLL for (int v = 0; v < V; v++)
-              last_sum<kWide>(a, a.panels + group.first * row_bytes, m, n0 + v * L,
-                              a.y + (group.first + m) * a.ldy + n0 + v * L,
-                              simd::load(sums[(g - first_group) * Kernel::kRows + m] + v * L));
+              last_sum<kKind.wide>(a, a.panels + group.first * row_bytes, m, n0 + v * L,
+                                   a.y + (group.first + m) * a.ldy + n0 + v * L,
+                                   simd::load(sums[group.first - first + m] + v * L));
       }
     }
   }

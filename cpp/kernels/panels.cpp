@@ -126,25 +126,29 @@ void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, ch
   }
 }
 
-void float_row(const float* x, const PanelArgs& a, int row, int rows, float* group) {
+void float_row(const float* x, const PanelArgs& a, int row, int rows, char* group) {
+  constexpr size_t kBytes = kBlockColumns * sizeof(float);
   const int begin = a.first_block * kBlockColumns;
   const int end =
       a.end_block < 0 || a.end_block * kBlockColumns > a.columns ? a.columns : a.end_block * kBlockColumns;
-  for (int k = begin; k < end; k++) group[size_t(k) * rows + row] = x[k - begin];
+  int k = begin;
+  char* out = group + (size_t(a.first_block) * rows + row) * kBytes;
+  for (; k + kBlockColumns <= end; k += kBlockColumns, out += rows * kBytes)
+    std::memcpy(out, x + (k - begin), kBytes);
+  if (k < end) std::memcpy(out, x + (k - begin), (end - k) * sizeof(float));
 }
 
 }  // namespace
 
 void make_panels(const PanelArgs& a, int begin, int end) {
-  const int groups = panel_groups(a.n_rows, a.kind.max_rows);
   const int last = a.end_block < 0 ? a.columns / kBlockColumns : a.end_block;
   for (int g = begin; g < end; g++) {
-    const int first = group_begin(a.n_rows, groups, g), rows = group_begin(a.n_rows, groups, g + 1) - first;
+    const auto [first, rows] = group_of(a.n_rows, a.kind.max_rows, g);
     char* group = a.out + first * panel_row_bytes(a.kind, a.columns);
     for (int m = 0; m < rows; m++) {
       const float* x = a.x + (a.source ? a.source[first + m] : first + m) * a.ldx;
       if (a.kind.scales == 0)
-        float_row(x, a, m, rows, reinterpret_cast<float*>(group));
+        float_row(x, a, m, rows, group);
       else if (a.kind.wide)
         (a.kind.scales == 1 ? wide_row<1> : wide_row<2>)(x, a.columns, a.kind, m, rows, group);
       else

@@ -14,8 +14,8 @@
 
 namespace pestle {
 
-// How activations are laid out for a format. They stand in groups of up to `max_rows` rows, whose sizes
-// differ by at most one. A narrow group of m rows holds, for each block of 32 columns,
+// How activations are laid out for a format. They stand in groups of `max_rows` rows; the last one holds what
+// is left. A narrow group of m rows holds, for each block of 32 columns,
 //   float d[m]; int32 aux[scales][m]; int8 q[m][32]                     x = d * q, |q| <= 127
 // and a wide one, behind float d[m] for whole rows,
 //   int32 aux[scales][m]; int8 high[m][32]; int8 low[m][32]             x = d * (128 * high + low), |q| <=
@@ -23,7 +23,7 @@ namespace pestle {
 // Some sets multiply int16 faster than two planes: with `words` a group holds int16 q[m][32] instead.
 // aux is -offset * sum(q) (where the integer dot product starts), or, with `mins`, the float that a format's
 // minimum is multiplied with: d * sum(q), wide sum(q). Sums go over the block, or over each half of it where
-// scales = 2. scales = 0: plain floats, x[k][m].
+// scales = 2. scales = 0: plain floats, x[m][32] for each block of columns, a last one that is not whole too.
 struct PanelKind {
   uint8_t scales;
   bool mins, wide, words;
@@ -34,16 +34,17 @@ struct PanelKind {
 
 // Of one row of one block.
 constexpr size_t panel_block_bytes(PanelKind kind) {
+  if (kind.scales == 0) return kBlockColumns * sizeof(float);
   return (kind.wide ? 0 : 4) + 4 * kind.scales + (kind.wide || kind.words ? 64 : 32);
 }
 constexpr size_t panel_row_bytes(PanelKind kind, int columns) {
-  if (kind.scales == 0) return size_t(columns) * 4;
-  return (kind.wide ? 4 : 0) + size_t(columns / kBlockColumns) * panel_block_bytes(kind);
+  const size_t blocks = (columns + kBlockColumns - 1) / kBlockColumns;
+  return (kind.wide ? 4 : 0) + blocks * panel_block_bytes(kind);
 }
 
-// Behind the last group lies room that kernels may read (and not use): a tile of rows takes one row more than
-// a group that is smaller than the others.
-constexpr size_t kPanelSlack = 64;
+// Behind the last group lies room that kernels may read (and not use): sixteen rows of a block, of which it
+// may hold fewer.
+constexpr size_t kPanelSlack = 512;
 
 struct PanelArgs {
   const float* x;  // [.., columns], row stride ldx
@@ -114,7 +115,11 @@ inline Matmul matmul_of(const KernelTable& k, Format f, bool wide, int rows) {
 }
 
 constexpr int panel_groups(int rows, int max_rows) { return (rows + max_rows - 1) / max_rows; }
-constexpr int group_begin(int rows, int groups, int g) { return int(int64_t(rows) * g / groups); }
+struct Group { int first, rows; };
+constexpr Group group_of(int rows, int max_rows, int g) {
+  const int first = g * max_rows;
+  return {first, rows - first < max_rows ? rows - first : max_rows};
+}
 
 // The best set that this machine runs, or the one that PESTLE_ISA names (UnsupportedError when it cannot run
 // here).

@@ -13,9 +13,9 @@ const char* Activations::panels(PanelKind kind) {
   const int groups = panel_groups(x_.n_rows, kind.max_rows);
   ws_.pool.run(groups, 1, [&](int begin, int end, int) {
     for (int g = begin; g < end; g++) {
+      const auto [first, rows] = group_of(x_.n_rows, kind.max_rows, g);
       if (prepare_)
-        for (int r = group_begin(x_.n_rows, groups, g); r < group_begin(x_.n_rows, groups, g + 1); r++)
-          prepare_(context_, r);
+        for (int r = first; r < first + rows; r++) prepare_(context_, r);
       k.make_panels(args, g, g + 1);
     }
   });

@@ -4,11 +4,14 @@
 //
 // One tile instruction multiplies 16 activation rows with 16 weight rows over 32 columns: 8,192 multiply-adds
 // in 16 cycles, where VNNI needs 64. What is left to do is what block scales ask for: to take 16 registers of
-// integers out of the tile, convert them, and add them to the sums. A decoded strip holds signed bytes, so no
-// offset is to be taken off.
+// integers out of the tile, convert them, and add them to the sums. That is what bounds it: while tile
+// instructions are in flight one of the two ports that multiply is closed to vectors (measured on a Xeon: 64
+// vmulps take 62 cycles beside one tileloadd, 31 without), so 16 rows by 16 take 48 cycles a block, or 64
+// with minima. A decoded strip holds signed bytes, so no offset is to be taken off.
 #include <immintrin.h>
 
 #include "kernels/gemm_strips.h"
+#include "kernels/rows.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
@@ -31,7 +34,14 @@ struct alignas(64) TileConfig {
   }
 };
 
-// A row of tiles' bytes become signed.
+// Bytes become signed as they are decoded, or later.
+template <int kOffset>
+struct AsSignedBytes {
+  static constexpr bool kWords = false;
+  PESTLE_INLINE static void store(uint8_t (*q)[V][kBytes], int k, int v, U8 w) {
+    simd::store(q[k][v], _mm512_sub_epi8(w, _mm512_set1_epi8(static_cast<char>(kOffset))));
+  }
+};
 template <int S, bool kMin>
 PESTLE_NOINLINE void take_offset(Scratch<S, kMin, false>* w, int blocks, int offset) {
   const __m512i minus = _mm512_set1_epi8(static_cast<char>(offset));
@@ -106,7 +116,8 @@ PESTLE_INLINE void add_block(const Block<kWide, S>& x, const Scratch<S, kMin, fa
 // cycles from its first load to its stored sums, so the next block is asked for before this one is added.
 template <bool kWide, int S, bool kMin, int R>
 PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin, false>* w, int blocks, int v, const char* panel,
-                                    int m, float* sums) {
+                                    float* sums) {
+  constexpr int m = R;
   alignas(64) Sums products[2][S * (kWide ? 2 : 1)];
   const size_t step = Block<kWide, S>::bytes(m);
   F32 acc[R];
@@ -122,29 +133,67 @@ PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin, false>* w, int blocks
   PESTLE_UNROLL for (int i = 0; i < R; i++) simd::store(sums + i * V * L, acc[i]);
 }
 
-template <class F, bool kWide, int R>
-struct TileProduct {
-  static constexpr bool kWords = false;
-  static constexpr int kRows = pestle::PESTLE_ISA_NAMESPACE::kRows;
-  static void prepare(ScratchOf<F, false>* w, int blocks) {
-    if constexpr (F::kOffset != 0) take_offset(w, blocks, F::kOffset);
+#define PESTLE_TILE_ROWS(call) \
+  PESTLE_CASE(7, call)         \
+  PESTLE_CASE(8, call)         \
+  PESTLE_CASE(9, call)         \
+  PESTLE_CASE(10, call)        \
+  PESTLE_CASE(11, call)        \
+  PESTLE_CASE(12, call)        \
+  PESTLE_CASE(13, call)        \
+  PESTLE_CASE(14, call)        \
+  PESTLE_CASE(15, call)        \
+  PESTLE_CASE(16, call)
+#define PESTLE_CASE(r, call) \
+  case r: {                  \
+    constexpr int R = r;     \
+    call;                    \
+    break;                   \
   }
-  static void multiply(const ScratchOf<F, false>* w, int blocks, const char* panel, int rows, float* sums) {
-    for (int v = 0; v < V; v++)
-      multiply_piece<kWide, F::kScales, F::kMin, R>(w, blocks, v, panel, rows, sums + v * L);
+
+template <class F, bool kWide>
+struct TileProduct {
+  using Tile = typename F::Tile;
+  using Scratch = ScratchOf<F, false>;
+  static constexpr PanelKind kKind = kPanelOf<F, kWide>;
+  static constexpr int kTileColumns = kColumns<F>, kUnit = kColumns<F>, kPieceColumns = kPieceBlocks * 32,
+                       kRows = pestle::PESTLE_ISA_NAMESPACE::kRows;
+  // Few rows fill no tile: vectors multiply them. They take unsigned bytes, tiles signed ones.
+  static constexpr bool few(int rows) { return rows <= simd::kMaxRows; }
+  bool decodes_signed, is_signed = false;
+  explicit TileProduct(int rows) : decodes_signed(F::kOffset == 0 || !few((rows - 1) % kRows + 1)) {}
+
+  void decode(const Piece& p, Scratch* w) {
+    is_signed = decodes_signed;
+    if (F::kOffset != 0 && decodes_signed)
+      decode_piece<F, AsSignedBytes<F::kOffset>>(p, w);
+    else
+      decode_piece<F, AsBytes>(p, w);
+  }
+  void multiply(Scratch* w, int columns, const char* panel, int rows, float* sums) {
+    const int blocks = columns / kBlockColumns;
+    if (few(rows)) {
+      using D = simd::DotKind<F::kMax, F::kSigned>;
+      PESTLE_FOR_ROWS(
+          rows, simd::kMaxRows,
+          (pestle::PESTLE_ISA_NAMESPACE::multiply<D, F::kOffset != 0, kWide, false, F::kScales, F::kMin, M>(
+              w, blocks, panel, sums)))
+      return;
+    }
+    if (!is_signed) take_offset(w, blocks, F::kOffset);
+    is_signed = true;
+    for (int v = 0; v < V; v++) switch (rows) {
+        PESTLE_TILE_ROWS((multiply_piece<kWide, F::kScales, F::kMin, R>(w, blocks, v, panel, sums + v * L)))
+      }
   }
 };
 
 template <class F, bool kWide>
 void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch) {
-  const int groups = panel_groups(a.rows, kRows);
-  // All groups use the tiles of the largest: sizes differ by one, and a row too many is not read back.
-  const TileConfig config((a.rows + groups - 1) / groups, kBlockColumns / F::kScales);
+  // A last group of fewer rows uses whole tiles too: what they have beyond it is not read back.
+  const TileConfig config(a.rows < kRows ? a.rows : kRows, kBlockColumns / F::kScales);
   _tile_loadconfig(&config);
-  if (a.rows <= 8)
-    multiply_strips<F, kWide, TileProduct<F, kWide, 8>>(a, strip_begin, strip_end, scratch);
-  else
-    multiply_strips<F, kWide, TileProduct<F, kWide, 16>>(a, strip_begin, strip_end, scratch);
+  multiply_strips(a, strip_begin, strip_end, scratch, TileProduct<F, kWide>(a.rows));
   _tile_release();
 }
 

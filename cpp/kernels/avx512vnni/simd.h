@@ -14,6 +14,7 @@ inline constexpr int kLanes = 16;
 inline constexpr int kSignedOffset = 128;  // vpdpbusd takes unsigned weights: signed ones are stored + 128
 inline constexpr int kStripVectors = 2;    // vectors of output rows that share an activation load in prefill
 inline constexpr int kMaxRows = 6;  // activation rows that share a weight load: 12 + 12 accumulators of 32
+inline constexpr int kFloatRows = 6;
 inline constexpr bool kWords = false;
 struct WordDot;
 using I32 = __m512i;

@@ -8,6 +8,7 @@ namespace pestle::PESTLE_ISA_NAMESPACE::simd {
 inline constexpr int kSignedOffset = 128;  // vpdpbusd takes unsigned weights: signed ones are stored + 128
 inline constexpr int kStripVectors = 2;
 inline constexpr int kMaxRows = 3;
+inline constexpr int kFloatRows = 6;
 inline constexpr bool kWords = false;
 struct WordDot;
 

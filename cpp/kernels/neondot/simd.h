@@ -14,6 +14,7 @@ inline constexpr int kLanes = 4;
 inline constexpr int kSignedOffset = 0;  // sdot takes signed weights; unsigned ones stay below 128
 inline constexpr int kStripVectors = 4;
 inline constexpr int kMaxRows = 3;  // 12 integer and 12 float accumulators of 32 registers
+inline constexpr int kFloatRows = 6;
 inline constexpr bool kWords = false;
 struct WordDot;
 using I32 = int32x4_t;

@@ -204,7 +204,8 @@ void pack(const Blocks<BlockQ3_K>& b, TileQ3_K& t) {
     const Lanes x = words[0][g], y = words[1][g];
     first[g] = join_nibbles(x & kLowNibbles, y & kLowNibbles);
     second[g] = join_nibbles(x >> 4 & kLowNibbles, y >> 4 & kLowNibbles);
-    high[g] = swap_index_bits<4, 2>(swap_index_bits<3, 1>(words[2][g]));  // byte i, field p: byte p, field i
+    // GGUF's byte b and field f are scale b + 4f; the tile's, bit by bit, scale f0 + 2b + 8 f1.
+    high[g] = swap_index_bits<4, 3>(swap_index_bits<3, 1>(words[2][g]));
   }
   put_bytes(first, t.low);
   put_bytes(second, t.low + 4);
@@ -223,8 +224,7 @@ void put_six_bits(const Blocks<Block>& b, Tile& t) {
   for (int g = 0; g < 4; g++) {
     const Lanes x = words[0][g], y = words[1][g];
     first[g] = (x & kLowNibbles) | (y & kLowNibbles) << 4;
-    high[g] =
-        join_nibbles((x >> 4 & kPairs) | (y >> 4 & kPairs) << 2, (x >> 6 & kPairs) | (y >> 6 & kPairs) << 2);
+    high[g] = (x >> 4 & kPairs) | (y >> 4 & kPairs) << 2 | (x >> 6 & kPairs) << 4 | (y >> 6 & kPairs) << 6;
   }
   put_bytes(first, t.low);
   put_bytes(words[2], t.low + 4);

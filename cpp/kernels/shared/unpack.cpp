@@ -67,13 +67,13 @@ void unpack(const TileQ3_K& t, int sub, int r, float* y) {
   for (int i = 0; i < 32; i++) {
     const int half = i / 16;
     const int scale =
-        (t.low[sub][r] >> 4 * half & 15) | (t.high[sub / 2][r] >> (4 * (sub % 2) + 2 * half) & 3) << 4;
+        (t.low[sub][r] >> 4 * half & 15) | (t.high[sub % 4][r] >> (4 * (sub / 4) + 2 * half) & 3) << 4;
     y[i] = d * static_cast<float>(scale - 32) * static_cast<float>(v[i] - 4);
   }
 }
 template <class Tile>
 void unpack_six_bit(const Tile& t, int sub, int r, const Codes& v, float* y) {
-  const int low = t.low[sub][r], high = t.high[sub / 2][r] >> 4 * (sub % 2);
+  const int low = t.low[sub][r], high = t.high[sub % 4][r] >> 4 * (sub / 4);
   const float scale = f16_to_f32(t.d[r]) * static_cast<float>((low & 15) | (high & 3) << 4);
   const float min = f16_to_f32(t.dmin[r]) * static_cast<float>(low >> 4 | (high >> 2 & 3) << 4);
   for (int i = 0; i < 32; i++) y[i] = scale * static_cast<float>(v[i]) - min;
