@@ -27,11 +27,12 @@ struct Product {
   static constexpr int kTileColumns = kColumns<F>, kUnit = kColumns<F>, kPieceColumns = kPieceBlocks * 32,
                        kRows = simd::kMaxRows;
   static void decode(const Piece& p, Scratch* w) { decode_piece<F, Form>(p, w); }
-  static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums) {
+  static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums,
+                       const Ahead& ahead) {
     PESTLE_FOR_ROWS(
         rows, kRows,
         (pestle::PESTLE_ISA_NAMESPACE::multiply<D, F::kOffset != 0, kWide, kWords, F::kScales, F::kMin, M>(
-            w, columns / kBlockColumns, panel, sums)))
+            w, columns / kBlockColumns, panel, sums, ahead)))
   }
 };
 
@@ -43,8 +44,9 @@ struct FloatProduct {
   static constexpr int kTileColumns = 1, kUnit = kBlockColumns, kPieceColumns = kFloatPieceColumns,
                        kRows = simd::kFloatRows;
   static void decode(const Piece& p, Scratch* w) { decode_columns<F>(p, w); }
-  static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums) {
-    PESTLE_FOR_ROWS(rows, kRows, (multiply_float<M>(w, columns, panel, sums)))
+  static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums,
+                       const Ahead& ahead) {
+    PESTLE_FOR_ROWS(rows, kRows, (multiply_float<M>(w, columns, panel, sums, ahead)))
   }
 };
 

@@ -226,6 +226,20 @@ PESTLE_NOINLINE void decode_tiles(const typename F::Tile* tiles, int row, int co
   }
 }
 
+// What is to be decoded next, asked for while the decoded is multiplied: some lines of each row of tiles
+// beside each block. All at once they would wait for each other, and what comes from memory for them.
+struct Ahead {
+  const char* rows[kPassTileRows];
+  int lines;
+  PESTLE_INLINE void fetch(int row, int block) const {
+    const char* p = rows[row] + size_t(block) * lines * 64;
+    for (int i = 0; i < lines; i++) simd::prefetch_l2(p + i * 64);
+  }
+  PESTLE_INLINE void fetch(int block) const {
+    PESTLE_UNROLL for (int row = 0; row < kPassTileRows; row++) fetch(row, block);
+  }
+};
+
 // The integer dots of the lanes' columns from `begin` on of M activation rows with V registers of weight
 // rows. Plain loops: GCC 12 outlines lambdas here and spills.
 template <class D, int kSteps, int M, int V, int N>
@@ -242,13 +256,15 @@ PESTLE_INLINE void dots(const uint8_t (*w)[V][kBytes], const int8_t (&q)[M][N], 
 
 // Some decoded blocks with one group of M activation rows: sums[M][V][L] += products.
 template <class D, bool kOffset, bool kWide, bool kWords, int S, bool kMin, int M>
-PESTLE_NOINLINE void multiply(const Scratch<S, kMin, kWords>* w, int blocks, const char* panel, float* sums) {
+PESTLE_NOINLINE void multiply(const Scratch<S, kMin, kWords>* w, int blocks, const char* panel, float* sums,
+                              const Ahead& ahead) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes, kSteps = (kWords ? 16 : 8) / S;
   const auto* x = reinterpret_cast<const Panel<kWide, kWords, S, M>*>(panel);
   F32 acc[M][V];
   PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
       simd::load(sums + (m * V + v) * L);
   for (int b = 0; b < blocks; b++) {
+    ahead.fetch(b);
     PESTLE_UNROLL for (int s = 0; s < S; s++) {
       constexpr bool kPlanes = kWide && !kWords;
       D d[M][V];

@@ -12,10 +12,11 @@ constexpr PanelKind kFloatPanel = {0, false, false, false, 0, simd::kFloatRows};
 // Adds the products of some columns to M x V registers of sums. weights(k, v): column k of register v.
 template <int M, class Weights>
 PESTLE_INLINE void add_columns(const Weights& weights, int columns, const float* x,
-                               F32 (&acc)[M][simd::kStripVectors]) {
+                               F32 (&acc)[M][simd::kStripVectors], const Ahead& ahead) {
   constexpr int V = simd::kStripVectors;
   for (int begin = 0; begin < columns; begin += kBlockColumns, x += M * kBlockColumns) {
     const int n = columns - begin < kBlockColumns ? columns - begin : kBlockColumns;
+    ahead.fetch(begin / kBlockColumns);
     for (int k = 0; k < n; k++) {
       F32 w[V];
       PESTLE_UNROLL for (int v = 0; v < V; v++) w[v] = weights(begin + k, v);
@@ -48,7 +49,7 @@ PESTLE_NOINLINE void direct_float(const MatmulArgs& a, int strip_begin, int stri
     F32 acc[M][V];
     PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
         first_sum<false>(a, (pass * V + v) * L);
-    add_columns<M>(weights, a.columns, reinterpret_cast<const float*>(a.panels), acc);
+    add_columns<M>(weights, a.columns, reinterpret_cast<const float*>(a.panels), acc, {});
     PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++)
         last_sum<false>(a, a.panels, m, 0, a.y + m * a.ldy + (pass * V + v) * L, acc[m][v]);
   }
@@ -62,12 +63,13 @@ struct DecodedColumns {
 };
 
 template <int M>
-PESTLE_NOINLINE void multiply_float(const FloatColumn* w, int columns, const char* panel, float* sums) {
+PESTLE_NOINLINE void multiply_float(const FloatColumn* w, int columns, const char* panel, float* sums,
+                                    const Ahead& ahead) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes;
   F32 acc[M][V];
   PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
       simd::load(sums + (m * V + v) * L);
-  add_columns<M>(DecodedColumns{w}, columns, reinterpret_cast<const float*>(panel), acc);
+  add_columns<M>(DecodedColumns{w}, columns, reinterpret_cast<const float*>(panel), acc, ahead);
   PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++)
       simd::store(sums + (m * V + v) * L, acc[m][v]);
 }

@@ -31,10 +31,27 @@ struct Pieces {
   PESTLE_INLINE int begin(int p) const { return static_cast<int>(int64_t(units) * p / count); }
 };
 
+// How `groups` kernels that go through `blocks` blocks share the lines of the next piece.
+struct Shares {
+  size_t of_row, of_group;
+  int lines;
+  PESTLE_INLINE Shares(size_t row_bytes, int groups, int blocks) : of_row(row_bytes) {
+    const size_t steps = size_t(groups) * (blocks > 0 ? blocks : 1) * 64;
+    lines = static_cast<int>((row_bytes + steps - 1) / steps);
+    of_group = size_t(lines) * blocks * 64;
+  }
+  PESTLE_INLINE Ahead ahead(const char* next, size_t row_stride, int g) const {
+    Ahead a;
+    a.lines = g * of_group < of_row ? lines : 0;
+    for (int i = 0; i < kPassTileRows; i++) a.rows[i] = next + i * row_stride + g * of_group;
+    return a;
+  }
+};
+
 // Kernel: Tile and kTileColumns, what the weights are; kKind, what the panels are; kUnit, of how many columns
 // a piece is a multiple, and kPieceColumns, how many it has at most; kRows, the rows of a group;
-// Scratch, decode(piece, scratch), what a piece becomes; and multiply(scratch, columns, panel, rows, sums),
-// which adds its products to sums[rows][kStripVectors][kLanes]. It sees the last group first.
+// Scratch, decode(piece, scratch), what a piece becomes; and multiply(scratch, columns, panel, rows, sums,
+// ahead), which adds its products to sums[rows][kStripVectors][kLanes]. It sees the last group first.
 template <class Kernel>
 PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch,
                                    Kernel kernel) {
@@ -60,12 +77,19 @@ PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int str
       for (int p = 0; p < pieces.count; p++) {
         const int t = pieces.begin(p), end = pieces.begin(p + 1) * Kernel::kUnit;
         const int columns = (end < a.columns ? end : a.columns) - t * Kernel::kUnit;
-        kernel.decode({a.tiles + pass * kPassTileRows * tile_row + t * kUnitBytes, tile_row, columns}, w);
+        const char* tiles = a.tiles + pass * kPassTileRows * tile_row;
+        kernel.decode({tiles + t * kUnitBytes, tile_row, columns}, w);
+        // The next piece, or the next pass's first; as large as this one, or nearly.
+        const char* next =
+            tiles + (p + 1 < pieces.count ? pieces.begin(p + 1) * kUnitBytes : kPassTileRows * tile_row);
+        const Shares shares((pieces.begin(p + 1) - t) * kUnitBytes, end_group - first_group,
+                            columns / kBlockColumns);
         for (int g = end_group - 1; g >= first_group; g--) {
           const Group group = group_of(a.rows, Kernel::kRows, g);
           const char* panel =
               a.panels + group.first * row_bytes + group.rows * ((kKind.wide ? 4 : 0) + t * kPanelUnit);
-          kernel.multiply(w, columns, panel, group.rows, sums[group.first - first]);
+          kernel.multiply(w, columns, panel, group.rows, sums[group.first - first],
+                          shares.ahead(next, tile_row, end_group - 1 - g));
         }
       }
       for (int g = first_group; g < end_group; g++) {

@@ -116,7 +116,7 @@ PESTLE_INLINE void add_block(const Block<kWide, S>& x, const Scratch<S, kMin, fa
 // cycles from its first load to its stored sums, so the next block is asked for before this one is added.
 template <bool kWide, int S, bool kMin, int R>
 PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin, false>* w, int blocks, int v, const char* panel,
-                                    float* sums) {
+                                    float* sums, const Ahead& ahead) {
   constexpr int m = R;
   alignas(64) Sums products[2][S * (kWide ? 2 : 1)];
   const size_t step = Block<kWide, S>::bytes(m);
@@ -126,6 +126,7 @@ PESTLE_NOINLINE void multiply_piece(const Scratch<S, kMin, false>* w, int blocks
   tile_products(x, w[0], v, products[0]);
   for (int b = 0; b < blocks; b++) {
     const Block<kWide, S> next{x.p + step, m};
+    ahead.fetch(v, b);
     if (b + 1 < blocks) tile_products(next, w[b + 1], v, products[(b + 1) % 2]);
     add_block<kWide, S, kMin, R>(x, w[b], v, products[b % 2], acc);
     x = next;
@@ -170,20 +171,21 @@ struct TileProduct {
     else
       decode_piece<F, AsBytes>(p, w);
   }
-  void multiply(Scratch* w, int columns, const char* panel, int rows, float* sums) {
+  void multiply(Scratch* w, int columns, const char* panel, int rows, float* sums, const Ahead& ahead) {
     const int blocks = columns / kBlockColumns;
     if (few(rows)) {
       using D = simd::DotKind<F::kMax, F::kSigned>;
       PESTLE_FOR_ROWS(
           rows, simd::kMaxRows,
           (pestle::PESTLE_ISA_NAMESPACE::multiply<D, F::kOffset != 0, kWide, false, F::kScales, F::kMin, M>(
-              w, blocks, panel, sums)))
+              w, blocks, panel, sums, ahead)))
       return;
     }
     if (!is_signed) take_offset(w, blocks, F::kOffset);
     is_signed = true;
     for (int v = 0; v < V; v++) switch (rows) {
-        PESTLE_TILE_ROWS((multiply_piece<kWide, F::kScales, F::kMin, R>(w, blocks, v, panel, sums + v * L)))
+        PESTLE_TILE_ROWS(
+            (multiply_piece<kWide, F::kScales, F::kMin, R>(w, blocks, v, panel, sums + v * L, ahead)))
       }
   }
 };
