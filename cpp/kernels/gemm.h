@@ -70,9 +70,10 @@ PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, false, F::kScal
   using D = simd::DotKind<F::kMax, F::kSigned>;
   constexpr int kQuads = 8 / F::kScales;
   constexpr bool kOffset = F::kOffset != 0;
-  if constexpr (kWide) {
+  if constexpr (kWide) {  // two chains: neither waits for the other
     const I32 high = dot<D, Begin, kQuads>(w, x.q[m], simd::splat(int32_t(0)));
-    return dot<D, Begin, kQuads>(w, x.low[m], second_dot<kOffset>(high, &x.aux[s][m]));
+    const I32 low = dot<D, Begin, kQuads>(w, x.low[m], first_dot<kOffset>(&x.aux[s][m]));
+    return simd::add(simd::shl<7>(high), low);
   } else {
     return dot<D, Begin, kQuads>(w, x.q[m], first_dot<kOffset>(&x.aux[s][m]));
   }
