@@ -33,6 +33,11 @@ struct SequenceHandle {
     const auto lock = engine->lock();
     return {sequence.tokens().begin(), sequence.tokens().end()};
   }
+  int reusable(int n) const {
+    const py::gil_scoped_release released;
+    const auto lock = engine->lock();
+    return sequence.reusable(n);
+  }
   std::shared_ptr<SequenceHandle> fork(int n) const {
     const py::gil_scoped_release released;
     const auto lock = engine->lock();
@@ -93,12 +98,22 @@ void bind_engine(py::module_& m) {
       m, "Sequence", "The tokens of one text and their keys and values.")
       .def_property_readonly("n_tokens", [](const SequenceHandle& h) { return h.tokens().size(); })
       .def_property_readonly("tokens", &SequenceHandle::tokens)
+      .def_property_readonly(
+          "has_windows", [](const SequenceHandle& h) { return h.engine->kv_layout().has_windows(); },
+          "Whether some layers see, and keep, the last tokens only.")
+      .def("reusable", &SequenceHandle::reusable, py::arg("n_tokens"),
+           "How many of the first n_tokens can be kept by a fork or after truncating: all of them, or none "
+           "where layers\n"
+           "with a window have given back what the next token would see. IndexError beyond n_tokens.")
       .def(
           "fork", [](const SequenceHandle& h, int n) { return h.fork(n); }, py::arg("n_tokens"),
-          "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.")
+          "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens, ValueError "
+          "for "
+          "more than\n"
+          "`reusable`.")
       .def(
           "truncate", [](SequenceHandle& h, int n) { h.truncate(n); }, py::arg("n_tokens"),
-          "Forgets all but the first n_tokens.");
+          "Forgets all but the first n_tokens. Raises as fork does.");
 
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
       .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill,
@@ -121,6 +136,9 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)
       .def_property_readonly("chunk", &Engine::chunk)
       .def_property_readonly("kv_bytes", &Engine::kv_bytes, "Allocated for keys and values.")
+      .def_property_readonly(
+          "kv_memory", [](const Engine& e) { return KvMemory::of(e.kv_layout(), e.n_ctx(), e.chunk()); },
+          "What one sequence takes.")
       .def("sequence",
            [](const std::shared_ptr<Engine>& e) { return std::make_shared<SequenceHandle>(e, Sequence(*e)); })
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",

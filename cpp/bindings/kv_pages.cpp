@@ -31,13 +31,13 @@ class KvPages {
         v_dim_(int(v.shape(2))),
         layers_(std::max(1, layers)),
         kv_(std::vector<KvShape>(size_t(layers_), {heads_, k_dim_, v_dim_}), kv_types(type)),
-        memory_(kv_.slab_bytes() * size_t((n_keys_ - 1) / (kPageTokens * kv_.slab_pages()) + 1)) {
+        memory_(group().slab_bytes() * size_t((n_keys_ - 1) / (kPageTokens * group().slab_pages()) + 1)) {
     const KernelTable& kernel = kernels();
     for (int i = 0; i < n_keys_; i++) {
-      const int page = i / kPageTokens, of_slab = page % kv_.slab_pages();
+      const int page = i / kPageTokens, of_slab = page % group().slab_pages();
       if (i % kPageTokens == 0)
-        pages_.push_back(
-            kv_.page(memory_.data() + kv_.slab_bytes() * size_t(page / kv_.slab_pages()), of_slab));
+        pages_.push_back(group().page(
+            memory_.data() + group().slab_bytes() * size_t(page / group().slab_pages()), of_slab));
       for (int layer = 0; layer < layers_; layer++)
         for (int h = 0; h < heads_; h++) {
           const KvHead head = kv_.head(layer, h);
@@ -49,7 +49,7 @@ class KvPages {
     }
   }
 
-  size_t nbytes() const { return kv_.page_bytes() * pages_.size(); }
+  size_t nbytes() const { return group().page_bytes() * pages_.size(); }
 
   // One call of the kernel for the first head; with `pieces`, the spans in so many calls.
   Floats attend(const Floats& q, const std::vector<int>& n_keys, std::vector<int> first_key,
@@ -105,7 +105,8 @@ class KvPages {
     Workspace ws(pool, attend_scratch(shape));
     Rows in = ws.rows(tokens, int(q.shape(1)));
     for (int i = 0; i < tokens; i++) std::copy_n(q.data(i, 0), in.width, in.row(i));
-    const Batch batch{{}, {{0, tokens, n_keys_ - tokens, pages_.data()}}, {}, &kv_};
+    const KvPage* pages = pages_.data();
+    const Batch batch{{}, {{0, tokens, n_keys_ - tokens, &pages}}, {}, &kv_};
     Floats y({py::ssize_t(tokens), py::ssize_t(n_heads * v_dim_)});
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < repeats; i++)
@@ -121,6 +122,7 @@ class KvPages {
   }
 
  private:
+  const KvGroup& group() const { return kv_.group(0); }
   static int checked(const Floats& k, const Floats& v) {
     check(k.ndim() == 3 && v.ndim() == 3 && k.shape(0) >= 1 && k.shape(1) >= 1 && k.shape(2) >= 1 &&
               v.shape(0) == k.shape(0) && v.shape(1) == k.shape(1) && v.shape(2) >= 1,

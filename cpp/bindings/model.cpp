@@ -1,5 +1,6 @@
 // Model: packed weights. KvType by name.
 #include "model/model.h"
+#include "runtime/engine.h"
 
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
@@ -30,9 +31,18 @@ namespace {
 
 using Progress = std::function<bool(size_t, size_t)>;
 
-ModelHandle load(const PathArgument& path, int threads, const std::optional<Progress>& progress) {
+RopeOverride rope_override(const std::optional<std::string>& scaling, std::optional<float> scale,
+                           std::optional<int> original_context, std::optional<float> base) {
+  RopeOverride rope{std::nullopt, scale, original_context, base};
+  if (scaling) rope.scaling = RopeOverride::kind(*scaling);
+  rope.check();
+  return rope;
+}
+
+ModelHandle load(const PathArgument& path, int threads, const std::optional<Progress>& progress,
+                 const std::optional<RopeOverride>& rope) {
   const py::gil_scoped_release released;
-  return {Model::load(path.text, threads, [&](size_t done, size_t total) {
+  return {Model::load(path.text, {threads, rope.value_or(RopeOverride())}, [&](size_t done, size_t total) {
     const py::gil_scoped_acquire acquired;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!progress || (*progress)(done, total)) return;
@@ -44,14 +54,35 @@ ModelHandle load(const PathArgument& path, int threads, const std::optional<Prog
 }  // namespace
 
 void bind_model(py::module_& m) {
+  py::class_<KvMemory>(m, "KvMemory", "What keys and values of one text take.")
+      .def_readonly("bytes_per_token", &KvMemory::bytes_per_token, "What each token adds.")
+      .def_readonly("window_bytes", &KvMemory::window_bytes,
+                    "The most that layers with a window take, however long the text is.");
+  m.def(
+      "kv_memory",
+      [](const gguf::File& file, const std::string& type, int chunk) {
+        const Outline found = Outline::of(file);
+        return KvMemory::of(KvLayout(found.kv_shapes, kv_types(type)), found.n_ctx, chunk);
+      },
+      py::arg("file"), py::arg("kv_type") = "f16", py::arg("chunk") = EngineOptions().chunk,
+      "What an engine would keep, in passes of up to `chunk` tokens. Reads no weights; raises as loading "
+      "does.");
+
+  py::class_<RopeOverride>(m, "RopeOverride", "What takes the place of a file's rotary base and scaling.")
+      .def(py::init(&rope_override), py::kw_only(), py::arg("rope_scaling") = py::none(),
+           py::arg("rope_scale") = py::none(), py::arg("yarn_orig_ctx") = py::none(),
+           py::arg("rope_freq_base") = py::none(),
+           "rope_scaling: \"none\", \"linear\" or \"yarn\". ValueError for values that do not go together.");
+
   py::class_<ModelHandle>(m, "Model",
                           "A model's weights, packed for the kernels. Immutable; engines share it.")
       .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("threads") = 0,
-           py::arg("progress") = py::none(),
+           py::arg("progress") = py::none(), py::arg("rope") = py::none(),
            "Opens a GGUF file and packs its weights.\n\n"
            "progress(done, total), in bytes, is called between pieces; returning False raises "
            "KeyboardInterrupt.\n"
-           "Raises FormatError, UnsupportedError, MemoryLimitError.")
+           "rope takes the place of the file's rotary base and scaling. Raises FormatError, "
+           "UnsupportedError, MemoryLimitError.")
       .def_property_readonly("path", [](const ModelHandle& h) { return path_to_str(h.model->path); })
       .def_property_readonly("architecture", [](const ModelHandle& h) { return h.model->architecture; })
       .def_property_readonly("n_vocab", [](const ModelHandle& h) { return h.model->n_vocab; })
@@ -70,9 +101,9 @@ void bind_model(py::module_& m) {
       .def(
           "kv_bytes_per_token",
           [](const ModelHandle& h, const std::string& type) {
-            return KvLayout(h.model->decoder.kv_shapes(), kv_types(type)).page_bytes() / kPageTokens;
+            return KvLayout(h.model->decoder.kv_shapes(), kv_types(type)).token_bytes();
           },
-          py::arg("kv_type") = "f16", "Bytes of keys and values per token, all layers.");
+          py::arg("kv_type") = "f16", "Bytes of keys and values that each token adds.");
 }
 
 }  // namespace pestle

@@ -130,7 +130,7 @@ class Attend {
                               at.shape_.k_dim,
                               at.shape_.v_dim,
                               at.shape_.scale,
-                              s.pages,
+                              at.batch_.pages(s, at.layer_),
                               at.batch_.kv->head(at.layer_, head / at.group()),
                               at.batch_.kv->types(),
                               item.spans ? item.spans + spans : nullptr,

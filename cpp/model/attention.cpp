@@ -35,7 +35,7 @@ void GroupedQueryAttention::rotate_and_store(Step& step, Rows q, Rows k, Rows v,
     turn(q.row(row), n_heads, q_norm);
     turn(k.row(row), n_kv_heads, k_norm);
     const int position = step.positions[row];
-    const KvPage& page = s.pages[position / kPageTokens];
+    const KvPage& page = step.batch.pages(s, layer)[position / kPageTokens];
     for (int h = 0; h < n_kv_heads; h++) {
       const KvHead head = kv.head(layer, h);
       kernels.store_key(k.row(row) + h * head_dim, head_dim, key_page(head, page), position % kPageTokens,

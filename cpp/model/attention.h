@@ -20,7 +20,7 @@ struct GroupedQueryAttention {
   const float* sinks = nullptr;  // [n_heads] logits that take part in the softmax without a value, or null
 
   CachedAttention cached() const { return {n_heads, n_kv_heads, head_dim, head_dim, scale, window, sinks}; }
-  KvShape kv_shape() const { return {n_kv_heads, head_dim, head_dim}; }
+  KvShape kv_shape() const { return {n_kv_heads, head_dim, head_dim, window}; }
   LinearUses linears() const { return {{&q, 1}, {&k, 1}, {&v, 1}, {&o, 1}}; }
   // x += post(o(attention(q(norm(x)), k(norm(x)), v(norm(x)))))
   void operator()(Step& step, Rows x, const Residual& residual, int layer) const;

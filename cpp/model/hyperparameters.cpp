@@ -58,7 +58,7 @@ Dimensions Weights::dimensions() const {
   d.n_kv_heads = range("attention.head_count_kv", n_or("attention.head_count_kv", d.n_heads), kMaxHeads);
   d.head_dim = range("attention.key_length", n_or("attention.key_length", d.dim / d.n_heads), 4096);
   d.n_rot = range("rope.dimension_count", n_or("rope.dimension_count", d.head_dim), 4096);
-  d.n_ctx = range("context_length", n("context_length"), std::numeric_limits<int>::max() / 2);
+  d.n_ctx = n_ctx();
   d.eps = f("attention.layer_norm_rms_epsilon");
   if (d.n_heads % d.n_kv_heads != 0)
     throw FormatError(file_.name() + ": " + std::to_string(d.n_heads) + " heads do not share " +
@@ -111,49 +111,6 @@ std::vector<int> Weights::windows(int n_layers, int period) const {
     windows.push_back(slide ? window : 0);
   }
   return windows;
-}
-
-Rope Weights::rope(int n_rot, const RopeKeys& keys) {
-  const std::string type(keys.scaled ? file_.string_or(key("rope.scaling.type"), "linear") : "none");
-  RopeScaling s;
-  s.truncate = keys.truncate;
-  s.factor = f_or("rope.scaling.factor", f_or("rope.scale_linear", 0));
-  if (s.factor == 0) s.factor = 1;
-  if (type == "yarn") {
-    s.kind = RopeScaling::Kind::yarn;
-    s.original_context = n_or("rope.scaling.original_context_length", n("context_length"));
-    s.beta_fast = f_or("rope.scaling.yarn_beta_fast", 32);
-    s.beta_slow = f_or("rope.scaling.yarn_beta_slow", 1);
-    s.magnitude = f_or("rope.scaling.yarn_attn_factor", f_or("rope.scaling.attn_factor", 0));
-    if (s.original_context < 1)
-      throw FormatError(file_.name() + ": " + key("rope.scaling.original_context_length") +
-                        " is not positive");
-  } else if (type == "linear") {
-    s.kind = RopeScaling::Kind::linear;
-  } else if (type != "none") {
-    throw UnsupportedError(file_.name() + ": rope scaling `" + type + "` is not supported");
-  }
-  std::vector<float> factors;
-  if (keys.scaled && file_.find("rope_freqs.weight")) {
-    const float* v = vector("rope_freqs.weight", n_rot / 2);
-    factors.assign(v, v + n_rot / 2);
-    for (float x : factors)
-      if (!(x >= 1e-6f && x <= 1e6f))
-        throw FormatError(file_.name() +
-                          ": tensor `rope_freqs.weight` holds a divisor that is not in [1e-6, 1e6]");
-  }
-  const float base = f_or(keys.base, keys.absent_base);
-  const auto between = [&](const char* name, float v, float least, float most) {
-    if (!(v >= least && v <= most))
-      throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected " +
-                        std::to_string(least) + " to " + std::to_string(most));
-  };
-  between(keys.base, base, 1.001f, 1e12f);
-  between("rope.scaling.factor", s.factor, 1e-3f, 1e6f);
-  between("rope.scaling.yarn_beta_fast", s.beta_fast, 1e-3f, 1e6f);
-  between("rope.scaling.yarn_beta_slow", s.beta_slow, 1e-3f, 1e6f);
-  between("rope.scaling.yarn_attn_factor", s.magnitude, 0, 1e3f);
-  return Rope::make(n_rot, base, s, factors);
 }
 
 }  // namespace pestle

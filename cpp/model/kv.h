@@ -1,4 +1,4 @@
-// How keys and values lie in memory: slabs of some spans, each with all layers and KV heads.
+// How keys and values lie in memory: groups of layers with pages of their own, in slabs of some spans.
 #pragma once
 
 #include <algorithm>
@@ -11,34 +11,20 @@ namespace pestle {
 
 struct KvShape {  // of one layer
   int n_heads, k_dim, v_dim;
+  int window = 0;  // positions that a token sees, itself included; 0: all before it
 };
 
-class KvLayout {
+// Positions behind a window that are kept all the same, so that a text can be cut back by as many tokens.
+constexpr int kWindowSlack = 256;
+
+// Layers that see equally far: their pages come and go together. A page is 64 positions of all of them.
+class KvGroup {
  public:
-  KvLayout(const std::vector<KvShape>& shapes, KvTypes types) : types_(types) {
-    for (const KvShape& s : shapes)
-      page_bytes_ +=
-          (key_page_bytes(types.keys, s.k_dim) + value_page_bytes(types.values, s.v_dim)) * size_t(s.n_heads);
-    // Some 16 MiB: few calls to the system, huge pages, little that is not used.
-    constexpr size_t kSlab = size_t(16) << 20;
-    spans_ = static_cast<int>(std::clamp<size_t>(kSlab / span_bytes(), 1, 16));
-    size_t at = 0;
-    for (const KvShape& s : shapes) {
-      const size_t k = key_page_bytes(types.keys, s.k_dim), v = value_page_bytes(types.values, s.v_dim);
-      const size_t head = (k + v) * kSpanPages, span = head * size_t(s.n_heads);
-      layers_.push_back(
-          {{at, at + k * kSpanPages, span, k, types.values == KvType::q8_0 ? sizeof(ValueBlock) : v},
-           head,
-           s.n_heads,
-           k,
-           v});
-      at += span * size_t(spans_);
-    }
-  }
-  KvTypes types() const { return types_; }
+  KvGroup(int window, const std::vector<KvShape>& layers, KvTypes types);
+  int window() const { return window_; }
   size_t page_bytes() const { return page_bytes_; }
   int slab_pages() const { return spans_ * kSpanPages; }
-  size_t slab_bytes() const { return span_bytes() * size_t(spans_); }
+  size_t slab_bytes() const { return page_bytes_ * size_t(slab_pages()); }
   KvPage page(char* slab, int i) const { return {slab, i / kSpanPages, i % kSpanPages}; }
   KvHead head(int layer, int head) const {
     KvHead h = layers_[layer].first;
@@ -46,17 +32,16 @@ class KvLayout {
     h.values += layers_[layer].head * size_t(head);
     return h;
   }
-  void copy(const KvPage& from, const KvPage& to) const {
-    for (size_t l = 0; l < layers_.size(); l++)
-      for (int i = 0; i < layers_[l].n_heads; i++) {
-        const KvHead h = head(static_cast<int>(l), i);
-        std::memcpy(key_page(h, to), key_page(h, from), layers_[l].key_page);
-        // The values of one page: all at once, or a block at a time.
-        const size_t piece = h.value_page, step = piece * kSpanPages;
-        for (size_t done = 0, at = 0; done < layers_[l].value_page; done += piece, at += step)
-          std::memcpy(value_page(h, to) + at, value_page(h, from) + at, piece);
-      }
+  void copy(const KvPage& from, const KvPage& to) const;
+
+  // The first page that the token at `position` sees, and the first that is kept once n_tokens are read.
+  int first_page(int position) const {
+    const int64_t seen = window_ > 0 ? int64_t(position) + 1 - window_ : 0;
+    return static_cast<int>(std::max<int64_t>(0, seen) / kPageTokens);
   }
+  int first_kept(int n_tokens) const { return first_page(n_tokens - kWindowSlack); }
+  // The most pages that a text of up to n_ctx tokens has while `pass` of them are read at once.
+  int most_pages(int n_ctx, int pass) const;
 
  private:
   struct Layer {
@@ -65,11 +50,34 @@ class KvLayout {
     int n_heads;
     size_t key_page, value_page;
   };
-  size_t span_bytes() const { return page_bytes_ * kSpanPages; }
-  KvTypes types_;
+  int window_;
   int spans_ = 0;  // of a slab
   size_t page_bytes_ = 0;
   std::vector<Layer> layers_;
+};
+
+// All layers of a model.
+class KvLayout {
+ public:
+  KvLayout(const std::vector<KvShape>& shapes, KvTypes types);
+  KvTypes types() const { return types_; }
+  int n_groups() const { return static_cast<int>(groups_.size()); }
+  const KvGroup& group(int i) const { return groups_[i]; }
+  int group_of(int layer) const { return places_[layer].group; }
+  KvHead head(int layer, int head) const {
+    return groups_[places_[layer].group].head(places_[layer].layer, head);
+  }
+  bool has_windows() const;
+  // What each token adds, in the layers that see all of them.
+  size_t token_bytes() const;
+  // The most that the pages of windows take, of a text of up to n_ctx tokens, read `pass` at once.
+  size_t window_bytes(int n_ctx, int pass) const;
+
+ private:
+  struct Place { int group, layer; };
+  KvTypes types_;
+  std::vector<KvGroup> groups_;
+  std::vector<Place> places_;  // of each layer
 };
 
 }  // namespace pestle

@@ -5,20 +5,30 @@
 
 namespace pestle {
 
-std::shared_ptr<const Model> Model::load(const std::string& path, int threads, const LoadProgress& progress) {
+Outline Outline::of(const gguf::File& file) {
+  const Architecture& architecture = find_architecture(file);
+  Storage storage;
+  Weights weights(file, storage, {}, Weights::Read::nothing);
+  const Decoder decoder = architecture.load(weights);
+  weights.check_all_used();
+  return {std::string(architecture.name), weights.dimensions().n_ctx, decoder.kv_shapes()};
+}
+
+std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOptions& options,
+                                         const LoadProgress& progress) {
   const gguf::File file = gguf::File::open(path);
   const Architecture& architecture = find_architecture(file);
   auto m = std::make_shared<Model>();
   m->path = path;
   m->architecture = architecture.name;
-  Weights weights(file, m->storage);
+  Weights weights(file, m->storage, options.rope);
   const Dimensions d = weights.dimensions();
   m->n_vocab = d.n_vocab;
   m->n_ctx = d.n_ctx;
   m->dim = d.dim;
   m->decoder = architecture.load(weights);
   weights.check_all_used();
-  ThreadPool pool(threads > 0 ? threads : default_threads());
+  ThreadPool pool(options.threads > 0 ? options.threads : default_threads());
   weights.pack(pool, progress);
 
   for (const gguf::Tensor& t : file.tensors()) m->n_params += int64_t(t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]);

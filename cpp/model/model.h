@@ -5,13 +5,23 @@
 #include <string>
 
 #include "model/decoder.h"
+#include "model/load_options.h"
 #include "model/weights.h"
 
 namespace pestle {
 
+// What a file holds, without its weights.
+struct Outline {
+  std::string architecture;
+  int n_ctx = 0;
+  std::vector<KvShape> kv_shapes;  // of each layer
+  // Throws as loading would, but for what only the weights themselves can show.
+  static Outline of(const gguf::File& file);
+};
+
 struct Model {
   // progress: called now and then with bytes packed and in all; it may throw to give up.
-  static std::shared_ptr<const Model> load(const std::string& path, int threads,
+  static std::shared_ptr<const Model> load(const std::string& path, const LoadOptions& options,
                                            const LoadProgress& progress);
 
   std::string path, architecture;

@@ -8,7 +8,7 @@ namespace pestle {
 struct RopeScaling {
   enum class Kind { none, linear, yarn } kind = Kind::none;
   float factor = 1;
-  int original_context = 0;             // yarn: tokens of the pretraining context
+  int original_context = 0;             // tokens of the pretraining context; matters to yarn only
   float beta_fast = 32, beta_slow = 1;  // yarn: rotations that bound the ramp
   float magnitude = 0;                  // yarn: of cos and sin; 0 = 0.1 ln(factor) + 1 (Peng et al. 2023)
   bool truncate = true;                 // yarn: round the ramp's bounds to whole dimensions

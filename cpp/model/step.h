@@ -14,8 +14,8 @@ namespace pestle {
 // Consecutive tokens of one sequence: rows [first_row, first_row + n_rows) of the batch.
 struct Slice {
   int first_row, n_rows;
-  int position;         // of its first token
-  const KvPage* pages;  // of the sequence, position 0 on
+  int position;                // of its first token
+  const KvPage* const* pages;  // of the sequence, position 0 on; by group of layers
 };
 
 struct Batch {
@@ -25,6 +25,7 @@ struct Batch {
   const KvLayout* kv;
   // [layers][Decoder::n_experts()]: how many tokens each expert has served; null: nobody counts
   uint64_t* expert_counts = nullptr;
+  const KvPage* pages(const Slice& s, int layer) const { return s.pages[kv->group_of(layer)]; }
 };
 
 struct Angles {  // of every row of the batch: [rows][half]

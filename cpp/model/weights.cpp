@@ -25,8 +25,12 @@ std::string shape_text(const uint64_t* ne, size_t n) {
 
 }  // namespace
 
-Weights::Weights(const gguf::File& file, Storage& storage)
-    : file_(file), storage_(storage), prefix_(std::string(file.string("general.architecture")) + ".") {}
+Weights::Weights(const gguf::File& file, Storage& storage, const RopeOverride& rope, Read read)
+    : file_(file),
+      storage_(storage),
+      rope_(rope),
+      read_(read),
+      prefix_(std::string(file.string("general.architecture")) + ".") {}
 
 std::string Weights::layer(int i, const char* name) { return "blk." + std::to_string(i) + "." + name; }
 
@@ -72,6 +76,7 @@ const float* Weights::vectors(const gguf::Tensor& t, int first, int n, int count
     throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` has type " +
                            std::string(gguf::type_info(t.type).name) +
                            ", expected a float type for a vector");
+  if (read_ == Read::nothing) return nullptr;
   std::vector<std::byte> stored(t.nbytes);
   file_.read(t, 0, stored);
   std::vector<float> v(size_t(padded(n)) * size_t(count), 0.0f);

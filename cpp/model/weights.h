@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "model/load_options.h"
 #include "model/modules.h"
 #include "model/packing.h"
 
@@ -49,7 +50,9 @@ struct RowSource {
 
 class Weights {
  public:
-  Weights(const gguf::File& file, Storage& storage);
+  // What is read at once: `vectors`, or `nothing`, for those who only ask what there is. Matrices come later.
+  enum class Read { vectors, nothing };
+  Weights(const gguf::File& file, Storage& storage, const RopeOverride& rope = {}, Read read = Read::vectors);
 
   // Keys without the architecture's prefix. Per-layer arrays must be uniform (UnsupportedError).
   bool has(const char* key) const;
@@ -65,12 +68,14 @@ class Weights {
   // Of each layer: positions that a token sees, 0 for all. Every period-th layer sees all, unless the file
   // says otherwise.
   std::vector<int> windows(int n_layers, int period) const;
+  // The file's, or what takes its place.
+  RopeScaling rope_scaling() const;
 
   // Tensors, without ".weight"; a ".bias" beside it is taken too.
   Linear linear(const std::string& name, int in, int out, const RowSource& rows = {});
   // `count` matrices in one tensor [in, out, count], with biases [out, count].
   Linear linears(const std::string& name, int in, int out, int count, const RowSource& rows = {});
-  const float* vector(const std::string& name, int n);  // the whole name, [n] floats
+  const float* vector(const std::string& name, int n);  // the whole name, [n] floats; null where nothing is read
   RmsNorm norm(const std::string& name, int width, float eps);
   Embedding embedding(const Dimensions& d);
   Linear output(const Dimensions& d);  // output.weight, or the embedding where the file has none
@@ -84,6 +89,9 @@ class Weights {
  private:
   std::string key(const char* name) const;
   int range(const char* name, int v, int most) const;  // v, if it is in [1, most]; else FormatError
+  float between(const char* name, float v, float least, float most) const;
+  int n_ctx() const;  // that the model was trained for, or that it is stretched to
+  RopeScaling stated_rope_scaling() const;
   const gguf::Tensor& tensor(const std::string& name, const std::vector<uint64_t>& shape);
   const Matrix* matrix(const std::string& name, int in, int out, int count, const RowSource& rows);
   // `count` vectors, `stride` apart in the tensor, each padded
@@ -91,6 +99,8 @@ class Weights {
 
   const gguf::File& file_;
   Storage& storage_;
+  RopeOverride rope_;
+  Read read_;
   std::string prefix_;
   std::vector<PackJob> jobs_;  // of storage_.matrices, in the same order
   std::set<std::string_view> used_;

@@ -11,24 +11,30 @@
 namespace pestle {
 
 Sequence::Sequence(Engine& engine) : engine_(&engine), pages_(engine.cache_) {}
-Sequence::Sequence(Engine& engine, PageTable pages, std::vector<int32_t> tokens)
+Sequence::Sequence(Engine& engine, SequencePages pages, std::vector<int32_t> tokens)
     : engine_(&engine), pages_(std::move(pages)), tokens_(std::move(tokens)) {}
 
-namespace {
-void check_count(int n, int have) {
-  if (n < 0 || n > have)
+int Sequence::reusable(int n) const {
+  if (n < 0 || n > n_tokens())
     throw std::out_of_range("n_tokens is " + std::to_string(n) + ", the sequence holds " +
-                            std::to_string(have));
+                            std::to_string(n_tokens()));
+  return pages_.reusable(n);
 }
-}  // namespace
+
+void Sequence::check_reusable(int n) const {
+  if (reusable(n) != n)
+    throw std::invalid_argument("n_tokens is " + std::to_string(n) + " of " + std::to_string(n_tokens()) +
+                                ", but windows have left what the next token would see; reusable() tells "
+                                "how many can be kept");
+}
 
 Sequence Sequence::fork(int n) const {
-  check_count(n, n_tokens());
+  check_reusable(n);
   return Sequence(*engine_, pages_.fork(n), {tokens_.begin(), tokens_.begin() + n});
 }
 
 void Sequence::truncate(int n) {
-  check_count(n, n_tokens());
+  check_reusable(n);
   pages_.shrink(n);
   tokens_.resize(static_cast<size_t>(n));
 }
@@ -89,19 +95,20 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
     size_t at = 0;
     for (auto& [sequence, n] : done) {
       sequence->tokens_.insert(sequence->tokens_.end(), tokens.begin() + at, tokens.begin() + at + n);
+      sequence->pages_.slide(sequence->n_tokens());
       at += n;
     }
     first_logits += int(logit_rows.size());
     tokens.clear(), slices.clear(), logit_rows.clear(), done.clear();
   };
-  for (const Input& in : inputs) {
+  const auto add = [&](const Input& in) {
     for (size_t from = 0; from < in.tokens.size();) {
       const size_t n = std::min(in.tokens.size() - from, size_t(chunk_) - tokens.size());
       const int row = int(tokens.size()), position = in.sequence->n_tokens();
+      done.push_back({in.sequence, n});
       in.sequence->pages_.grow(position, int(n));
       slices.push_back({row, int(n), position, in.sequence->pages_.data()});
       tokens.insert(tokens.end(), in.tokens.begin() + from, in.tokens.begin() + from + n);
-      done.push_back({in.sequence, n});
       from += n;
       if (which == LogitsOf::all)
         for (size_t i = 0; i < n; i++) logit_rows.push_back(row + int(i));
@@ -109,8 +116,14 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
         logit_rows.push_back(row + int(n) - 1);
       if (tokens.size() == size_t(chunk_)) flush();
     }
+  };
+  try {
+    for (const Input& in : inputs) add(in);
+    flush();
+  } catch (...) {
+    for (auto& [sequence, n] : done) sequence->pages_.shrink(sequence->n_tokens());
+    throw;
   }
-  flush();
   logits_ = {reinterpret_cast<float*>(logits_memory_.data()), rows, model_->n_vocab, stride};
 }
 

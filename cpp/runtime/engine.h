@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "model/model.h"
-#include "runtime/kv_cache.h"
+#include "runtime/page_table.h"
 
 namespace pestle {
 
@@ -29,14 +29,19 @@ class Sequence {
   explicit Sequence(Engine& engine);
   int n_tokens() const { return static_cast<int>(tokens_.size()); }
   std::span<const int32_t> tokens() const { return tokens_; }
-  Sequence fork(int n_tokens) const;  // std::out_of_range beyond n_tokens()
+  // How many of the first n_tokens a fork or a truncated sequence may keep: all of them, or none where
+  // windows have left what the next token would see.
+  int reusable(int n_tokens) const;
+  // std::out_of_range beyond n_tokens(), std::invalid_argument for more than is reusable.
+  Sequence fork(int n_tokens) const;
   void truncate(int n_tokens);
 
  private:
   friend class Engine;
-  Sequence(Engine& engine, PageTable pages, std::vector<int32_t> tokens);
+  void check_reusable(int n_tokens) const;
+  Sequence(Engine& engine, SequencePages pages, std::vector<int32_t> tokens);
   Engine* engine_;
-  PageTable pages_;
+  SequencePages pages_;
   std::vector<int32_t> tokens_;
 };
 
@@ -51,8 +56,8 @@ class Engine {
 
   // Appends tokens to their sequences and computes the logits asked for, in the order of the inputs. Throws
   // before anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence
-  // given twice). MemoryLimitError: the
-  // sequences hold what the passes before the failing one computed. Concurrent calls queue.
+  // given twice). MemoryLimitError: the sequences hold what the passes before the failing one
+  // computed. Concurrent calls queue.
   void step(std::span<const Input> inputs, LogitsOf which);
 
   int logits_rows() const { return logits_.n_rows; }
@@ -65,7 +70,8 @@ class Engine {
   int threads() const { return threads_; }
   int threads_prefill() const { return threads_prefill_; }
   int chunk() const { return chunk_; }
-  size_t kv_bytes() const { return cache_.bytes(); }
+  size_t kv_bytes() const { return cache_.bytes(); }  // allocated
+  const KvLayout& kv_layout() const { return cache_.layout(); }
   // [layers][Decoder::n_experts()]: tokens that each expert has served so far. Hold lock().
   std::span<const uint64_t> expert_counts() const { return expert_counts_; }
 

@@ -1,6 +1,7 @@
-// Pages of keys and values, counted and shared between sequences.
+// Memory of keys and values: pages, counted and shared between sequences.
 #pragma once
 
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -9,12 +10,12 @@
 
 namespace pestle {
 
-// Memory grows with the pages in use and is kept for reuse. A page is 64 positions of every layer. Safe to
-// use from several threads: Python may let go of a sequence while another thread decodes.
-class KvCache {
+// The pages of one group of layers. Memory grows with the pages in use and is kept for reuse. Safe to use
+// from several threads: Python may let go of a sequence while another thread decodes.
+class PagePool {
  public:
-  explicit KvCache(KvLayout layout) : layout_(std::move(layout)) {}
-  const KvLayout& layout() const { return layout_; }
+  explicit PagePool(const KvGroup& group) : group_(&group) {}
+  const KvGroup& group() const { return *group_; }
   size_t bytes() const;  // allocated
 
   struct Page {
@@ -36,34 +37,30 @@ class KvCache {
   bool span_is_free(int first) const;
   void grow();
   mutable std::mutex mutex_;
-  KvLayout layout_;
+  const KvGroup* group_;
   std::vector<Buffer> slabs_;
   std::vector<int> owners_;  // of each page
   int n_free_ = 0;
 };
 
-// The pages of one sequence. Pages of a common prefix are shared; the first write into a shared page copies
-// it.
-class PageTable {
+// All layers' memory: a pool for each group.
+class KvCache {
  public:
-  explicit PageTable(KvCache& cache) : cache_(&cache) {}
-  PageTable(PageTable&& other) noexcept : cache_(other.cache_) {
-    pages_.swap(other.pages_);
-    places_.swap(other.places_);
+  explicit KvCache(KvLayout layout) : layout_(std::move(layout)) {
+    for (int i = 0; i < layout_.n_groups(); i++) pools_.emplace_back(layout_.group(i));
   }
-  PageTable& operator=(PageTable&&) = delete;
-  ~PageTable() { shrink(0); }
-
-  // Makes the positions [n_tokens, n_tokens + more) writable.
-  void grow(int n_tokens, int more);
-  void shrink(int n_tokens);           // gives back the pages behind
-  PageTable fork(int n_tokens) const;  // shares the pages of the first n_tokens
-  const KvPage* data() const { return places_.data(); }
+  KvCache(const KvCache&) = delete;
+  const KvLayout& layout() const { return layout_; }
+  std::deque<PagePool>& pools() { return pools_; }
+  size_t bytes() const {  // allocated
+    size_t sum = 0;
+    for (const PagePool& p : pools_) sum += p.bytes();
+    return sum;
+  }
 
  private:
-  KvCache* cache_;
-  std::vector<KvCache::Page> pages_;
-  std::vector<KvPage> places_;  // of the pages, as attention wants it
+  KvLayout layout_;
+  std::deque<PagePool> pools_;
 };
 
 }  // namespace pestle

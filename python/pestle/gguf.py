@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pestle._core import GgufFile, GgufTensor
-from pestle.errors import FormatError
+from pestle._core import GgufFile, GgufTensor, kv_memory
+from pestle.errors import FormatError, UnsupportedError
 
 JSON_VERSION = 1
-_MAX_LAYERS = 4096  # far above any model
+_KV_TYPES = ("f16", "q8_0", "f32")
 
 # The first pattern that is found in a tensor's name decides. The router and shared experts are
 # read for every token, so they count as ffn.
@@ -48,6 +48,15 @@ class Share:
     tensors: int
     parameters: int
     bytes: int
+
+
+@dataclass(frozen=True)
+class KvCache:
+    """The memory that keys and values take, kept in one type."""
+
+    type: str
+    bytes_per_token: int
+    window_bytes: int  # at most, of layers with a window, however long the text is
 
 
 @dataclass(frozen=True)
@@ -85,9 +94,8 @@ class FileDescription:
     dim: int | None
     n_experts: int | None
     top_k: int | None  # experts that a token uses
-    kv_bytes_per_token: (
-        int | None
-    )  # f16; None unless every layer attends to every position (and no MLA)
+    kv_cache: tuple[KvCache, ...]  # of every type; none where Pestle does not run the file
+    refusal: str | None  # why it does not; None if it does, as far as that can be told without loading
     tokenizer: TokenizerDescription | None
     has_chat_template: bool
 
@@ -113,6 +121,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
     architecture = keys.text("general.architecture")
     if architecture is None:
         raise keys.error("general.architecture", "is missing")
+    kv_cache, refusal = _kv_cache(file)
     return FileDescription(
         path=file.path,
         shards=len(file.paths),
@@ -132,7 +141,8 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
         dim=keys.integer(f"{architecture}.embedding_length"),
         n_experts=keys.integer(f"{architecture}.expert_count"),
         top_k=max(keys.integers(f"{architecture}.expert_used_count"), default=None),
-        kv_bytes_per_token=_kv_bytes_per_token(keys, architecture),
+        kv_cache=kv_cache,
+        refusal=refusal,
         tokenizer=_tokenizer(keys, file),
         has_chat_template=keys.text("tokenizer.chat_template") is not None,
     )
@@ -186,15 +196,6 @@ class _Keys:
             raise self.error(key, "is an array, expected an integer")
         return values[0]
 
-    def per_layer(self, key: str, n_layers: int) -> list[int] | None:
-        """One integer a layer, from a scalar or an array."""
-        values = self.integers(key)
-        if len(values) == 1:
-            return values * n_layers
-        if values and len(values) != n_layers:
-            raise self.error(key, f"has {len(values)} elements for {n_layers} layers")
-        return values or None
-
 
 def _parameters(tensor: GgufTensor) -> int:
     return math.prod(tensor.shape)
@@ -211,29 +212,13 @@ def _shares(tensors: Iterable[GgufTensor], key: Callable[[GgufTensor], str]) -> 
     return tuple(sorted(shares, key=lambda share: (-share.bytes, share.name)))
 
 
-def _kv_bytes_per_token(keys: _Keys, architecture: str) -> int | None:
-    prefix = f"{architecture}.attention."
-    if any(keys.integers(prefix + key) for key in ("kv_lora_rank", "sliding_window")):
-        return None
-    n_layers = keys.integer(f"{architecture}.block_count")
-    dim = keys.integer(f"{architecture}.embedding_length")
-    if not n_layers or not dim:
-        return None
-    if n_layers > _MAX_LAYERS:
-        raise keys.error(
-            f"{architecture}.block_count", f"is {n_layers}, expected at most {_MAX_LAYERS}"
-        )
-    heads = keys.per_layer(prefix + "head_count", n_layers)
-    if heads is None:
-        return None
-    kv_heads = keys.per_layer(prefix + "head_count_kv", n_layers) or heads
-    key_length = keys.integer(prefix + "key_length")
-    value_length = keys.integer(prefix + "value_length")
-    elements = 0
-    for layer_heads, layer_kv_heads in zip(heads, kv_heads, strict=True):
-        head_dim = dim // layer_heads if layer_heads else 0  # no heads: a layer without attention
-        elements += layer_kv_heads * ((key_length or head_dim) + (value_length or head_dim))
-    return 2 * elements
+def _kv_cache(file: GgufFile) -> tuple[tuple[KvCache, ...], str | None]:
+    """What the core would keep of a text; or nothing, and why it does not run the file."""
+    try:
+        found = [(kv_type, kv_memory(file, kv_type)) for kv_type in _KV_TYPES]
+    except (FormatError, UnsupportedError) as error:
+        return (), str(error)
+    return tuple(KvCache(t, m.bytes_per_token, m.window_bytes) for t, m in found), None
 
 
 def _tokenizer(keys: _Keys, file: GgufFile) -> TokenizerDescription | None:

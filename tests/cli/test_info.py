@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from pestle import _core, gguf, models
 from pestle.errors import OfflineError
-from pestle.gguf import FileDescription, Share, TokenizerDescription
+from pestle.gguf import FileDescription, KvCache, Share, TokenizerDescription
 
 from .conftest import Pestle
 
@@ -32,7 +33,8 @@ FILE = FileDescription(
     dim=576,
     n_experts=None,
     top_k=None,
-    kv_bytes_per_token=23_040,
+    kv_cache=(KvCache("f16", 23_040, 0), KvCache("q8_0", 12_240, 0), KvCache("f32", 46_080, 0)),
+    refusal=None,
     tokenizer=TokenizerDescription("gpt2", "smollm", 49_152, {"bos": 1, "eos": 2}, False),
     has_chat_template=True,
 )
@@ -55,7 +57,10 @@ part   tensors  parameters   memory
 ffn         90       79.6M  49.8 MB
 norms       61       35.1k   141 kB
 
-KV cache: 23.0 kB a token in f16, 189 MB for the whole context
+KV cache  a token  whole context
+f16       23.0 kB         189 MB
+q8_0      12.2 kB         100 MB
+f32       46.1 kB         377 MB
 """
 TENSORS = [
     SimpleNamespace(name="output_norm.weight", type="F32", shape=(576,), offset=0, nbytes=2304,
@@ -88,6 +93,26 @@ def test_text(pestle: Pestle, described: list[object]) -> None:
     assert described == [("small.gguf", True)]
 
 
+def test_windows(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What layers with a window take does not grow with the text."""
+    kv_cache = (KvCache("f16", 24_576, 23_592_960), KvCache("q8_0", 13_056, 12_533_760))
+    monkeypatch.setattr(gguf, "describe", lambda path: replace(FILE, kv_cache=kv_cache))
+    assert pestle("info", "x").stdout.endswith(
+        "\n"
+        "KV cache  a token  windows  whole context\n"
+        "f16       24.6 kB  23.6 MB         225 MB\n"
+        "q8_0      13.1 kB  12.5 MB         119 MB\n"
+    )
+
+
+def test_a_model_that_does_not_run(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = replace(FILE, kv_cache=(), refusal="small.gguf: architecture `x` is not supported")
+    monkeypatch.setattr(gguf, "describe", lambda path: refused)
+    stdout = pestle("info", "x").stdout
+    assert "\nruns          no: small.gguf: architecture `x` is not supported\n\ntype" in stdout
+    assert "KV cache" not in stdout
+
+
 def test_default_model(pestle: Pestle, described: list[object]) -> None:
     assert pestle("info").stdout == TEXT
     assert described == [(None, True)]
@@ -105,7 +130,8 @@ def test_tensors(pestle: Pestle) -> None:
 def test_json(pestle: Pestle) -> None:
     data = json.loads(pestle("info", "--json", "x").stdout)
     assert data == json.loads(json.dumps(FILE.to_json()))
-    assert (data["version"], data["kv_bytes_per_token"]) == (1, 23_040)
+    assert data["version"] == 1
+    assert data["kv_cache"][0] == {"type": "f16", "bytes_per_token": 23_040, "window_bytes": 0}
 
 
 def test_json_with_tensors(pestle: Pestle) -> None:

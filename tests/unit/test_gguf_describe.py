@@ -81,8 +81,10 @@ def test_a_whole_description(tmp_path: Path) -> None:
     assert description.tokenizer.special_ids == {"bos": 1, "eos": 2}
     assert (description.tokenizer.model, description.tokenizer.pre) == ("gpt2", "smollm")
     assert description.tokenizer.add_bos is True
-    # 2 layers x 4 heads x (16 + 16) elements x 2 bytes
-    assert description.kv_bytes_per_token == 512
+    # Matrices are missing.
+    assert description.kv_cache == ()
+    assert description.refusal is not None
+    assert description.refusal.startswith("m.gguf: ")
 
     read = json.loads(json.dumps(description.to_json()))
     assert read["version"] == 1
@@ -93,7 +95,7 @@ def test_a_file_that_states_little(tmp_path: Path) -> None:
     description = describe(write(tmp_path / "m.gguf", [ARCHITECTURE]))
     assert description.tokenizer is None
     assert description.context_length is None
-    assert description.kv_bytes_per_token is None
+    assert description.kv_cache == ()
     assert description.parts == ()
     assert not description.tied_embeddings
     assert not description.has_chat_template
@@ -117,25 +119,12 @@ def test_parts(tmp_path: Path, name: str, part: str) -> None:
     assert [share.name for share in description.parts] == [part]
 
 
-@pytest.mark.parametrize(
-    ("entries", "expected"),
-    [
-        ([entry("llama.attention.head_count_kv", U32, 1)], 128),
-        ([array("llama.attention.head_count_kv", I32, [1, 3])], 2 * 4 * 32),
-        (
-            [
-                entry("llama.attention.key_length", U32, 8),
-                entry("llama.attention.value_length", U32, 4),
-            ],
-            2 * 2 * 4 * 12,
-        ),
-        ([entry("llama.attention.kv_lora_rank", U32, 8)], None),
-        ([entry("llama.attention.sliding_window", U32, 128)], None),
-    ],
-)
-def test_kv_bytes(tmp_path: Path, entries: list[bytes], expected: int | None) -> None:
-    path = write(tmp_path / "m.gguf", [ARCHITECTURE, *SIZES, *entries])
-    assert describe(path).kv_bytes_per_token == expected
+def test_an_architecture_that_does_not_run(tmp_path: Path) -> None:
+    other = entry("general.architecture", STRING, "mamba")
+    description = describe(write(tmp_path / "m.gguf", [other, *SIZES]))
+    assert description.refusal is not None
+    assert "m.gguf: architecture `mamba` is not supported; Pestle runs" in description.refusal
+    assert (description.kv_cache, description.architecture) == ((), "mamba")
 
 
 def test_experts(tmp_path: Path) -> None:
@@ -162,10 +151,6 @@ def test_names_are_safe_to_print(tmp_path: Path) -> None:
         ([ARCHITECTURE, entry("llama.block_count", BOOL, 1)], "is no integer"),
         ([ARCHITECTURE, entry("llama.block_count", I32, -1)], "is -1, expected no negative number"),
         ([ARCHITECTURE, array("llama.block_count", U32, [1])], "is an array, expected an integer"),
-        (
-            [ARCHITECTURE, *SIZES, array("llama.attention.head_count_kv", U32, [1, 2, 3])],
-            "has 3 elements for 2 layers",
-        ),
         (
             [
                 ARCHITECTURE,

@@ -54,6 +54,7 @@ def _facts(file: FileDescription) -> list[tuple[str, str]]:
         ("context", context),
         ("tokenizer", _tokenizer(file)),
         ("template", TEMPLATE_SHOWN if file.has_chat_template else TEMPLATE_MISSING),
+        ("runs", f"no: {file.refusal}" if file.refusal else ""),
     ]
 
 
@@ -77,11 +78,15 @@ def _shares(title: str, shares: Sequence[Share]) -> list[str]:
 
 
 def _cache(file: FileDescription) -> list[str]:
-    per_token = file.kv_bytes_per_token
-    if per_token is None or file.context_length is None:
+    if not file.kv_cache:
         return []
-    whole = units.size(per_token * file.context_length)
-    return ["", f"KV cache: {units.size(per_token)} a token in f16, {whole} for the whole context"]
+    windows = any(kv.window_bytes for kv in file.kv_cache)
+    rows = [("KV cache", "a token", *(["windows"] if windows else []), "whole context")]
+    for kv in file.kv_cache:
+        whole = kv.bytes_per_token * (file.context_length or 0) + kv.window_bytes
+        fixed = [units.size(kv.window_bytes)] if windows else []
+        rows.append((kv.type, units.size(kv.bytes_per_token), *fixed, units.size(whole)))
+    return ["", *units.aligned(rows, numbers=(1, 2, 3))]
 
 
 def tensor_lines(tensors: Sequence[GgufTensor]) -> list[str]:

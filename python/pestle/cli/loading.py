@@ -44,6 +44,10 @@ def load(options: ModelOptions, console: Console) -> LLM:
         threads=options.threads,
         threads_prefill=options.threads_prefill,
         kv_type=options.kv_type,
+        rope_scaling=options.rope_scaling,
+        rope_scale=options.rope_scale,
+        yarn_orig_ctx=options.yarn_orig_ctx,
+        rope_freq_base=options.rope_freq_base,
         progress=Loading(console),
     )
     trained = llm.model.n_ctx_train

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 KV_TYPES = ("f16", "f32", "q8_0")
+ROPE_SCALINGS = ("none", "linear", "yarn")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class ModelOptions:
     threads_prefill: int = 0
     kv_type: str = "f16"
     expert_stats: str | None = None  # a file for the counts of a mixture's experts
+    rope_scaling: str | None = None  # None, here and below: as the file has it
+    rope_scale: float | None = None
+    yarn_orig_ctx: int | None = None
+    rope_freq_base: float | None = None
 
 
 class LogitBias(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
@@ -90,6 +95,9 @@ _ABOVE_ZERO = Number(float, "above 0", lambda value: 0 < value < math.inf)
 _SHARE = Number(float, "from 0 to 1", lambda value: 0 <= value <= 1)
 _SHARE_ABOVE_ZERO = Number(float, "above 0 and at most 1", lambda value: 0 < value <= 1)
 _FINITE = Number(float, "a number", math.isfinite)
+_ROPE_SCALE = Number(float, "from 1 to 1,000,000", lambda value: 1 <= value <= 1e6)
+_ROPE_BASE = Number(float, "above 1 and at most 10^12", lambda value: 1 < value <= 1e12)
+_CONTEXT = Number(int, "from 1 to 2^31 - 1", lambda value: 1 <= value < 2**31)
 
 
 def verbosity(command: Command) -> Command:
@@ -155,6 +163,14 @@ _MODEL = (
                  help="Type of the cached values.  [default: as -ctk]"),
     click.option("--expert-stats", metavar="FILE", type=click.Path(dir_okay=False),
                  help="Write how many tokens each expert of a mixture served, as JSON."),
+    click.option("--rope-scaling", type=click.Choice(ROPE_SCALINGS),
+                 help="How positions are stretched beyond the trained context.  [default: the model's]"),
+    click.option("--rope-scale", metavar="N", type=_ROPE_SCALE,
+                 help="By what factor.  [default: the model's]"),
+    click.option("--yarn-orig-ctx", metavar="N", type=_CONTEXT,
+                 help="The context that yarn stretches, in tokens.  [default: the model's]"),
+    click.option("--rope-freq-base", metavar="X", type=_ROPE_BASE,
+                 help="The base of the rotary frequencies.  [default: the model's]"),
 )  # fmt: skip
 
 _SAMPLING = (
@@ -209,7 +225,21 @@ def _model_options(values: dict[str, Any]) -> ModelOptions:
     of_keys = of_keys or "f16"
     of_values = of_values or of_keys
     both = of_keys if of_keys == of_values else f"{of_keys}/{of_values}"
+    _check_rope(values)
     return ModelOptions(**values, kv_type=both)
+
+
+def _check_rope(values: dict[str, Any]) -> None:
+    """Before a model is found, and perhaps downloaded."""
+    names = ("rope_scaling", "rope_scale", "yarn_orig_ctx", "rope_freq_base")
+    given = {name: values[name] for name in names if values[name] is not None}
+    if given:
+        from pestle._core import RopeOverride
+
+        try:
+            RopeOverride(**given)
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from error
 
 
 def _sampling(values: dict[str, Any]) -> GenerateOptions:

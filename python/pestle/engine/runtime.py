@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-from pestle.engine.sequence import HeldSequence, KvSequence, closed
+from pestle.engine.sequence import HeldSequence, closed
 from pestle.engine.speculation import Speculation, TokenDrafter
 from pestle.engine.step_costs import StepCosts
 from pestle.engine.turns import Turns
@@ -133,12 +133,12 @@ class Runtime:
     def new_sequence(self) -> HeldSequence:
         """An empty sequence."""
         with self._lock:
-            return self._hold(self.loaded.engine.sequence())
+            return self._hold(HeldSequence(self.loaded.engine.sequence()))
 
     def fork(self, sequence: HeldSequence) -> HeldSequence:
         """A sequence of the same tokens, which shares their memory."""
         with self._lock:
-            return self._hold(sequence.kv.fork(sequence.kv.n_tokens))
+            return self._hold(sequence.fork())
 
     def tokens(self, sequence: HeldSequence) -> list[int]:
         """The tokens whose keys and values `sequence` holds."""
@@ -153,10 +153,9 @@ class Runtime:
     def reset(self, sequence: HeldSequence) -> None:
         """Make `sequence` empty."""
         with self._lock:
-            sequence.kv.truncate(0)
+            sequence.clear()
 
-    def _hold(self, kv: KvSequence) -> HeldSequence:
-        sequence = HeldSequence(kv)
+    def _hold(self, sequence: HeldSequence) -> HeldSequence:
         self._held.add(sequence)
         return sequence
 
@@ -184,15 +183,12 @@ class Runtime:
         return Speculation(drafter(), self._costs, self.loaded.tokenizer.eog_ids)
 
     def reuse(self, sequence: HeldSequence, prompt: Sequence[int]) -> int:
-        """Cut `sequence` back to what it shares with `prompt`; return how many tokens that is.
+        """Cut `sequence` back to what it can keep of `prompt`; return how many tokens that is.
 
         The prompt's last token is never among them: its logits are needed.
         """
         with self._lock:
-            shared = _common_prefix(sequence.kv.tokens, prompt[:-1])
-            if shared < sequence.kv.n_tokens:
-                sequence.kv.truncate(shared)
-            return shared
+            return sequence.rewind(prompt[:-1])
 
     def read(self, sequence: HeldSequence, tokens: list[int]) -> None:
         """Extend `sequence` by `tokens`; nothing is chosen after them."""
@@ -207,12 +203,14 @@ class Runtime:
         history: list[int],
         top: int,
     ) -> Sampled:
-        """Extend `sequence` by `tokens` and choose the one after them.
+        """Extend `sequence` by `tokens`, the end of a prompt, and choose the one after them.
 
-        `history` is every token up to there; `top` alternatives are reported.
+        `history` is the whole prompt; `top` alternatives are reported. `reuse` can come back to
+        the prompt's end, whatever follows it.
         """
         with self._lock:
             self.loaded.engine.step([(sequence.kv, tokens)], "last")
+            sequence.mark()
             return sampler.sample(self.loaded.engine, 0, history, top)
 
     def verify(
@@ -279,10 +277,3 @@ def pieces(tokens: Sequence[int], limit: int) -> Iterator[tuple[list[int], bool]
         per_second = (end - start) / max(time.perf_counter() - began, 1e-6)
         pages = int(per_second * _PIECE_SECONDS) // _PAGE
         start, size = end, min(max(pages, 1) * _PAGE, limit)
-
-
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    for position, (left, right) in enumerate(zip(a, b, strict=False)):
-        if left != right:
-            return position
-    return min(len(a), len(b))

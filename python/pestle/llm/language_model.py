@@ -46,6 +46,12 @@ class LLM(GeneratingCalls):
     kv_type         "f16", "f32" or "q8_0": how keys and values are kept; "q8_0/f16" names the
                     keys' type and the values'. q8_0 takes 53 % of the memory of f16
     chunk           most prompt tokens in one forward pass; changes speed and memory, never results
+    rope_scaling    "none", "linear" or "yarn": how positions are stretched beyond the context that
+                    the model was trained for; None, here and below: as the file has it. The
+                    context grows with them
+    rope_scale      by what factor
+    yarn_orig_ctx   the context, in tokens, that yarn stretches
+    rope_freq_base  the base of the rotary frequencies
     seed            for calls that do not give their own; None: a new random one for each
     offline         never use the network
     progress        hears how far downloading and loading are; see `pestle.models.Progress`
@@ -70,6 +76,10 @@ class LLM(GeneratingCalls):
         threads_prefill: int = 0,
         kv_type: str = "f16",
         chunk: int = 512,
+        rope_scaling: str | None = None,
+        rope_scale: float | None = None,
+        yarn_orig_ctx: int | None = None,
+        rope_freq_base: float | None = None,
         seed: int | None = None,
         offline: bool = False,
         progress: Progress | None = None,
@@ -77,10 +87,11 @@ class LLM(GeneratingCalls):
         if seed is not None:
             seed = check_seed(seed)
         # Here, because these bring the tokenizer, the templates and the downloads.
-        from pestle.llm.loading import EngineOptions, load
+        from pestle.llm.loading import EngineOptions, load, rope_override
         from pestle.models import resolve
 
-        options = EngineOptions(n_ctx, threads, threads_prefill, kv_type, chunk)
+        rope = rope_override(rope_scaling, rope_scale, yarn_orig_ctx, rope_freq_base)
+        options = EngineOptions(n_ctx, threads, threads_prefill, kv_type, chunk, rope)
         path = resolve(model, hf=hf, offline=offline, progress=progress)
         self._use(load(path, options, seed=seed, progress=progress))
 

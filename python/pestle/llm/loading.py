@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pestle._core import Drafter, Engine, GgufFile, Model, Sampler
+from pestle._core import Drafter, Engine, GgufFile, Model, RopeOverride, Sampler
 from pestle.engine.runtime import Loaded
 from pestle.errors import FormatError
 from pestle.models.progress import task
@@ -26,13 +26,17 @@ KV_TYPES = ("f16", "f32", "q8_0")
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How the forward pass is set up; `LLM` explains each. Raises TypeError and ValueError."""
+    """How the model and its forward pass are set up; `LLM` explains each.
+
+    Raises TypeError and ValueError.
+    """
 
     n_ctx: int = 0
     threads: int = 0
     threads_prefill: int = 0
     kv_type: str = "f16"
     chunk: int = 512
+    rope: RopeOverride = field(default_factory=RopeOverride)
 
     def __post_init__(self) -> None:
         for name, least in (("n_ctx", 0), ("threads", 0), ("threads_prefill", 0), ("chunk", 1)):
@@ -44,6 +48,20 @@ class EngineOptions:
                 f"kv_type is {self.kv_type!r}, expected 'f16', 'f32', 'q8_0' or two of them, "
                 "as in 'q8_0/f16'"
             )
+
+
+def rope_override(
+    scaling: str | None, scale: float | None, original_context: int | None, base: float | None
+) -> RopeOverride:
+    """What takes the place of the file's scaling. Raises TypeError and ValueError."""
+    if original_context is not None:
+        original_context = check_integer("yarn_orig_ctx", original_context, 1, INT32_MAX)
+    return RopeOverride(
+        rope_scaling=scaling,
+        rope_scale=scale,
+        yarn_orig_ctx=original_context,
+        rope_freq_base=base,
+    )
 
 
 def load(
@@ -67,7 +85,7 @@ def load(
         steps = _steps(advance, text)
         # Packing shares its work out as prefill does.
         threads = options.threads_prefill or options.threads
-        model = Model(os.fspath(path), threads=threads, progress=steps)
+        model = Model(os.fspath(path), threads=threads, progress=steps, rope=options.rope)
         tokenizer, template = text.result()
     if tokenizer.n_vocab > model.n_vocab:
         raise FormatError(

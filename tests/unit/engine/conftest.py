@@ -20,3 +20,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> _core.Model:
 @pytest.fixture
 def engine(model: _core.Model) -> _core.Engine:
     return _core.Engine(model, n_ctx=200, threads=1)
+
+
+@pytest.fixture(scope="session")
+def window() -> int:
+    return 100
+
+
+@pytest.fixture(scope="session")
+def windowed(tmp_path_factory: pytest.TempPathFactory, window: int) -> _core.Model:
+    from .parts import parts
+    p = parts("llama-tied")
+    p.metadata["attention.sliding_window"] = window
+    return _core.Model(p.write(tmp_path_factory.mktemp("w") / "w.gguf"), threads=1)

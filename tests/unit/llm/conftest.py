@@ -84,7 +84,15 @@ def says(text: str, end: bool = True) -> Callable[[list[int]], NDArray[np.float3
 
 @dataclass
 class FakeSequence:
+    """With `slack`, as of a model with windows: it can be cut back by as many tokens only."""
+
     held: list[int] = field(default_factory=list)
+    slack: int | None = None
+    most: int = 0  # tokens that it ever held
+
+    @property
+    def has_windows(self) -> bool:
+        return self.slack is not None
 
     @property
     def n_tokens(self) -> int:
@@ -94,12 +102,22 @@ class FakeSequence:
     def tokens(self) -> list[int]:
         return list(self.held)
 
+    def extend(self, tokens: list[int]) -> None:
+        self.held.extend(tokens)
+        self.most = max(self.most, len(self.held))
+
+    def reusable(self, n_tokens: int) -> int:
+        return 0 if self.slack is not None and n_tokens < self.most - self.slack else n_tokens
+
     def fork(self, n_tokens: int) -> FakeSequence:
-        return FakeSequence(self.held[:n_tokens])
+        assert self.reusable(n_tokens) == n_tokens <= len(self.held)
+        return FakeSequence(self.held[:n_tokens], self.slack, self.most if n_tokens else 0)
 
     def truncate(self, n_tokens: int) -> None:
-        assert n_tokens <= len(self.held)
+        assert self.reusable(n_tokens) == n_tokens <= len(self.held)
         del self.held[n_tokens:]
+        if n_tokens == 0:
+            self.most = 0
 
 
 @dataclass
@@ -109,12 +127,13 @@ class FakeEngine:
     model: Callable[[list[int]], NDArray[np.float32]] = hashed_logits
     n_ctx: int = 256
     chunk: int = 512
+    slack: int | None = None
     passes: list[int] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
 
     def sequence(self) -> FakeSequence:
-        return FakeSequence()
+        return FakeSequence(slack=self.slack)
 
     def step(self, batch: list[tuple[FakeSequence, list[int]]], logits: str = "last") -> int:
         self.before()
@@ -123,7 +142,7 @@ class FakeEngine:
         if sequence.n_tokens + len(tokens) > self.n_ctx:
             raise ContextLengthError("the API must not let this happen")
         ends = range(sequence.n_tokens + 1, sequence.n_tokens + len(tokens) + 1)
-        sequence.held.extend(tokens)
+        sequence.extend(tokens)
         ends = {"none": ends[:0], "last": ends[-1:], "all": ends}[logits]
         self.rows = [self.model(sequence.held[:end]) for end in ends]
         self.passes.append(len(tokens))

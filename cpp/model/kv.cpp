@@ -1,0 +1,89 @@
+#include "model/kv.h"
+
+namespace pestle {
+namespace {
+
+size_t head_bytes(const KvShape& s, KvTypes types) {  // of a page
+  return key_page_bytes(types.keys, s.k_dim) + value_page_bytes(types.values, s.v_dim);
+}
+
+// Some 16 MiB: few calls to the system, huge pages, little that is not used. Of a window no more than one
+// text goes round in.
+int spans_of_slab(int window, size_t span_bytes) {
+  constexpr size_t kSlab = size_t(16) << 20;
+  constexpr int64_t kMost = 16, kPass = 512;
+  const int64_t held = (int64_t(window) + kWindowSlack + kPass) / kSpanTokens + 1;
+  return static_cast<int>(
+      std::clamp<size_t>(kSlab / span_bytes, 1, size_t(window > 0 ? std::min(held, kMost) : kMost)));
+}
+
+}  // namespace
+
+KvGroup::KvGroup(int window, const std::vector<KvShape>& layers, KvTypes types) : window_(window) {
+  for (const KvShape& s : layers) page_bytes_ += head_bytes(s, types) * size_t(s.n_heads);
+  spans_ = spans_of_slab(window, page_bytes_ * kSpanPages);
+  size_t at = 0;
+  for (const KvShape& s : layers) {
+    const size_t k = key_page_bytes(types.keys, s.k_dim), v = value_page_bytes(types.values, s.v_dim);
+    const size_t head = (k + v) * kSpanPages, span = head * size_t(s.n_heads);
+    layers_.push_back(
+        {{at, at + k * kSpanPages, span, k, types.values == KvType::q8_0 ? sizeof(ValueBlock) : v},
+         head,
+         s.n_heads,
+         k,
+         v});
+    at += span * size_t(spans_);
+  }
+}
+
+void KvGroup::copy(const KvPage& from, const KvPage& to) const {
+  for (size_t l = 0; l < layers_.size(); l++)
+    for (int i = 0; i < layers_[l].n_heads; i++) {
+      const KvHead h = head(static_cast<int>(l), i);
+      std::memcpy(key_page(h, to), key_page(h, from), layers_[l].key_page);
+      // The values of one page: all at once, or a block at a time.
+      const size_t piece = h.value_page, step = piece * kSpanPages;
+      for (size_t done = 0, at = 0; done < layers_[l].value_page; done += piece, at += step)
+        std::memcpy(value_page(h, to) + at, value_page(h, from) + at, piece);
+    }
+}
+
+int KvGroup::most_pages(int n_ctx, int pass) const {
+  const int64_t all = (int64_t(n_ctx) + kPageTokens - 1) / kPageTokens;
+  if (window_ == 0) return static_cast<int>(all);
+  // From the first position that is kept to the last that is read, at the worst place in their pages.
+  const int64_t positions = int64_t(window_) + kWindowSlack + pass - 1;
+  return static_cast<int>(std::min(all, (positions + kPageTokens - 2) / kPageTokens + 1));
+}
+
+KvLayout::KvLayout(const std::vector<KvShape>& shapes, KvTypes types) : types_(types) {
+  std::vector<std::vector<KvShape>> alike;  // by window, in the order of their first layers
+  for (const KvShape& s : shapes) {
+    const auto same = [&](const std::vector<KvShape>& group) { return group[0].window == s.window; };
+    const auto found = std::find_if(alike.begin(), alike.end(), same);
+    auto& group = found == alike.end() ? alike.emplace_back() : *found;
+    places_.push_back({static_cast<int>(&group - alike.data()), static_cast<int>(group.size())});
+    group.push_back(s);
+  }
+  for (const std::vector<KvShape>& group : alike) groups_.emplace_back(group[0].window, group, types);
+}
+
+bool KvLayout::has_windows() const {
+  return std::any_of(groups_.begin(), groups_.end(), [](const KvGroup& g) { return g.window() > 0; });
+}
+
+size_t KvLayout::token_bytes() const {
+  size_t sum = 0;
+  for (const KvGroup& g : groups_)
+    if (g.window() == 0) sum += g.page_bytes() / kPageTokens;
+  return sum;
+}
+
+size_t KvLayout::window_bytes(int n_ctx, int pass) const {
+  size_t sum = 0;
+  for (const KvGroup& g : groups_)
+    if (g.window() > 0) sum += g.page_bytes() * size_t(g.most_pages(n_ctx, pass));
+  return sum;
+}
+
+}  // namespace pestle

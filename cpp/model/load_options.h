@@ -1,0 +1,30 @@
+// What a user asks for beyond what the file says.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "model/rope.h"
+
+namespace pestle {
+
+// Takes the place of the file's rotary base and scaling; what is not given stays as the file has it.
+struct RopeOverride {
+  std::optional<RopeScaling::Kind> scaling;
+  std::optional<float> scale;           // the factor; alone, of the file's kind of scaling, or linear
+  std::optional<int> original_context;  // of yarn; else the file's
+  std::optional<float> base;
+
+  bool stretches() const { return scaling || scale; }
+  // std::invalid_argument for values out of range, or that do not go together.
+  void check() const;
+  // std::invalid_argument for another name than "none", "linear" and "yarn".
+  static RopeScaling::Kind kind(const std::string& name);
+};
+
+struct LoadOptions {
+  int threads = 0;  // that pack; 0: one per usable performance core
+  RopeOverride rope;
+};
+
+}  // namespace pestle

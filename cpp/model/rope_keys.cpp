@@ -1,0 +1,77 @@
+// Weights' rotary keys, and what takes their place.
+#include <algorithm>
+#include <limits>
+
+#include "core/error.h"
+#include "model/weights.h"
+
+namespace pestle {
+
+float Weights::between(const char* name, float v, float least, float most) const {
+  if (!(v >= least && v <= most))
+    throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected " +
+                      std::to_string(least) + " to " + std::to_string(most));
+  return v;
+}
+
+RopeScaling Weights::stated_rope_scaling() const {
+  const std::string type(file_.string_or(key("rope.scaling.type"), "linear"));
+  if (type != "none" && type != "linear" && type != "yarn")
+    throw UnsupportedError(file_.name() + ": rope scaling `" + type + "` is not supported");
+  RopeScaling s;
+  const float factor = f_or("rope.scaling.factor", f_or("rope.scale_linear", 0));
+  if (type != "none" && factor != 0) s.factor = between("rope.scaling.factor", factor, 1e-3f, 1e6f);
+  const int trained = n("context_length");
+  s.original_context = n_or("rope.scaling.original_context_length",
+                            type == "linear" ? static_cast<int>(float(trained) / s.factor) : trained);
+  if (s.original_context < 1)
+    throw FormatError(file_.name() + ": " + key("rope.scaling.original_context_length") + " is not positive");
+  if (type == "linear") s.kind = RopeScaling::Kind::linear;
+  if (type != "yarn") return s;
+  s.kind = RopeScaling::Kind::yarn;
+  s.beta_fast = between("rope.scaling.yarn_beta_fast", f_or("rope.scaling.yarn_beta_fast", 32), 1e-3f, 1e6f);
+  s.beta_slow = between("rope.scaling.yarn_beta_slow", f_or("rope.scaling.yarn_beta_slow", 1), 1e-3f, 1e6f);
+  s.magnitude = between("rope.scaling.yarn_attn_factor",
+                        f_or("rope.scaling.yarn_attn_factor", f_or("rope.scaling.attn_factor", 0)), 0, 1e3f);
+  return s;
+}
+
+RopeScaling Weights::rope_scaling() const {
+  RopeScaling s = stated_rope_scaling();
+  if (!rope_.stretches()) return s;
+  const auto stated = s.kind == RopeScaling::Kind::yarn ? s.kind : RopeScaling::Kind::linear;
+  s.kind = rope_.scaling.value_or(stated);
+  s.factor = rope_.scale.value_or(1.0f);
+  s.original_context = rope_.original_context.value_or(s.original_context);
+  s.magnitude = 0;  // the stated one goes with the stated factor
+  return s;
+}
+
+int Weights::n_ctx() const {
+  constexpr int kMost = std::numeric_limits<int>::max() / 2;
+  const int trained = range("context_length", n("context_length"), kMost);
+  if (!rope_.stretches()) return trained;
+  const RopeScaling s = rope_scaling();
+  return static_cast<int>(std::min<double>(double(s.original_context) * s.factor, kMost));
+}
+
+Rope Weights::rope(int n_rot, const RopeKeys& keys) {
+  RopeScaling scaling;
+  std::vector<float> factors;
+  if (keys.scaled) {
+    scaling = rope_scaling();
+    scaling.truncate = keys.truncate;
+  }
+  if (keys.scaled && file_.find("rope_freqs.weight")) {
+    const float* v = vector("rope_freqs.weight", n_rot / 2);
+    if (v) factors.assign(v, v + n_rot / 2);
+    for (float x : factors)
+      if (!(x >= 1e-6f && x <= 1e6f))
+        throw FormatError(file_.name() +
+                          ": tensor `rope_freqs.weight` holds a divisor that is not in [1e-6, 1e6]");
+  }
+  const float base = between(keys.base, f_or(keys.base, keys.absent_base), 1.001f, 1e12f);
+  return Rope::make(n_rot, keys.scaled ? rope_.base.value_or(base) : base, scaling, factors);
+}
+
+}  // namespace pestle
