@@ -75,7 +75,8 @@ class Weights {
   Linear linear(const std::string& name, int in, int out, const RowSource& rows = {});
   // `count` matrices in one tensor [in, out, count], with biases [out, count].
   Linear linears(const std::string& name, int in, int out, int count, const RowSource& rows = {});
-  const float* vector(const std::string& name, int n);  // the whole name, [n] floats; null where nothing is read
+  const float* vector(const std::string& name,
+                      int n);  // the whole name, [n] floats; null where nothing is read
   RmsNorm norm(const std::string& name, int width, float eps);
   Embedding embedding(const Dimensions& d);
   Linear output(const Dimensions& d);  // output.weight, or the embedding where the file has none

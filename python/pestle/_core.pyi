@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'MemoryLimitError', 'Model', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'linux_topology', 'measure_bandwidth', 'measure_int8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -96,20 +96,42 @@ class GgufFile:
     @property
     def version(self) -> int:
         ...
+class KvMemory:
+    """
+    What keys and values of one text take.
+    """
+    @property
+    def bytes_per_token(self) -> int:
+        """
+        What each token adds.
+        """
+    @property
+    def window_bytes(self) -> int:
+        """
+        The most that layers with a window take, however long the text is.
+        """
+class RopeOverride:
+    """
+    What takes the place of a file's rotary base and scaling.
+    """
+    def __init__(self, *, rope_scaling: str | None = None, rope_scale: typing.SupportsFloat | typing.SupportsIndex | None = None, yarn_orig_ctx: typing.SupportsInt | typing.SupportsIndex | None = None, rope_freq_base: typing.SupportsFloat | typing.SupportsIndex | None = None) -> None:
+        """
+        rope_scaling: "none", "linear" or "yarn". ValueError for values that do not go together.
+        """
 class Model:
     """
     A model's weights, packed for the kernels. Immutable; engines share it.
     """
-    def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None) -> None:
         """
         Opens a GGUF file and packs its weights.
         
         progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.
-        Raises FormatError, UnsupportedError, MemoryLimitError.
+        rope takes the place of the file's rotary base and scaling. Raises FormatError, UnsupportedError, MemoryLimitError.
         """
     def kv_bytes_per_token(self, kv_type: str = 'f16') -> int:
         """
-        Bytes of keys and values per token, all layers.
+        Bytes of keys and values that each token adds.
         """
     @property
     def architecture(self) -> str:
@@ -153,11 +175,22 @@ class Sequence:
     """
     def fork(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> Sequence:
         """
-        A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens.
+        A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens, ValueError for more than
+        `reusable`.
+        """
+    def reusable(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        How many of the first n_tokens can be kept by a fork or after truncating: all of them, or none where layers
+        with a window have given back what the next token would see. IndexError beyond n_tokens.
         """
     def truncate(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> None:
         """
-        Forgets all but the first n_tokens.
+        Forgets all but the first n_tokens. Raises as fork does.
+        """
+    @property
+    def has_windows(self) -> bool:
+        """
+        Whether some layers see, and keep, the last tokens only.
         """
     @property
     def n_tokens(self) -> int:
@@ -198,6 +231,11 @@ class Engine:
     def kv_bytes(self) -> int:
         """
         Allocated for keys and values.
+        """
+    @property
+    def kv_memory(self) -> KvMemory:
+        """
+        What one sequence takes.
         """
     @property
     def n_ctx(self) -> int:
@@ -265,6 +303,10 @@ def isa() -> str:
 def isas() -> list[str]:
     """
     The kernel sets that this machine can run, best first.
+    """
+def kv_memory(file: GgufFile, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> KvMemory:
+    """
+    What an engine would keep, in passes of up to `chunk` tokens. Reads no weights; raises as loading does.
     """
 def linux_topology(root: str, allowed: collections.abc.Set[typing.SupportsInt | typing.SupportsIndex]) -> dict[str, typing.Any]:
     """

@@ -95,7 +95,9 @@ class FileDescription:
     n_experts: int | None
     top_k: int | None  # experts that a token uses
     kv_cache: tuple[KvCache, ...]  # of every type; none where Pestle does not run the file
-    refusal: str | None  # why it does not; None if it does, as far as that can be told without loading
+    refusal: (
+        str | None
+    )  # why it does not; None if it does, as far as the header tells
     tokenizer: TokenizerDescription | None
     has_chat_template: bool
 

@@ -59,7 +59,8 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
         "-n 7 --stop END --stop FIN --seed 3 --temp 0 --top-k 1 --top-p 0.5 --min-p 0.1 "
         "--repeat-penalty 1.1 --repeat-last-n 32 --frequency-penalty 0.2 --presence-penalty -0.3 "
         "--logit-bias 5=-2 --logit-bias 6=-inf -m a.gguf --offline -c 64 -t 2 "
-        "-tb 3 -ctk f32 -ctv f32 --no-speculation"
+        "-tb 3 -ctk f32 -ctv f32 --no-speculation --rope-scaling yarn --rope-scale 4 "
+        "--yarn-orig-ctx 32768 --rope-freq-base 1e6"
     )
     assert pestle("run", "-p", "x", *flags.split()).exit_code == 0
     assert llm.asked[0][1] == {
@@ -69,8 +70,33 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
         "logit_bias": {5: -2.0, 6: float("-inf")}, "speculation": False,
     }  # fmt: skip
     assert llm.loaded_with == ModelOptions(
-        model="a.gguf", offline=True, n_ctx=64, threads=2, threads_prefill=3, kv_type="f32"
-    )
+        model="a.gguf", offline=True, n_ctx=64, threads=2, threads_prefill=3, kv_type="f32",
+        rope_scaling="yarn", rope_scale=4.0, yarn_orig_ctx=32_768, rope_freq_base=1e6,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--rope-scaling longrope", "'longrope' is not one of 'none', 'linear', 'yarn'"),
+        ("--rope-scaling yarn", "linear and yarn scaling need a rope scale"),
+        ("--rope-scaling none --rope-scale 2", "a rope scale goes with linear or yarn scaling"),
+        ("--yarn-orig-ctx 4096", "an original context goes with yarn scaling only"),
+        (
+            "--rope-scaling linear --rope-scale 2 --yarn-orig-ctx 4096",
+            "an original context goes with yarn scaling only",
+        ),
+        ("--rope-scale 0.5", "0.5 is out of range: from 1 to 1,000,000 is expected"),
+        ("--rope-scale nan", "nan is out of range"),
+        ("--rope-freq-base 1", "1 is out of range: above 1 and at most 10^12 is expected"),
+        ("--rope-scaling yarn --rope-scale 2 --yarn-orig-ctx 0", "0 is out of range"),
+    ],
+)
+def test_scaling_that_makes_no_sense(pestle: Pestle, llm: FakeLLM, flags: str, words: str) -> None:
+    """It is refused before a model is looked for."""
+    result = pestle("run", "-p", "x", *flags.split())
+    assert words in result.stderr
+    assert (result.exit_code, llm.loaded_with) == (2, None)
 
 
 @pytest.mark.parametrize(

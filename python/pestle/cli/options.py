@@ -164,7 +164,7 @@ _MODEL = (
     click.option("--expert-stats", metavar="FILE", type=click.Path(dir_okay=False),
                  help="Write how many tokens each expert of a mixture served, as JSON."),
     click.option("--rope-scaling", type=click.Choice(ROPE_SCALINGS),
-                 help="How positions are stretched beyond the trained context.  [default: the model's]"),
+                 help="How positions are stretched to a longer context.  [default: the model's]"),
     click.option("--rope-scale", metavar="N", type=_ROPE_SCALE,
                  help="By what factor.  [default: the model's]"),
     click.option("--yarn-orig-ctx", metavar="N", type=_CONTEXT,

@@ -8,6 +8,7 @@ from pestle import _core
 from tests.oracle import checkpoints, gguf_file
 
 from .feeding import CASE
+from .parts import windowed_parts
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +25,12 @@ def engine(model: _core.Model) -> _core.Engine:
 
 @pytest.fixture(scope="session")
 def window() -> int:
+    """Of every second layer of `windowed`: no multiple of a page."""
     return 100
 
 
 @pytest.fixture(scope="session")
 def windowed(tmp_path_factory: pytest.TempPathFactory, window: int) -> _core.Model:
-    from .parts import parts
-    p = parts("llama-tied")
-    p.metadata["attention.sliding_window"] = window
-    return _core.Model(p.write(tmp_path_factory.mktemp("w") / "w.gguf"), threads=1)
+    """Gemma 3 in small: a layer with a window, a layer that sees all."""
+    path = tmp_path_factory.mktemp("windows") / "tiny.gguf"
+    return _core.Model(windowed_parts(window).write(path), threads=1)

@@ -78,3 +78,22 @@ def parts(name: str = "llama-biases") -> Parts:
     }
     tensors = gguf_file.gguf_weights(case, checkpoints.weights(case))
     return Parts(NAME_MAPS[case.model_type].architecture, metadata, tensors)
+
+
+def windowed_parts(window: int) -> Parts:
+    """Gemma 3 over the matrices of a tiny Llama: every second layer has a window."""
+    model = parts("llama-tied")
+    model.architecture = "gemma3"
+    model.metadata |= {
+        "context_length": 20_000,
+        "attention.sliding_window": window,
+        "attention.sliding_window_pattern": 2,
+    }
+    head_dim, dim = model.metadata["attention.key_length"], model.metadata["embedding_length"]
+    widths = {"attn_q": head_dim, "attn_k": head_dim, "post_attention": dim, "post_ffw": dim}
+    for layer in range(2):
+        for seed, (name, width) in enumerate(widths.items()):
+            random = np.random.default_rng([layer, seed])
+            weight = random.uniform(0.5, 1.5, width).astype(np.float32)
+            model.tensors[f"blk.{layer}.{name}_norm.weight"] = weight
+    return model

@@ -1,4 +1,4 @@
-"""Sessions of models with windows: what has left a window is gone, but for a prompt's checkpoint."""
+"""Sessions of models with windows: what has left one is gone, but for a prompt's checkpoint."""
 
 from __future__ import annotations
 
