@@ -95,9 +95,7 @@ class FileDescription:
     n_experts: int | None
     top_k: int | None  # experts that a token uses
     kv_cache: tuple[KvCache, ...]  # of every type; none where Pestle does not run the file
-    refusal: (
-        str | None
-    )  # why it does not; None if it does, as far as the header tells
+    refusal: str | None  # why it does not; None if it does, as far as the header tells
     tokenizer: TokenizerDescription | None
     has_chat_template: bool
 
