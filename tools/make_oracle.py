@@ -25,7 +25,7 @@ def make(case: checkpoints.Case) -> str:
     """Writes the file of one case; a line about it."""
     parameters = checkpoints.weights(case)
     model = transformers_model.load(case, parameters)
-    ids = checkpoints.tokens(case, expected.N_TOKENS)
+    ids = checkpoints.tokens(case, case.n_tokens)
     logits = transformers_model.logits(model, ids)
 
     greedy, lead = [], np.inf
@@ -42,11 +42,11 @@ def make(case: checkpoints.Case) -> str:
     np.savez_compressed(
         path,
         weights=checkpoints.digest(parameters),
-        logits=logits[list(expected.POSITIONS)],
+        logits=logits[expected.positions(case)],
         greedy=np.array(greedy, np.int32),
     )
     size = path.stat().st_size
-    return f"{case.name:20} largest |logit| {np.abs(logits).max():5.1f}, lead {lead:.4f}, {size} B"
+    return f"{case.name:18} largest |logit| {np.abs(logits).max():5.1f}, lead {lead:.4f}, {size} B"
 
 
 def main() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
 from pestle.convert.names import NAME_MAPS
-from pestle.convert.names.llama import interleave_halves
 
 from .checkpoints import Case, Weights
+from .gguf_metadata import metadata
 from .reference import rope_factors
 
 NUMPY_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4")
@@ -28,48 +29,59 @@ def encode(values: np.ndarray, type_name: str) -> np.ndarray:
         return quants.quantize(values, Type[type_name])
     import libgguf
 
-    return np.asarray(libgguf.quantize_rows(values, Type[type_name]), dtype=np.uint8)
+    rows = libgguf.quantize_rows(values.reshape(-1, values.shape[-1]), Type[type_name])
+    return np.asarray(rows, dtype=np.uint8).reshape(*values.shape[:-1], -1)
 
 
-def gguf_weights(case: Case, parameters: Weights) -> Weights:
-    """The tensors as GGUF has them, float32: renamed, rotated rows in its order, rope_freqs."""
-    names = NAME_MAPS[case.model_type]
-    heads = {
-        "attn_q": case.config["num_attention_heads"],
-        "attn_k": case.config["num_key_value_heads"],
-    }
+def gguf_weights(case: Case, parameters: Weights, *, legacy: bool = False) -> Weights:
+    """The tensors as GGUF has them, float32: renamed and transformed, rope_freqs.
+
+    `legacy`: DeepSeek's up-projections of the latent in one piece, as in files of early 2025.
+    """
     out: Weights = {}
-    for hf_name, values in parameters.items():
-        name = names.gguf_name(hf_name)
-        if name is None:
-            continue
-        if names.is_rotated(name):
-            out[name] = interleave_halves(values, heads[name.split(".")[-2]])
-        else:
-            out[name] = values
+    for tensor in NAME_MAPS[case.model_type].tensors(parameters, case.config):
+        kind = tensor.name.split(".")[-2]
+        if legacy and kind == "attn_k_b":
+            out[tensor.name.replace("k_b", "kv_b")] = parameters[tensor.parts[0].source]
+        elif not (legacy and kind == "attn_v_b"):
+            values = tensor.values(parameters.__getitem__, case.config)
+            out[tensor.name] = np.ascontiguousarray(values)
     if case.rope["rope_type"] == "llama3":
         out["rope_freqs.weight"] = rope_factors(case.rope, case.head_dim)[0].astype(np.float32)
     return out
 
 
 def stored_type(name: str, values: np.ndarray, choice: Choice) -> str:
-    """`choice` for matrices; F16 where its blocks do not divide the rows; F32 for vectors."""
-    if values.ndim < 2:
+    """`choice` for matrices; F16 where its blocks do not divide the rows.
+
+    F32 for vectors, experts' biases and routers.
+    """
+    if values.ndim < 2 or name.endswith(("bias", "ffn_gate_inp.weight")):
         return "F32"
     wanted = choice if isinstance(choice, str) else choice(name)
     return wanted if values.shape[-1] % gguf.GGML_QUANT_SIZES[Type[wanted]][0] == 0 else "F16"
 
 
 def write(
-    path: Path, case: Case, parameters: Weights, choice: Choice = "F32", *, widen: bool = False
+    path: Path,
+    case: Case,
+    parameters: Weights,
+    choice: Choice = "F32",
+    *,
+    widen: bool = False,
+    legacy: bool = False,
 ) -> Path:
     """Writes `path`. `choice`: the type of the matrices, or of the one with that GGUF name.
 
     With `widen` the values are rounded to that type but stored as F32.
     """
     writer = gguf.GGUFWriter(path, NAME_MAPS[case.model_type].architecture)
-    _add_metadata(writer, case)
-    for name, values in gguf_weights(case, parameters).items():
+    writer.add_name(case.name)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    for key, value in metadata(case, legacy=legacy).items():
+        _add(writer, f"{writer.arch}.{key}", value)
+    writer.add_tokenizer_model("none")
+    for name, values in gguf_weights(case, parameters, legacy=legacy).items():
         kind = stored_type(name, values, choice)
         data = encode(values, kind)
         if widen:
@@ -83,26 +95,11 @@ def write(
     return path
 
 
-def _add_metadata(writer: gguf.GGUFWriter, case: Case) -> None:
-    c, rope = case.config, case.rope
-    writer.add_name(case.name)
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_context_length(c["max_position_embeddings"])
-    writer.add_embedding_length(c["hidden_size"])
-    writer.add_block_count(c["num_hidden_layers"])
-    writer.add_feed_forward_length(c["intermediate_size"])
-    writer.add_head_count(c["num_attention_heads"])
-    writer.add_head_count_kv(c["num_key_value_heads"])
-    writer.add_key_length(case.head_dim)
-    writer.add_value_length(case.head_dim)
-    writer.add_layer_norm_rms_eps(c["rms_norm_eps"])
-    writer.add_vocab_size(c["vocab_size"])
-    writer.add_rope_freq_base(rope["rope_theta"])
-    if case.model_type == "llama":
-        writer.add_rope_dimension_count(case.head_dim)
-    if rope["rope_type"] in ("linear", "yarn"):
-        writer.add_rope_scaling_type(gguf.RopeScalingType(rope["rope_type"]))
-        writer.add_rope_scaling_factor(rope["factor"])
-    if rope["rope_type"] == "yarn":
-        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
-    writer.add_tokenizer_model("none")
+def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
+    add = {
+        bool: writer.add_bool,
+        int: writer.add_uint32,
+        float: writer.add_float32,
+        str: writer.add_string,
+    }
+    add[type(value)](key, value)

@@ -11,6 +11,9 @@ import numpy as np
 
 from .checkpoints import Case, Weights
 
+KNOWN = ("llama", "qwen2")
+"""By `model_type`."""
+
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, epsilon: float) -> np.ndarray:
     return weight * x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + epsilon)

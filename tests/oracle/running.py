@@ -14,9 +14,9 @@ __all__ = ["engine", "feed", "greedy"]
 
 
 def engine(path: Path, **settings: Any) -> _core.Engine:
-    """An engine for up to 256 tokens, with exact keys and values unless told otherwise."""
+    """An engine for all tokens of a case, with exact keys and values unless told otherwise."""
     model = _core.Model(path, threads=1)
-    return _core.Engine(model, **{"n_ctx": 256, "threads": 1, "kv_type": "f32"} | settings)
+    return _core.Engine(model, **{"n_ctx": 1024, "threads": 1, "kv_type": "f32"} | settings)
 
 
 def greedy(run: _core.Engine, prompt: Sequence[int], n: int) -> list[int]:

@@ -19,7 +19,7 @@ def load(case: Case, parameters: Weights) -> Any:
     model = AutoModelForCausalLM.from_config(
         config, dtype=torch.float32, attn_implementation="eager"
     ).eval()
-    state = {name: torch.from_numpy(values) for name, values in parameters.items()}
+    state = {name: torch.from_numpy(v) for name, v in _fused(parameters).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     expected = ["lm_head.weight"] if case.config["tie_word_embeddings"] else []
     if missing != expected or unexpected:
@@ -28,10 +28,29 @@ def load(case: Case, parameters: Weights) -> Any:
     return model
 
 
+def _fused(parameters: Weights) -> Weights:
+    """Experts as version 5 has them in memory: all of a layer, the gate's rows before the up's."""
+    out: Weights = {}
+    experts: dict[str, dict[str, list[np.ndarray]]] = {}
+    for name, values in parameters.items():
+        layer, is_expert, rest = name.partition(".mlp.experts.")
+        number, _, projection = rest.partition(".")
+        if is_expert and number.isdigit():  # they come in order
+            by_projection = experts.setdefault(layer, {})
+            by_projection.setdefault(projection.removesuffix(".weight"), []).append(values)
+        else:
+            out[name] = values
+    for layer, of in experts.items():
+        gate, up = np.stack(of["gate_proj"]), np.stack(of["up_proj"])
+        out[f"{layer}.mlp.experts.gate_up_proj"] = np.concatenate([gate, up], axis=1)
+        out[f"{layer}.mlp.experts.down_proj"] = np.stack(of["down_proj"])
+    return out
+
+
 def logits(model: Any, token_ids: list[int]) -> np.ndarray:
     """float32 (positions, vocabulary) of one sequence."""
     import torch
 
     with torch.no_grad():
-        out: np.ndarray = model(torch.tensor([token_ids])).logits[0].numpy()
+        out: np.ndarray = model(torch.tensor([token_ids]), use_cache=False).logits[0].numpy()
     return out

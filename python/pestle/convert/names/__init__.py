@@ -1,10 +1,17 @@
 """What GGUF calls the tensors of a Hugging Face checkpoint: one table per architecture."""
 
-from pestle.convert.names.base import NameMap
+from pestle.convert.names.base import NameMap, Part, Tensor, n_experts
+from pestle.convert.names.deepseek2 import DEEPSEEK2
+from pestle.convert.names.gemma3 import GEMMA3
+from pestle.convert.names.gpt_oss import GPT_OSS
 from pestle.convert.names.llama import LLAMA
-from pestle.convert.names.qwen2 import QWEN2
+from pestle.convert.names.qwen import QWEN2, QWEN3, QWEN3MOE
 
-__all__ = ["LLAMA", "NAME_MAPS", "QWEN2", "NameMap"]
+__all__ = ["NAME_MAPS", "NameMap", "Part", "Tensor", "n_experts"]
 
-NAME_MAPS: dict[str, NameMap] = {m.model_type: m for m in (LLAMA, QWEN2)}
+NAME_MAPS: dict[str, NameMap] = {
+    model_type: names
+    for names in (LLAMA, QWEN2, QWEN3, QWEN3MOE, GPT_OSS, DEEPSEEK2, GEMMA3)
+    for model_type in names.model_types
+}
 """By `model_type` of the checkpoint's config.json."""
