@@ -18,6 +18,16 @@ from .conftest import TinyFile
 
 TYPES = ("F32", "F16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q6_K", "Q4_K", "IQ4_NL", "MXFP4")
 N_TOKENS = 150
+FAMILIES = (
+    "qwen3-tied",
+    "qwen3moe-yarn",
+    "gptoss-top1",
+    "gptoss-busy",
+    "deepseek3-ragged",
+    "deepseek3-busy",
+    "deepseek2-groups",
+    "gemma3-linear",
+)
 RAGGED = ("llama-ragged", "llama-biases", "qwen2-yarn")
 ALL_TYPES = gguf_file.NUMPY_TYPES + gguf_file.LIBGGUF_TYPES
 
@@ -55,6 +65,29 @@ def test_every_shape(name: str, kv_type: str, tiny_file: TinyFile) -> None:
     _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
 
 
+@pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family(name: str, kv_type: str, tiny_file: TinyFile) -> None:
+    """Experts shared with the tokens of other sequences, windows that end within the text."""
+    tokens = checkpoints.tokens(CASES[name], N_TOKENS)
+    _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
+
+
+@pytest.mark.parametrize(
+    ("name", "type_name"),
+    [("qwen3moe-256", "Q4_K"), ("gptoss-256", "MXFP4"), ("deepseek3-256", "Q4_K")],
+)
+def test_experts_of_blocks(name: str, type_name: str, tiny_file: TinyFile) -> None:
+    tokens = checkpoints.tokens(CASES[name], 110)
+    _assert_one_answer(_file(name, type_name, tiny_file), tokens, "f16")
+
+
+@pytest.mark.parametrize("name", ["gptoss-yarn", "deepseek3-long"])
+def test_several_spans_of_families(name: str, tiny_file: TinyFile) -> None:
+    tokens = checkpoints.tokens(CASES[name], 300)
+    _assert_one_answer(tiny_file(name, "Q8_0"), tokens, "f16", 1024)
+
+
 @pytest.mark.parametrize("kv_type", ["f16", "q8_0", "f16/q8_0"])
 def test_several_spans(kv_type: str, tiny_file: TinyFile) -> None:
     """More than the 256 positions of a span: threads share the spans of one head."""
@@ -90,7 +123,7 @@ def _assert_every_isa_agrees(files: list[Path], n_tokens: int, folder: Path) -> 
 
 def test_every_isa(tiny_file: TinyFile, tmp_path: Path) -> None:
     files = [_file("llama-256", type_name, tiny_file) for type_name in ALL_TYPES]
-    files += [tiny_file(name, "Q8_0") for name in RAGGED]
+    files += [tiny_file(name, "Q8_0") for name in (*RAGGED, *FAMILIES)]
     _assert_every_isa_agrees(files, 80, tmp_path)
 
 

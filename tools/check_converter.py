@@ -1,0 +1,127 @@
+"""Checks GGUF files that llama.cpp's own converter wrote from tiny checkpoints.
+
+Usage: python tools/check_converter.py CONVERTER TOKENIZERS [CASE ...]     (needs .[oracle])
+
+CONVERTER is a convert_hf_to_gguf.py, TOKENIZERS a folder with NAME.tokenizer.json.xz of qwen3,
+gptoss and deepseek_v3: a converter refuses a tokenizer that it does not know. Each case gets that
+vocabulary and goes from `transformers` through the converter into Pestle, whose logits are compared
+with those of `transformers`: F32 files exactly, Q8_0 files with the same weights rounded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from oracle import checkpoints, gguf_file, running, transformers_model
+from oracle.checkpoints import CASES, Case, Weights
+
+TOKENIZERS = {"gpt_oss": "gptoss", "deepseek_v2": "deepseek_v3", "deepseek_v3": "deepseek_v3"}
+"""By model_type; the others get that of Qwen 3."""
+DEFAULT_CASES = (
+    "qwen2-yarn",
+    "qwen3-tied",
+    "qwen3moe-yarn",
+    "qwen3moe-256",
+    "gptoss-top1",
+    "gptoss-256",
+    "deepseek3-ragged",
+    "deepseek3-256",
+    "deepseek2-lite",
+    "gemma3-linear",
+)
+
+
+def with_vocabulary(case: Case, tokenizers: Path, folder: Path) -> Case:
+    """The case with as many tokens as a published tokenizer, which is put into `folder`."""
+    name = TOKENIZERS.get(case.model_type, "qwen3")
+    text = lzma.decompress((tokenizers / f"{name}.tokenizer.json.xz").read_bytes())
+    (folder / "tokenizer.json").write_bytes(text)
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    tokenizer = json.loads(text)
+    ids = [*tokenizer["model"]["vocab"].values(), *(t["id"] for t in tokenizer["added_tokens"])]
+    return replace(case, config=case.config | {"vocab_size": max(ids) + 1})
+
+
+def convert(converter: Path, folder: Path, kind: str) -> Path:
+    """The GGUF file that `converter` makes of the checkpoint in `folder`."""
+    path = folder / f"{kind}.gguf"
+    command = [sys.executable, str(converter), str(folder), "--outfile", str(path)]
+    done = subprocess.run(
+        [*command, "--outtype", kind], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{converter}: {done.stderr[-2000:]}")
+    return path
+
+
+def logits(path: Path, tokens: list[int]) -> np.ndarray:
+    run = running.engine(path)
+    return running.feed(run, run.sequence(), tokens, 64)
+
+
+def difference(case: Case, converted: Path, ours: Path) -> str:
+    """Whether both files hold the same tensors, to the bit."""
+    import gguf
+
+    files = [
+        {t.name: (t.tensor_type.name, t.data.tobytes()) for t in gguf.GGUFReader(path).tensors}
+        for path in (converted, ours)
+    ]
+    theirs, own = files
+    same = sorted(theirs.keys() & own.keys())
+    types = [f"{n} {theirs[n][0]}/{own[n][0]}" for n in same if theirs[n][0] != own[n][0]]
+    values = [n for n in same if theirs[n][0] == own[n][0] and theirs[n] != own[n]]
+    found = {"names": sorted(theirs.keys() ^ own.keys()), "types": types, "values": values}
+    told = [f"other {what}: {', '.join(names)}" for what, names in found.items() if names]
+    return "; ".join(told) or f"{len(own)} tensors, types and values equal ours"
+
+
+def check(case: Case, converter: Path, tokenizers: Path) -> None:
+    """Prints a line for each type."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        case = with_vocabulary(case, tokenizers, folder)
+        weights: Weights = checkpoints.weights(case)
+        model = transformers_model.load(case, weights)
+        tokens = checkpoints.tokens(case, case.n_tokens)
+        exact = transformers_model.logits(model, tokens)
+        model.save_pretrained(folder)
+        for kind in ("f32", "q8_0"):
+            path = convert(converter, folder, kind)
+            ours = gguf_file.write(folder / "ours.gguf", case, weights, kind.upper())
+            if kind == "q8_0":
+                widened = folder / "widened.gguf"
+                exact = logits(gguf_file.write(widened, case, weights, "Q8_0", widen=True), tokens)
+            off = abs(logits(path, tokens) - exact)
+            rms = np.sqrt((off**2).mean() / (exact**2).mean())
+            print(
+                f"{case.name:18} {kind:5} largest {off.max() / abs(exact).max():.1e},"
+                f" rms {rms:.1e}; {difference(case, path, ours)}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("converter", type=Path, metavar="CONVERTER")
+    parser.add_argument("tokenizers", type=Path, metavar="TOKENIZERS")
+    parser.add_argument("cases", nargs="*", default=list(DEFAULT_CASES), metavar="CASE")
+    options = parser.parse_args()
+    for name in options.cases:
+        check(CASES[name], options.converter, options.tokenizers)
+
+
+if __name__ == "__main__":
+    main()
