@@ -106,6 +106,7 @@ _QWEN = (
     Case(
         "qwen3-yarn",
         _config("qwen3", 72, (3, 1), 100, 131, head_dim=32, rms_norm_eps=1e-6, **_yarn(10.0, 64)),
+        seed=2,
         n_tokens=640,
     ),
     Case("qwen3-256", _config("qwen3", 256, (4, 2), 512, 103, head_dim=128)),
@@ -262,6 +263,7 @@ _DEEPSEEK = (
         "deepseek3-256",
         _config("deepseek_v3", 256, (2, 2), 512, 103, **_mla((256, 256), (64, 64, 128), 8, 2, 256),
                 **_v3((4, 2), 2.5)),
+        seed=3,
     ),
     # Every token goes to one expert, none to another: the bias selects, and weighs nothing.
     Case(

@@ -136,11 +136,11 @@ def _deepseek(case: Case, layer: int) -> Parameters:
 
 
 def _gemma3(case: Case, layer: int) -> Parameters:
-    """Its norms multiply by 1 + w."""
-    feedforward = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
-    norms = ("input_layernorm", "post_attention_layernorm", *feedforward)
+    """Norms multiply by 1 + w. What all blocks add together does not grow with their number."""
+    dim, post_mean = case.config["hidden_size"], 2 / np.sqrt(case.config["num_hidden_layers"]) - 1
     return {
-        **_norms(case.config["hidden_size"], *norms, mean=0.0),
+        **_norms(dim, "input_layernorm", "pre_feedforward_layernorm", mean=0.0),
+        **_norms(dim, "post_attention_layernorm", "post_feedforward_layernorm", mean=post_mean),
         **_attention(case),
         **_qk_norms(case, mean=0.0),
         **_dense_mlp(case),
@@ -162,7 +162,9 @@ _BLOCKS: dict[str, Callable[[Case, int], Parameters]] = {
 def parameters_of(case: Case) -> Parameters:
     """All parameters, in a fixed order."""
     dim, n_vocab = case.config["hidden_size"], case.n_vocab
-    embedding = Random((n_vocab, dim), 3 / np.sqrt(dim))
+    # Gemma multiplies them by sqrt(dim): larger ones would drown what blocks add.
+    scale = 0.5 if case.model_type == "gemma3_text" else 3
+    embedding = Random((n_vocab, dim), scale / np.sqrt(dim))
     out = {"model.embed_tokens.weight": embedding}
     for layer in range(case.config["num_hidden_layers"]):
         block = _BLOCKS[case.model_type](case, layer)
