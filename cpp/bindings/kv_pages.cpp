@@ -24,13 +24,14 @@ void check(bool fits, const char* what) {
 // The keys and values of one text, the same in each of some layers.
 class KvPages {
  public:
-  KvPages(const Floats& k, const Floats& v, const std::string& type, int layers)
-      : heads_(checked(k, v)),
+  KvPages(const Floats& k, const Floats& v, const std::string& type, int layers, bool latent)
+      : heads_(checked(k, v, latent)),
         n_keys_(int(k.shape(1))),
         k_dim_(int(k.shape(2))),
         v_dim_(int(v.shape(2))),
         layers_(std::max(1, layers)),
-        kv_(std::vector<KvShape>(size_t(layers_), {heads_, k_dim_, v_dim_}), kv_types(type)),
+        latent_(latent),
+        kv_(std::vector<KvShape>(size_t(layers_), {heads_, k_dim_, v_dim_, 0, latent}), kv_types(type)),
         memory_(group().slab_bytes() * size_t((n_keys_ - 1) / (kPageTokens * group().slab_pages()) + 1)) {
     const KernelTable& kernel = kernels();
     for (int i = 0; i < n_keys_; i++) {
@@ -41,6 +42,11 @@ class KvPages {
       for (int layer = 0; layer < layers_; layer++)
         for (int h = 0; h < heads_; h++) {
           const KvHead head = kv_.head(layer, h);
+          if (latent_) {
+            kernel.store_latent(k.data(h, i, 0), k_dim_, value_page(head, pages_.back()), i % kPageTokens,
+                                kv_.types().keys);
+            continue;
+          }
           kernel.store_key(k.data(h, i, 0), k_dim_, key_page(head, pages_.back()), i % kPageTokens,
                            kv_.types().keys);
           kernel.store_value(v.data(h, i, 0), v_dim_, value_page(head, pages_.back()), i % kPageTokens,
@@ -75,10 +81,21 @@ class KvPages {
     for (size_t p = 0; p < pages.size(); p++)  // those that no query sees may be gone
       if (!sees(n_keys, first_key, int(p) * kPageTokens)) pages[p] = {};
     Buffer scratch(attend_scratch(k_dim_, v_dim_));
-    AttendArgs args{
-        rows.data(),    outs.data(), first_key.data(), n_keys.data(), sinks.empty() ? nullptr : sinks.data(),
-        int(queries),   k_dim_,      v_dim_,           scale,         pages.data(),
-        kv_.head(0, 0), kv_.types(), nullptr,          scratch.data()};
+    AttendArgs args{rows.data(),
+                    outs.data(),
+                    first_key.data(),
+                    n_keys.data(),
+                    sinks.empty() ? nullptr : sinks.data(),
+                    int(queries),
+                    k_dim_,
+                    v_dim_,
+                    latent_,
+                    scale,
+                    pages.data(),
+                    kv_.head(0, 0),
+                    types_of(latent_, kv_.types()),
+                    nullptr,
+                    scratch.data()};
     if (pieces < 1) {
       kernels().attend(args);
       return out;
@@ -100,7 +117,7 @@ class KvPages {
     const int n_heads = int(q.shape(1)) / k_dim_, tokens = int(q.shape(0));
     check(sinks.empty() || int(sinks.size()) == n_heads, "sinks are not [n_heads]");
     const CachedAttention shape{
-        n_heads, heads_, k_dim_, v_dim_, scale, window, sinks.empty() ? nullptr : sinks.data()};
+        n_heads, heads_, k_dim_, v_dim_, scale, window, sinks.empty() ? nullptr : sinks.data(), latent_};
     ThreadPool pool(threads);
     Workspace ws(pool, attend_scratch(shape));
     Rows in = ws.rows(tokens, int(q.shape(1)));
@@ -123,7 +140,9 @@ class KvPages {
 
  private:
   const KvGroup& group() const { return kv_.group(0); }
-  static int checked(const Floats& k, const Floats& v) {
+  static int checked(const Floats& k, const Floats& v, bool latent) {
+    check(!latent || (k.shape(0) == 1 && v.shape(2) <= k.shape(2)),
+          "latent keys have one head, and values no more channels than keys");
     check(k.ndim() == 3 && v.ndim() == 3 && k.shape(0) >= 1 && k.shape(1) >= 1 && k.shape(2) >= 1 &&
               v.shape(0) == k.shape(0) && v.shape(1) == k.shape(1) && v.shape(2) >= 1,
           "k is not [n_kv_heads, keys, k_dim], or v not [n_kv_heads, keys, v_dim]");
@@ -136,6 +155,7 @@ class KvPages {
   }
 
   int heads_, n_keys_, k_dim_, v_dim_, layers_;
+  bool latent_;
   KvLayout kv_;
   Buffer memory_;
   std::vector<KvPage> pages_;
@@ -147,8 +167,9 @@ void bind_kv_pages(py::module_& m) {
   m.attr("MAX_QUERIES") = kMaxQueries;
   py::class_<KvPages>(m, "KvPages",
                       "Pages of keys [n_kv_heads, keys, k_dim] and values [n_kv_heads, keys, v_dim].")
-      .def(py::init<const Floats&, const Floats&, const std::string&, int>(), py::arg("k"), py::arg("v"),
-           py::arg("kv_type") = "f16", py::arg("layers") = 1)
+      .def(py::init<const Floats&, const Floats&, const std::string&, int, bool>(), py::arg("k"),
+           py::arg("v"), py::arg("kv_type") = "f16", py::arg("layers") = 1, py::arg("latent") = false,
+           "latent: one row per position is key and value; v is k[..., :v_dim], and only its shape is read.")
       .def_property_readonly("nbytes", &KvPages::nbytes)
       .def("attend", &KvPages::attend, py::arg("q"), py::arg("n_keys"),
            py::arg("first_key") = std::vector<int>(), py::arg("sinks") = std::vector<float>(),

@@ -85,6 +85,9 @@ void bind_model(py::module_& m) {
            "UnsupportedError, MemoryLimitError.")
       .def_property_readonly("path", [](const ModelHandle& h) { return path_to_str(h.model->path); })
       .def_property_readonly("architecture", [](const ModelHandle& h) { return h.model->architecture; })
+      .def_property_readonly(
+          "notes", [](const ModelHandle& h) { return h.model->notes; },
+          "What was decided where the file leaves something open, one sentence each.")
       .def_property_readonly("n_vocab", [](const ModelHandle& h) { return h.model->n_vocab; })
       .def_property_readonly("n_ctx_train", [](const ModelHandle& h) { return h.model->n_ctx; })
       .def_property_readonly("n_layers", [](const ModelHandle& h) { return h.model->decoder.layers.size(); })

@@ -6,14 +6,16 @@
 
 #include "kernels/attention_float.h"
 #include "kernels/attention_int8.h"
+#include "kernels/attention_latent.h"
 #include "kernels/attention_softmax.h"
 #include "kernels/isa.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
-// Queries in units of ln 2, rows padded with zeros.
+// Queries in units of ln 2, rows padded with zeros. Those of latent keys stand side by side.
 void prepare(const AttendArgs& a, int stride, float* q, float* q_step) {
+  if (a.latent) return side_by_side(a, a.scale * kLog2e, stride, q);
   const F32 factor = simd::splat(a.scale * kLog2e);
   for (int n = 0; n < a.n_queries; n++, q += stride) {
     std::memcpy(q, a.q[n], sizeof(float) * a.head_dim);
@@ -34,8 +36,9 @@ Range attend_span(const Tile& t, int span, Mass* masses) {
     const Range some = t.seeing(page * kPageTokens, kPageTokens);
     if (some.empty()) continue;
     values.block[i] = reinterpret_cast<const ValueBlock*>(value_page(a.head, a.pages[page]));
-    const auto score = a.types.keys == KvType::q8_0 ? score_int8 : score_floats;
-    score(t, key_page(a.head, a.pages[page]), some, page * kPageTokens);
+    const void* keys = a.latent ? value_page(a.head, a.pages[page]) : key_page(a.head, a.pages[page]);
+    const auto score = a.latent ? score_latent : a.types.keys == KvType::q8_0 ? score_int8 : score_floats;
+    score(t, keys, some, page * kPageTokens);
   }
   for (int n = queries.begin; n < queries.end; n++)
     masses[n].max = largest_score(t.scores(n), t.seen(n, start, kSpanTokens));

@@ -44,6 +44,9 @@ constexpr size_t value_page_bytes(KvType t, int value_dim) {
   return size_t(float_value_stride(value_dim)) * kPageTokens * (t == KvType::f16 ? 2 : 4);
 }
 
+// Where keys and values are one row (multi-head latent attention, DeepSeek-AI 2024: a value is its key's
+// first channels), a page holds it once, in the layout of values.
+
 // Where a page lies: memory comes in slabs of some spans, and a page is the slot-th of one of these.
 struct KvPage {
   char* slab = nullptr;
@@ -76,6 +79,7 @@ struct AttendArgs {
   // A logit of each query that takes part in the softmax without a value (gpt-oss); null: none
   const float* sinks;
   int n_queries, head_dim, value_dim;
+  bool latent;          // values are the first channels of keys: one page, one type, one KV head
   float scale;          // of q . k
   const KvPage* pages;  // of position 0 on
   KvHead head;
@@ -87,6 +91,7 @@ constexpr int first_span(const AttendArgs& a) { return a.first_key[0] / kSpanTok
 constexpr int end_span(const AttendArgs& a) {
   return (a.n_keys[a.n_queries - 1] + kSpanTokens - 1) / kSpanTokens;
 }
+constexpr int value_row(const AttendArgs& a) { return a.latent ? a.head_dim : a.value_dim; }
 constexpr int span_floats(int value_dim) { return 16 + round_up(value_dim, 32); }
 
 constexpr size_t attend_scratch(int head_dim, int value_dim) {

@@ -62,20 +62,20 @@ PESTLE_INLINE void gather_channels(const float* weights, const typename Page::Ty
       simd::store(out + n * out_stride + r * L, acc[n][r]);
 }
 
-// All channels from c on: as many registers at a time as there are left to fill.
+// The channels [c, end): as many registers at a time as there are left to fill.
 template <class Page, int N, int R = group_registers(N, 8)>
-PESTLE_INLINE void gather_from(int c, const float* weights, const typename Page::Type* page, int stride,
-                               float* out, int out_stride, Range seen) {
-  for (; c + R * L <= stride; c += R * L)
+PESTLE_INLINE void gather_from(int c, int end, const float* weights, const typename Page::Type* page,
+                               int stride, float* out, int out_stride, Range seen) {
+  for (; c + R * L <= end; c += R * L)
     gather_channels<Page, N, R>(weights, page + c, stride, out + c, out_stride, seen);
   if constexpr (R > 1)
-    if (c < stride) gather_from<Page, N, R / 2>(c, weights, page, stride, out, out_stride, seen);
+    if (c < end) gather_from<Page, N, R / 2>(c, end, weights, page, stride, out, out_stride, seen);
 }
 
 template <class Page, int N>
-PESTLE_NOINLINE void gather_page(const float* weights, const typename Page::Type* page, int stride,
+PESTLE_NOINLINE void gather_page(const float* weights, const typename Page::Type* page, int width, int stride,
                                  float* out, int out_stride, Range seen) {
-  gather_from<Page, N>(0, weights, page, stride, out, out_stride, seen);
+  gather_from<Page, N>(0, width, weights, page, stride, out, out_stride, seen);
 }
 
 template <class Page>
@@ -95,7 +95,8 @@ void gather_group(const Tile& t, const void* page, Range group, int start) {
     if (seen.empty()) return;
     with_count(number, [&]<int N>() {
       gather_page<Page, N>(t.scores(n) + start % kSpanTokens, static_cast<const typename Page::Type*>(page),
-                           float_value_stride(t.a.value_dim), t.part(n), t.s.value_stride, seen);
+                           float_value_stride(t.a.value_dim), float_value_stride(value_row(t.a)), t.part(n),
+                           t.s.value_stride, seen);
     });
   };
   Range all{t.seen(group.end - 1, start, kPageTokens).begin, t.seen(group.begin, start, kPageTokens).end};
@@ -138,7 +139,7 @@ PESTLE_INLINE void score_floats(const Tile& t, const void* page, Range queries, 
 }
 PESTLE_INLINE void gather_floats(const Tile& t, const void* page, Range queries, int start) {
   each_group<gather_group<F16Page>, gather_group<F32Page>>(
-      t, page, t.a.types.values, size_t(float_value_stride(t.a.value_dim)), queries, start);
+      t, page, t.a.types.values, size_t(float_value_stride(value_row(t.a))), queries, start);
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

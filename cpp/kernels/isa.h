@@ -22,6 +22,7 @@ void merge_spans(const AttendArgs& args);
 // kv_store.cpp
 void store_key(const float* k, int head_dim, void* page, int position, KvType type);
 void store_value(const float* v, int value_dim, void* page, int position, KvType type);
+void store_latent(const float* row, int head_dim, void* page, int position, KvType type);
 
 // panels.cpp
 void make_panels(const PanelArgs& args, int begin, int end);

@@ -98,4 +98,19 @@ void store_value(const float* v, int value_dim, void* page, int position, KvType
   }
 }
 
+void store_latent(const float* x, int head_dim, void* page, int position, KvType type) {
+  store_value(x, head_dim, page, position, type);
+  // As in keys, infinities become NaN. q8_0 has made them so.
+  const size_t row = size_t(position) * float_value_stride(head_dim);
+  for (int d = 0; d < head_dim; d++) {
+    if (type == KvType::f32) {
+      float& v = static_cast<float*>(page)[row + d];
+      v = __builtin_isfinite(v) ? v : __builtin_nanf("");
+    } else if (type == KvType::f16) {
+      uint16_t& v = static_cast<uint16_t*>(page)[row + d];
+      v = (v & 0x7c00) == 0x7c00 ? 0x7e00 : v;
+    }
+  }
+}
+
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

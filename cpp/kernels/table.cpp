@@ -29,6 +29,7 @@ void fill_table(KernelTable& t) {
   t.rope = rope;
   t.store_key = store_key;
   t.store_value = store_value;
+  t.store_latent = store_latent;
   t.attend = attend;
   t.attend_spans = attend_spans;
   t.merge_spans = merge_spans;

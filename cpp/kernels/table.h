@@ -95,6 +95,7 @@ struct KernelTable {
   // One position of a page, numbered from the page's first
   void (*store_key)(const float* k, int head_dim, void* page, int position, KvType);
   void (*store_value)(const float* v, int value_dim, void* page, int position, KvType);
+  void (*store_latent)(const float* row, int head_dim, void* page, int position, KvType);
   // softmax(scale q k^T) v
   void (*attend)(const AttendArgs&);
   // The same in two steps. Of some heads that see the same spans, span by span, the parts [begin, end) of

@@ -129,10 +129,11 @@ class Attend {
                               tokens * heads,
                               at.shape_.k_dim,
                               at.shape_.v_dim,
+                              at.shape_.latent,
                               at.shape_.scale,
                               at.batch_.pages(s, at.layer_),
                               at.batch_.kv->head(at.layer_, head / at.group()),
-                              at.batch_.kv->types(),
+                              types_of(at.shape_.latent, at.batch_.kv->types()),
                               item.spans ? item.spans + spans : nullptr,
                               at.ws_.scratch(thread)};
       }

@@ -10,6 +10,7 @@ struct CachedAttention {
   float scale;                            // of q . k
   int window;                             // positions that a token sees, itself included; 0: all before it
   const float* sinks;                     // [n_heads] logits without a value, or null
+  bool latent = false;  // one KV head, whose values are the first v_dim channels of its keys
 };
 
 // softmax(scale q k^T) v of every row of the batch: q [rows, n_heads * k_dim] -> [rows, n_heads * v_dim].

@@ -1,9 +1,6 @@
 #include "model/attention.h"
 
-#include <algorithm>
-
 namespace pestle {
-
 void GroupedQueryAttention::operator()(Step& step, Rows x, const Residual& residual, int layer) const {
   Workspace& ws = step.ws;
   Rows normed = ws.rows(x.n_rows, x.width);
@@ -44,16 +41,7 @@ void GroupedQueryAttention::rotate_and_store(Step& step, Rows q, Rows k, Rows v,
                           kv.types().values);
     }
   };
-  // Neighbours of a page share cache lines: a thread takes 32 positions, which are whole ones.
-  constexpr int kTokens = 32;
-  for (const Slice& s : step.batch.slices) {
-    const int first = s.position / kTokens, end = (s.position + s.n_rows + kTokens - 1) / kTokens;
-    step.ws.for_rows(end - first, [&](int i, int) {
-      const int from = std::max(0, (first + i) * kTokens - s.position);
-      const int to = std::min(s.n_rows, (first + i + 1) * kTokens - s.position);
-      for (int t = from; t < to; t++) token(s, s.first_row + t);
-    });
-  }
+  step.for_tokens(token);
 }
 
 }  // namespace pestle

@@ -29,4 +29,31 @@ struct GroupedQueryAttention {
   void rotate_and_store(Step& step, Rows q, Rows k, Rows v, int layer) const;
 };
 
+// Multi-head latent attention (DeepSeek-AI 2024, section 2.1), with the projections from the latent absorbed
+// into the queries and the output: all heads read the same row of kv_rank + n_rot channels, and that is all
+// that is kept of a token.
+struct LatentAttention {
+  std::optional<Linear> q_a;        // to a latent of the queries; none: q reads the stream (V2-Lite)
+  std::optional<RmsNorm> q_a_norm;  // there if q_a is
+  Linear q;                         // n_heads x (qk_nope + n_rot)
+  Linear kv_a;                      // kv_rank + n_rot
+  RmsNorm kv_a_norm;                // of the first kv_rank
+  Linear k_up, v_up;                // of each head: qk_nope to kv_rank, and kv_rank to v_dim
+  Linear o;
+  std::shared_ptr<const Rope> rope;
+  int n_heads, kv_rank, qk_nope, v_dim;
+  float scale;  // of q . k
+
+  int latent() const { return padded(kv_rank); }  // zeros behind kv_rank
+  int k_dim() const { return latent() + rope->n_rot; }
+  CachedAttention cached() const { return {n_heads, 1, k_dim(), latent(), scale, 0, nullptr, true}; }
+  KvShape kv_shape() const { return {1, k_dim(), latent(), 0, true}; }
+  LinearUses linears() const;
+  void operator()(Step& step, Rows x, const Residual& residual, int layer) const;
+
+ private:
+  Rows queries(Workspace& ws, Activations& in, Rows latents) const;
+  void rotate_and_store(Step& step, Rows q, Rows latents, Rows absorbed, int layer) const;
+};
+
 }  // namespace pestle

@@ -12,7 +12,7 @@ namespace pestle {
 
 struct Layer {
   Residual attn_residual, ffn_residual;
-  std::variant<GroupedQueryAttention> attention;
+  std::variant<GroupedQueryAttention, LatentAttention> attention;
   std::variant<GatedMlp, SparseMoe> ffn;
 };
 

@@ -33,6 +33,14 @@ int Weights::n_or(const char* name, int absent) const { return has(name) ? n(nam
 float Weights::f(const char* name) const { return static_cast<float>(file_.number(key(name))); }
 float Weights::f_or(const char* name, float absent) const { return has(name) ? f(name) : absent; }
 
+bool Weights::flag_or(const char* name, bool absent) const {
+  return has(name) ? file_.flag(key(name)) : absent;
+}
+
+void Weights::expect(bool fits, const std::string& what) const {
+  if (!fits) throw FormatError(file_.name() + ": " + what);
+}
+
 void Weights::refuse(const char* name, const char* feature) const {
   if (has(name) && f(name) != 0)
     throw UnsupportedError(file_.name() + ": " + feature + " (key " + key(name) +
@@ -63,10 +71,6 @@ Dimensions Weights::dimensions() const {
   if (d.n_heads % d.n_kv_heads != 0)
     throw FormatError(file_.name() + ": " + std::to_string(d.n_heads) + " heads do not share " +
                       std::to_string(d.n_kv_heads) + " KV heads evenly");
-  if (n_or("attention.value_length", d.head_dim) != d.head_dim)
-    throw UnsupportedError(file_.name() + ": attention.value_length " +
-                           std::to_string(n("attention.value_length")) +
-                           " differs from attention.key_length " + std::to_string(d.head_dim));
   if (d.n_rot > d.head_dim || d.n_rot % 2 != 0)
     throw FormatError(file_.name() + ": rope.dimension_count is " + std::to_string(d.n_rot) +
                       ", expected an even number up to " + std::to_string(d.head_dim));

@@ -3,8 +3,11 @@
 namespace pestle {
 namespace {
 
-size_t head_bytes(const KvShape& s, KvTypes types) {  // of a page
-  return key_page_bytes(types.keys, s.k_dim) + value_page_bytes(types.values, s.v_dim);
+struct PageBytes { size_t keys, values; };
+
+PageBytes head_bytes(const KvShape& s, KvTypes types) {
+  if (s.latent) return {0, value_page_bytes(types.keys, s.k_dim)};
+  return {key_page_bytes(types.keys, s.k_dim), value_page_bytes(types.values, s.v_dim)};
 }
 
 // Some 16 MiB: few calls to the system, huge pages, little that is not used. Of a window no more than one
@@ -20,18 +23,18 @@ int spans_of_slab(int window, size_t span_bytes) {
 }  // namespace
 
 KvGroup::KvGroup(int window, const std::vector<KvShape>& layers, KvTypes types) : window_(window) {
-  for (const KvShape& s : layers) page_bytes_ += head_bytes(s, types) * size_t(s.n_heads);
+  for (const KvShape& s : layers) {
+    const auto [k, v] = head_bytes(s, types);
+    page_bytes_ += (k + v) * size_t(s.n_heads);
+  }
   spans_ = spans_of_slab(window, page_bytes_ * kSpanPages);
   size_t at = 0;
   for (const KvShape& s : layers) {
-    const size_t k = key_page_bytes(types.keys, s.k_dim), v = value_page_bytes(types.values, s.v_dim);
+    const auto [k, v] = head_bytes(s, types);
+    const bool blocks = types_of(s.latent, types).values == KvType::q8_0;
     const size_t head = (k + v) * kSpanPages, span = head * size_t(s.n_heads);
     layers_.push_back(
-        {{at, at + k * kSpanPages, span, k, types.values == KvType::q8_0 ? sizeof(ValueBlock) : v},
-         head,
-         s.n_heads,
-         k,
-         v});
+        {{at, at + k * kSpanPages, span, k, blocks ? sizeof(ValueBlock) : v}, head, s.n_heads, k, v});
     at += span * size_t(spans_);
   }
 }

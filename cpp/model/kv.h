@@ -11,8 +11,10 @@ namespace pestle {
 
 struct KvShape {  // of one layer
   int n_heads, k_dim, v_dim;
-  int window = 0;  // positions that a token sees, itself included; 0: all before it
+  int window = 0;       // positions that a token sees, itself included; 0: all before it
+  bool latent = false;  // one row serves as key and value, of the type of keys
 };
+constexpr KvTypes types_of(bool latent, KvTypes t) { return latent ? KvTypes{t.keys, t.keys} : t; }
 
 // Positions behind a window that are kept all the same, so that a text can be cut back by as many tokens.
 constexpr int kWindowSlack = 256;

@@ -53,6 +53,32 @@ void run(Workspace& ws, std::span<const PlannedProduct> products, size_t weight_
   });
 }
 
+void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const Parts& y) {
+  const Matrix& w = *weight.w;
+  const int rows = x.rows.n_rows;
+  const PanelKind kind = panel_of(ws.kernels, w.format, w.wide, rows);
+  constexpr size_t kLine = 64;
+  const size_t bytes = (panel_row_bytes(kind, w.columns) * size_t(rows) + kLine - 1) / kLine * kLine;
+  char* panels = ws.arena.take<char>(bytes * size_t(w.count) + kPanelSlack);
+  ws.for_rows(w.count, [&](int i, int) {
+    const PanelArgs args{x.rows.data + size_t(x.step) * size_t(i),
+                         x.rows.stride,
+                         rows,
+                         w.columns,
+                         kind,
+                         panels + bytes * size_t(i)};
+    ws.kernels.make_panels(args, 0, panel_groups(rows, kind.max_rows));
+  });
+  PlannedProduct* planned = ws.arena.take<PlannedProduct>(size_t(w.count));
+  for (int i = 0; i < w.count; i++) {
+    planned[i] = plan(ws.kernels, weight, i, rows);
+    planned[i].args.panels = panels + bytes * size_t(i);
+    planned[i].args.y = y.rows.data + size_t(y.step) * size_t(i);
+    planned[i].args.ldy = y.rows.stride;
+  }
+  run(ws, {planned, size_t(w.count)}, w.bytes());
+}
+
 void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products) {
   constexpr size_t kMost = 4;
   PlannedProduct planned[kMost];

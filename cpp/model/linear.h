@@ -62,6 +62,15 @@ struct Product {
 // All products of one input in one parallel loop.
 void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products);
 
+// Rows whose parts, `step` floats apart, are the inputs or the outputs of a weight's matrices.
+struct Parts {
+  Rows rows;
+  int step;
+};
+// The i-th of a weight's matrices with the i-th part of every row of x, into that of y, which takes
+// padded(weight.rows()) floats.
+void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const Parts& y);
+
 // One matrix with some panels.
 struct PlannedProduct {
   MatmulArgs args;

@@ -28,6 +28,7 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
   m->dim = d.dim;
   m->decoder = architecture.load(weights);
   weights.check_all_used();
+  m->notes = weights.notes();
   ThreadPool pool(options.threads > 0 ? options.threads : default_threads());
   weights.pack(pool, progress);
 

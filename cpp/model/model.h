@@ -25,6 +25,7 @@ struct Model {
                                            const LoadProgress& progress);
 
   std::string path, architecture;
+  std::vector<std::string> notes;  // what was decided where the file says nothing
   int n_vocab = 0, n_ctx = 0, dim = 0;
   int64_t n_params = 0;
   int64_t weight_bytes = 0;  // resident

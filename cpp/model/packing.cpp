@@ -56,6 +56,7 @@ struct Span { int begin = 0, end = 0; };
 // The tensor's rows that these tile rows come from, with what lies between them. Empty for mere padding.
 Span source_rows(const Piece& p, int tile_begin, int tile_end) {
   Span rows;
+  if (p.job->transposed) return {p.source(0), p.source(0) + p.job->matrix->columns};
   for (int i = tile_begin * kTileRows; i < std::min(tile_end * kTileRows, p.job->matrix->rows); i++) {
     const int at = p.source(i);
     rows = rows.end == 0 ? Span{at, at + 1} : Span{std::min(rows.begin, at), std::max(rows.end, at + 1)};
@@ -95,7 +96,10 @@ class Packing {
   using Clock = std::chrono::steady_clock;
 
   static size_t bytes(const Piece& p) { return p.job->matrix->tile_row_bytes() * size_t(p.end - p.begin); }
-  static size_t row_bytes(const PackJob& job) { return job.matrix->tile_row_bytes() / kTileRows; }
+  static size_t row_bytes(const PackJob& job) {
+    const gguf::Tensor& t = *job.tensor;
+    return t.nbytes / (t.ne[1] * t.ne[2] * t.ne[3]);
+  }
 
   void read_ahead(size_t piece) const {
     if (piece >= pieces_.size()) return;
@@ -107,6 +111,11 @@ class Packing {
   }
 
   void take(const Piece& p, std::vector<std::byte>& buffer) {
+    if (p.job->transposed) {
+      pack_transposed(p, buffer);
+      done_.fetch_add(bytes(p), std::memory_order_relaxed);
+      return;
+    }
     const int step = static_cast<int>(std::max<size_t>(1, kReadBytes / p.job->matrix->tile_row_bytes()));
     for (int t = p.begin; t < p.end; t += step) pack_tile_rows(p, t, std::min(t + step, p.end), buffer);
     done_.fetch_add(bytes(p), std::memory_order_relaxed);
@@ -124,6 +133,36 @@ class Packing {
       for (int r = 0; r < kTileRows; r++)
         if (const int i = t * kTileRows + r; i < m.rows)
           rows[r] = buffer.data() + row * size_t(p.source(i) - source.begin);
+      pack_tiles(m.format, rows, m.columns, tiles_ + p.at(t));
+    }
+  }
+
+  // Rows of the tensor as floats, and columns of these as rows. Small, and only of old files: not fast.
+  void pack_transposed(const Piece& p, std::vector<std::byte>& buffer) const {
+    const Matrix& m = *p.job->matrix;
+    const int width = static_cast<int>(p.job->tensor->ne[0]);
+    const size_t row = row_bytes(*p.job);
+    if (buffer.size() < row * size_t(m.columns)) buffer.resize(row * size_t(m.columns));
+    file_.read(*p.job->tensor, row * size_t(p.source(0)), {buffer.data(), row * size_t(m.columns)});
+    std::vector<char> tiles(row * kTileRows);
+    std::vector<float> floats(size_t(width) * size_t(m.columns));
+    for (int first = 0; first < m.columns; first += kTileRows) {
+      const std::byte* rows[kTileRows] = {};
+      const int n = std::min(kTileRows, m.columns - first);
+      for (int r = 0; r < n; r++) rows[r] = buffer.data() + row * size_t(first + r);
+      pack_tiles(p.job->stored, rows, width, tiles.data());
+      for (int r = 0; r < n; r++)
+        unpack_row(p.job->stored, tiles.data(), width, r, floats.data() + size_t(width) * size_t(first + r));
+    }
+    std::vector<float> turned(size_t(m.columns) * kTileRows);
+    for (int t = p.begin; t < p.end; t++) {
+      const std::byte* rows[kTileRows] = {};
+      for (int r = 0; r < kTileRows && t * kTileRows + r < m.rows; r++) {
+        float* out = turned.data() + size_t(m.columns) * size_t(r);
+        for (int i = 0; i < m.columns; i++)
+          out[i] = floats[size_t(width) * size_t(i) + size_t(t * kTileRows + r)];
+        rows[r] = reinterpret_cast<const std::byte*>(out);
+      }
       pack_tiles(m.format, rows, m.columns, tiles_ + p.at(t));
     }
   }

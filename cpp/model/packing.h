@@ -26,9 +26,11 @@ struct RowOrder {
 struct PackJob {
   const Matrix* matrix;
   const gguf::Tensor* tensor;
+  Format stored;      // of the tensor
   int first, stride;  // the tensor's row that is row 0 of the first matrix; rows from matrix to matrix
   RowOrder order;
-  size_t at;  // where its matrix->bytes() begin in the model's tiles
+  bool transposed;  // the tensor's rows are the matrix's columns, and become floats
+  size_t at;        // where its matrix->bytes() begin in the model's tiles
 };
 
 using LoadProgress = std::function<void(size_t done, size_t total)>;

@@ -8,8 +8,9 @@ namespace pestle {
 
 const std::vector<Architecture>& architectures() {
   static const std::vector<Architecture> all = {
-      {"llama", load_llama},       {"qwen2", load_qwen2},     {"qwen3", load_qwen3},
-      {"qwen3moe", load_qwen3moe}, {"gpt-oss", load_gpt_oss}, {"gemma3", load_gemma3},
+      {"llama", load_llama},         {"qwen2", load_qwen2},     {"qwen3", load_qwen3},
+      {"qwen3moe", load_qwen3moe},   {"gpt-oss", load_gpt_oss}, {"gemma3", load_gemma3},
+      {"deepseek2", load_deepseek2},
   };
   return all;
 }

@@ -27,12 +27,14 @@ void apply_yarn(Rope& rope, double base, const RopeScaling& s) {
     const double ramp = std::clamp((static_cast<double>(i) - low) / std::max(high - low, 0.001), 0.0, 1.0);
     rope.frequency[i] = static_cast<float>(rope.frequency[i] * ((1 - ramp) + ramp / s.factor));
   }
-  rope.magnitude = s.magnitude > 0 ? s.magnitude
-                   : s.factor <= 1 ? 1.0f
-                                   : static_cast<float>(0.1 * fixed_log(s.factor) + 1);
+  rope.magnitude = s.magnitude > 0 ? s.magnitude : yarn_magnitude(s.factor);
 }
 
 }  // namespace
+
+float yarn_magnitude(float factor, float m) {
+  return factor <= 1 ? 1.0f : static_cast<float>(0.1 * m * fixed_log(factor) + 1);
+}
 
 Rope Rope::make(int n_rot, double base, const RopeScaling& scaling, const std::vector<float>& factors) {
   Rope rope;

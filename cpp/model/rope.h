@@ -14,6 +14,10 @@ struct RopeScaling {
   bool truncate = true;                 // yarn: round the ramp's bounds to whole dimensions
 };
 
+// 0.1 m ln(factor) + 1: what YaRN multiplies cos and sin with, m = 1, and DeepSeek the root of its scores'
+// scale, with an m of its own (mscale_all_dim).
+float yarn_magnitude(float factor, float m = 1);
+
 // The frequencies of one kind of rotary embedding. Heads are stored half-split: channel i turns with i +
 // n_rot / 2.
 struct Rope {

@@ -61,6 +61,7 @@ Rope Weights::rope(int n_rot, const RopeKeys& keys) {
   if (keys.scaled) {
     scaling = rope_scaling();
     scaling.truncate = keys.truncate;
+    if (keys.magnitude > 0) scaling.magnitude = keys.magnitude;
   }
   if (keys.scaled && file_.find("rope_freqs.weight")) {
     const float* v = vector("rope_freqs.weight", n_rot / 2);

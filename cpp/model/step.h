@@ -1,6 +1,7 @@
 // One forward pass over tokens of several sequences.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -42,6 +43,20 @@ class Step {
   }
   // Computed once per step and Rope. The arena must stand outside any layer when this is first asked.
   const Angles& angles(const Rope& rope);
+  // body(slice, row) for every token. Neighbours of a page of keys and values share cache lines: a thread
+  // takes 32 positions, which are whole ones.
+  template <class Body>
+  void for_tokens(const Body& body) const {
+    constexpr int kTokens = 32;
+    for (const Slice& s : batch.slices) {
+      const int first = s.position / kTokens, end = (s.position + s.n_rows + kTokens - 1) / kTokens;
+      ws.for_rows(end - first, [&](int i, int) {
+        const int from = std::max(0, (first + i) * kTokens - s.position);
+        const int to = std::min(s.n_rows, (first + i + 1) * kTokens - s.position);
+        for (int t = from; t < to; t++) body(s, s.first_row + t);
+      });
+    }
+  }
   int n_rows() const { return static_cast<int>(batch.tokens.size()); }
 
   Workspace& ws;

@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "core/error.h"
@@ -61,11 +62,15 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, int coun
   if (!fused)
     for (const Matrix& m : storage_.matrices)
       if (m.name == source) return &m;
-  const int stride = fused ? rows.fused_rows : out;
-  const gguf::Tensor& t = tensor(source, stacked({uint64_t(in), uint64_t(stride)}, count));
+  const bool transposed = fused && rows.transposed;
+  const uint64_t stride = uint64_t(fused ? rows.fused_rows : out), width = uint64_t(transposed ? out : in);
+  const gguf::Tensor& t = fused && rows.flat ? tensor(source, {width, stride * uint64_t(count)})
+                                             : tensor(source, stacked({width, stride}, count));
+  const Format stored = format_of(file_, t);
   storage_.matrices.push_back(
-      {source, format_of(file_, t), out, in, is_wide(n("embedding_length"), in), count});
-  jobs_.push_back({&storage_.matrices.back(), &t, fused ? rows.first : 0, stride, rows.order, 0});
+      {source, transposed ? Format::F32 : stored, out, in, is_wide(n("embedding_length"), in), count});
+  jobs_.push_back({&storage_.matrices.back(), &t, stored, fused ? rows.first : 0, int(stride), rows.order,
+                   transposed, 0});
   return &storage_.matrices.back();
 }
 
@@ -123,9 +128,19 @@ Linear Weights::output(const Dimensions& d) {
   return linear(file_.find("output.weight") ? "output" : "token_embd", d.dim, d.n_vocab);
 }
 
+bool Weights::holds(const std::string& name) const { return file_.find(name) != nullptr; }
+
+bool Weights::skipped(std::string_view name) const {
+  if (name.find("rotary_emb.inv_freq") != std::string_view::npos) return true;
+  int layer = 0;
+  return name.starts_with("blk.") &&
+         std::from_chars(name.data() + 4, name.data() + name.size(), layer).ec == std::errc() &&
+         layer >= skipped_from_;
+}
+
 void Weights::check_all_used() const {
   for (const gguf::Tensor& t : file_.tensors())
-    if (!used_.contains(t.name) && t.name.find("rotary_emb.inv_freq") == std::string_view::npos)
+    if (!used_.contains(t.name) && !skipped(t.name))
       throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) +
                              "` is not part of the architecture " + prefix_.substr(0, prefix_.size() - 1) +
                              " as Pestle runs it");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,7 +23,7 @@ struct Storage {
   Buffer tiles;
 };
 
-// What every decoder has. dim, ffn_dim ... as in docs/ARCHITECTURE.md.
+// What every decoder has. dim, ffn_dim ... as in docs/ARCHITECTURE.md. head_dim: of keys.
 struct Dimensions {
   int n_layers, dim, ffn_dim, n_heads, n_kv_heads, head_dim, n_rot, n_vocab, n_ctx;
   float eps;
@@ -37,6 +38,7 @@ struct RopeKeys {
   float absent_base = 10000;
   bool scaled = true;    // whether the rope.scaling keys hold for it
   bool truncate = true;  // yarn: round the ramp's bounds; no key says so
+  float magnitude = 0;   // yarn: of cos and sin, whatever the file says; 0: what it says
 };
 
 // Where the rows of a matrix come from, if not from a tensor of its own in its own order.
@@ -46,6 +48,10 @@ struct RowSource {
   // where the file has it and no tensor of their own
   std::string fused = {};
   int first = 0, fused_rows = 0;
+  bool flat = false;  // its matrices stand below each other in two dimensions, not three
+  // Each matrix is found transposed, `first` counting its columns. Blocks of quantized rows cannot be turned:
+  // it becomes F32.
+  bool transposed = false;
 };
 
 class Weights {
@@ -56,6 +62,7 @@ class Weights {
 
   // Keys without the architecture's prefix. Per-layer arrays must be uniform (UnsupportedError).
   bool has(const char* key) const;
+  bool flag_or(const char* key, bool absent) const;
   int n(const char* key) const;
   int n_or(const char* key, int absent) const;
   float f(const char* key) const;
@@ -76,11 +83,20 @@ class Weights {
   // `count` matrices in one tensor [in, out, count], with biases [out, count].
   Linear linears(const std::string& name, int in, int out, int count, const RowSource& rows = {});
   const float* vector(const std::string& name,
-                      int n);  // the whole name, [n] floats; null where nothing is read
+                      int n);                 // the whole name, [n] floats; null where nothing is read
+  bool holds(const std::string& name) const;  // the whole name
   RmsNorm norm(const std::string& name, int width, float eps);
   Embedding embedding(const Dimensions& d);
   Linear output(const Dimensions& d);  // output.weight, or the embedding where the file has none
   static std::string layer(int i, const char* name);
+
+  // Layers from `first` on are not run; their tensors may be there.
+  void skip_layers(int first) { skipped_from_ = first; }
+  // What users should know of what was decided for them.
+  void note(const std::string& text) { notes_.push_back(file_.name() + ": " + text); }
+  const std::vector<std::string>& notes() const { return notes_; }
+  // FormatError for hyperparameters that do not go together.
+  void expect(bool fits, const std::string& what) const;
 
   // FormatError when the file holds tensors that nobody asked for.
   void check_all_used() const;
@@ -89,6 +105,7 @@ class Weights {
 
  private:
   std::string key(const char* name) const;
+  bool skipped(std::string_view tensor) const;
   int range(const char* name, int v, int most) const;  // v, if it is in [1, most]; else FormatError
   float between(const char* name, float v, float least, float most) const;
   int n_ctx() const;  // that the model was trained for, or that it is stretched to
@@ -105,6 +122,8 @@ class Weights {
   std::string prefix_;
   std::vector<PackJob> jobs_;  // of storage_.matrices, in the same order
   std::set<std::string_view> used_;
+  int skipped_from_ = std::numeric_limits<int>::max();
+  std::vector<std::string> notes_;
 };
 
 }  // namespace pestle

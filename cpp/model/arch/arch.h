@@ -10,6 +10,7 @@ Decoder load_qwen2(Weights& w);
 Decoder load_qwen3(Weights& w);
 Decoder load_qwen3moe(Weights& w);
 Decoder load_gpt_oss(Weights& w);
+Decoder load_deepseek2(Weights& w);
 Decoder load_gemma3(Weights& w);
 
 }  // namespace pestle

@@ -50,6 +50,8 @@ def load(options: ModelOptions, console: Console) -> LLM:
         rope_freq_base=options.rope_freq_base,
         progress=Loading(console),
     )
+    for note in llm.model.notes:
+        console.note(note)
     trained = llm.model.n_ctx_train
     if llm.n_ctx > trained:
         console.note(f"The model was trained for {trained:,} tokens; beyond them it may fail.")
