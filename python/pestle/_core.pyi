@@ -157,6 +157,11 @@ class Model:
     def n_vocab(self) -> int:
         ...
     @property
+    def notes(self) -> list[str]:
+        """
+        What was decided where the file leaves something open, one sentence each.
+        """
+    @property
     def path(self) -> str:
         ...
     @property

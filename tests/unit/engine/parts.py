@@ -50,6 +50,8 @@ class Parts:
 def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
     if isinstance(value, list):
         writer.add_array(key, value)
+    elif isinstance(value, bool):
+        writer.add_bool(key, value)
     elif isinstance(value, str):
         writer.add_string(key, value)
     elif isinstance(value, float):

@@ -23,7 +23,7 @@ def unchanged(values: Array, config: Config) -> Array:
 
 def plus_one(values: Array, config: Config) -> Array:
     """Gemma multiplies by 1 + w, GGUF's norms by w."""
-    return values + values.dtype.type(1)
+    return np.add(values, 1, dtype=values.dtype)
 
 
 def transposed(values: Array, config: Config) -> Array:
