@@ -44,6 +44,8 @@ class Attention:
     first_key: tuple[int, ...] = ()
     sinks: tuple[float, ...] = ()
     scale: float = 1.0
+    latent: bool = False
+    """Values are the first channels of the keys, and stored with them."""
 
     def sees(self, i: int) -> tuple[int, int]:
         """The first key of query i, and the one behind its last."""
@@ -56,7 +58,7 @@ EVERY = int(os.environ.get("PESTLE_TEST_EVERY", "1"))
 
 @functools.cache
 def all_attention() -> list[Attention]:
-    return [*_shapes(), *_windows()][::EVERY]
+    return [*_shapes(), *_windows(), *_latents()][::EVERY]
 
 
 def _arrays(
@@ -83,6 +85,25 @@ def _shapes() -> list[Attention]:
             for kv_type in KV_TYPES:
                 name = f"{kv_type} {dims[0]}/{dims[1]} {scale_name} keys {n_keys}"
                 out.append(Attention(name, q, k, v, n_keys, kv_type))
+    return out
+
+
+LATENTS = ((576, 512), (84, 64), (40, 32), (66, 32))
+"""Of a row, and of the values that it begins with: whole blocks of 32."""
+
+
+def _latents() -> list[Attention]:
+    out = []
+    rng = np.random.default_rng(14)
+    for dims in LATENTS:
+        for i, n_keys in enumerate(N_KEYS[2 :: 3 if dims[0] > 256 else 1]):
+            scale = list(SCALES)[1 if i < 3 else i % 4]
+            q, k, _ = _arrays(rng, len(n_keys), n_keys[-1] + 3, dims, SCALES[scale])
+            k[n_keys[-1] :] = np.nan
+            for kv_type in ("f16", "f32", "q8_0"):
+                name = f"{kv_type} latent {dims[0]}/{dims[1]} {scale} keys {n_keys}"
+                v = k[:, : dims[1]]
+                out.append(Attention(name, q, k, v, n_keys, kv_type, latent=True))
     return out
 
 
@@ -120,6 +141,13 @@ def damaged() -> list[tuple[str, Attention]]:
                 (k if part == "keys" else v)[270, 17] = value
                 case = Attention(f"{kv_type} {part} {value}", q, k, v, (300, 350, 400), kv_type)
                 out.append((part, case))
+    for kv_type in ("f16", "f32", "q8_0"):
+        for value in (np.nan, np.inf, -np.inf):
+            q, k, _ = _arrays(rng, 3, 400, (80, 64), 1.0)
+            k[270, 70] = value
+            n_keys = (300, 350, 400)
+            name = f"{kv_type} latent {value}"
+            out.append(("keys", Attention(name, q, k, k[:, :64], n_keys, kv_type, latent=True)))
     return out
 
 

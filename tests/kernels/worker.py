@@ -45,9 +45,13 @@ def product(case: Product) -> tuple[np.ndarray, list[str]]:
     return y, wrong
 
 
+def pages_of(case: Attention, k: np.ndarray, v: np.ndarray) -> KERNELS.KvPages:
+    return KERNELS.KvPages(k[None], v[None], case.kv_type, latent=case.latent)
+
+
 def attend(case: Attention) -> tuple[np.ndarray, list[str]]:
     """The attention, and the ways to compute it that gave others."""
-    pages = KERNELS.KvPages(case.k[None], case.v[None], case.kv_type)
+    pages = pages_of(case, case.k, case.v)
     settings = {"first_key": case.first_key, "sinks": case.sinks, "scale": case.scale}
     out = pages.attend(case.q, case.n_keys, **settings)
     wrong = [
@@ -64,7 +68,7 @@ def attend(case: Attention) -> tuple[np.ndarray, list[str]]:
             "sinks": case.sinks[i : i + 1],
             "scale": case.scale,
         }
-        alone = KERNELS.KvPages(k[None], v[None], case.kv_type)
+        alone = pages_of(case, k, v)
         one = alone.attend(case.q[i : i + 1], case.n_keys[i : i + 1], **own)
         if not same_bits(one, out[i : i + 1]):
             wrong.append(f"{case.name}: query {i} alone")
@@ -72,21 +76,22 @@ def attend(case: Attention) -> tuple[np.ndarray, list[str]]:
 
 
 HEADS = ((1, 1), (2, 7), (3, 3), (1, 16), (2, 8))
+LATENT_HEADS = ((1, 3), (1, 16), (1, 50))
 """KV heads, and query heads of each."""
 
 
-def share(kv_type: str, window: int) -> tuple[np.ndarray, list[str]]:
+def share(kv_type: str, window: int, latent: bool = False) -> tuple[np.ndarray, list[str]]:
     """All heads of the last tokens, and the shares of threads and steps that gave others."""
     rng = np.random.default_rng(window)
     outs, wrong = [], []
-    for kv_heads, group in HEADS[:: min(attention.EVERY, 3)]:
+    for kv_heads, group in (LATENT_HEADS if latent else HEADS)[:: min(attention.EVERY, 3)]:
         k, v = (rng.standard_normal((kv_heads, 1100, 32), dtype=np.float32) for _ in range(2))
         q = rng.standard_normal((60, kv_heads * group * 32), dtype=np.float32)
         sinks = rng.standard_normal(kv_heads * group).tolist() if window else []
-        pages = KERNELS.KvPages(k, v, kv_type, layers=2)
+        pages = KERNELS.KvPages(k, v, kv_type, layers=2, latent=latent)
         out, _ = pages.attend_tokens(q, 0.2, window, sinks)
         outs.append(out)
-        name = f"{kv_type} window {window} heads {kv_heads} x {group}"
+        name = f"{kv_type} window {window} heads {kv_heads} x {group} latent {latent}"
         for threads in (2, 3, 8):
             for tokens in (1, 2, 9, 60):
                 some, _ = pages.attend_tokens(q[-tokens:], 0.2, window, sinks, threads)
@@ -94,11 +99,13 @@ def share(kv_type: str, window: int) -> tuple[np.ndarray, list[str]]:
                     wrong.append(f"{name}: {threads} threads, {tokens} tokens")
         for token in (0, 17, 40):
             end = 1100 - 60 + token + 1
-            before = KERNELS.KvPages(k[:, :end], v[:, :end], kv_type)
+            before = KERNELS.KvPages(k[:, :end], v[:, :end], kv_type, latent=latent)
             one, _ = before.attend_tokens(q[token : token + 1], 0.2, window, sinks, 2)
             if not same_bits(one, out[token : token + 1]):
                 wrong.append(f"{name}: token {token} alone")
-        single = KERNELS.KvPages(k[:1], v[:1], kv_type)
+        if group > KERNELS.MAX_QUERIES:
+            continue
+        single = KERNELS.KvPages(k[:1], v[:1], kv_type, latent=latent)
         first, width = 1100 - 60 + 1, group * 32
         ranges = [max(0, first - window) if window else 0] * group
         head = single.attend(
@@ -122,8 +129,11 @@ def main() -> None:
         for window in (0, 200):
             results[f"share {kv_type} {window}"], wrong = share(kv_type, window)
             differences += wrong
+    for kv_type in ("f16", "f32", "q8_0"):
+        results[f"share latent {kv_type}"], wrong = share(kv_type, 0, latent=True)
+        differences += wrong
     for _, query in attention.damaged():
-        pages = KERNELS.KvPages(query.k[None], query.v[None], query.kv_type)
+        pages = pages_of(query, query.k, query.v)
         results[f"damaged {query.name}"] = pages.attend(query.q, query.n_keys)
     for name, x, w, eps in elementwise.norm_inputs():
         results[f"rms_norm {name}"] = KERNELS.rms_norm(x, w, eps)
