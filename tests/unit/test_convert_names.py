@@ -94,6 +94,21 @@ def test_an_unknown_tensor_is_named(name: str) -> None:
     assert error.value.args == (name,)
 
 
+@pytest.mark.parametrize(
+    ("model_type", "name"),
+    [
+        ("llama", "mlp.up_proj"),  # a module is no parameter
+        ("gemma3", "self_attn.q_norm"),
+        ("gpt_oss", "self_attn.sinks.weight"),  # and a parameter is no module
+        ("qwen3_moe", "mlp.experts.down_proj.weight"),
+        ("deepseek_v3", "mlp.gate.e_score_correction_bias.bias"),
+    ],
+)
+def test_modules_and_parameters_are_told_apart(model_type: str, name: str) -> None:
+    with pytest.raises(KeyError, match=name):
+        _names(model_type, f"model.layers.0.{name}")
+
+
 def test_a_tied_head_is_not_stored() -> None:
     assert _names("qwen3", "lm_head.weight", tie_word_embeddings=True) == []
 

@@ -64,6 +64,7 @@ EXPERTS: Final[Table] = {
 
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
 _EXPERT = re.compile(r"(.+\.experts)\.(\d+)\.(.+)")
+_SUFFIXES = (".weight", ".bias")
 
 
 @dataclass(frozen=True)
@@ -141,20 +142,33 @@ class NameMap:
             table, prefix, inner = self.block, f"blk.{match[1]}.", match[2]
         if match := _EXPERT.fullmatch(inner):
             expert, inner = int(match[2]), f"{match[1]}.*.{match[3]}"
-        suffix = ""
-        if inner not in table:
-            inner, dot, kind = inner.rpartition(".")
-            suffix = dot + kind
-            if inner not in table or kind not in ("weight", "bias"):
-                raise KeyError(name)
-        for into in _into(table[inner]):
+        targets, suffix = _look_up(table, inner)
+        if not targets:
+            raise KeyError(name)
+        for into in targets:
             yield prefix + into.name + suffix, expert, into.transform
 
 
-def _into(target: Target) -> tuple[Into, ...]:
+def _look_up(table: Table, name: str) -> tuple[tuple[Into, ...], str]:
+    """Where a parameter goes, and what follows GGUF's name of its module; () for an unknown one."""
+    if _is_whole(targets := _targets_of(table, name)):
+        return targets, ""
+    module, dot, kind = name.rpartition(".")
+    if dot + kind in _SUFFIXES and not _is_whole(targets := _targets_of(table, module)):
+        return targets, dot + kind
+    return (), ""
+
+
+def _targets_of(table: Table, key: str) -> tuple[Into, ...]:
+    target = table.get(key, ())
     if isinstance(target, str):
         return (Into(target),)
     return (target,) if isinstance(target, Into) else target
+
+
+def _is_whole(targets: tuple[Into, ...]) -> bool:
+    """Whether GGUF's names are those of parameters; else they are those of modules."""
+    return any(into.name.endswith(_SUFFIXES) for into in targets)
 
 
 def n_experts(config: Config) -> int:
