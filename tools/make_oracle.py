@@ -1,9 +1,10 @@
 """Computes the expected logits of the tiny checkpoints with `transformers`.
 
-Usage: python tools/make_oracle.py [CASE ...]      (needs torch and transformers >= 5)
+Usage: python tools/make_oracle.py [CASE ...]      (needs torch and transformers >= 5.24)
 
-Writes tests/data/oracle/CASE.npz: the digest of the weights, logits at some positions, greedy
-tokens. Refuses a case whose greedy tokens are so close a call that rounding could change them.
+Writes tests/data/oracle/CASE.npz: the digest of the weights, logits at some positions (with exact
+keys and values, and with those rounded to f16), greedy tokens. Refuses a case whose greedy tokens
+are so close a call that rounding could change them.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ def make(case: checkpoints.Case) -> str:
         text = [*text, int(best)]
     if lead < SMALLEST_LEAD:
         raise SystemExit(f"{case.name}: a greedy token leads by only {lead:.1e}; change its seed")
-    path = expected.FOLDER / f"{case.name}.npz"
+    path, kept = expected.FOLDER / f"{case.name}.npz", expected.positions(case)
     np.savez_compressed(
         path,
         weights=checkpoints.digest(parameters),
-        logits=logits[expected.positions(case)],
+        logits=logits[kept],
+        logits_f16_cache=transformers_model.logits_with_f16_cache(model, ids)[kept],
         greedy=np.array(greedy, np.int32),
     )
     size = path.stat().st_size

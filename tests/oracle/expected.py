@@ -22,6 +22,8 @@ N_GREEDY = 32
 class Expected:
     logits: np.ndarray
     """float32 (positions, vocabulary) of `tokens(case, case.n_tokens)`."""
+    logits_f16_cache: np.ndarray
+    """The same, computed with keys and values rounded to float16."""
     greedy: list[int]
     """What follows the first N_PROMPT of them."""
 
@@ -37,5 +39,5 @@ def load(case: Case) -> tuple[Weights, list[int], Expected]:
     with np.load(FOLDER / f"{case.name}.npz") as data:
         if str(data["weights"]) != digest(parameters):
             raise ValueError(f"{case.name}: its weights are not those of the committed logits")
-        answer = Expected(data["logits"], data["greedy"].tolist())
+        answer = Expected(data["logits"], data["logits_f16_cache"], data["greedy"].tolist())
     return parameters, tokens(case, case.n_tokens), answer

@@ -54,3 +54,21 @@ def logits(model: Any, token_ids: list[int]) -> np.ndarray:
     with torch.no_grad():
         out: np.ndarray = model(torch.tensor([token_ids]), use_cache=False).logits[0].numpy()
     return out
+
+
+def logits_with_f16_cache(model: Any, token_ids: list[int]) -> np.ndarray:
+    """The same with keys and values rounded to float16.
+
+    Needs transformers 5.24, from which on DeepSeek's cache holds the latent, as Pestle's does.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    class F16Cache(DynamicCache):  # type: ignore[misc]
+        def update(self, keys: Any, values: Any, *place: Any, **more: Any) -> Any:
+            return super().update(keys.half().float(), values.half().float(), *place, **more)
+
+    with torch.no_grad():
+        cached = model(torch.tensor([token_ids]), cache=F16Cache(), use_cache=True)
+    out: np.ndarray = cached.logits[0].numpy()
+    return out
