@@ -28,6 +28,8 @@ PUBLISHED = {
     "qwen3-4b": 147_456,
     "qwen3-30b-a3b": 98_304,
     "gpt-oss-20b": 24_576,
+    "deepseek-v2-lite": 31_104,  # 576 values in each layer
+    "deepseek-v3": 70_272,
 }
 # gpt-oss: what 128 tokens of the layers with a window take.
 WINDOW = 3 << 20

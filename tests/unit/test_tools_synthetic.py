@@ -14,7 +14,15 @@ from gguf import GGMLQuantizationType as Type
 from pestle import _core
 from synthetic import gguf_file, mixture, vocabulary
 from synthetic.blocks import random_rows
-from synthetic.shapes import SHAPES, Llama3Rope, Shape
+from synthetic.shapes import (
+    SHAPES,
+    ExpertGroups,
+    Experts,
+    LatentAttention,
+    Llama3Rope,
+    Shape,
+    Yarn,
+)
 from synthetic.tensors import tensors
 
 # As the models' authors state them; what Llama 3.2 has more here is its 32 rope_freqs.
@@ -32,12 +40,25 @@ PUBLISHED = {
     "qwen3-30b-a3b": 30_532_122_624,
     "gpt-oss-20b": 20_914_757_184,
     "deepseek-v2-lite": 15_706_484_224,
+    "deepseek-v3": 671_026_419_200,
+    "gemma-3-1b": 999_885_952,
 }
 
 TINY = {
     "llama": Shape("llama", 64, 96, 3, 4, 2, 32, 40, 128, 1e4, 1e-5, llama3_rope=Llama3Rope(32)),
     "qwen2": Shape("qwen2", 256, 512, 2, 4, 1, 64, 40, 128, 1e6, 1e-6, tied=False),
-}
+    "qwen3moe": Shape("qwen3moe", 256, 96, 2, 4, 2, 64, 40, 128, 1e6, 1e-6, tied=False,
+                      experts=Experts(8, 3, 64)),
+    "gpt-oss": Shape("gpt-oss", 96, 96, 2, 4, 2, 32, 40, 128, 1e4, 1e-5, tied=False,
+                     yarn=Yarn(4.0, 32), experts=Experts(4, 2, 96), window=16),
+    "deepseek2": Shape("deepseek2", 256, 512, 3, 4, 1, 96, 40, 128, 1e4, 1e-6, tied=False,
+                       yarn=Yarn(4.0, 32, log_multiplier=0.1),
+                       experts=Experts(8, 2, 64, n_shared=1, n_dense_layers=1, weights_scale=2.0,
+                                       groups=ExpertGroups(4, 2)),
+                       latent=LatentAttention(64, 64, 32, 64, q_lora_rank=128)),
+    "gemma3": Shape("gemma3", 256, 512, 7, 4, 2, 64, 40, 128, 1e6, 1e-6, window=16,
+                    linear_scale=8.0),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -178,7 +199,9 @@ def test_a_tokenizer_larger_than_the_shape_is_refused(tokenizer_file: Path) -> N
 @pytest.mark.parametrize(
     ("name", "kind", "pure"),
     [("llama", "Q4_K_M", False), ("llama", "Q4_0", True), ("qwen2", "Q4_K_M", False),
-     ("qwen2", "IQ4_XS", False), ("qwen2", "Q3_K", True), ("qwen2", "F16", False)],
+     ("qwen2", "IQ4_XS", False), ("qwen2", "Q3_K", True), ("qwen2", "F16", False),
+     ("qwen3moe", "Q4_K_M", False), ("gpt-oss", "MXFP4_MOE", False),
+     ("deepseek2", "Q4_K_M", False), ("gemma3", "Q8_0", False)],
 )  # fmt: skip
 def test_a_file_runs(
     tokenizer_file: Path, tmp_path: Path, name: str, kind: str, pure: bool

@@ -24,6 +24,9 @@ def metadata(shape: Shape) -> Values:
     found |= _latent(shape.latent) if shape.latent else _heads(shape.head_dim)
     if shape.window:
         found["attention.sliding_window"] = shape.window
+    if shape.linear_scale:
+        found["rope.scaling.type"] = "linear"
+        found["rope.scaling.factor"] = shape.linear_scale
     if shape.yarn:
         found |= _yarn(shape.yarn)
     if shape.experts:
@@ -41,7 +44,8 @@ def _heads(head_dim: int) -> Values:
 
 def _latent(latent: LatentAttention) -> Values:
     """As one key and value head over the latent, which is what the file's tensors multiply."""
-    return {
+    query = {} if latent.q_lora_rank is None else {"attention.q_lora_rank": latent.q_lora_rank}
+    return query | {
         "attention.kv_lora_rank": latent.kv_lora_rank,
         "attention.key_length": latent.kv_lora_rank + latent.rope_dim,
         "attention.value_length": latent.kv_lora_rank,
@@ -77,4 +81,9 @@ def _experts(experts: Experts) -> Values:
         found["leading_dense_block_count"] = experts.n_dense_layers
     if experts.weights_scale is not None:
         found["expert_weights_scale"] = experts.weights_scale
+    if experts.groups:
+        found["expert_group_count"] = experts.groups.n
+        found["expert_group_used_count"] = experts.groups.top
+        found["expert_gating_func"] = 2
+        found["expert_weights_norm"] = True
     return found

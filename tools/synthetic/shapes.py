@@ -27,6 +27,14 @@ class Yarn:
 
 
 @dataclass(frozen=True)
+class ExpertGroups:
+    """DeepSeek-V3's routing: sigmoids with a bias, and only the best groups of experts."""
+
+    n: int
+    top: int
+
+
+@dataclass(frozen=True)
 class Experts:
     """The sparse feed-forward layers: `top_k` of `n` experts, and those that every token takes."""
 
@@ -36,16 +44,18 @@ class Experts:
     n_shared: int = 0
     n_dense_layers: int = 0  # leading layers without experts
     weights_scale: float | None = None  # of the routed experts' sum; None: the file does not say
+    groups: ExpertGroups | None = None
 
 
 @dataclass(frozen=True)
 class LatentAttention:
-    """DeepSeek's multi-head latent attention, without a latent query (V2-Lite)."""
+    """DeepSeek's multi-head latent attention."""
 
     kv_lora_rank: int
     nope_dim: int
     rope_dim: int
     v_dim: int
+    q_lora_rank: int | None = None  # None: queries have no latent (V2-Lite)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Shape:
     experts: Experts | None = None
     latent: LatentAttention | None = None
     window: int | None = None
+    linear_scale: float | None = None  # of the rotary positions
 
 
 def _smollm2(
@@ -123,5 +134,19 @@ SHAPES = {
         tied=False, yarn=Yarn(40.0, 4096, log_multiplier=0.0707),
         experts=Experts(64, 6, 1408, n_shared=2, n_dense_layers=1, weights_scale=1.0),
         latent=LatentAttention(512, 128, 64, 128),
+    ),
+    "deepseek-v3": Shape(
+        "deepseek2", 7168, 18432, 61, 128, 1, 192, 129280, 163840, 1e4, 1e-6,
+        tied=False, yarn=Yarn(40.0, 4096, log_multiplier=0.1),
+        experts=Experts(256, 8, 2048, n_shared=1, n_dense_layers=3, weights_scale=2.5,
+                        groups=ExpertGroups(8, 4)),
+        latent=LatentAttention(512, 128, 64, 128, q_lora_rank=1536),
+    ),
+    "gemma-3-1b": Shape(
+        "gemma3", 1152, 6912, 26, 4, 1, 256, 262144, 32768, 1e6, 1e-6, window=512,
+    ),
+    "gemma-3-4b": Shape(
+        "gemma3", 2560, 10240, 34, 8, 4, 256, 262144, 131072, 1e6, 1e-6, window=1024,
+        linear_scale=8.0,
     ),
 }  # fmt: skip

@@ -58,7 +58,7 @@ def _attention(shape: Shape) -> Iterator[Tensor]:
         yield Tensor(f"{part}.weight", size)
         if letter in biases:
             yield Tensor(f"{part}.bias", size[1:], Fill.BIAS)
-    if shape.architecture in ("qwen3", "qwen3moe"):
+    if shape.architecture in ("qwen3", "qwen3moe", "gemma3"):
         yield Tensor("attn_q_norm.weight", (shape.head_dim,), Fill.NORM)
         yield Tensor("attn_k_norm.weight", (shape.head_dim,), Fill.NORM)
     if shape.architecture == "gpt-oss":
@@ -67,7 +67,13 @@ def _attention(shape: Shape) -> Iterator[Tensor]:
 
 def _latent_attention(shape: Shape, latent: LatentAttention) -> Iterator[Tensor]:
     rank, heads = latent.kv_lora_rank, shape.n_heads
-    yield Tensor("attn_q.weight", (shape.dim, heads * (latent.nope_dim + latent.rope_dim)))
+    width = shape.dim
+    if latent.q_lora_rank:
+        yield Tensor("attn_q_a.weight", (width, latent.q_lora_rank))
+        yield Tensor("attn_q_a_norm.weight", (latent.q_lora_rank,), Fill.NORM)
+        width = latent.q_lora_rank
+    query = "attn_q_b" if latent.q_lora_rank else "attn_q"
+    yield Tensor(f"{query}.weight", (width, heads * (latent.nope_dim + latent.rope_dim)))
     yield Tensor("attn_kv_a_mqa.weight", (shape.dim, rank + latent.rope_dim))
     yield Tensor("attn_kv_a_norm.weight", (rank,), Fill.NORM)
     yield Tensor("attn_k_b.weight", (latent.nope_dim, rank, heads))
@@ -76,16 +82,21 @@ def _latent_attention(shape: Shape, latent: LatentAttention) -> Iterator[Tensor]
 
 
 def _ffn(shape: Shape, layer: int) -> Iterator[Tensor]:
-    norm = "post_attention_norm" if shape.architecture == "gpt-oss" else "ffn_norm"
-    yield Tensor(f"{norm}.weight", (shape.dim,), Fill.NORM)
+    norms = {"gpt-oss": ("post_attention_norm",), "gemma3": ("post_attention_norm", "ffn_norm")}
+    for norm in norms.get(shape.architecture, ("ffn_norm",)):
+        yield Tensor(f"{norm}.weight", (shape.dim,), Fill.NORM)
     experts = shape.experts
     if experts is None or layer < experts.n_dense_layers:
         yield from _gated_mlp("", shape.dim, shape.ffn_dim)
+        if shape.architecture == "gemma3":
+            yield Tensor("post_ffw_norm.weight", (shape.dim,), Fill.NORM)
         return
     biased = shape.architecture == "gpt-oss"
     yield Tensor("ffn_gate_inp.weight", (shape.dim, experts.n), Fill.ROUTER)
     if biased:
         yield Tensor("ffn_gate_inp.bias", (experts.n,), Fill.BIAS)
+    if experts.groups:
+        yield Tensor("exp_probs_b.bias", (experts.n,), Fill.BIAS)
     yield from _expert_mlps(shape.dim, experts, biased)
     if experts.n_shared:
         yield from _gated_mlp("_shexp", shape.dim, experts.n_shared * experts.ffn_dim)
