@@ -92,8 +92,9 @@ def test_against_float64(isa: str, results: Results) -> None:
 def test_typical_error(isa: str, results: Results) -> None:
     """Bounds allow for errors that all agree; these add at random.
 
-    Floats: as sqrt(256 channels) * U, more channels accordingly. Integers of 16 bits: a step is the largest weight / STEPS,
-    0.29 of it is the usual error, and here the largest weight is some 10 to 20 times the usual one.
+    Floats: as sqrt(256 channels) * U, or of more. Integers of 16 bits: a step is the largest
+    weight / STEPS, 0.29 of it is the usual error, and here the largest weight is some 10 to 20
+    times the usual one.
     """
     for case in all_attention():
         if " usual " in case.name:
