@@ -6,7 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pestle import _core
 from pestle.convert.names import NAME_MAPS
+from pestle.errors import FormatError
+from synthetic.gguf_file import contents
+from synthetic.metadata import metadata as metadata_of
+from synthetic.shapes import ExpertGroups, Experts, LatentAttention, Shape
+from synthetic.tensors import tensors
 
 from tests.unit.engine.parts import Parts
 
@@ -67,3 +73,75 @@ def test_layers_that_predict_further_tokens_are_skipped(
     parts = Parts(NAME_MAPS[case.model_type].architecture, keys, tensors)
     with_them = _logits(parts.write(tmp_path / "nextn.gguf"), tokens)
     assert with_them.tobytes() == _logits(tiny_file("deepseek3-busy"), tokens).tobytes()
+
+
+def _shape(architecture_of: str) -> Shape:
+    """As many layers and experts as the published model, all else tiny; one layer has experts."""
+    layers, n_experts, groups = {"v3": (61, 256, (8, 4)), "v2": (60, 160, (8, 3))}[architecture_of]
+    experts = Experts(n_experts, 6, 32, 1, layers - 1, 1.0, ExpertGroups(*groups))
+    latent = LatentAttention(32, 16, 16, 32, q_lora_rank=32)
+    return Shape(
+        "deepseek2",
+        32,
+        32,
+        layers,
+        2,
+        1,
+        32,
+        40,
+        128,
+        1e4,
+        1e-6,
+        False,
+        None,
+        None,
+        experts,
+        latent,
+    )
+
+
+@pytest.mark.parametrize("model", ["v3", "v2"])
+def test_groups_that_an_older_file_does_not_state(model: str, tmp_path: Path) -> None:
+    shape = _shape(model)
+    stated = metadata_of(shape)
+    if model == "v2":
+        stated |= {"expert_gating_func": 1, "expert_weights_norm": False}
+    weights = {t.name: contents(t, shape, "F32", 0).reshape(t.size[::-1]) for t in tensors(shape)}
+    if model == "v2":
+        del weights[f"blk.{shape.n_layers - 1}.exp_probs_b.bias"]
+    logits, notes = [], []
+    older = {k: v for k, v in stated.items() if not k.startswith("expert_group")}
+    ungrouped = older | {"expert_group_count": 1, "expert_group_used_count": 1}
+    for i, keys in enumerate((stated, older, ungrouped)):
+        path = Parts("deepseek2", keys, weights).write(tmp_path / f"{i}.gguf")
+        logits.append(_logits(path, list(range(40))).tobytes())
+        notes.append(_core.Model(path, threads=1).notes)
+    assert logits[1] == logits[0]
+    assert logits[2] != logits[0]
+    assert notes[0] == notes[2] == []
+    kept = 4 if model == "v3" else 3
+    assert len(notes[1]) == 1
+    assert f"the best {kept} of 8 groups" in notes[1][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"expert_group_used_count": 0}, "cannot be chosen from the best 0 of 8 groups"),
+        ({"expert_group_count": 7}, "cannot be chosen from the best 4 of 7 groups"),
+        ({"expert_gating_func": 3}, "expert_gating_func is 3, expected 1 .softmax. or 2 .sigmoid."),
+        ({"attention.kv_lora_rank": 0}, "kv_lora_rank 0, .* do not make latent attention"),
+        ({"attention.key_length_mla": 16}, "do not make latent attention"),
+        ({"nextn_predict_layers": 61}, "every layer predicts further tokens"),
+        (
+            {"attention.value_length_mla": 16},
+            "attn_v_b.weight. has shape 32x32x2, expected 32x16x2",
+        ),
+    ],
+)
+def test_what_does_not_fit_together(change: dict[str, int], message: str, tmp_path: Path) -> None:
+    shape = _shape("v3")
+    weights = {t.name: contents(t, shape, "F32", 0).reshape(t.size[::-1]) for t in tensors(shape)}
+    path = Parts("deepseek2", metadata_of(shape) | change, weights).write(tmp_path / "m.gguf")
+    with pytest.raises(FormatError, match=message):
+        _core.Model(path, threads=1)
