@@ -41,6 +41,10 @@ void Weights::expect(bool fits, const std::string& what) const {
   if (!fits) throw FormatError(file_.name() + ": " + what);
 }
 
+void Weights::runs(bool does, const std::string& what) const {
+  if (!does) throw UnsupportedError(file_.name() + ": " + what);
+}
+
 void Weights::refuse(const char* name, const char* feature) const {
   if (has(name) && f(name) != 0)
     throw UnsupportedError(file_.name() + ": " + feature + " (key " + key(name) +

@@ -95,8 +95,9 @@ class Weights {
   // What users should know of what was decided for them.
   void note(const std::string& text) { notes_.push_back(file_.name() + ": " + text); }
   const std::vector<std::string>& notes() const { return notes_; }
-  // FormatError for hyperparameters that do not go together.
+  // FormatError for hyperparameters that do not go together; UnsupportedError for those that might.
   void expect(bool fits, const std::string& what) const;
+  void runs(bool does, const std::string& what) const;
 
   // FormatError when the file holds tensors that nobody asked for.
   void check_all_used() const;

@@ -44,7 +44,7 @@ def _heads(head_dim: int) -> Values:
 
 def _latent(latent: LatentAttention) -> Values:
     """As one key and value head over the latent, which is what the file's tensors multiply."""
-    query = {} if latent.q_lora_rank is None else {"attention.q_lora_rank": latent.q_lora_rank}
+    query: Values = {} if latent.q_lora_rank is None else {"attention.q_lora_rank": latent.q_lora_rank}
     return query | {
         "attention.kv_lora_rank": latent.kv_lora_rank,
         "attention.key_length": latent.kv_lora_rank + latent.rope_dim,

@@ -12,8 +12,8 @@ GroupedQueryAttention grouped_query_attention(Weights& w, const Dimensions& d, i
                                               std::shared_ptr<const Rope> rope, const RowOrder& order) {
   const auto name = [&](const char* part) { return w.layer(layer, part); };
   const int v_dim = w.n_or("attention.value_length", d.head_dim);
-  w.expect(v_dim == d.head_dim, "attention.value_length is " + std::to_string(v_dim) + ", expected " +
-                                    std::to_string(d.head_dim) + ", as attention.key_length");
+  w.runs(v_dim == d.head_dim, "attention.value_length " + std::to_string(v_dim) +
+                                  " differs from attention.key_length " + std::to_string(d.head_dim));
   const int q = d.n_heads * d.head_dim, kv = d.n_kv_heads * d.head_dim, all = q + 2 * kv;
   return {.q = w.linear(name("attn_q"), d.dim, q, {order, name("attn_qkv"), 0, all}),
           .k = w.linear(name("attn_k"), d.dim, kv, {order, name("attn_qkv"), q, all}),
