@@ -44,6 +44,10 @@ MODELS = (
     ("llama-256", "IQ4_XS"),
     ("llama-ragged", "Q8_0"),
     ("qwen2-yarn", "Q4_1"),
+    ("qwen3moe-256", "Q4_K"),
+    ("gptoss-1024", "MXFP4"),
+    ("deepseek3-ragged", "Q8_0"),
+    ("gemma3-linear", "Q8_0"),
 )
 N_TOKENS = 72  # into the second page of 64 positions
 CHUNK = 32

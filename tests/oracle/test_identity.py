@@ -52,10 +52,11 @@ def test_every_format(type_name: str, tiny_file: TinyFile) -> None:
 
 
 @pytest.mark.parametrize("type_name", ["Q8_0", "Q4_1", "Q4_K"])
-def test_long_rows(type_name: str, tiny_file: TinyFile) -> None:
+@pytest.mark.parametrize("name", ["llama-2048", "gptoss-1024"])
+def test_long_rows(name: str, type_name: str, tiny_file: TinyFile) -> None:
     """8-bit activations: other kernels than those of short rows."""
-    tokens = checkpoints.tokens(CASES["llama-2048"], 110)
-    _assert_one_answer(_file("llama-2048", type_name, tiny_file), tokens, "f16")
+    tokens = checkpoints.tokens(CASES[name], 110)
+    _assert_one_answer(_file(name, type_name, tiny_file), tokens, "f16")
 
 
 @pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0", "q8_0/f16"])
@@ -129,4 +130,5 @@ def test_every_isa(tiny_file: TinyFile, tmp_path: Path) -> None:
 
 def test_every_isa_with_long_rows(tiny_file: TinyFile, tmp_path: Path) -> None:
     files = [_file("llama-2048", type_name, tiny_file) for type_name in ALL_TYPES]
+    files += [_file("gptoss-1024", type_name, tiny_file) for type_name in ("Q8_0", "MXFP4", "Q4_K")]
     _assert_every_isa_agrees(files, 14, tmp_path)

@@ -44,7 +44,9 @@ def _heads(head_dim: int) -> Values:
 
 def _latent(latent: LatentAttention) -> Values:
     """As one key and value head over the latent, which is what the file's tensors multiply."""
-    query: Values = {} if latent.q_lora_rank is None else {"attention.q_lora_rank": latent.q_lora_rank}
+    query: Values = (
+        {} if latent.q_lora_rank is None else {"attention.q_lora_rank": latent.q_lora_rank}
+    )
     return query | {
         "attention.kv_lora_rank": latent.kv_lora_rank,
         "attention.key_length": latent.kv_lora_rank + latent.rope_dim,
@@ -53,6 +55,9 @@ def _latent(latent: LatentAttention) -> Values:
         "attention.value_length_mla": latent.v_dim,
         "rope.dimension_count": latent.rope_dim,
     }
+    if latent.q_lora_rank is not None:
+        found["attention.q_lora_rank"] = latent.q_lora_rank
+    return found
 
 
 def _yarn(yarn: Yarn) -> Values:
