@@ -44,10 +44,7 @@ def _heads(head_dim: int) -> Values:
 
 def _latent(latent: LatentAttention) -> Values:
     """As one key and value head over the latent, which is what the file's tensors multiply."""
-    query: Values = (
-        {} if latent.q_lora_rank is None else {"attention.q_lora_rank": latent.q_lora_rank}
-    )
-    return query | {
+    found: Values = {
         "attention.kv_lora_rank": latent.kv_lora_rank,
         "attention.key_length": latent.kv_lora_rank + latent.rope_dim,
         "attention.value_length": latent.kv_lora_rank,
