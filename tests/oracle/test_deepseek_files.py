@@ -124,6 +124,23 @@ def test_groups_that_an_older_file_does_not_state(model: str, tmp_path: Path) ->
     assert f"the best {kept} of 8 groups" in notes[1][0]
 
 
+@pytest.mark.parametrize("name", ["deepseek3-busy", "deepseek2-lite"])
+def test_a_score_that_the_file_does_not_state(
+    name: str, tiny_file: TinyFile, tmp_path: Path
+) -> None:
+    """Version 5 of transformers saves V3 without scoring_func; converters then leave the key out."""
+    case = CASES[name]
+    parameters, tokens, _ = expected.load(case)
+    keys = metadata(case)
+    del keys["expert_gating_func"]
+    parts = Parts("deepseek2", keys, gguf_file.gguf_weights(case, parameters))
+    path = parts.write(tmp_path / "unstated.gguf")
+    assert _logits(path, tokens).tobytes() == _logits(tiny_file(name), tokens).tobytes()
+    notes = _core.Model(path, threads=1).notes
+    assert len(notes) == (1 if name == "deepseek3-busy" else 0)
+    assert all("score; they do with a sigmoid" in note for note in notes)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

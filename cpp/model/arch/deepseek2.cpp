@@ -64,6 +64,20 @@ LatentAttention latent_attention(Weights& w, const Dimensions& d, const Shape& s
   return a;
 }
 
+// Whether experts score with a sigmoid (V3) or a softmax (V2). Files of checkpoints whose config does not say
+// it lack the key; only V3 corrects which experts are chosen.
+bool sigmoid_scores(Weights& w, int first_sparse) {
+  const bool corrected = w.holds(w.layer(first_sparse, "exp_probs_b.bias"));
+  const int gating = w.n_or("expert_gating_func", corrected ? 2 : 1);
+  w.expect(gating == 1 || gating == 2,
+           "expert_gating_func is " + std::to_string(gating) + ", expected 1 (softmax) or 2 (sigmoid)");
+  if (corrected && !w.has("expert_gating_func"))
+    w.note(
+        "the file does not say how experts score; they do with a sigmoid, as in V3, because it corrects "
+        "which are chosen");
+  return gating == 2;
+}
+
 struct Groups { int all, kept; };
 
 // Older files do not say in how many groups the experts are, and the models they hold cannot do without.
@@ -85,8 +99,8 @@ Groups groups_of(Weights& w, const Dimensions& d, const Mixture& m, bool sigmoid
   return g;
 }
 
-SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const Groups& groups, int layer) {
-  const bool sigmoid = w.n_or("expert_gating_func", 1) == 2;
+SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const Groups& groups, bool sigmoid,
+                     int layer) {
   const float scale = w.f_or("expert_weights_scale", 1);
   const int shared = w.n_or("expert_shared_count", 0) * m.ffn_dim;
   const std::string bias = w.layer(layer, "exp_probs_b.bias");
@@ -110,19 +124,17 @@ Decoder load_deepseek2(Weights& w) {
   const Dimensions d = w.dimensions();
   const Shape shape = shape_of(w, d);
   const Mixture mixture = w.mixture();
-  const int gating = w.n_or("expert_gating_func", 1);
-  w.expect(gating == 1 || gating == 2,
-           "expert_gating_func is " + std::to_string(gating) + ", expected 1 (softmax) or 2 (sigmoid)");
   const int n_layers = d.n_layers - w.n_or("nextn_predict_layers", 0);
   w.expect(n_layers > 0, "every layer predicts further tokens");
   w.skip_layers(n_layers);
   Dimensions run = d;
   run.n_layers = n_layers;
-  const Groups groups = groups_of(w, run, mixture, gating == 2);
+  const int n_dense = w.n_or("leading_dense_block_count", 0);
+  const bool sigmoid = sigmoid_scores(w, n_dense);
+  const Groups groups = groups_of(w, run, mixture, sigmoid);
   // With yarn_log_multiplier the magnitude is in the scores' scale.
   const auto rope =
       shared_rope(w, d.n_rot, {.magnitude = w.has("rope.scaling.yarn_log_multiplier") ? 1.0f : 0.0f});
-  const int n_dense = w.n_or("leading_dense_block_count", 0);
   Decoder m{.embed = w.embedding(d),
             .layers = {},
             .norm = w.norm("output_norm", d.dim, d.eps),
@@ -135,7 +147,7 @@ Decoder load_deepseek2(Weights& w) {
     if (i < n_dense)
       layer.ffn = gated_mlp(w, i, d.dim, d.ffn_dim);
     else
-      layer.ffn = sparse_moe(w, d, mixture, groups, i);
+      layer.ffn = sparse_moe(w, d, mixture, groups, sigmoid, i);
     m.layers.push_back(std::move(layer));
   }
   return m;
