@@ -44,14 +44,15 @@ PYTHON_LAYERS = {
     "results": "errors _core",
     "tokenizer": "gguf errors _core",
     "template": "tokenizer errors _core",
+    "formats": "results tokenizer errors _core",
     "convert": "gguf errors _core",
     "models": "gguf errors _core",
-    "engine": "results options tokenizer gguf errors _core",
-    "chat": "engine template results options tokenizer gguf errors _core",
-    "llm": "chat engine template models results options tokenizer gguf errors _core",
+    "engine": "formats results options tokenizer gguf errors _core",
+    "chat": "engine template formats results options tokenizer gguf errors _core",
+    "llm": "chat engine template models formats results options tokenizer gguf errors _core",
     "__init__": "llm chat engine results options errors _core",
     "__main__": "cli",
-    "cli": "__init__ llm chat engine template models results options convert "
+    "cli": "__init__ llm chat engine template models formats results options convert "
     "tokenizer gguf errors _core",
 }
 # Third-party packages that belong to one layer.

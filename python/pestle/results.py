@@ -62,6 +62,19 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model asks for.
+
+    `arguments` is JSON, an object, as the model wrote it. A `builtin` tool is one that the model
+    was trained with, such as gpt-oss's `python`: its arguments may be any text.
+    """
+
+    name: str
+    arguments: str
+    builtin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a streamed answer.
 

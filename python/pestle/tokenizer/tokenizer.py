@@ -126,6 +126,10 @@ class Tokenizer:
             raise IndexError(f"token {token} is outside the vocabulary of {self.n_vocab} tokens")
         return self._vocabulary.texts[token]
 
+    def token_id(self, text: str) -> int | None:
+        """The token that the vocabulary writes as `text`, None if there is none."""
+        return self._vocabulary.ids.get(text)
+
     def is_control(self, token: int) -> bool:
         """Whether a token steers the model and is no text."""
         return self._vocabulary.marked.get(token) in (TokenType.CONTROL, TokenType.UNKNOWN)

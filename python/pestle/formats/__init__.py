@@ -1,0 +1,15 @@
+"""What a model's answers mean: reasoning, content and tool calls, told apart as they come.
+
+model_format  which format a model has
+reader        tokens in, events out
+events        what comes out
+parser        what every format has in common; harmony and tagged are the parsers
+marks         control tokens, told from text by their ids
+calls*        the forms of tool calls
+"""
+
+from pestle.formats.events import Content, Event, Reasoning, merged
+from pestle.formats.model_format import Format, format_of
+from pestle.formats.reader import Reader
+
+__all__ = ["Content", "Event", "Format", "Reader", "Reasoning", "format_of", "merged"]

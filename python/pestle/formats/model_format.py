@@ -1,0 +1,162 @@
+"""Which format a model's answers have: decided here, and nowhere else.
+
+The chat template decides first, because it shows the model what its answers look like; the control
+tokens of the vocabulary and the architecture decide what the template leaves open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from pestle.formats import harmony
+from pestle.formats.calls import Schemas, named_call, schemas_of
+from pestle.formats.calls_fenced import separated_call
+from pestle.formats.calls_xml import dsml_call, function_call
+from pestle.formats.harmony import HarmonyParser
+from pestle.formats.marks import Marks
+from pestle.formats.parser import Parser, PlainParser
+from pestle.formats.tagged import CLOSE, OPEN, CallTags, TaggedParser
+
+CallForm: TypeAlias = Literal["json", "xml", "separated", "dsml"]
+Name: TypeAlias = Literal["plain", "harmony", "tagged"]
+
+_DSML = "\uff5cDSML\uff5c"
+_SEPARATED = tuple(
+    f"<\uff5ctool\u2581{name}\uff5c>"
+    for name in ("call\u2581begin", "call\u2581end", "calls\u2581begin", "calls\u2581end", "sep")
+)
+_TOOL_CALL, _TOOL_CALL_END = "<tool_call>", "</tool_call>"
+_TAIL = 32  # tokens at the end of a prompt in which a format looks for what it has begun
+
+
+class Vocabulary(Protocol):
+    """What a format needs of a tokenizer."""
+
+    def token_id(self, text: str) -> int | None: ...
+    def token_bytes(self, token: int) -> bytes: ...
+    def encode(
+        self, text: str, *, add_special: bool = ..., parse_special: bool = ...
+    ) -> list[int]: ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a model's answers are to be read.
+
+    name       "harmony", "tagged" (`<think>`, tags around calls), or "plain": all is content
+    calls      the form of tool calls; None: the model has none that is known
+    thinks     whether reasoning can be told from the rest
+    lead_out   tokens that end the reasoning as the model itself does; none where it does not think
+    """
+
+    name: Name
+    calls: CallForm | None
+    thinks: bool
+    lead_out: tuple[int, ...]
+    vocabulary: Vocabulary
+
+    def parser(self, prompt: Sequence[int], tools: Sequence[Any] | None = None) -> Parser:
+        """A parser for the answer to `prompt`, the tokens of a whole chat."""
+        schemas = schemas_of(tools)
+        if self.name == "harmony":
+            marks = Marks(self.vocabulary, harmony.MARKS)
+            return HarmonyParser(marks, schemas, _last_header(marks, self.vocabulary, prompt))
+        if self.name == "plain":
+            return PlainParser(Marks(self.vocabulary, ()))
+        marks = Marks(self.vocabulary, _spellings(self.calls, self.thinks))
+        return TaggedParser(
+            marks,
+            thinks=self.thinks,
+            calls=None if self.calls is None else _call_tags(self.calls, marks, schemas),
+            in_reasoning=self.thinks and _begins_reasoning(marks, self.vocabulary, prompt),
+        )
+
+
+def format_of(architecture: str, template: str | None, vocabulary: Vocabulary) -> Format:
+    """The format of a model, by its file's metadata.
+
+    `architecture` is `general.architecture`, `template` the chat template in use.
+    """
+    source = template or ""
+    if all(vocabulary.token_id(mark) is not None for mark in harmony.MARKS) and (
+        harmony.CHANNEL in source or architecture == "gpt-oss"
+    ):
+        lead_out = f"{harmony.END}{harmony.START}assistant{harmony.CHANNEL}final{harmony.MESSAGE}"
+        return Format("harmony", "json", True, _tokens(vocabulary, lead_out), vocabulary)
+    calls = _call_form(source)
+    thinks = CLOSE in source or _has_tags(vocabulary)
+    if calls is None and not thinks:
+        return Format("plain", None, False, (), vocabulary)
+    lead_out = CLOSE if calls == "dsml" or f"{OPEN}{CLOSE}" in source else f"\n{CLOSE}\n\n"
+    tokens = _tokens(vocabulary, lead_out) if thinks else ()
+    return Format("tagged", calls, thinks, tokens, vocabulary)
+
+
+def _call_form(template: str) -> CallForm | None:
+    if _DSML in template:
+        return "dsml"
+    if _SEPARATED[0] in template:
+        return "separated"
+    if "<function=" in template:
+        return "xml"
+    return "json" if _TOOL_CALL in template else None
+
+
+def _has_tags(vocabulary: Vocabulary) -> bool:
+    return vocabulary.token_id(OPEN) is not None and vocabulary.token_id(CLOSE) is not None
+
+
+def _tokens(vocabulary: Vocabulary, text: str) -> tuple[int, ...]:
+    return tuple(vocabulary.encode(text, add_special=False, parse_special=True))
+
+
+def _spellings(calls: CallForm | None, thinks: bool) -> tuple[str, ...]:
+    tags: tuple[str, ...] = (OPEN, CLOSE) if thinks else ()
+    if calls == "separated":
+        return (*tags, *_SEPARATED)
+    if calls == "dsml":
+        return (*tags, _DSML)
+    return tags if calls is None else (*tags, _TOOL_CALL, _TOOL_CALL_END)
+
+
+def _call_tags(form: CallForm, marks: Marks, schemas: Schemas) -> CallTags:
+    if form == "dsml":
+        dsml = marks[_DSML]
+        return CallTags(
+            begin=f'<{dsml}invoke name="',
+            end=f"</{dsml}invoke>",
+            around=(f"<{dsml}function_calls>", f"</{dsml}function_calls>"),
+            read=lambda text: dsml_call(text, dsml),
+        )
+    if form == "separated":
+        begin, end, first, last, separator = (marks[spelling] for spelling in _SEPARATED)
+        return CallTags(begin, end, (first, last), lambda text: separated_call(text, separator))
+
+    def read(text: str) -> Any:
+        spelled = marks.spelled(text)
+        if spelled.lstrip().startswith("<"):  # Qwen3-Coder; which of the two, the call itself tells
+            return function_call(spelled, schemas)
+        return named_call(spelled)
+
+    return CallTags(marks[_TOOL_CALL], marks[_TOOL_CALL_END], (), read)
+
+
+def _begins_reasoning(marks: Marks, vocabulary: Vocabulary, prompt: Sequence[int]) -> bool:
+    """Whether the prompt ends with an open `<think>`, and at most blanks after it."""
+    tail = _written(marks, vocabulary, prompt[-_TAIL:])
+    return tail.rstrip().endswith(marks[OPEN])
+
+
+def _last_header(marks: Marks, vocabulary: Vocabulary, prompt: Sequence[int]) -> str:
+    """What of a harmony message the prompt has begun."""
+    _, found, header = _written(marks, vocabulary, prompt[-_TAIL:]).rpartition(marks[harmony.START])
+    return header if found else ""
+
+
+def _written(marks: Marks, vocabulary: Vocabulary, tokens: Sequence[int]) -> str:
+    return "".join(
+        marks.write(token, vocabulary.token_bytes(token).decode(errors="replace"))
+        for token in tokens
+    )

@@ -1,0 +1,53 @@
+"""From tokens to events: the detokenizer and the parser of one answer, together."""
+
+from __future__ import annotations
+
+from pestle.formats.events import Content, Event
+from pestle.formats.parser import Parser
+from pestle.tokenizer import Detokenizer
+
+
+class Reader:
+    """Reads one answer as its tokens come.
+
+    Without a parser, all that is said is content. `reasoning_tokens` counts the tokens of the
+    reasoning so far, its marks left out.
+    """
+
+    def __init__(self, detokenizer: Detokenizer, parser: Parser | None = None) -> None:
+        self.reasoning_tokens = 0
+        self._detokenizer = detokenizer
+        self._parser = parser
+
+    @property
+    def in_reasoning(self) -> bool:
+        """Whether the model is reasoning, as far as can be told."""
+        return self._parser is not None and self._parser.in_reasoning
+
+    def push(self, token: int) -> list[Event]:
+        """What the next token adds."""
+        if self._parser is None:
+            return _as_content(self._detokenizer.push(token))
+        if self._parser.marks.is_mark(token):
+            # A character that is not whole yet belongs before the mark.
+            events = self._parser.text(self._detokenizer.flush())
+            return events + self._parser.push(token, "")
+        was_reasoning = self._parser.in_reasoning
+        events = self._parser.push(token, self._detokenizer.push(token))
+        if was_reasoning and self._parser.in_reasoning:
+            self.reasoning_tokens += 1
+        return events
+
+    def finish(self, ended_by: int | None = None) -> list[Event]:
+        """What was held back; `ended_by` is the control token that ended the answer, if one did."""
+        rest = self._detokenizer.flush()
+        if self._parser is None:
+            return _as_content(rest)
+        events = self._parser.text(rest)
+        if ended_by is not None and self._parser.marks.is_mark(ended_by):
+            events += self._parser.push(ended_by, "")
+        return events + self._parser.finish()
+
+
+def _as_content(text: str) -> list[Event]:
+    return [Content(text)] if text else []
