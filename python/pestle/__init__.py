@@ -28,13 +28,22 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from pestle.llm import LLM
-    from pestle.options import GenerateOptions
-    from pestle.results import ChatCompletion, Chunk, Completion, Timings, TokenLogprob, Usage
+    from pestle.options import ChatOptions, GenerateOptions
+    from pestle.results import (
+        ChatCompletion,
+        Chunk,
+        Completion,
+        Timings,
+        TokenLogprob,
+        ToolCall,
+        Usage,
+    )
 
 __all__ = [
     "LLM",
     "AsyncStream",
     "ChatCompletion",
+    "ChatOptions",
     "Chunk",
     "Completion",
     "ContextLengthError",
@@ -52,6 +61,7 @@ __all__ = [
     "Timings",
     "TokenLogprob",
     "TokenizerError",
+    "ToolCall",
     "UnsupportedError",
     "Usage",
     "__version__",
@@ -74,13 +84,14 @@ _WHERE = {
         "UnsupportedError",
     ),
     "pestle.llm": ("LLM",),
-    "pestle.options": ("GenerateOptions",),
+    "pestle.options": ("ChatOptions", "GenerateOptions"),
     "pestle.results": (
         "ChatCompletion",
         "Chunk",
         "Completion",
         "Timings",
         "TokenLogprob",
+        "ToolCall",
         "Usage",
     ),
 }

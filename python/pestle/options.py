@@ -39,6 +39,17 @@ class GenerateOptions(TypedDict, total=False):
     speculation: bool | None  # True: faster where the text repeats itself; never other output
 
 
+class ChatOptions(GenerateOptions, total=False):
+    """The keyword options of `chat`, `ask` and their asynchronous forms: those above, and these.
+
+    A switch that the model does not have raises UnsupportedError; None is the model's own way.
+    """
+
+    reasoning: bool | None  # whether the model thinks before it answers
+    reasoning_effort: str | None  # "low", "medium" or "high"
+    reasoning_budget: int | None  # after so many tokens of reasoning it is led to its answer
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen.
@@ -85,6 +96,7 @@ class Request:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     logprobs: int | None = None
     speculation: bool = True
+    reasoning_budget: int | None = None
 
 
 _SAMPLING_NAMES = tuple(f.name for f in fields(Sampling))
@@ -102,11 +114,17 @@ _FILE_KEYS = {
 
 
 def decide(
-    options: Mapping[str, Any], defaults: Sampling, *, n_vocab: int, seed: int | None = None
+    options: Mapping[str, Any],
+    defaults: Sampling,
+    *,
+    n_vocab: int,
+    seed: int | None = None,
+    reasoning_budget: int | None = None,
 ) -> Request:
     """Check `options` (see GenerateOptions) and fill in what they leave open.
 
-    `seed` is used where the options have none; without either, one is drawn.
+    `seed` is used where the options have none; without either, one is drawn. `reasoning_budget` is
+    of ChatOptions, the other two of which are the chat template's business.
     Raises TypeError for an unknown option or a value of the wrong type, and ValueError for a value
     out of its range: whatever is wrong with an option is found here.
     """
@@ -129,6 +147,11 @@ def decide(
         stop=_stop_strings(given.get("stop", ())),
         logit_bias=_bias(given.get("logit_bias", {}), n_vocab),
         logprobs=logprobs,
+        reasoning_budget=(
+            None
+            if reasoning_budget is None
+            else check_integer("reasoning_budget", reasoning_budget, 0)
+        ),
         speculation=_check_bool("speculation", given.get("speculation", True)),
     )
 

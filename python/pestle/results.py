@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "cancelled"]
 """`stop`: the model ended its answer, or a stop string came. `length`: `max_tokens` or the context
@@ -17,6 +17,7 @@ class Usage:
     prompt_tokens: int
     cached_tokens: int  # of the prompt's; their keys and values were still there from before
     completion_tokens: int
+    reasoning_tokens: int = 0  # of the completion's; the control tokens around them not counted
 
     @property
     def total_tokens(self) -> int:
@@ -80,16 +81,25 @@ class Chunk:
 
     There is one for each sampled token and a last one, which carries no token but the rest of the
     text, the reason why it is the last, and the counts. `text` may be empty: text is held back
-    while it is an incomplete character or could become a stop string.
+    while it is an incomplete character or could become a stop string. In a chat, `text` is what
+    the model says to the user; what it thinks is in `reasoning`, and a call comes as a whole.
     """
 
     text: str
     token_ids: tuple[int, ...] = ()
+    reasoning: str = ""  # this and the next two: in a chat only
+    tool_calls: tuple[ToolCall, ...] = ()
+    warnings: tuple[str, ...] = ()  # what of the text is not as the model's format has it
     logprobs: tuple[TokenLogprob, ...] | None = None  # None unless asked for
     finish_reason: FinishReason | None = None  # this and the next three: in the last chunk only
     stop_reason: str | int | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+
+    @property
+    def content(self) -> str:
+        """The text, by its name in chats."""
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +122,39 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ChatCompletion(Completion):
-    """A finished answer in a chat."""
+    """A finished answer in a chat: `text` is what the model says to the user.
+
+    `reasoning` is what it thought before; empty where its format does not tell that from the rest.
+    `tool_calls` are for the caller to carry out: append `message` and, for each call, a message
+    {"role": "tool", "tool_call_id": ..., "content": ...}, and ask again. Output that is not of the
+    model's format, such as a call that is no JSON, is in `text`, and `warnings` says what is wrong.
+    """
+
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
-    def message(self) -> dict[str, str]:
-        """The answer as a message, ready to be appended to the chat's messages."""
-        return {"role": "assistant", "content": self.text}
+    def content(self) -> str:
+        """The text, by its name in chats."""
+        return self.text
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The answer as a message, ready to be appended to the chat's messages.
+
+        What of its reasoning the model reads again is for its chat template to say.
+        """
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.reasoning:
+            message["reasoning_content"] = self.reasoning
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {
+                    "id": f"call_{n}",
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for n, call in enumerate(self.tool_calls)
+            ]
+        return message

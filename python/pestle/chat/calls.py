@@ -7,21 +7,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
+from pestle.chat.thinking import lead_out, template_variables
 from pestle.engine.generation import Lease, R, Run
 from pestle.engine.stream import AsyncStream, Stream
 from pestle.errors import TemplateError, prompt_too_long
-from pestle.options import decide
+from pestle.formats import Reader
+from pestle.options import ChatOptions, GenerateOptions, decide
 from pestle.results import ChatCompletion, Completion
+from pestle.tokenizer import Detokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.engine.runtime import Loaded, Runtime
-    from pestle.options import GenerateOptions
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Prompt: TypeAlias = "str | Sequence[int]"
 Awaited: TypeAlias = "Coroutine[Any, Any, R]"
+
+_OF_CHATS = ChatOptions.__optional_keys__ - GenerateOptions.__optional_keys__
 
 
 class GeneratingCalls(ABC):
@@ -111,7 +115,7 @@ class GeneratingCalls(ABC):
         tools: Sequence[Any] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[False] = False,
-        **options: Unpack[GenerateOptions],
+        **options: Unpack[ChatOptions],
     ) -> ChatCompletion: ...
     @overload
     def chat(
@@ -121,7 +125,7 @@ class GeneratingCalls(ABC):
         tools: Sequence[Any] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[True],
-        **options: Unpack[GenerateOptions],
+        **options: Unpack[ChatOptions],
     ) -> Stream[ChatCompletion]: ...
     def chat(
         self,
@@ -130,14 +134,17 @@ class GeneratingCalls(ABC):
         tools: Sequence[Any] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: bool = False,
-        **options: Unpack[GenerateOptions],
+        **options: Unpack[ChatOptions],
     ) -> ChatCompletion | Stream[ChatCompletion]:
         """Answer the last of `messages`: mappings with "role" and "content".
 
         The model file's own chat template lays them out; `template_args` are further variables for
-        it, such as `{"enable_thinking": False}`. Control tokens spelled out in a message's content
-        are plain text. Raises TemplateError when the file has no template, or its template fails
-        or refuses the messages.
+        it. Control tokens spelled out in a message's content are plain text. `tools` are functions
+        as the OpenAI API describes them; what the model calls is in the result's `tool_calls`.
+
+        `reasoning`, `reasoning_effort` and `reasoning_budget` are further options, for models that
+        think; see `pestle.options.ChatOptions`. Raises TemplateError when the file has no template,
+        or its template fails or refuses the messages.
         """
         result = Stream(self.chat_run(messages, tools, template_args, options))
         return result if stream else result.result()
@@ -150,7 +157,7 @@ class GeneratingCalls(ABC):
         tools: Sequence[Any] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[False] = False,
-        **options: Unpack[GenerateOptions],
+        **options: Unpack[ChatOptions],
     ) -> Awaited[ChatCompletion]: ...
     @overload
     def achat(
@@ -160,7 +167,7 @@ class GeneratingCalls(ABC):
         tools: Sequence[Any] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[True],
-        **options: Unpack[GenerateOptions],
+        **options: Unpack[ChatOptions],
     ) -> AsyncStream[ChatCompletion]: ...
     def achat(
         self,
@@ -169,7 +176,7 @@ class GeneratingCalls(ABC):
         tools: Sequence[Any] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: bool = False,
-        **options: Unpack[GenerateOptions],
+        **options: Unpack[ChatOptions],
     ) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
         """`chat` for asyncio: await it, or iterate with `async for` when streaming."""
         result = AsyncStream(self.chat_run(messages, tools, template_args, options))
@@ -190,34 +197,59 @@ class GeneratingCalls(ABC):
             tokens = tokenizer.encode(prompt, parse_special=parse_special)
         else:
             tokens = [operator.index(token) for token in prompt]
-        return self._run(tokens, options, Completion)
+        # A completion goes on from where its prompt ended.
+        reader = Reader(Detokenizer(tokenizer, at_start=False))
+        return self._run(tokens, options, Completion, reader)
 
     def chat_run(
         self,
         messages: Messages,
         tools: Sequence[Any] | None,
         template_args: Mapping[str, Any] | None,
-        options: GenerateOptions,
+        options: ChatOptions,
         on_end: Callable[[ChatCompletion], None] | None = None,
     ) -> Run[ChatCompletion]:
         """What `chat` does, not begun; `on_end` hears of its end, early or not."""
         loaded = self._runtime.loaded
         if loaded.template is None:
             raise TemplateError(f"{loaded.path}: the file has no chat template")
-        tokens = loaded.template.encode(messages, tools=tools, **(template_args or {}))
-        return self._run(tokens, options, ChatCompletion, on_end)
+        thinking = template_variables(loaded, options)
+        tokens = loaded.template.encode(
+            messages, tools=tools, **{**(template_args or {}), **thinking}
+        )
+        budget = options.get("reasoning_budget")
+        parser = None if loaded.format is None else loaded.format.parser(tokens, tools)
+        return self._run(
+            tokens,
+            {name: value for name, value in options.items() if name not in _OF_CHATS},
+            ChatCompletion,
+            Reader(Detokenizer(loaded.tokenizer), parser),
+            budget=budget,
+            lead_out=lead_out(loaded, budget),
+            on_end=on_end,
+        )
 
     def _run(
         self,
         prompt: list[int],
-        options: GenerateOptions,
+        options: Mapping[str, Any],
         kind: type[R],
+        reader: Reader,
+        *,
+        budget: int | None = None,
+        lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
     ) -> Run[R]:
         loaded = self._runtime.loaded
-        request = decide(options, loaded.sampling, n_vocab=loaded.n_vocab, seed=loaded.seed)
+        request = decide(
+            options,
+            loaded.sampling,
+            n_vocab=loaded.n_vocab,
+            seed=loaded.seed,
+            reasoning_budget=budget,
+        )
         check_prompt(loaded, prompt)
-        return Run(self._runtime, self._lease, prompt, request, kind, on_end)
+        return Run(self._runtime, self._lease, prompt, request, kind, reader, lead_out, on_end)
 
 
 def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:

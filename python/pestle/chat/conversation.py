@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.chat.session import Session
-    from pestle.options import GenerateOptions
+    from pestle.options import ChatOptions
     from pestle.results import ChatCompletion
 
 
@@ -38,14 +38,14 @@ class Conversation:
 
     @overload
     def ask(
-        self, text: str, *, stream: Literal[False] = False, **options: Unpack[GenerateOptions]
+        self, text: str, *, stream: Literal[False] = False, **options: Unpack[ChatOptions]
     ) -> ChatCompletion: ...
     @overload
     def ask(
-        self, text: str, *, stream: Literal[True], **options: Unpack[GenerateOptions]
+        self, text: str, *, stream: Literal[True], **options: Unpack[ChatOptions]
     ) -> Stream[ChatCompletion]: ...
     def ask(
-        self, text: str, *, stream: bool = False, **options: Unpack[GenerateOptions]
+        self, text: str, *, stream: bool = False, **options: Unpack[ChatOptions]
     ) -> ChatCompletion | Stream[ChatCompletion]:
         """Say `text` as the user. Options and errors are those of `LLM.chat`."""
         question = {"role": "user", "content": text}
@@ -54,14 +54,14 @@ class Conversation:
 
     @overload
     def regenerate(
-        self, *, stream: Literal[False] = False, **options: Unpack[GenerateOptions]
+        self, *, stream: Literal[False] = False, **options: Unpack[ChatOptions]
     ) -> ChatCompletion: ...
     @overload
     def regenerate(
-        self, *, stream: Literal[True], **options: Unpack[GenerateOptions]
+        self, *, stream: Literal[True], **options: Unpack[ChatOptions]
     ) -> Stream[ChatCompletion]: ...
     def regenerate(
-        self, *, stream: bool = False, **options: Unpack[GenerateOptions]
+        self, *, stream: bool = False, **options: Unpack[ChatOptions]
     ) -> ChatCompletion | Stream[ChatCompletion]:
         """Answer the last user message again, replacing the answer it had.
 
@@ -80,7 +80,7 @@ class Conversation:
         del self.messages[first:]
 
     def _answer(
-        self, messages: list[dict[str, Any]], options: GenerateOptions
+        self, messages: list[dict[str, Any]], options: ChatOptions
     ) -> Stream[ChatCompletion]:
         def keep(answer: ChatCompletion) -> None:
             if answer.text or answer.finish_reason != "cancelled":

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from threading import Event
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from pestle.engine.answer import Answer, Part
 from pestle.engine.runtime import Runtime, Sampled, TokenSampler, pieces
 from pestle.engine.sequence import HeldSequence
 from pestle.engine.speculation import Speculation
+from pestle.engine.steering import Steering
 from pestle.errors import MemoryLimitError
+from pestle.formats import Reader
 from pestle.options import Request
 from pestle.results import (
     ChatCompletion,
@@ -23,7 +26,6 @@ from pestle.results import (
     TokenLogprob,
     Usage,
 )
-from pestle.tokenizer import Detokenizer, StopStrings
 
 R = TypeVar("R", bound=Completion)
 Lease = Callable[[], AbstractContextManager[HeldSequence]]
@@ -45,8 +47,11 @@ class Run(Generic[R]):
         prompt: list[int],
         request: Request,
         kind: type[R],
+        reader: Reader,
+        lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
     ) -> None:
+        """`lead_out` are the tokens that end the model's reasoning, for the request's budget."""
         self.cancel = Event()
         self._runtime = runtime
         self._lease = lease
@@ -54,7 +59,9 @@ class Run(Generic[R]):
         self._request = request
         self._kind = kind
         self._on_end = on_end
-        self._text: list[str] = []
+        self._answer = Answer(reader, request.stop)
+        self._steering = Steering(self._answer, request.reasoning_budget, lead_out)
+        self._forced = False  # the last token was
         self._tokens: list[int] = []
         self._history = list(prompt)
         self._logprobs: list[TokenLogprob] | None = None if request.logprobs is None else []
@@ -71,8 +78,16 @@ class Run(Generic[R]):
 
     def result(self) -> R:
         """What there is so far; complete once `chunks` has ended."""
+        said = self._answer.whole()
+        chat: dict[str, Any] = {}
+        if issubclass(self._kind, ChatCompletion):
+            chat = {
+                "reasoning": said.reasoning,
+                "tool_calls": said.tool_calls,
+                "warnings": said.warnings,
+            }
         return self._kind(
-            text="".join(self._text),
+            text=said.text,
             token_ids=tuple(self._tokens),
             finish_reason=self._finish_reason,
             stop_reason=self._stop_reason,
@@ -80,6 +95,7 @@ class Run(Generic[R]):
             timings=self._timings(),
             seed=self._request.seed,
             logprobs=None if self._logprobs is None else tuple(self._logprobs),
+            **chat,
         )
 
     def chunks(self) -> Generator[Chunk, None, None]:
@@ -96,25 +112,18 @@ class Run(Generic[R]):
                     self._on_end(self.result())
 
     def _generate(self, sequence: HeldSequence) -> Iterator[Chunk]:
-        # A chat's answer is a text of its own, a completion goes on from where its prompt ended.
-        at_start = issubclass(self._kind, ChatCompletion)
-        detokenizer = Detokenizer(self._runtime.loaded.tokenizer, at_start=at_start)
-        stops = StopStrings(self._request.stop)
         for sampled in self._sample(sequence):
-            text, matched = stops.push(detokenizer.push(sampled.token))
-            if matched is not None:
-                self._finish("stop", matched)
-            yield self._token_chunk(sampled, text)
-            if matched is not None:
+            part = self._answer.add(sampled.token, forced=self._forced)
+            if self._answer.stopped_by is not None:
+                self._finish("stop", self._answer.stopped_by)
+            yield self._token_chunk(sampled, part)
+            if self._answer.stopped_by is not None:
                 break
-        text = ""
-        if not isinstance(self._stop_reason, str):
-            text, matched = stops.push(detokenizer.flush())
-            if matched is None:
-                text += stops.flush()
-            else:
-                self._finish("stop", matched)
-        yield self._last_chunk(text)
+        ended_by = self._stop_reason if isinstance(self._stop_reason, int) else None
+        part = self._answer.end(ended_by)
+        if self._answer.stopped_by is not None:
+            self._finish("stop", self._answer.stopped_by)
+        yield self._last_chunk(part)
 
     def _sample(self, sequence: HeldSequence) -> Iterator[Sampled]:
         """Yield what is sampled until there is a reason to end, and note the reason."""
@@ -124,7 +133,7 @@ class Run(Generic[R]):
             limit = min(limit, self._request.max_tokens)
         self._limit = limit
         self._speculation = self._runtime.new_speculation(self._request)
-        sampled = self._prefill(sequence, sampler if limit > 0 else None)
+        sampled = self._prefill(sequence, self._chooser(sampler) if limit > 0 else None)
         while sampled is not None:
             if sampled.token in self._runtime.loaded.tokenizer.eog_ids:
                 self._finish("stop", sampled.token)
@@ -164,36 +173,47 @@ class Run(Generic[R]):
     def _decode(self, sequence: HeldSequence, sampler: TokenSampler) -> Sampled | None:
         if self.cancel.is_set():
             return None
+        chooser = self._chooser(sampler)
+        if self._forced and self._ahead:  # what was drafted for this place is not what comes
+            self._ahead.clear()
+            sequence.shorten(len(self._history) - 1)
         if not self._ahead:
             began = time.perf_counter()
-            self._look_ahead(sequence, sampler)
+            self._look_ahead(sequence, chooser)
             self._decode_s += time.perf_counter() - began
         self._decoded += 1
         return self._ahead.popleft()
 
+    def _chooser(self, sampler: TokenSampler) -> TokenSampler:
+        """What chooses the next token: `sampler`, unless that is not for the model to choose."""
+        token = self._steering.next()
+        self._forced = token is not None
+        return sampler if token is None else self._runtime.forcing_sampler(token)
+
     def _look_ahead(self, sequence: HeldSequence, sampler: TokenSampler) -> None:
         """Make one forward pass: the next token, and those after it that a draft had right."""
         draft: list[int] = []
-        if self._speculation is not None:
+        speculation = None if self._forced else self._speculation
+        if speculation is not None:
             # The token after the last drafted one must still be within the limits.
             most = min(self._limit - len(self._tokens), self._runtime.loaded.engine.chunk) - 1
-            draft = self._speculation.draft(self._history, most)
+            draft = speculation.draft(self._history, most)
         self._verifying = bool(draft)
         try:
             chosen, seconds = self._runtime.verify(
                 sequence, draft, sampler, self._history, self._alternatives
             )
         except MemoryLimitError:
-            if self._speculation is None or not draft:
+            if speculation is None or not draft:
                 raise
-            self._speculation.give_up()  # plain decoding may still fit
+            speculation.give_up()  # plain decoding may still fit
             self._look_ahead(sequence, sampler)
             return
         self._ahead.extend(chosen)
         self._verifying = False
         self._passes += 1
-        if self._speculation is not None:
-            self._speculation.learn(len(draft), [each.token for each in chosen], seconds)
+        if speculation is not None:
+            speculation.learn(len(draft), [each.token for each in chosen], seconds)
 
     @property
     def _alternatives(self) -> int:
@@ -203,25 +223,33 @@ class Run(Generic[R]):
     def _finish(self, reason: FinishReason, stopped_by: str | int | None = None) -> None:
         self._finish_reason, self._stop_reason = reason, stopped_by
 
-    def _token_chunk(self, sampled: Sampled, text: str) -> Chunk:
-        self._text.append(text)
-        if self._logprobs is None:
-            return Chunk(text, (sampled.token,))
-        alternatives = sampled.top[: self._request.logprobs]
-        top = tuple(self._logprob(token, logprob) for token, logprob in alternatives)
-        logprob = self._logprob(sampled.token, sampled.logprob, top)
-        self._logprobs.append(logprob)
-        return Chunk(text, (sampled.token,), (logprob,))
+    def _token_chunk(self, sampled: Sampled, part: Part) -> Chunk:
+        logprobs = None
+        if self._logprobs is not None:
+            alternatives = sampled.top[: self._request.logprobs]
+            top = tuple(self._logprob(token, logprob) for token, logprob in alternatives)
+            logprobs = (self._logprob(sampled.token, sampled.logprob, top),)
+            self._logprobs += logprobs
+        return Chunk(
+            part.text,
+            (sampled.token,),
+            part.reasoning,
+            part.tool_calls,
+            part.warnings,
+            logprobs,
+        )
 
     def _logprob(
         self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
     ) -> TokenLogprob:
         return TokenLogprob(token, self._runtime.loaded.token_bytes(token), logprob, top)
 
-    def _last_chunk(self, text: str) -> Chunk:
-        self._text.append(text)
+    def _last_chunk(self, part: Part) -> Chunk:
         return Chunk(
-            text,
+            part.text,
+            reasoning=part.reasoning,
+            tool_calls=part.tool_calls,
+            warnings=part.warnings,
             logprobs=None if self._logprobs is None else (),
             finish_reason=self._finish_reason,
             stop_reason=self._stop_reason,
@@ -230,7 +258,9 @@ class Run(Generic[R]):
         )
 
     def _usage(self) -> Usage:
-        return Usage(len(self._prompt), self._cached, len(self._tokens))
+        return Usage(
+            len(self._prompt), self._cached, len(self._tokens), self._answer.reasoning_tokens
+        )
 
     def _timings(self) -> Timings:
         drafts = self._speculation

@@ -16,6 +16,7 @@ from pestle.engine.speculation import Speculation, TokenDrafter
 from pestle.engine.step_costs import StepCosts
 from pestle.engine.turns import Turns
 from pestle.errors import Error
+from pestle.formats import Format
 from pestle.options import Request, Sampling
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _FIRST_PIECE = 128  # tokens: enough for the prefill kernels to run near their full speed
 _PIECE_SECONDS = 0.5  # how long Ctrl-C may have to wait
+_CERTAIN = 1e30  # added to a logit: above any other
 _PAGE = 64  # tokens; the least that is fed at once
 
 
@@ -64,6 +66,9 @@ class TokenSampler(Protocol):
 class ChatEncoder(Protocol):
     """A chat template together with the tokenizer of its file."""
 
+    @property
+    def variables(self) -> frozenset[str]: ...
+
     def encode(
         self, messages: Sequence[Mapping[str, Any]], *, tools: Any = ..., **variables: Any
     ) -> list[int]: ...
@@ -82,6 +87,7 @@ class Loaded:
     sampler: Callable[..., TokenSampler]
     tokenizer: Tokenizer
     template: ChatEncoder | None
+    format: Format | None = None  # None: all that the model says is content
     sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
     drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation
@@ -174,6 +180,11 @@ class Runtime:
             seed=request.seed,
             logit_bias={**request.logit_bias, **self.loaded.never_chosen()} or None,
         )
+
+    def forcing_sampler(self, token: int) -> TokenSampler:
+        """A sampler that chooses `token`, and tells what the model thought of it."""
+        request = Request(Sampling(temperature=0.0), seed=0, logit_bias={token: _CERTAIN})
+        return self.new_sampler(request)
 
     def new_speculation(self, request: Request) -> Speculation | None:
         """The drafts for one generation; None if it shall have none."""

@@ -8,14 +8,9 @@ from pestle.tokenizer import Detokenizer
 
 
 class Reader:
-    """Reads one answer as its tokens come.
-
-    Without a parser, all that is said is content. `reasoning_tokens` counts the tokens of the
-    reasoning so far, its marks left out.
-    """
+    """Reads one answer as its tokens come. Without a parser, all that is said is content."""
 
     def __init__(self, detokenizer: Detokenizer, parser: Parser | None = None) -> None:
-        self.reasoning_tokens = 0
         self._detokenizer = detokenizer
         self._parser = parser
 
@@ -32,11 +27,7 @@ class Reader:
             # A character that is not whole yet belongs before the mark.
             events = self._parser.text(self._detokenizer.flush())
             return events + self._parser.push(token, "")
-        was_reasoning = self._parser.in_reasoning
-        events = self._parser.push(token, self._detokenizer.push(token))
-        if was_reasoning and self._parser.in_reasoning:
-            self.reasoning_tokens += 1
-        return events
+        return self._parser.push(token, self._detokenizer.push(token))
 
     def finish(self, ended_by: int | None = None) -> list[Event]:
         """What was held back; `ended_by` is the control token that ended the answer, if one did."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pestle._core import Drafter, Engine, GgufFile, Model, RopeOverride, Sampler
 from pestle.engine.runtime import Loaded
 from pestle.errors import FormatError
+from pestle.formats import format_of
 from pestle.models.progress import task
 from pestle.options import INT32_MAX, check_integer, sampling_of_file
 from pestle.template import ChatTemplate
@@ -110,6 +111,7 @@ def load(
         sampler=Sampler,
         tokenizer=tokenizer,
         template=template,
+        format=format_of(model.architecture, template.source if template else None, tokenizer),
         sampling=sampling_of_file(file.get),
         seed=seed,
         drafter=Drafter,

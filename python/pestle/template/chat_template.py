@@ -67,6 +67,15 @@ class ChatTemplate:
             return None
         return cls(source, tokenizer, tool_source=tool_source)
 
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The names that the template takes from outside, such as `enable_thinking`.
+
+        Those that it sets itself in some cases only are among them.
+        """
+        sources = (self.source, self.tool_source or "")
+        return frozenset().union(*(TemplateSandbox(self._now).undeclared(s) for s in sources))
+
     def render(
         self,
         messages: Messages,

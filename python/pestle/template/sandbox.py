@@ -7,7 +7,7 @@ from datetime import datetime
 from types import BuiltinMethodType
 from typing import Any, NoReturn
 
-from jinja2 import nodes, pass_context
+from jinja2 import meta, nodes, pass_context
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
@@ -70,6 +70,14 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             "raise_exception": _raise_exception,
             "strftime_now": lambda text: now().strftime(check_format(str(text))),
         }
+
+    def undeclared(self, source: str) -> set[str]:
+        """The names that a template looks up outside; none if it is no valid Jinja."""
+        try:
+            return meta.find_undeclared_variables(self.parse(source))
+        # Nesting too deep for the parser has errors of its own, as when a template is compiled.
+        except Exception:
+            return set()
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may use this attribute: no methods but those known to be harmless."""

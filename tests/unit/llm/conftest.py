@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pestle import LLM
 from pestle.engine.runtime import Loaded
 from pestle.errors import ContextLengthError
+from pestle.formats import format_of
 from pestle.options import Sampling
 from pestle.template import ChatTemplate
 from pestle.tokenizer import Tokenizer
@@ -30,8 +31,11 @@ TEMPLATE = (
 NORMAL, CONTROL, UNUSED = 1, 3, 5
 
 
-def metadata(**extra: Any) -> dict[str, Any]:
-    """GGUF metadata of a byte-level vocabulary: 256 bytes, two control tokens, one unused."""
+def metadata(marks: tuple[str, ...] = (), **extra: Any) -> dict[str, Any]:
+    """GGUF metadata of a byte-level vocabulary: 256 bytes, two control tokens, one unused.
+
+    After them come `marks`.
+    """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     letters = {byte: chr(byte) for byte in printable}
@@ -41,8 +45,9 @@ def metadata(**extra: Any) -> dict[str, Any]:
         "general.architecture": "fake",
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2",
-        "tokenizer.ggml.tokens": [*tokens, "<|im_start|>", END, "[PAD]"],
-        "tokenizer.ggml.token_type": [NORMAL] * 256 + [CONTROL, CONTROL, UNUSED],
+        "tokenizer.ggml.tokens": [*tokens, "<|im_start|>", END, "[PAD]", *marks],
+        "tokenizer.ggml.token_type": [NORMAL] * 256
+        + [CONTROL, CONTROL, UNUSED, *[CONTROL] * len(marks)],
         "tokenizer.ggml.merges": [],
         "tokenizer.ggml.bos_token_id": 256,
         "tokenizer.ggml.eos_token_id": 257,
@@ -193,10 +198,15 @@ def make_llm() -> Callable[..., LLM]:
         sampling: Sampling | None = None,
         seed: int | None = None,
         template: str | None = TEMPLATE,
-        n_vocab: int = 259,
+        marks: tuple[str, ...] = (),
+        architecture: str = "fake",
+        drafter: Any = None,
+        n_vocab: int | None = None,
         **engine: Any,
     ) -> LLM:
-        file: Any = metadata()
+        file: Any = metadata(marks)
+        if template is not None:
+            file["tokenizer.chat_template"] = template
         if answer is not None:
             engine["model"] = says(answer, end)
         tokenizer = Tokenizer.from_gguf(file)
@@ -207,13 +217,15 @@ def make_llm() -> Callable[..., LLM]:
             Loaded(
                 name="fake",
                 path="fake.gguf",
-                architecture="fake",
-                n_vocab=n_vocab,
+                architecture=architecture,
+                n_vocab=tokenizer.n_vocab if n_vocab is None else n_vocab,
                 model=model,
                 engine=FakeEngine(**engine),
                 sampler=FakeSampler,
                 tokenizer=tokenizer,
                 template=ChatTemplate.from_gguf(file, tokenizer),
+                format=format_of(architecture, template, tokenizer),
+                drafter=drafter,
                 sampling=sampling or Sampling(),
                 seed=seed,
             )

@@ -1,0 +1,80 @@
+"""What one generation has said so far, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pestle.formats import Content, Event, Reader, Reasoning
+from pestle.results import ToolCall
+from pestle.tokenizer import StopStrings
+
+
+@dataclass
+class Part:
+    """What a token adds to an answer."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class Answer:
+    """Takes tokens, gives out parts, and keeps them all. Stop strings end the text, and only it."""
+
+    reader: Reader
+    stops: Iterable[str]
+    reasoning_tokens: int = 0  # sampled while the model was reasoning
+    _parts: list[Part] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stops = StopStrings(self.stops)
+
+    @property
+    def stopped_by(self) -> str | None:
+        """The stop string that ended the text; nothing is to be added after it."""
+        return self._stops.matched
+
+    def add(self, token: int, *, forced: bool = False) -> Part:
+        """Take the next token; a `forced` one was not chosen by the model."""
+        was_reasoning = self.reader.in_reasoning
+        part = self._part(self.reader.push(token))
+        if was_reasoning and self.reader.in_reasoning and not forced:
+            self.reasoning_tokens += 1
+        return part
+
+    def end(self, ended_by: int | None) -> Part:
+        """What was held back; `ended_by` is the token at which the generation ended, if any."""
+        if self.stopped_by is not None:
+            return Part()
+        part = self._part(self.reader.finish(ended_by))
+        part.text += self._stops.flush()
+        return part
+
+    def whole(self) -> Part:
+        """All parts joined; each warning once."""
+        parts = self._parts
+        return Part(
+            "".join(part.text for part in parts),
+            "".join(part.reasoning for part in parts),
+            tuple(call for part in parts for call in part.tool_calls),
+            tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+        )
+
+    def _part(self, events: list[Event]) -> Part:
+        part = Part()
+        self._parts.append(part)
+        for event in events:
+            if self.stopped_by is not None:
+                break
+            if isinstance(event, Reasoning):
+                part.reasoning += event.text
+            elif isinstance(event, Content):
+                part.text += self._stops.push(event.text)[0]
+                if event.warning is not None:
+                    part.warnings += (event.warning,)
+            else:
+                part.tool_calls += (event,)
+        return part
