@@ -9,6 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no mistake of what is tested.
+settings.register_profile("pestle", deadline=None)
+settings.load_profile("pestle")
 
 ROOT = Path(__file__).resolve().parent.parent
 

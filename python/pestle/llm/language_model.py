@@ -52,6 +52,7 @@ class LLM(GeneratingCalls):
     rope_scale      by what factor
     yarn_orig_ctx   the context, in tokens, that yarn stretches
     rope_freq_base  the base of the rotary frequencies
+    chat_template   the text of a Jinja template to use instead of the file's own
     seed            for calls that do not give their own; None: a new random one for each
     offline         never use the network
     progress        hears how far downloading and loading are; see `pestle.models.Progress`
@@ -80,6 +81,7 @@ class LLM(GeneratingCalls):
         rope_scale: float | None = None,
         yarn_orig_ctx: int | None = None,
         rope_freq_base: float | None = None,
+        chat_template: str | None = None,
         seed: int | None = None,
         offline: bool = False,
         progress: Progress | None = None,
@@ -93,7 +95,7 @@ class LLM(GeneratingCalls):
         rope = rope_override(rope_scaling, rope_scale, yarn_orig_ctx, rope_freq_base)
         options = EngineOptions(n_ctx, threads, threads_prefill, kv_type, chunk, rope)
         path = resolve(model, hf=hf, offline=offline, progress=progress)
-        self._use(load(path, options, seed=seed, progress=progress))
+        self._use(load(path, options, chat_template=chat_template, seed=seed, progress=progress))
 
     @classmethod
     def from_loaded(cls, loaded: Loaded) -> Self:
@@ -158,7 +160,7 @@ class LLM(GeneratingCalls):
 
     @property
     def template(self) -> ChatTemplate | None:
-        """The file's chat template, None when it has none."""
+        """The file's chat template or the one given instead; None when there is none."""
         return cast("ChatTemplate | None", self._runtime.loaded.template)
 
     @property

@@ -69,10 +69,11 @@ def load(
     path: str | os.PathLike[str],
     options: EngineOptions,
     *,
+    chat_template: str | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Loaded:
-    """Load the model file at `path`.
+    """Load the model file at `path`; `chat_template` takes the place of its own.
 
     The text side is built while the weights are packed; when it fails, the packing stops.
     Raises FormatError, UnsupportedError and MemoryLimitError; KeyboardInterrupt ends it early.
@@ -82,7 +83,7 @@ def load(
         task(progress, f"loading {Path(path).name}", file.size) as advance,
         ThreadPoolExecutor(max_workers=1) as aside,
     ):
-        text = aside.submit(_text_side, file)
+        text = aside.submit(_text_side, file, chat_template)
         steps = _steps(advance, text)
         # Packing shares its work out as prefill does.
         threads = options.threads_prefill or options.threads
@@ -118,8 +119,10 @@ def load(
     )
 
 
-def _text_side(file: GgufFile) -> tuple[Tokenizer, ChatTemplate | None]:
+def _text_side(file: GgufFile, chat_template: str | None) -> tuple[Tokenizer, ChatTemplate | None]:
     tokenizer = Tokenizer.from_gguf(file)
+    if chat_template is not None:
+        return tokenizer, ChatTemplate(chat_template, tokenizer)
     return tokenizer, ChatTemplate.from_gguf(file, tokenizer)
 
 

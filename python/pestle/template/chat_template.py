@@ -12,7 +12,9 @@ from typing import Any
 import jinja2
 
 from pestle.errors import TemplateError
+from pestle.template.conventions import Conventions, conventions_of
 from pestle.template.meter import SECONDS, VALUE_CHARS, Meter, metered
+from pestle.template.repairs import repaired
 from pestle.template.sandbox import RaisedByTemplateError, TemplateSandbox
 from pestle.tokenizer import Metadata, Tokenizer
 
@@ -37,15 +39,18 @@ class ChatTemplate:
         tokenizer: Tokenizer,
         *,
         tool_source: str | None = None,
+        notices: tuple[str, ...] = (),
         now: Callable[[], datetime] = datetime.now,
         seconds: float = SECONDS,
     ) -> None:
         """`tool_source` is used instead of `source` when there are tools.
 
+        `notices` say what of the file's template was put right, for whoever uses it.
         `now` tells templates the date; `seconds` of processor time are what a rendering may take.
         """
         self.source = source
         self.tool_source = tool_source
+        self.notices = notices
         self._tokenizer = tokenizer
         self._now = now
         self._seconds = seconds
@@ -56,6 +61,7 @@ class ChatTemplate:
     ) -> ChatTemplate | None:
         """The file's template, or its template `name`; None for a file without templates.
 
+        Known mistakes of published templates are put right; `notices` tells of it.
         Raises TemplateError when there is no template of that name.
         """
         source = _source(metadata, KEY if name is None else f"{KEY}.{name}")
@@ -65,7 +71,11 @@ class ChatTemplate:
             raise TemplateError(f"the file has no chat template `{name}`; others it has: {names}")
         if source is None:
             return None
-        return cls(source, tokenizer, tool_source=tool_source)
+        source, notices = repaired(source)
+        if tool_source is not None:
+            tool_source, more = repaired(tool_source)
+            notices = tuple(dict.fromkeys((*notices, *more)))
+        return cls(source, tokenizer, tool_source=tool_source, notices=notices)
 
     @cached_property
     def variables(self) -> frozenset[str]:
@@ -85,6 +95,8 @@ class ChatTemplate:
         **variables: Any,
     ) -> str:
         """The text of a prompt. It cannot tell control tokens from a user's spelling of them.
+
+        `messages` are handed to the template as they are: see `prepared`.
 
         `variables` are further variables of the template, such as `enable_thinking`.
         Raises TemplateError when the template is faulty, refuses its input or costs too much.
@@ -109,17 +121,39 @@ class ChatTemplate:
     ) -> list[int]:
         """The tokens of a prompt, BOS included where the model wants it.
 
+        `messages` and `tools` are as the OpenAI API has them, `reasoning_content` included; they
+        are `prepared` first. Raises TemplateError where the template would leave tools out.
+
         Control tokens come from the template alone: whatever in `messages`, `tools` and
         `variables` spells one stays text (see `pestle.tokenizer.special`). What this cannot
         undo is a template that composes a control token of single characters of a message.
         Raises as `render` does.
         """
-        given = {"messages": messages, "tools": tools, **variables}
+        if tools and not self._conventions.announces:
+            raise TemplateError(
+                "the chat template does not tell the model of tools; another one may do"
+            )
+        given = {"messages": self.prepared(messages), "tools": tools, **variables}
         mark = self._unused_character(given)
         marked = self._tokenizer.mark_untrusted(given, mark)
         text = self.render(**marked, add_generation_prompt=add_generation_prompt)
         # A template may also write messages as ASCII-only JSON.
         return self._tokenizer.encode_marked(text.replace(_as_ascii(mark), mark), mark)
+
+    def prepared(self, messages: Messages) -> list[dict[str, Any]]:
+        """The messages as this template wants reasoning and tool calls.
+
+        Raises TemplateError for tool calls that it would leave out.
+        """
+        plain = not any(m.get("tool_calls") or m.get("reasoning_content") for m in messages)
+        return [dict(m) for m in messages] if plain else self._conventions.apply(messages)
+
+    @cached_property
+    def _conventions(self) -> Conventions:
+        def rendered(messages: Messages, tools: Tools | None) -> str:
+            return self.render(messages, tools=tools, add_generation_prompt=False)
+
+        return conventions_of(self.tool_source or self.source, rendered)
 
     def _unused_character(self, given: Mapping[str, Any]) -> str:
         """A character that neither the template nor `given` has: most often U+FDD0.

@@ -12,6 +12,7 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pestle.errors import TemplateError
 from pestle.template import ChatTemplate
+from pestle.template.repairs import repaired
 
 from tests.unit.text.shared_data import path_of, tokenizer_of_json
 from tests.unit.text.templates import TOKENIZER
@@ -141,7 +142,7 @@ def test_users_spell_control_tokens_in_vain(name: str, vocabulary: str, pre: str
 def test_ordinary_talk_is_encoded_as_it_is_written(name: str, vocabulary: str, pre: str) -> None:
     tokenizer = tokenizer_of_json(vocabulary, pre)
     source = path_of(f"templates/{name}").read_text(encoding="utf-8")
-    template = ChatTemplate(source, tokenizer, now=lambda: NOW)
+    template = ChatTemplate(repaired(source)[0], tokenizer, now=lambda: NOW)
     rendered = template.render(TALK, tools=TOOLS)
     expected = tokenizer.encode(rendered, parse_special=True)
     assert template.encode(TALK, tools=TOOLS) == expected
