@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from pestle.chat import Conversation
 from pestle.engine.stream import Stream
-from pestle.errors import ContextLengthError
+from pestle.errors import ContextLengthError, UnsupportedError
 from pestle.options import Sampling
-from pestle.results import ChatCompletion, Chunk, Timings, TokenLogprob, Usage
+from pestle.results import ChatCompletion, Chunk, Timings, TokenLogprob, ToolCall, Usage
 
 ANSWER = "The capital of France is Paris."
 N_VOCAB = 300
@@ -40,6 +40,9 @@ class FakeRun:
                 self.on_end(self.result())
 
     def _words(self) -> Iterator[Chunk]:
+        if self.llm.thought:
+            for piece in (self.llm.thought[:3], self.llm.thought[3:]):
+                yield Chunk("", reasoning=piece)
         limit = self.llm.n_ctx - self.prompt_tokens
         limit = min(limit, self.options.get("max_tokens") or limit)
         for index, word in enumerate(self.llm.words()):
@@ -55,7 +58,9 @@ class FakeRun:
             yield Chunk(word, (index,))
         else:
             self.reason = "stop"
-        yield Chunk("", finish_reason=self.reason)
+        yield Chunk(
+            "", tool_calls=self.llm.calls, warnings=self.llm.warnings, finish_reason=self.reason
+        )
 
     def result(self) -> ChatCompletion:
         n = len(self.said)
@@ -71,6 +76,9 @@ class FakeRun:
             ),
             seed=self.options.get("seed") or 42,
             logprobs=None if wanted is None else (TokenLogprob(0, b"The", -0.25),),
+            reasoning=self.llm.thought,
+            tool_calls=self.llm.calls,
+            warnings=self.llm.warnings,
         )
 
 
@@ -107,6 +115,7 @@ class FakeLLM:
         self.name, self.path, self.architecture = "Fake 1B", "/models/fake.Q4_1.gguf", "llama"
         self.sampling = Sampling(temperature=0.6)  # as a model file may state it
         self.template = None if template is None else SimpleNamespace(source=template)
+        self.has_switches = "thinking" in (template or "")
         self.model = SimpleNamespace(
             architecture="llama", n_params=1_000_000_000, weight_bytes=600_000_000,
             decode_bytes=500_000_000, prefill_ops=1_800_000_000,
@@ -115,6 +124,9 @@ class FakeLLM:
         self.asked: list[tuple[Any, dict[str, Any]]] = []
         self.template_args: Any = None
         self.loaded_with: Any = None
+        self.thought = ""
+        self.calls: tuple[ToolCall, ...] = ()
+        self.warnings: tuple[str, ...] = ()
         self.speculated: tuple[int, int, int] | None = None
         self.experts = np.zeros((2, 0), np.uint64)
 
@@ -150,8 +162,15 @@ class FakeLLM:
         self.template_args = template_args
         return FakeRun(self, n, given, on_end)
 
-    def chat(self, messages: list[dict[str, str]], *, stream: bool, **options: Any) -> Stream[Any]:
-        return Stream(FakeSession(self).chat_run(messages, None, None, options))
+    def check_switches(self, **options: Any) -> None:
+        if any(name.startswith("reasoning") for name in options) and not self.has_switches:
+            raise UnsupportedError(f"{self.name} has no switch for reasoning.")
+
+    def chat(
+        self, messages: list[dict[str, str]], *, template_args: Any, stream: bool, **options: Any
+    ) -> Stream[Any]:
+        self.check_switches(**options)
+        return Stream(FakeSession(self).chat_run(messages, None, template_args, options))
 
     def generate(
         self, prompt: str, *, parse_special: bool, stream: bool, **options: Any

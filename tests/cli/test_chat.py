@@ -159,7 +159,7 @@ def test_thinking_is_switched(hold: Hold) -> None:
     llm = FakeLLM(template="{% if enable_thinking %}{% endif %}")
     talk = hold(llm, "/set nothink", "Hi")
     assert talk.out == f"Thinking is off.\n{ANSWER}\n"
-    assert llm.template_args == {"enable_thinking": False}
+    assert llm.asked[0][1] == {"reasoning": False}
 
 
 def test_show_info_and_template(hold: Hold) -> None:
@@ -201,7 +201,7 @@ def test_help(hold: Hold) -> None:
         ("/set temp", "/set needs a parameter and its value, as in /set temp 0.5."),
         ("/set temp hot", "temp: 'hot' is not a number."),
         ("/set temp -1", "temp: -1 is out of range: 0 or more is expected."),
-        ("/set think", "Fake 1B has no switch for thinking."),
+        ("/set think", "Fake 1B has no switch for reasoning."),
         ("/set heat 1", f"There is no parameter heat: {PARAMETERS}."),
         ("/show", "/show knows info, params, template, system."),
     ],

@@ -145,8 +145,12 @@ def test_json(pestle: Pestle, llm: FakeLLM) -> None:
         "stop_reason": 2,
         "seed": 9,
         "usage": {
-            "prompt_tokens": 6, "cached_tokens": 0, "completion_tokens": 6, "total_tokens": 12,
+            "prompt_tokens": 6, "cached_tokens": 0, "completion_tokens": 6,
+            "reasoning_tokens": 0, "total_tokens": 12,
         },
+        "reasoning": "",
+        "tool_calls": [],
+        "warnings": [],
         "timings": {
             "prefill_s": 0.05, "prefill_tokens": 6, "decode_s": 0.05, "decode_tokens": 5,
             "first_token_s": 0.06, "decode_passes": 5, "drafted_tokens": 0, "accepted_tokens": 0,

@@ -182,6 +182,11 @@ class GeneratingCalls(ABC):
         result = AsyncStream(self.chat_run(messages, tools, template_args, options))
         return result if stream else result.result()
 
+    def check_switches(self, **options: Unpack[ChatOptions]) -> None:
+        """Raise as `chat` would for options that this model has no switch for."""
+        template_variables(self._runtime.loaded, options)
+        lead_out(self._runtime.loaded, options.get("reasoning_budget"))
+
     _runtime: Runtime
 
     @property

@@ -7,25 +7,34 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pestle.cli.answer_view import AnswerView
+from pestle.cli.chat_options import ChatSettings
 from pestle.cli.console import Console
-from pestle.cli.wrapping import WordWrap
 
 if TYPE_CHECKING:
-    from pestle import LLM, Completion, GenerateOptions, Stream
+    from pestle import LLM, ChatOptions, Completion, GenerateOptions, Stream
 
 
 def begin(
-    llm: LLM, prompt: str, *, raw: bool, system: str | None, options: GenerateOptions
+    llm: LLM,
+    prompt: str,
+    *,
+    raw: bool,
+    system: str | None,
+    options: ChatOptions,
+    template_args: dict[str, Any] | None = None,
 ) -> Stream[Any]:
     """Start the answer to one prompt. A value that this model cannot take is a usage error."""
     try:
         if raw:
-            return llm.generate(prompt, parse_special=True, stream=True, **options)
-        return llm.chat(messages_of(prompt, system), stream=True, **options)
+            plain = cast("GenerateOptions", options)  # without a chat there are no others
+            return llm.generate(prompt, parse_special=True, stream=True, **plain)
+        messages = messages_of(prompt, system)
+        return llm.chat(messages, template_args=template_args, stream=True, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
@@ -38,32 +47,36 @@ def require_template(llm: LLM) -> None:
         )
 
 
+def require_switches(llm: LLM, settings: ChatSettings) -> None:
+    """Raise unless the model has the switches that are asked for."""
+    from pestle.errors import UnsupportedError
+
+    try:
+        llm.check_switches(**settings.options({}))
+    except UnsupportedError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def messages_of(prompt: str, system: str | None) -> list[dict[str, str]]:
     """A chat with one question."""
     messages = [{"role": "user", "content": prompt}]
     return messages if system is None else [{"role": "system", "content": system}, *messages]
 
 
-def show(stream: Stream[Any], console: Console) -> Completion:
+def show(stream: Stream[Any], console: Console, *, reasoning: bool = True) -> Completion:
     """Write an answer to stdout as it comes, end its last line, and return it."""
+    view = AnswerView(console, reasoning=reasoning)
     with stream:
-        ended, wrap = True, WordWrap()
         try:
             for chunk in stream:
-                if chunk.text:
-                    console.piece(chunk.text, wrap)
-                    ended = chunk.text.endswith("\n")
+                view.add(chunk)
         except Exception:
-            _end_line(ended, console)
+            view.end()
             raise
-    _end_line(ended, console)
+    view.end()
+    view.warn()
     result: Completion = stream.result()
     return result
-
-
-def _end_line(ended: bool, console: Console) -> None:
-    if not ended:
-        console.out("")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from pestle.cli import answering, figures, loading, units
+from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import Console, current, terminal_on_stdin
 from pestle.cli.options import (
     ModelOptions,
@@ -36,11 +37,16 @@ class Source(Protocol):
 @click.command("chat")
 @system_option
 @model_options
+@chat_options
 @sampling_options
 @verbosity
 @click.pass_context
 def command(
-    ctx: click.Context, system: str | None, options: ModelOptions, sampling: GenerateOptions
+    ctx: click.Context,
+    system: str | None,
+    options: ModelOptions,
+    settings: ChatSettings,
+    sampling: GenerateOptions,
 ) -> None:
     """Talk to a model.
 
@@ -51,19 +57,20 @@ def command(
     if not terminal_on_stdin():
         from pestle.cli import run
 
-        run.once(ctx, None, system, options, sampling)
+        run.once(ctx, None, system, options, settings, sampling)
         return
     from pestle.cli.chat_commands import COMMANDS
     from pestle.cli.chat_input import ChatInput, CommandCompleter
     from pestle.cli.dialogue import Dialogue
 
-    with loading.loaded(options, console) as llm:
+    with loading.loaded(settings.of_model(options), console) as llm:
         answering.require_template(llm)
+        answering.require_switches(llm, settings)
         words = {command.name: command.words() for command in COMMANDS.values()}
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
         source = ChatInput(console, completer)
         console.note(_greeting(llm))
-        converse(Dialogue(llm, system, sampling), source, console)
+        converse(Dialogue(llm, system, sampling, settings), source, console)
 
 
 def _greeting(llm: LLM) -> str:
@@ -119,7 +126,7 @@ def _turn(text: str, dialogue: Dialogue, console: Console) -> bool:
 
 def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> None:
     with answering.interruptible(stream):
-        answer = answering.show(stream, console)
+        answer = answering.show(stream, console, reasoning=dialogue.settings.shows_reasoning)
     console.note(figures.status_line(dialogue.llm, answer))
     if figures.context_is_full(dialogue.llm, answer):
         console.note("The context is full, so the answer ends here. /clear begins anew.")

@@ -42,13 +42,13 @@ class Console:
         indent = 2 if sys.stdout.isatty() else None
         self.out(json.dumps(data, ensure_ascii=not utf8, indent=indent))
 
-    def piece(self, text: str, wrap: WordWrap) -> None:
+    def piece(self, text: str, wrap: WordWrap, *, faint: bool = False) -> None:
         """Write a piece of an answer to stdout at once; readable and harmless on a terminal."""
         if sys.stdout.isatty():
             text = text.translate(_CONTROLS)
         if _understands_escapes(sys.stdout):
             text = wrap.feed(text, shutil.get_terminal_size().columns)
-        sys.stdout.write(text)
+        sys.stdout.write(dim(text, sys.stdout) if faint else text)
         sys.stdout.flush()
 
     def note(self, text: str) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from pestle.cli import units
+from pestle.cli.chat_options import ChatSettings
 from pestle.cli.options import sampling_parameters
+from pestle.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from pestle import LLM, GenerateOptions, Stream
-
-THINKING = "enable_thinking"  # the switch's name in the templates that have one
+    from pestle import LLM, ChatOptions, GenerateOptions, Stream
 
 
 class RefusedError(Exception):
@@ -22,10 +22,18 @@ class RefusedError(Exception):
 class Dialogue:
     """A conversation with the settings under which it goes on."""
 
-    def __init__(self, llm: LLM, system: str | None, sampling: GenerateOptions) -> None:
+    def __init__(
+        self,
+        llm: LLM,
+        system: str | None,
+        sampling: GenerateOptions,
+        settings: ChatSettings | None = None,
+    ) -> None:
         self.llm = llm
+        self.settings = settings or ChatSettings()
         self.conversation = llm.conversation(system)
-        self._options: dict[str, Any] = dict(sampling)
+        self.conversation.template_args = self.settings.template_args or None
+        self._options: dict[str, Any] = {**self.settings.options(sampling)}
 
     def ask(self, text: str) -> Stream[Any]:
         """Say `text` to the model."""
@@ -74,11 +82,11 @@ class Dialogue:
 
     def set_thinking(self, on: bool) -> None:
         """Switch the model's thinking, if it can be switched."""
-        template = self.llm.template
-        if template is None or THINKING not in template.source:
-            raise RefusedError(f"{self.llm.name} has no switch for thinking.")
-        others = dict(self.conversation.template_args or {})
-        self.conversation.template_args = others | {THINKING: on}
+        try:
+            self.llm.check_switches(reasoning=on)
+        except UnsupportedError as error:
+            raise RefusedError(str(error)) from error
+        self._options["reasoning"] = on
 
     def parameters(self) -> list[str]:
         """Each parameter with the value that is in force, and where it comes from."""
@@ -108,8 +116,8 @@ class Dialogue:
         )
         return units.aligned(rows)
 
-    def _sampling(self) -> GenerateOptions:
-        return cast("GenerateOptions", self._options)
+    def _sampling(self) -> ChatOptions:
+        return cast("ChatOptions", self._options)
 
 
 _UNSET = {"max_tokens": "no limit", "stop": "none", "seed": "random", "speculation": "on"}

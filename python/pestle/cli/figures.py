@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pestle.cli import units
+from pestle.results import ChatCompletion
 
 if TYPE_CHECKING:
     from pestle import LLM, Completion, Timings, TokenLogprob
@@ -75,6 +76,10 @@ def as_json(llm: LLM, answer: Completion) -> dict[str, Any]:
             "decode_tokens_per_s": timings.decode_tokens_per_s,
         },
     }
+    if isinstance(answer, ChatCompletion):
+        data["reasoning"] = answer.reasoning
+        data["tool_calls"] = [asdict(call) for call in answer.tool_calls]
+        data["warnings"] = list(answer.warnings)
     if answer.logprobs is not None:
         data["logprobs"] = [_logprob(token) for token in answer.logprobs]
     return data

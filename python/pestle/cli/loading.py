@@ -48,6 +48,7 @@ def load(options: ModelOptions, console: Console) -> LLM:
         rope_scale=options.rope_scale,
         yarn_orig_ctx=options.yarn_orig_ctx,
         rope_freq_base=options.rope_freq_base,
+        chat_template=options.chat_template,
         progress=Loading(console),
     )
     for note in llm.model.notes:
@@ -55,6 +56,8 @@ def load(options: ModelOptions, console: Console) -> LLM:
     trained = llm.model.n_ctx_train
     if llm.n_ctx > trained:
         console.note(f"The model was trained for {trained:,} tokens; beyond them it may fail.")
+    for notice in llm.template.notices if llm.template is not None else ():
+        console.note(notice)
     return llm
 
 

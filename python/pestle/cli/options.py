@@ -40,6 +40,7 @@ class ModelOptions:
     rope_scale: float | None = None
     yarn_orig_ctx: int | None = None
     rope_freq_base: float | None = None
+    chat_template: str | None = None  # the text of a template to use instead of the file's
 
 
 class LogitBias(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
@@ -121,12 +122,12 @@ def verbosity(command: Command) -> Command:
 
 def model_options(command: Command) -> Command:
     """Add what says which model and how it is loaded, as `options: ModelOptions`."""
-    return _collect(command, _MODEL, "options", _model_options)
+    return collect(command, _MODEL, "options", _model_options)
 
 
 def sampling_options(command: Command) -> Command:
     """Add what says how tokens are chosen, as `sampling: GenerateOptions`."""
-    return _collect(command, _SAMPLING, "sampling", _sampling)
+    return collect(command, _SAMPLING, "sampling", _sampling)
 
 
 def system_option(command: Command) -> Command:
@@ -254,7 +255,7 @@ def _apply(command: Command, options: tuple[Callable[[Command], Command], ...]) 
     return command
 
 
-def _collect(
+def collect(
     command: Command,
     options: tuple[Callable[[Any], Any], ...],
     name: str,

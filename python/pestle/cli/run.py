@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pestle.cli import answering, exits, figures, loading
+from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import current
 from pestle.cli.options import (
     COUNT,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--logprobs", type=COUNT, metavar="N",
               help="With --json: each token's log probability and the N likeliest.")  # fmt: skip
 @model_options
+@chat_options
 @sampling_options
 @verbosity
 @click.pass_context
@@ -44,13 +46,14 @@ def command(
     as_json: bool,
     logprobs: int | None,
     options: ModelOptions,
+    settings: ChatSettings,
     sampling: GenerateOptions,
 ) -> None:
     """Answer one prompt and exit.
 
-    The answer goes to stdout as it is written. A pipe on stdin is the prompt, but for its last
-    line end; with -p too, the prompt is -p's text, a blank line, and the pipe's text. -v adds
-    statistics on stderr.
+    The answer goes to stdout as it is written; on a terminal, what the model thinks goes before
+    it. A pipe on stdin is the prompt, but for its last line end; with -p too, the prompt is -p's
+    text, a blank line, and the pipe's text. -v adds statistics on stderr.
 
     Where neither the model nor an option says how to sample, the likeliest token is taken: the
     same prompt gives the same answer.
@@ -59,11 +62,13 @@ def command(
         raise click.UsageError("Give the prompt once, with or without -p.")
     if raw and system is not None:
         raise click.UsageError("--raw has no chat template, so -sys has no place.")
+    if raw and settings != ChatSettings():
+        raise click.UsageError("--raw has no chat: its options have no place.")
     if logprobs is not None and not as_json:
         raise click.UsageError("--logprobs needs --json.")
     sampling["logprobs"] = logprobs
     given = words if words is not None else prompt
-    once(ctx, given, system, options, sampling, raw=raw, as_json=as_json)
+    once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json)
 
 
 def once(
@@ -71,6 +76,7 @@ def once(
     given: str | None,
     system: str | None,
     options: ModelOptions,
+    settings: ChatSettings,
     sampling: GenerateOptions,
     *,
     raw: bool = False,
@@ -79,17 +85,25 @@ def once(
     """Answer one prompt: `given`, what a pipe on stdin holds, or both."""
     console = current()
     text = prompt_from(given, console)
-    with loading.loaded(options, console) as llm:
+    with loading.loaded(settings.of_model(options), console) as llm:
         if not raw:
             answering.require_template(llm)
+            answering.require_switches(llm, settings)
         if not _is_sampled(llm, sampling):
             sampling["temperature"] = 0.0
-        stream = answering.begin(llm, text, raw=raw, system=system, options=sampling)
+        stream = answering.begin(
+            llm,
+            text,
+            raw=raw,
+            system=system,
+            options=settings.options(sampling),
+            template_args=settings.template_args or None,
+        )
         if as_json:
             answer = stream.result()
             console.json(figures.as_json(llm, answer))
         else:
-            answer = answering.show(stream, console)
+            answer = answering.show(stream, console, reasoning=settings.shows_reasoning)
         if console.verbose:
             for line in figures.statistics(llm, answer):
                 console.note(line)

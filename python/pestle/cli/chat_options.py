@@ -1,0 +1,101 @@
+"""The options of chats: reasoning, and the template that lays messages out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from pestle.cli.options import COUNT, ModelOptions, collect
+
+if TYPE_CHECKING:
+    from pestle import ChatOptions, GenerateOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+EFFORTS = ("low", "medium", "high")
+_REASONING = {"on": True, "off": False, "auto": None}
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """How a chat is held."""
+
+    reasoning: bool | None = None  # None, here and below: the model's own way
+    effort: str | None = None
+    budget: int | None = None
+    shows_reasoning: bool = True
+    template_file: str | None = None
+    template_args: dict[str, Any] = field(default_factory=dict)
+
+    def options(self, sampling: GenerateOptions) -> ChatOptions:
+        """The options of the library's calls."""
+        given = {
+            "reasoning": self.reasoning,
+            "reasoning_effort": self.effort,
+            "reasoning_budget": self.budget,
+        }
+        stated = {name: value for name, value in given.items() if value is not None}
+        return cast("ChatOptions", {**sampling, **stated})
+
+    def of_model(self, options: ModelOptions) -> ModelOptions:
+        """The model's options, with the template that is to be loaded."""
+        if self.template_file is None:
+            return options
+        path = Path(self.template_file)
+        try:
+            return replace(options, chat_template=path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise click.UsageError(f"--chat-template-file: {path}: {error}") from error
+
+
+class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """A JSON object."""
+
+    name = "json"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        try:
+            decoded = value if isinstance(value, dict) else json.loads(value)
+        except ValueError as error:
+            self.fail(f"it is no JSON: {error}", param, ctx)
+        if not isinstance(decoded, dict):
+            self.fail("it is no JSON object, as in '{\"enable_thinking\": false}'", param, ctx)
+        return decoded
+
+
+_CHAT = (
+    click.option("--reasoning", type=click.Choice(tuple(_REASONING)), default="auto",
+                 help="Whether the model thinks before it answers.  [default: auto, its own way]"),
+    click.option("--reasoning-effort", "effort", type=click.Choice(EFFORTS),
+                 help="How much it thinks.  [default: the model's]"),
+    click.option("--reasoning-budget", "budget", metavar="N", type=COUNT,
+                 help="After N tokens of thinking it is led to its answer.  [default: no limit]"),
+    click.option("--hide-reasoning", is_flag=True,
+                 help="Do not show on a terminal what the model thinks."),
+    click.option("--chat-template-file", "template_file", metavar="FILE",
+                 help="A Jinja template to use instead of the model's own."),
+    click.option("--chat-template-kwargs", "template_args", metavar="JSON", type=JsonObject(),
+                 help="Further variables for the template, as an object."),
+)  # fmt: skip
+
+
+def chat_options(command: Command) -> Command:
+    """Add what says how a chat is held, as `settings: ChatSettings`."""
+    return collect(command, _CHAT, "settings", _settings)
+
+
+def _settings(values: dict[str, Any]) -> ChatSettings:
+    return ChatSettings(
+        reasoning=_REASONING[values["reasoning"]],
+        effort=values["effort"],
+        budget=values["budget"],
+        shows_reasoning=not values["hide_reasoning"],
+        template_file=values["template_file"],
+        template_args=values["template_args"] or {},
+    )
