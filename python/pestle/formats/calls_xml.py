@@ -92,9 +92,10 @@ def typed(text: str, schema: Any) -> Any:
         value = _WORDS[word] if word in _WORDS else decoded(text)
     except MalformedCallError:
         return text
-    if allowed and not any(_is(value, kind) for kind in allowed):
-        return text
-    return value
+    absent = value is None and "string" not in allowed
+    if absent or not allowed or any(_is(value, kind) for kind in allowed):
+        return value
+    return text
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:

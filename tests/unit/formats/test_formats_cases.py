@@ -254,6 +254,8 @@ def test_a_prompt_may_have_begun_any_part_of_a_harmony_message() -> None:
         ("3.5", {"type": ["integer", "number"]}, 3.5),
         ("True", {"type": "boolean"}, True),
         ("None", {"type": ["string", "null"]}, None),
+        ("None", {"type": "number"}, None),
+        ("None", {"type": ["string", "number"]}, "None"),
         ("true", {"anyOf": [{"type": "string"}, {"type": "integer"}]}, "true"),
         ("true", {"anyOf": [{"type": "string"}, {}]}, True),
         ("1", {"enum": ["1", "2"]}, "1"),
