@@ -128,7 +128,7 @@ def test_groups_that_an_older_file_does_not_state(model: str, tmp_path: Path) ->
 def test_a_score_that_the_file_does_not_state(
     name: str, tiny_file: TinyFile, tmp_path: Path
 ) -> None:
-    """Version 5 of transformers saves V3 without scoring_func; converters then leave the key out."""
+    """transformers 5 saves V3 without scoring_func; converters then leave the key out."""
     case = CASES[name]
     parameters, tokens, _ = expected.load(case)
     keys = metadata(case)
