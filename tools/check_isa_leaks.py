@@ -7,7 +7,8 @@ the same symbol, and none may call into another's.
 
     python tools/check_isa_leaks.py BUILD_DIR
 
-BUILD_DIR holds CMake's object libraries `kernels_<isa>.dir`. Needs nm (binutils).
+BUILD_DIR holds CMake's object libraries `kernels_<isa>.dir` and `quantize_<isa>.dir`. Needs nm
+(binutils).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ISAS = ("scalar", "avx2", "avxvnni", "avx512vnni", "avx512amx", "neondot")
+LAYERS = ("kernels", "quantize")
 OBJECT_SUFFIXES = {".o", ".obj"}
 _TEMPLATE_ARGUMENTS = re.compile(r"<[^<>]*>")
 _LINE = re.compile(r"^(?P<name>.+?) (?P<kind>[A-Za-z])(?: [0-9a-f]+)*\s*$")
@@ -90,7 +92,7 @@ def find_objects(build: Path) -> dict[str, list[Path]]:
     """Return the object files of each ISA's object library under a build folder."""
     objects: dict[str, list[Path]] = {}
     for isa in ISAS:
-        folders = build.rglob(f"*kernels_{isa}.dir")
+        folders = (f for layer in LAYERS for f in build.rglob(f"*{layer}_{isa}.dir"))
         paths = sorted(p for f in folders for p in f.rglob("*") if p.suffix in OBJECT_SUFFIXES)
         if paths:
             objects[isa] = paths

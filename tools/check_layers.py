@@ -20,13 +20,15 @@ CPP_LAYERS = {
     "core": "",
     "gguf": "core",
     "kernels": "core",
+    "quantize": "kernels gguf core",
     "model": "kernels gguf core",
     "runtime": "model kernels gguf core",
-    "bindings": "runtime model kernels gguf core",
+    "bindings": "runtime model quantize kernels gguf core",
 }
-# All of kernels/ but this folder is compiled once per instruction set. An inline function of a
-# foreign header would be compiled with that set too, and the linker may keep that copy for all.
-KERNELS_BASELINE = "shared"
+# All of these but their folder `shared` is compiled once per instruction set. An inline function of
+# a foreign header would be compiled with that set too, and the linker may keep that copy for all.
+PER_ISA = {"kernels", "quantize"}
+BASELINE = "shared"
 ISA_SYSTEM_HEADERS = {"cstddef", "cstdint", "cstring", "arm_neon.h", "immintrin.h"}
 ISA_OWN_HEADER = "simd.h"  # found on the include path of each set's own folder
 BINDING_HEADERS = re.compile(r"^(pybind11/|Python\.h$|numpy/)")
@@ -45,14 +47,15 @@ PYTHON_LAYERS = {
     "tokenizer": "gguf errors _core",
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
-    "convert": "gguf errors _core",
+    "quantize": "errors _core",
+    "convert": "quantize gguf errors _core",
     "models": "gguf errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
     "chat": "engine template formats results options tokenizer gguf errors _core",
     "llm": "chat engine template models formats results options tokenizer gguf errors _core",
     "__init__": "llm chat engine results options errors _core",
     "__main__": "cli",
-    "cli": "__init__ llm chat engine template models formats results options convert "
+    "cli": "__init__ llm chat engine template models formats results options convert quantize "
     "tokenizer gguf errors _core",
 }
 # Third-party packages that belong to one layer.
@@ -92,7 +95,7 @@ def check_cpp(root: Path) -> Iterator[Violation]:
         if layer not in CPP_LAYERS:
             yield Violation(shown, 1, f"cpp/{layer} is no layer that tools/check_layers.py knows")
             continue
-        per_isa = layer == "kernels" and relative.parts[1] != KERNELS_BASELINE
+        per_isa = layer in PER_ISA and relative.parts[1] != BASELINE
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             match = _INCLUDE.match(line)
             if match:
@@ -119,8 +122,9 @@ def _judge_include(layer: str, per_isa: bool, quoted: bool, header: str) -> str 
     target = header.split("/")[0]
     if target not in CPP_LAYERS:
         return f'"{header}": write includes relative to cpp/, as "{layer}/{header}"'
-    if per_isa and target != "kernels":
-        return f'"{header}": per-ISA sources include only headers of kernels/'
+    if per_isa and (target not in PER_ISA or header.split("/")[1] == BASELINE):
+        allowed = " and ".join(sorted(PER_ISA))
+        return f'"{header}": per-ISA sources include only headers of {allowed}'
     if target != layer and target not in CPP_LAYERS[layer].split():
         return f'{layer} must not include {target} ("{header}")'
     return None

@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, m) {
   pestle::bind_engine(m);
   pestle::bind_sampler(m);
   pestle::bind_draft(m);
+  pestle::bind_quantize(m);
   pestle::bind_kernels(m);
 }

@@ -18,6 +18,14 @@ struct UnsupportedError : Error { using Error::Error; };
 // What was asked for does not fit the memory allowed.
 struct MemoryLimitError : Error { using Error::Error; };
 
+// A number that a type cannot hold: not finite, or too large. Both count from 0; row is -1 where the
+// importance of a column is wrong.
+struct QuantizeError : Error {
+  QuantizeError(const std::string& what, int64_t row_at, int64_t column_at)
+      : Error(what), row(row_at), column(column_at) {}
+  int64_t row, column;
+};
+
 // A sequence would grow beyond its context. Counts are tokens.
 struct ContextLengthError : Error {
   ContextLengthError(int64_t needed_tokens, int64_t limit_tokens)

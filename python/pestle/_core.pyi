@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'widen', 'widen_fp8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -21,6 +21,8 @@ class MemoryLimitError(Error):
 class ContextLengthError(Error):
     needed: int
     limit: int
+class QuantizeError(Error):
+    pass
 class GgufTensor:
     """
     One tensor of a GGUF file.
@@ -324,4 +326,20 @@ def measure_bandwidth(threads: typing.SupportsInt | typing.SupportsIndex = 0) ->
 def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
     """
     int8 operations per second of the active kernels' dot product in registers; a multiply-add is two.
+    """
+def quantize_rows(type: str, rows: numpy.typing.NDArray[numpy.float32], out: numpy.typing.NDArray[numpy.uint8], importance: numpy.typing.NDArray[numpy.float32] | None = None, threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    """
+    Writes float32 [rows, columns] as blocks of a GGUF type into `out`, uint8; importance: float32 [columns]. Raises QuantizeError, UnsupportedError, and ValueError for sizes that do not match.
+    """
+def quantized_row_bytes(type: str, columns: typing.SupportsInt | typing.SupportsIndex) -> int:
+    """
+    Bytes of a row; UnsupportedError where it is not whole blocks, or nothing is quantized to the type.
+    """
+def widen(type: str, source: numpy.typing.NDArray[numpy.uint16], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    """
+    F16 or BF16, as uint16, to float32, exactly.
+    """
+def widen_fp8(codes: numpy.typing.NDArray[numpy.uint8], scales: numpy.typing.NDArray[numpy.float32], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    """
+    E4M3 codes, uint8 [rows, columns], times the float32 scale of each 128 x 128 block, to float32.
     """

@@ -1,6 +1,6 @@
 """Every error that Pestle raises on purpose; all derive from `Error`.
 
-The first five are thrown by the C++ core, the others by the Python above it.
+The first six are thrown by the C++ core, the others by the Python above it.
 """
 
 from pestle._core import (
@@ -8,6 +8,7 @@ from pestle._core import (
     Error,
     FormatError,
     MemoryLimitError,
+    QuantizeError,
     UnsupportedError,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "MemoryLimitError",
     "ModelNotFoundError",
     "OfflineError",
+    "QuantizeError",
     "TemplateError",
     "TokenizerError",
     "UnsupportedError",

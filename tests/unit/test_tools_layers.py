@@ -37,7 +37,15 @@ def test_this_tree_has_no_wrong_arrow(layers):
         ("model/a.cpp", '#include "linear.h"', "write includes relative to cpp/"),
         ("kernels/avx2/simd.h", "#include <algorithm>", "only intrinsics and plain C headers"),
         ("kernels/gemm.inl", "#include <vector>", "only intrinsics and plain C headers"),
-        ("kernels/gemm.inl", '#include "core/half.h"', "only headers of kernels/"),
+        ("kernels/gemm.inl", '#include "core/half.h"', "only headers of kernels and quantize"),
+        ("kernels/gemm.inl", '#include "quantize/lanes.h"', "kernels must not include quantize"),
+        (
+            "quantize/a.cpp",
+            '#include "quantize/shared/b.h"',
+            "only headers of kernels and quantize",
+        ),
+        ("quantize/a.h", "#include <vector>", "only intrinsics and plain C headers"),
+        ("quantize/shared/a.cpp", '#include "model/b.h"', "quantize must not include model"),
         ("misc/a.h", "", "no layer that tools/check_layers.py knows"),
     ],
 )

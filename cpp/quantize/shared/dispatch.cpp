@@ -1,0 +1,49 @@
+#include "quantize/shared/dispatch.h"
+
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "kernels/table.h"
+
+namespace pestle {
+
+#define PESTLE_DECLARE(isa)                                  \
+  namespace isa::quantize {                                  \
+  pestle::quantize::Quantizers quantizers_of(uint32_t type); \
+  }
+PESTLE_DECLARE(scalar)
+#ifdef PESTLE_HAS_avx2
+PESTLE_DECLARE(avx2)
+PESTLE_DECLARE(avx512vnni)
+#endif
+#ifdef PESTLE_HAS_neondot
+PESTLE_DECLARE(neondot)
+#endif
+
+namespace quantize {
+namespace {
+
+Table table() {
+  [[maybe_unused]] const std::string_view isa = kernels().isa;
+#ifdef PESTLE_HAS_avx2
+  if (isa == "avx512vnni" || isa == "avx512amx") return avx512vnni::quantize::quantizers_of;
+  if (isa == "avx2" || isa == "avxvnni") return avx2::quantize::quantizers_of;
+#endif
+#ifdef PESTLE_HAS_neondot
+  if (isa == "neondot") return neondot::quantize::quantizers_of;
+#endif
+  return scalar::quantize::quantizers_of;
+}
+
+}  // namespace
+
+Quantizers quantizers(gguf::Type type) {
+  const Quantizers found = table()(static_cast<uint32_t>(type));
+  if (!found.plain)
+    throw UnsupportedError("nothing is quantized to " + std::string(gguf::type_info(type).name));
+  return found;
+}
+
+}  // namespace quantize
+}  // namespace pestle

@@ -1,0 +1,13 @@
+// The quantizers of the active instruction set: the one whose kernels run, or what it has in common with
+// another.
+#pragma once
+
+#include "gguf/type.h"
+#include "quantize/table.h"
+
+namespace pestle::quantize {
+
+// UnsupportedError for a type that nothing is quantized to.
+Quantizers quantizers(gguf::Type type);
+
+}  // namespace pestle::quantize

@@ -1,0 +1,1 @@
+"""Quantizers, conversions of floats, and the types of mixtures."""
