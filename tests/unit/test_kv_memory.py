@@ -49,8 +49,9 @@ def header(path: Path, name: str) -> Path:
     for key, value in metadata(shape).items():
         adders[type(value)](f"{shape.architecture}.{key}", value)
     size = 0
+    types = choose(shape, "Q4_0", pure=True)
     for tensor in tensors(shape):
-        kind = Type[choose(tensor, shape, "Q4_0", pure=True)]
+        kind = Type[types[tensor.name]]
         width, block = GGML_QUANT_SIZES[kind]
         nbytes = math.prod(tensor.size) // width * block
         # The type of numpy does not matter: GGUF's is given.

@@ -40,7 +40,8 @@ def write(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
     """Write `path`, which appears when it is whole. `progress` hears of bytes."""
-    plan = [(tensor, choose(tensor, shape, kind, pure=pure)) for tensor in tensors(shape)]
+    types = choose(shape, kind, pure=pure)
+    plan = [(tensor, types[tensor.name]) for tensor in tensors(shape)]
     total, done = sum(_nbytes(*entry) for entry in plan), 0
     partial = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(partial, shape.architecture)

@@ -1,4 +1,4 @@
-"""Float weights as GGUF's types.
+"""Float weights as GGUF's types: the numbers themselves, and which type each tensor of a file gets.
 
     packed = quantize_rows("Q4_K", rows, importance=importance)
 
@@ -6,6 +6,28 @@ The bytes depend on the numbers, the importance and the type alone: not on the t
 instruction set, the compiler or the machine.
 """
 
+from pestle.quantize.mixtures import (
+    MIXTURES,
+    ModelFacts,
+    TensorFacts,
+    file_type,
+    fitting_type,
+    is_quantized,
+    mixture_types,
+)
 from pestle.quantize.rows import TYPES, quantize_rows, row_bytes, widen, widen_fp8
 
-__all__ = ["TYPES", "quantize_rows", "row_bytes", "widen", "widen_fp8"]
+__all__ = [
+    "MIXTURES",
+    "TYPES",
+    "ModelFacts",
+    "TensorFacts",
+    "file_type",
+    "fitting_type",
+    "is_quantized",
+    "mixture_types",
+    "quantize_rows",
+    "row_bytes",
+    "widen",
+    "widen_fp8",
+]

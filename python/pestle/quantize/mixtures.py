@@ -1,0 +1,223 @@
+"""Which type each tensor of a file has: the choices of llama.cpp's llama-quantize, by its names.
+
+Files of the same name can so be compared. The rules are those of llama.cpp's src/llama-quant.cpp,
+as they stand in 2026 for the architectures that Pestle runs; nothing of them depends on weights.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+MIXTURES: Mapping[str, str] = {
+    "F32": "F32", "F16": "F16", "BF16": "BF16", "Q8_0": "Q8_0",
+    "Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1",
+    "Q2_K": "Q2_K", "Q2_K_S": "Q2_K",
+    "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K",
+    "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K", "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "Q6_K": "Q6_K",
+    "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "MXFP4_MOE": "MXFP4",
+}  # fmt: skip
+"""The mixtures, and the type that most matrices of each have."""
+
+_FILE_TYPES = {
+    "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10,
+    "Q3_K_S": 11, "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16,
+    "Q5_K_M": 17, "Q6_K": 18, "Q2_K_S": 21, "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32, "MXFP4_MOE": 38,
+}  # fmt: skip
+
+_WIDTHS = {"F32": 1, "F16": 1, "BF16": 1} | dict.fromkeys(
+    ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"), 256
+)  # columns of a block; 32 for all others
+_NARROW = {
+    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+    "IQ4_XS": "IQ4_NL",
+}  # fmt: skip
+_FLOATS = ("F32", "F16", "BF16")
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """A tensor as far as the choice needs it."""
+
+    name: str
+    shape: tuple[int, ...]  # as GGUF writes it: the contiguous dimension first
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model as far as the choice needs it. `n_experts` is 0 for dense models."""
+
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    n_experts: int = 0
+
+    @property
+    def gqa(self) -> int:
+        """Query heads that share a key and value head."""
+        return self.n_heads // self.n_kv_heads if self.n_kv_heads else 1
+
+
+def file_type(mixture: str) -> int:
+    """The number of a mixture in general.file_type. KeyError for what is no mixture."""
+    return _FILE_TYPES[mixture]
+
+
+def is_quantized(tensor: TensorFacts) -> bool:
+    """Whether a mixture says anything of the tensor; all others are stored as F32.
+
+    Norms, biases, sinks and routers are not; nor are vectors of any name.
+    """
+    return (
+        any(n > 1 for n in tensor.shape[1:])
+        and tensor.name.endswith("weight")
+        and "_norm.weight" not in tensor.name
+        and "ffn_gate_inp.weight" not in tensor.name
+    )
+
+
+def fitting_type(kind: str, columns: int) -> str:
+    """`kind`, or what takes its place where rows of `columns` are not whole blocks of it."""
+    for candidate in (kind, _NARROW.get(kind, kind)):
+        if columns % _WIDTHS.get(candidate, 32) == 0:
+            return candidate
+    return "F16"
+
+
+def mixture_types(
+    mixture: str,
+    tensors: Iterable[TensorFacts],
+    model: ModelFacts,
+    *,
+    has_importance: bool = False,
+) -> dict[str, str]:
+    """The type of each tensor, by its name. The order of the tensors does not matter.
+
+    has_importance: whether the quantizers are given an importance matrix; some mixtures spend
+    fewer bits then. Raises ValueError for a mixture that is not in MIXTURES.
+    """
+    if mixture not in MIXTURES:
+        raise ValueError(f"{mixture} is no mixture; there are {', '.join(MIXTURES)}")
+    tensors = sorted(tensors, key=_order)
+    return _Choice(mixture, tensors, model, has_importance).types()
+
+
+def _order(tensor: TensorFacts) -> tuple[int, str]:
+    """The order in which llama-quantize counts tensors."""
+    layer = _layer(tensor.name)
+    return (-1 if layer is None else layer, tensor.name)
+
+
+def _layer(name: str) -> int | None:
+    found = re.match(r"blk\.(\d+)\.", name)
+    return int(found[1]) if found else None
+
+
+def _more_bits(i: int, n: int) -> bool:
+    """The first and the last eighth of the layers, and every third between."""
+    return i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2
+
+
+class _Choice:
+    """One file's choice: the counters of the tensors met so far."""
+
+    def __init__(
+        self, mixture: str, tensors: list[TensorFacts], model: ModelFacts, has_importance: bool
+    ) -> None:
+        self.mixture, self.tensors, self.model = mixture, tensors, model
+        self.base = MIXTURES[mixture]
+        self.has_importance = has_importance
+        self.n_attn_v = sum(_is_attn_v(tensor.name) for tensor in tensors)
+        self.has_output = any(tensor.name == "output.weight" for tensor in tensors)
+        self.attn_v = self.ffn_down = 0  # how many have been met
+
+    def types(self) -> dict[str, str]:
+        found = {}
+        for tensor in self.tensors:
+            kind = self._wanted(tensor) if is_quantized(tensor) else "F32"
+            found[tensor.name] = fitting_type(kind, tensor.shape[0])
+        return found
+
+    def _wanted(self, tensor: TensorFacts) -> str:
+        name = tensor.name
+        if self.base in _FLOATS:
+            return self.base
+        head = "output.weight" if self.has_output else "token_embd.weight"
+        if name == head:
+            return self._output(tensor)
+        if self.mixture == "MXFP4_MOE":
+            return "MXFP4" if len(tensor.shape) > 2 and tensor.shape[2] > 1 else "Q8_0"
+        if name == "token_embd.weight":
+            return self.base
+        if _is_attn_v(name):
+            self.attn_v += 1
+            return self._attention_value(self.attn_v - 1)
+        if "attn_k.weight" in name:
+            return "Q8_0" if self.model.n_experts == 8 else self.base
+        if "attn_output.weight" in name:
+            return self._attention_output()
+        if "ffn_down" in name:
+            self.ffn_down += 1
+            layer = _layer(name)
+            if layer is None or self.model.n_experts <= 1:
+                layer = self.ffn_down - 1  # layers of experts have several of them: no use counting
+            return self._down(layer)
+        return self.base
+
+    def _output(self, tensor: TensorFacts) -> str:
+        whole = tensor.shape[0] % _WIDTHS.get(self.base, 32) == 0
+        return "Q8_0" if self.base in ("Q8_0", "MXFP4") or not whole else "Q6_K"
+
+    def _attention_value(self, i: int) -> str:
+        gqa, kind = self.model.gqa, self.base
+        match self.mixture:
+            case "Q2_K":
+                kind = "Q4_K" if gqa >= 4 else "Q3_K"
+            case "Q2_K_S" if gqa >= 4:
+                kind = "Q4_K"
+            case "Q3_K_M":
+                kind = "Q5_K" if i < 2 else "Q4_K"
+            case "Q3_K_L":
+                kind = "Q5_K"
+            case "IQ4_NL" | "IQ4_XS" if gqa >= 4:
+                kind = "Q5_K"
+            case "Q4_K_M" | "Q5_K_M" if _more_bits(i, self.n_attn_v):
+                kind = "Q6_K"
+            case "Q4_K_S" if i < 4:
+                kind = "Q5_K"
+        if self.model.n_layers == 80 and gqa > 1 and kind in ("Q3_K", "Q4_K"):
+            kind = "Q5_K"  # Llama 2 70B: little memory beside the rest, and shared by eight heads
+        return "Q8_0" if self.model.n_experts == 8 else kind
+
+    def _attention_output(self) -> str:
+        if self.model.n_experts == 8:
+            few_bits = ("Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M", "IQ4_NL", "IQ4_XS")
+            return "Q5_K" if self.mixture in few_bits else self.base
+        return {"Q2_K": "Q3_K", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K"}.get(self.mixture, self.base)
+
+    def _down(self, i: int) -> str:
+        n = self.model.n_layers
+        early = i < n // 8
+        match self.mixture:
+            case "Q2_K":
+                return "Q3_K"
+            case "Q2_K_S" if early:
+                return "Q4_K"
+            case "Q3_K_M":
+                return "Q5_K" if i < n // 16 else "Q4_K"
+            case "Q3_K_L":
+                return "Q5_K"
+            case "Q4_K_M" | "Q5_K_M" if _more_bits(i, n):
+                return "Q6_K"
+            case "Q4_K_S" if early:
+                return "Q5_K"
+            case "IQ4_NL" | "IQ4_XS" if early and not self.has_importance:
+                return "Q5_K"
+            case "Q4_0" | "Q5_0" if early and self.has_importance:
+                return {"Q4_0": "Q4_1", "Q5_0": "Q5_1"}[self.mixture]
+        return self.base
+
+
+def _is_attn_v(name: str) -> bool:
+    return any(part in name for part in ("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight"))
