@@ -76,7 +76,7 @@ class Part:
 
     def values(self, read: Callable[[str], Array], config: Config) -> Array:
         """`read(name)` gives the checkpoint's values."""
-        return self.transform(read(self.source), config)
+        return self.transform.whole(read(self.source), config)
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,10 @@ class NameMap:
     ignores_extra_layers: bool = False
     """Whether layers behind the last are no part of it: they predict further tokens."""
 
+    def ignores(self, name: str) -> bool:
+        """Whether a tensor is no part of the text model, or follows from the config."""
+        return name.startswith(self.ignored) or name.endswith("rotary_emb.inv_freq")
+
     def tensors(self, names: Iterable[str], config: Config) -> list[Tensor]:
         """GGUF's tensors of a checkpoint that holds the tensors `names`.
 
@@ -130,8 +134,8 @@ class NameMap:
 
     def _targets(self, name: str, config: Config) -> Iterator[tuple[str, int | None, Transform]]:
         """GGUF's names of the checkpoint's tensor, the expert that it is, and its transform."""
-        if name.startswith(self.ignored) or name.endswith("rotary_emb.inv_freq"):
-            return  # older checkpoints keep the frequencies, which the config implies
+        if self.ignores(name):
+            return
         inner = name.replace(self.wrapper, "", 1) if self.wrapper else name
         if inner == "lm_head.weight" and config.get("tie_word_embeddings"):
             return

@@ -1,25 +1,33 @@
-"""`gpt-oss`. Experts are stored (in, out), gate and up in turn: columns 0 2 4 .. are the gate."""
+"""`gpt-oss`. Gate and up alternate. Experts are stored (in, out) as floats, as rows in MXFP4."""
 
 from typing import Final
 
 from pestle.convert.names.base import ATTENTION, Into, NameMap
-from pestle.convert.names.transforms import Array, Config, transposed
+from pestle.convert.names.transforms import Array, Config, Transform, transposed
 
 
-def _gate(values: Array, config: Config) -> Array:
+def _gate(values: Array, group: int, config: Config) -> Array:
     return values[..., 0::2]
 
 
-def _up(values: Array, config: Config) -> Array:
+def _up(values: Array, group: int, config: Config) -> Array:
     return values[..., 1::2]
 
 
-def _gate_rows(values: Array, config: Config) -> Array:
-    return transposed(_gate(values, config), config)
+def _gate_columns(values: Array, group: int, config: Config) -> Array:
+    return values[..., 0::2].swapaxes(-1, -2)
 
 
-def _up_rows(values: Array, config: Config) -> Array:
-    return transposed(_up(values, config), config)
+def _up_columns(values: Array, group: int, config: Config) -> Array:
+    return values[..., 1::2].swapaxes(-1, -2)
+
+
+def _gate_rows(values: Array, group: int, config: Config) -> Array:
+    return values[..., 0::2, :]
+
+
+def _up_rows(values: Array, group: int, config: Config) -> Array:
+    return values[..., 1::2, :]
 
 
 GPT_OSS: Final = NameMap(
@@ -31,14 +39,19 @@ GPT_OSS: Final = NameMap(
         "post_attention_layernorm": "post_attention_norm",  # it stands before the experts
         "mlp.router": "ffn_gate_inp",
         "mlp.experts.gate_up_proj": (
-            Into("ffn_gate_exps.weight", _gate_rows),
-            Into("ffn_up_exps.weight", _up_rows),
+            Into("ffn_gate_exps.weight", Transform(_gate_columns)),
+            Into("ffn_up_exps.weight", Transform(_up_columns)),
+        ),
+        "mlp.experts.gate_up_proj_blocks": (
+            Into("ffn_gate_exps.weight", Transform(_gate_rows)),
+            Into("ffn_up_exps.weight", Transform(_up_rows)),
         ),
         "mlp.experts.gate_up_proj_bias": (
-            Into("ffn_gate_exps.bias", _gate),
-            Into("ffn_up_exps.bias", _up),
+            Into("ffn_gate_exps.bias", Transform(_gate)),
+            Into("ffn_up_exps.bias", Transform(_up)),
         ),
         "mlp.experts.down_proj": Into("ffn_down_exps.weight", transposed),
+        "mlp.experts.down_proj_blocks": "ffn_down_exps.weight",
         "mlp.experts.down_proj_bias": "ffn_down_exps.bias",
     },
 )

@@ -3,16 +3,15 @@
 from typing import Final
 
 from pestle.convert.names.base import ATTENTION, MLP, Into, NameMap
-from pestle.convert.names.transforms import Array, Config, interleave_halves
+from pestle.convert.names.transforms import Config, heads_from_halves_to_pairs
 
 
-def _q(rows: Array, config: Config) -> Array:
-    return interleave_halves(rows, config["num_attention_heads"])
+def _q_heads(config: Config) -> int:
+    return int(config["num_attention_heads"])
 
 
-def _k(rows: Array, config: Config) -> Array:
-    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-    return interleave_halves(rows, heads)
+def _k_heads(config: Config) -> int:
+    return int(config.get("num_key_value_heads") or config["num_attention_heads"])
 
 
 LLAMA: Final = NameMap(
@@ -21,7 +20,7 @@ LLAMA: Final = NameMap(
     {
         **ATTENTION,
         **MLP,
-        "self_attn.q_proj": Into("attn_q", _q),
-        "self_attn.k_proj": Into("attn_k", _k),
+        "self_attn.q_proj": Into("attn_q", heads_from_halves_to_pairs(_q_heads)),
+        "self_attn.k_proj": Into("attn_k", heads_from_halves_to_pairs(_k_heads)),
     },
 )
