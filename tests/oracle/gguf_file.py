@@ -10,11 +10,12 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
+from pestle.convert.checkpoint import ModelConfig
+from pestle.convert.metadata import rope_divisors
 from pestle.convert.names import NAME_MAPS
 
 from .checkpoints import Case, Weights
 from .gguf_metadata import metadata
-from .reference import rope_factors
 
 NUMPY_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4")
 """Those that the `gguf` package quantizes to; `libgguf` does the others."""
@@ -46,8 +47,8 @@ def gguf_weights(case: Case, parameters: Weights, *, legacy: bool = False) -> We
         elif not (legacy and kind == "attn_v_b"):
             values = tensor.values(parameters.__getitem__, case.config)
             out[tensor.name] = np.ascontiguousarray(values)
-    if case.rope["rope_type"] == "llama3":
-        out["rope_freqs.weight"] = rope_factors(case.rope, case.head_dim)[0].astype(np.float32)
+    if (divisors := rope_divisors(ModelConfig(case.config))) is not None:
+        out["rope_freqs.weight"] = divisors
     return out
 
 

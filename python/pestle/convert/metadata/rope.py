@@ -1,0 +1,93 @@
+"""Rotary positions: the base, and how a longer context is reached."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pestle.convert.checkpoint.config import SLIDING, ModelConfig
+from pestle.errors import UnsupportedError
+
+_KINDS = ("default", "linear", "yarn", "llama3")
+
+
+def rope_keys(config: ModelConfig) -> dict[str, Any]:
+    """GGUF's keys; UnsupportedError for a scaling that these cannot express."""
+    rope = config.rope()
+    kind = rope["rope_type"]
+    if kind not in _KINDS:
+        raise UnsupportedError(
+            f"{config.path}: rope type {kind!r:.40} is not known, expected {', '.join(_KINDS)}"
+        )
+    if config.rope(SLIDING)["rope_type"] != "default" and config.rope(SLIDING) != rope:
+        raise UnsupportedError(f"{config.path}: layers with a window scale their positions")
+    if rope.get("partial_rotary_factor") not in (None, 1, 1.0):
+        raise UnsupportedError(f"{config.path}: only a part of each head turns")
+    keys: dict[str, Any] = {"rope.freq_base": _number(config, rope, "rope_theta")}
+    if kind in ("default", "llama3"):
+        return keys  # llama3 has its divisors in a tensor
+    keys["rope.scaling.type"] = kind
+    keys["rope.scaling.factor"] = _number(config, rope, "factor")
+    if kind == "yarn":
+        keys |= _yarn(config, rope)
+    return keys
+
+
+def _yarn(config: ModelConfig, rope: Mapping[str, Any]) -> dict[str, Any]:
+    # gpt-oss, and only that, does not round the range in which frequencies are blended.
+    if bool(rope.get("truncate", True)) != (config.model_type != "gpt_oss"):
+        raise UnsupportedError(f"{config.path}: yarn's `truncate` is not that of the architecture")
+    factor = _number(config, rope, "factor")
+    magnitude = 0.1 * math.log(factor) + 1 if factor > 1 else 1.0
+    stated = rope.get("attention_factor")
+    if stated is not None and not math.isclose(stated, magnitude, rel_tol=1e-5):
+        raise UnsupportedError(
+            f"{config.path}: yarn's attention_factor is {stated}, not {magnitude}"
+        )
+    original = rope.get("original_max_position_embeddings")
+    keys: dict[str, Any] = {
+        "rope.scaling.original_context_length": (
+            config.whole("max_position_embeddings") if original is None else int(original)
+        )
+    }
+    for beta in ("beta_fast", "beta_slow"):
+        if rope.get(beta) is not None:
+            keys[f"rope.scaling.yarn_{beta}"] = _number(config, rope, beta)
+    return keys
+
+
+def rope_divisors(config: ModelConfig) -> npt.NDArray[np.float32] | None:
+    """Llama 3's `rope_freqs.weight` [head_dim / 2]: what each frequency is divided by.
+
+    Long waves are stretched by the factor, short ones are not, and between two wavelengths the
+    reciprocals are blended (Llama 3.1's reference implementation, `apply_scaling`).
+    """
+    rope = config.rope()
+    if rope["rope_type"] != "llama3":
+        return None
+    factor, low, high, original = (
+        _number(config, rope, key)
+        for key in (
+            "factor",
+            "low_freq_factor",
+            "high_freq_factor",
+            "original_max_position_embeddings",
+        )
+    )
+    exponents = np.arange(0, config.whole("head_dim"), 2, dtype=np.float64)
+    waves = (
+        2 * np.pi * _number(config, rope, "rope_theta") ** (exponents / config.whole("head_dim"))
+    )
+    blend = np.clip((original / waves - low) / (high - low), 0, 1)
+    return (1 / ((1 - blend) / factor + blend)).astype(np.float32)
+
+
+def _number(config: ModelConfig, rope: Mapping[str, Any], key: str) -> float:
+    found = rope.get(key)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        raise config.error("rope_parameters", f"a number for `{key}`")
+    return float(found)
