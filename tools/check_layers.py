@@ -48,7 +48,7 @@ PYTHON_LAYERS = {
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "quantize": "errors _core",
-    "convert": "quantize gguf errors _core",
+    "convert": "models quantize tokenizer gguf errors _core",
     "models": "gguf errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
     "chat": "engine template formats results options tokenizer gguf errors _core",

@@ -15,7 +15,7 @@ from pestle.errors import TokenizerError
 _CONTRACTION = r"'s|'t|'re|'ve|'m|'ll|'d"
 _ANY_CASE_CONTRACTION = rf"(?i:{_CONTRACTION})"
 
-_GPT2 = rf"{_CONTRACTION}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+"
+GPT2 = rf"{_CONTRACTION}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+"
 
 
 def _llama3(number: str) -> str:
@@ -97,8 +97,8 @@ class PreTokenizer:
     add_bos: bool = False
 
 
-_BY_GPT2 = PreTokenizer((_GPT2,))
-_BY_DIGIT = PreTokenizer((r"\p{N}", _GPT2))
+_BY_GPT2 = PreTokenizer((GPT2,))
+_BY_DIGIT = PreTokenizer((r"\p{N}", GPT2))
 _BY_LLAMA3 = PreTokenizer((_llama3(r"\p{N}{1,3}"),), ignore_merges=True, add_bos=True)
 _BY_QWEN2 = PreTokenizer((_llama3(r"\p{N}"),), nfc=True)
 # tiktoken's rule is that of `ignore_merges`; only tokens that no merges reach tell the difference.

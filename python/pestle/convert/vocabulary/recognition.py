@@ -1,0 +1,128 @@
+"""Which of GGUF's tokenizers a tokenizer.json is, told by its definition and by nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from pestle.errors import TokenizerError
+from pestle.tokenizer.pretokenizers import GPT2, PRE_TOKENIZERS
+
+SPACE: Final = "\u2581"
+_ESCAPES: Final = {"\r": r"\r", "\n": r"\n", "\t": r"\t"}
+Json = Mapping[str, Any]
+
+
+class ByteLevel(NamedTuple):
+    """Byte-level BPE, as GPT-2's; `pre`: GGUF's name of how it cuts text into words."""
+
+    pre: str
+
+
+class SentencePiece(NamedTuple):
+    """SentencePiece's BPE with byte tokens; whether a space goes before each text."""
+
+    add_space_prefix: bool
+
+
+def recognize(definition: Json) -> ByteLevel | SentencePiece:
+    """What `definition`, a tokenizer.json, is; TokenizerError says what of it is not known."""
+    model = definition.get("model")
+    kind = model.get("type", "BPE") if isinstance(model, Mapping) else None
+    if not isinstance(model, Mapping) or kind != "BPE":
+        raise TokenizerError(f"tokenizer.json: model {kind!r:.40} is not known, expected BPE")
+    for key in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
+        if model.get(key):
+            raise TokenizerError(f"tokenizer.json: model has the {key} {model[key]!r:.40}")
+    steps = _steps(definition.get("pre_tokenizer"), "pretokenizers")
+    if any(step.get("type") == "ByteLevel" for step in steps):
+        return ByteLevel(_pre_tokenizer(definition, steps, model))
+    if model.get("byte_fallback"):
+        return SentencePiece(_space_prefix(definition, steps))
+    raise TokenizerError("tokenizer.json: neither byte-level nor with byte_fallback")
+
+
+def _steps(found: Any, of: str) -> list[Json]:
+    """The steps of a Sequence, or the only one."""
+    if found is None:
+        return []
+    if not isinstance(found, Mapping):
+        raise TokenizerError(f"tokenizer.json: {found!r:.60} is no step of a tokenizer")
+    if found.get("type") != "Sequence":
+        return [found]
+    return [step for inner in found.get(of) or [] for step in _steps(inner, of)]
+
+
+def _pre_tokenizer(definition: Json, steps: list[Json], model: Json) -> str:
+    normalizers = _steps(definition.get("normalizer"), "normalizers")
+    if normalizers and [step.get("type") for step in normalizers] != ["NFC"]:
+        raise TokenizerError(f"tokenizer.json: normalizer {_shown(normalizers)} is not known")
+    patterns = _patterns(steps)
+    same = [
+        (pre.ignore_merges == bool(model.get("ignore_merges")), name)
+        for name, pre in PRE_TOKENIZERS.items()
+        if [_escaped(p) for p in pre.patterns] == patterns and pre.nfc == bool(normalizers)
+    ]
+    if not same:
+        raise TokenizerError(
+            f"tokenizer.json: pre_tokenizer {_shown(steps)} is not known: {patterns!r:.300}"
+        )
+    # Names are listed with the one that files use first. ignore_merges tells Llama 3's from its
+    # imitators; otherwise it only concerns tokens that no merges lead to.
+    return max(same, key=lambda entry: entry[0])[1]
+
+
+def _patterns(steps: list[Json]) -> list[str]:
+    """The chain of regular expressions; TokenizerError for a step that is none."""
+    patterns: list[str] = []
+    for step in steps:
+        kind = step.get("type")
+        if kind == "ByteLevel" and not step.get("add_prefix_space"):
+            patterns += [_escaped(GPT2)] if step.get("use_regex", True) else []
+        elif kind == "Digits" and step.get("individual_digits"):
+            patterns.append(r"\p{N}")
+        elif kind == "Split" and step.get("behavior") == "Isolated" and not step.get("invert"):
+            pattern = step.get("pattern") or {}
+            regex = pattern.get("Regex")
+            if regex is None:
+                regex = re.escape(str(pattern.get("String")))
+            patterns.append(_escaped(regex))
+        else:
+            raise TokenizerError(f"tokenizer.json: pre_tokenizer step {step!r:.200} is not known")
+    return patterns
+
+
+def _escaped(pattern: str) -> str:
+    """A pattern with escapes for what can be written in two ways."""
+    return "".join(
+        _ESCAPES.get(char) or (char if char.isascii() else rf"\x{{{ord(char):04X}}}")
+        for char in pattern
+    )
+
+
+def _space_prefix(definition: Json, steps: list[Json]) -> bool:
+    normalizers = _steps(definition.get("normalizer"), "normalizers")
+    prefix = replaced = False
+    for step in normalizers:
+        if step.get("type") == "Prepend" and step.get("prepend") == SPACE and not prefix:
+            prefix = True
+        elif step.get("type") == "Replace" and step.get("pattern") == {"String": " "}:
+            replaced = step.get("content") == SPACE
+        else:
+            raise TokenizerError(f"tokenizer.json: normalizer step {step!r:.100} is not known")
+    for step in steps:
+        if step.get("type") == "Metaspace" and step.get("replacement") == SPACE:
+            scheme = step.get("prepend_scheme", "always")
+            prefix = scheme != "never" and step.get("add_prefix_space", True)
+            replaced = True
+        # Gemma's: spaces are gone by then, so it splits nothing.
+        elif not (step.get("type") == "Split" and step.get("pattern") == {"String": " "}):
+            raise TokenizerError(f"tokenizer.json: pre_tokenizer step {step!r:.100} is not known")
+    if not replaced:
+        raise TokenizerError(f"tokenizer.json: nothing replaces spaces by {SPACE}")
+    return prefix
+
+
+def _shown(steps: list[Json]) -> str:
+    return " + ".join(str(step.get("type")) for step in steps) or "none"
