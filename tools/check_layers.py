@@ -53,7 +53,7 @@ PYTHON_LAYERS = {
     "engine": "formats results options tokenizer gguf errors _core",
     "chat": "engine template formats results options tokenizer gguf errors _core",
     "llm": "chat engine template models formats results options tokenizer gguf errors _core",
-    "__init__": "llm chat engine results options errors _core",
+    "__init__": "convert llm chat engine results options errors _core",
     "__main__": "cli",
     "cli": "__init__ llm chat engine template models formats results options convert quantize "
     "tokenizer gguf errors _core",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pestle.chat import Conversation, Session
+    from pestle.convert import Conversion, Verification, convert, verify
     from pestle.engine import AsyncStream, Stream
     from pestle.errors import (
         ContextLengthError,
@@ -48,6 +49,7 @@ __all__ = [
     "Completion",
     "ContextLengthError",
     "Conversation",
+    "Conversion",
     "DownloadError",
     "Error",
     "FormatError",
@@ -64,12 +66,16 @@ __all__ = [
     "ToolCall",
     "UnsupportedError",
     "Usage",
+    "Verification",
     "__version__",
+    "convert",
+    "verify",
 ]
 
 # What `import pestle` need not load: the command line starts faster for it.
 _WHERE = {
     "pestle.chat": ("Conversation", "Session"),
+    "pestle.convert": ("Conversion", "Verification", "verify"),
     "pestle.engine": ("AsyncStream", "Stream"),
     "pestle.errors": (
         "ContextLengthError",
@@ -106,8 +112,8 @@ def __getattr__(name: str) -> Any:
             value: Any = version("pestle")
         except PackageNotFoundError:  # imported from a source tree that was not installed
             value = "0+unknown"
-    elif name == "errors":
-        value = import_module("pestle.errors")
+    elif name in ("convert", "errors"):  # the first is a package that can be called
+        value = import_module(f"pestle.{name}")
     elif name in _MODULE_OF:
         value = getattr(import_module(_MODULE_OF[name]), name)
     else:

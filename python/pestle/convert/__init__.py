@@ -1,1 +1,21 @@
-"""From a checkpoint to GGUF."""
+"""From a Hugging Face checkpoint to GGUF, and the proof that a file is what it was made from.
+
+The package is also the function of its name: `pestle.convert("checkpoint", "model.gguf")`.
+"""
+
+import sys
+from types import ModuleType
+
+from pestle.convert.api import convert
+from pestle.convert.conversion import Conversion
+from pestle.convert.manifest import Manifest
+from pestle.convert.verification import Verification, verify
+
+__all__ = ["Conversion", "Manifest", "Verification", "convert", "verify"]
+
+
+class _Package(ModuleType):
+    __call__ = staticmethod(convert)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -22,7 +22,8 @@ SHARED = Path(__file__).parents[4] / "shared" / "data"
 TEXTS = (
     "Hello, world! It's 12345 o'clock.\n\n  two  spaces\t tab\r\n",
     "def f(x):\n    return x**2  # \u00e9t\u00e9\n",
-    "\u4f60\u597d\u4e16\u754c\u3002 \u3053\u3093\u306b\u3061\u306f \ud55c\uad6d\uc5b4 \u0928\u092e\u0938\u094d\u0924\u0947",
+    "\u4f60\u597d\u4e16\u754c\u3002 \u3053\u3093\u306b\u3061\u306f \ud55c\uad6d\uc5b4",
+    "\u0928\u092e\u0938\u094d\u0924\u0947 \u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
     "I'LL WE'VE \U0001f600\U0001f680 \u0627\u0644\u0639\u0631\u0628\u064a\u0629 1\u00bd \u212b",
 )
 
@@ -59,10 +60,8 @@ def test_published_tokenizers(name: str, n_vocab: int, pre: str, tmp_path: Path)
     assert found["tokenizer.ggml.token_type"][-1] == TokenType.UNUSED
     ours = Tokenizer.from_gguf(found)
     original = tokenizers.Tokenizer.from_str(text.decode())
-    samples = [*TEXTS]
-    for sample in sorted((SHARED / "text").glob("*")):
-        samples.append(sample.read_bytes()[:20_000].decode("utf-8", "ignore"))
-    for sample in samples:
+    books = [path.read_bytes()[:20_000] for path in sorted((SHARED / "text").glob("*"))]
+    for sample in [*TEXTS, *(book.decode("utf-8", "ignore") for book in books)]:
         expected = original.encode(sample, add_special_tokens=False).ids
         assert ours.encode(sample, add_special=False, parse_special=True) == expected
         assert ours.decode(expected, skip_special=False) == original.decode(

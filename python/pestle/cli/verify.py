@@ -1,0 +1,94 @@
+"""`pestle verify`: whether a converted file is what its manifest says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pestle.cli.console import current
+from pestle.cli.options import COUNT, json_option, verbosity
+from pestle.cli.progress import Downloads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pestle.convert import Verification
+
+_SHOWN = 3
+
+
+def problems(found: Verification) -> list[str]:
+    """What differs, each as a part of a sentence."""
+    parts = []
+    if not found.headers_match:
+        parts.append("the metadata has another sha256")
+    if found.damaged:
+        parts.append(f"{_some(found.damaged, found.n_tensors)} have another sha256")
+    if found.changed_sources:
+        parts.append(f"the source differs in {', '.join(found.changed_sources)}")
+    if not found.metadata_rederived:
+        parts.append("the source gives other metadata")
+    if found.not_rederived:
+        parts.append(f"the source gives other bytes for {_some(found.not_rederived)}")
+    return parts
+
+
+def summary(found: Verification) -> dict[str, Any]:
+    """What was found, for programs."""
+    return {
+        "version": 1,
+        "path": str(found.path),
+        "ok": found.ok,
+        "pestle": found.manifest.pestle,
+        "options": dict(found.manifest.options),
+        "tensors": found.n_tensors,
+        "damaged": list(found.damaged),
+        "headers_match": found.headers_match,
+        "changed_sources": list(found.changed_sources),
+        "not_rederived": list(found.not_rederived),
+        "metadata_rederived": found.metadata_rederived,
+    }
+
+
+def _some(names: Sequence[str], of: int | None = None) -> str:
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    total = f"{len(names)} of {of}" if of is not None else str(len(names))
+    return f"{total} tensors ({shown})"
+
+
+@click.command("verify", short_help="Check a converted file against its manifest.")
+@click.argument("file", metavar="FILE", type=click.Path())
+@click.option(
+    "--rederive",
+    metavar="SOURCE",
+    type=click.Path(),
+    help="Also convert this checkpoint again, in memory, and compare every tensor.",
+)
+@click.option(
+    "-t",
+    "--threads",
+    metavar="N",
+    type=COUNT,
+    default=0,
+    help="Threads that encode.  [default: chosen for this CPU]",
+)
+@json_option
+@verbosity
+def command(file: str, rederive: str | None, threads: int, as_json: bool) -> None:
+    """Hash all of FILE, which `pestle convert` wrote, and compare it with its manifest.
+
+    The exit code is 3 where anything differs.
+    """
+    from pestle.convert import verify
+    from pestle.errors import FormatError
+
+    console = current()
+    found = verify(file, rederive=rederive, threads=threads, progress=Downloads(console))
+    if as_json:
+        console.json(summary(found))
+    if not found.ok:
+        raise FormatError(f"{file}: {'; '.join(problems(found))}")
+    if not as_json:
+        how = " and the source gives the same bytes" if rederive else ""
+        console.out(f"{file}: {found.n_tensors} tensors and the metadata are unchanged{how}")

@@ -1,0 +1,59 @@
+"""`pestle.convert`: one call from a checkpoint to a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from pestle.convert.conversion import Conversion, carry_out, shard_paths
+from pestle.convert.preparation import Options, prepare
+from pestle.errors import Error
+from pestle.models.progress import Progress
+
+_SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
+
+
+def convert(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    to: str = "Q8_0",
+    name: str | None = None,
+    split_size: int = 0,
+    overwrite: bool = False,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Convert the Hugging Face checkpoint in the folder `source` to GGUF.
+
+    output: the file to write; by default the checkpoint's name and the type, in this folder.
+    to: the type of matrices, "F32", "F16", "BF16" or "Q8_0".
+    name: the model's name; by default what config.json says, or none.
+    split_size: bytes of data that a file may have before another is begun; 0 for one file.
+    overwrite: whether a finished file that is there may be replaced.
+    threads: 0 for one per usable core. Never decides a byte.
+
+    The same source and options give the same bytes. A conversion that was interrupted goes on where
+    it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
+    checkpoint that is wrong or not known, and Error where the system refuses to read or write.
+    """
+    folder = Path(source)
+    repository = revision = None
+    if match := _SNAPSHOT.search(folder.absolute().as_posix()):
+        repository, revision = f"{match[1]}/{match[2]}", match[3]
+    prepared = prepare(
+        folder, Options(to, name, split_size), repository=repository, revision=revision
+    )
+    path = Path(output) if output is not None else _default(folder, repository, to)
+    if not path.parent.is_dir():
+        raise Error(f"{path.parent} is no folder, so {path.name} cannot be written there")
+    for there in shard_paths(path, prepared.plan.n_shards):
+        if there.exists() and not overwrite:
+            raise Error(f"{there} is there already; to replace it, say so")
+    return carry_out(prepared, path, threads=threads, progress=progress)
+
+
+def _default(folder: Path, repository: str | None, to: str) -> Path:
+    stem = repository.rpartition("/")[2] if repository else folder.resolve().name
+    return Path(f"{stem}-{to}.gguf")

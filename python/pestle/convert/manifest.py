@@ -1,0 +1,132 @@
+"""What a converted file says of its own origin: in its metadata, and as JSON beside it.
+
+All digests are sha256 in hexadecimal, so a header has its final size before a single one is known,
+and is written last. That of the headers themselves is taken with 64 zeros in its own place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pestle._core import GgufFile
+from pestle.convert.plan import Output
+from pestle.errors import FormatError, UnsupportedError
+
+UNKNOWN: Final = "0" * 64
+"""A digest that is not known yet."""
+MANIFEST_VERSION: Final = 1
+
+_VERSION = "pestle.version"
+_OPTIONS = "pestle.convert.options"
+_REPOSITORY = "pestle.source.repository"
+_REVISION = "pestle.source.revision"
+_FILES = "pestle.source.files"
+_FILE_DIGESTS = "pestle.source.sha256"
+_TENSOR_DIGESTS = "pestle.tensors.sha256"
+_HEADER_DIGEST = "pestle.headers.sha256"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`files`: digests of the source's files by name; `tensors`: of the new file's, in its order.
+
+    `options`: those that decide the bytes.
+    """
+
+    pestle: str
+    options: Mapping[str, Any]
+    files: Mapping[str, str]
+    tensors: tuple[str, ...]
+    repository: str | None = None
+    revision: str | None = None
+    headers: str = field(default=UNKNOWN)
+
+    def keys(self) -> dict[str, Any]:
+        """As GGUF metadata."""
+        keys: dict[str, Any] = {
+            _VERSION: self.pestle,
+            _OPTIONS: json.dumps(self.options, sort_keys=True),
+        }
+        if self.repository is not None:
+            keys[_REPOSITORY] = self.repository
+        if self.revision is not None:
+            keys[_REVISION] = self.revision
+        return keys | {
+            _FILES: list(self.files),
+            _FILE_DIGESTS: list(self.files.values()),
+            _TENSOR_DIGESTS: list(self.tensors),
+            _HEADER_DIGEST: self.headers,
+        }
+
+    def to_json(self, paths: Sequence[str], outputs: Sequence[Output]) -> dict[str, Any]:
+        """As JSON-ready data, with the names of the model's files and its tensors."""
+        return {
+            "version": MANIFEST_VERSION,
+            "pestle": self.pestle,
+            "files": list(paths),
+            "options": dict(self.options),
+            "source": {
+                "repository": self.repository,
+                "revision": self.revision,
+                "files": [{"name": n, "sha256": digest} for n, digest in self.files.items()],
+            },
+            "headers_sha256": self.headers,
+            "tensors": [
+                {"name": o.name, "type": o.type, "shape": list(o.shape), "sha256": digest}
+                for o, digest in zip(outputs, self.tensors, strict=True)
+            ],
+        }
+
+
+def read_manifest(file: GgufFile) -> Manifest:
+    """The manifest in a file's metadata.
+
+    UnsupportedError: it has none, for Pestle did not convert it. FormatError: it is malformed.
+    """
+    if _HEADER_DIGEST not in file:
+        raise UnsupportedError(f"{file.path} has no manifest: Pestle did not convert it")
+    try:
+        options = json.loads(_text(file, _OPTIONS))
+    except ValueError as error:
+        raise FormatError(f"{file.path}: key `{_OPTIONS}` is no JSON") from error
+    names, digests = _texts(file, _FILES), _texts(file, _FILE_DIGESTS)
+    tensors = _texts(file, _TENSOR_DIGESTS)
+    if len(names) != len(digests) or not isinstance(options, dict):
+        raise FormatError(f"{file.path}: the manifest's keys do not go together")
+    if len(tensors) != len(file.tensors):
+        raise FormatError(
+            f"{file.path}: key `{_TENSOR_DIGESTS}` has {len(tensors)} elements, "
+            f"expected one for each of {len(file.tensors)} tensors"
+        )
+    return Manifest(
+        _text(file, _VERSION),
+        options,
+        dict(zip(names, digests, strict=True)),
+        tuple(tensors),
+        file.get(_REPOSITORY),
+        file.get(_REVISION),
+        _text(file, _HEADER_DIGEST),
+    )
+
+
+def headers_digest(headers: Sequence[bytes]) -> str:
+    """The digest of the headers of all shards, which have UNKNOWN as their own digest."""
+    return hashlib.sha256(b"".join(headers)).hexdigest()
+
+
+def _text(file: GgufFile, key: str) -> str:
+    found = file.get(key)
+    if not isinstance(found, str):
+        raise FormatError(f"{file.path}: key `{key}` is {found!r:.40}, expected a string")
+    return found
+
+
+def _texts(file: GgufFile, key: str) -> list[str]:
+    found = file.get(key)
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise FormatError(f"{file.path}: key `{key}` is no list of strings")
+    return found

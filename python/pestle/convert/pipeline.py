@@ -1,0 +1,103 @@
+"""From a checkpoint's pieces to the bytes of the new tensors: read ahead, encode, hand on."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from pestle.convert.encode import Bytes, encoded, mxfp4_blocks, widened
+from pestle.convert.names.transforms import Array, Config
+from pestle.convert.plan import Output, Share
+from pestle.convert.reading import FileRead, Piece
+from pestle.errors import Error
+
+T = TypeVar("T")
+_DEPTH = 2
+"""Pieces that wait to be encoded."""
+
+
+class Written(NamedTuple):
+    """Bytes of a new tensor, from `start` on."""
+
+    output: Output
+    start: int
+    data: Bytes
+
+
+def encode_piece(piece: Piece, config: Config, threads: int) -> Iterator[Written]:
+    """What a piece gives to each new tensor. Error names the source of a value without a place."""
+    source = piece.job.source
+    blocks: Array | None = None
+    floats: Array | None = None
+    for share in piece.job.shares:
+        if share.output.type == "MXFP4":
+            assert piece.scales is not None
+            if blocks is None:
+                blocks = mxfp4_blocks(source, piece.numbers, piece.scales)
+            data = _transformed(share, blocks, piece, config).reshape(-1)
+        else:
+            if floats is None:
+                floats = widened(source, piece.numbers, piece.scales, threads)
+            values = _transformed(share, floats, piece, config)
+            try:
+                data = encoded(share.output.type, values.reshape(-1, values.shape[-1]), threads)
+            except Error as error:
+                raise Error(f"{source.numbers} {error}") from error
+        start = share.start + piece.begin * share.nbytes // piece.job.rows
+        yield Written(share.output, start, data)
+
+
+def _transformed(share: Share, values: Array, piece: Piece, config: Config) -> Array:
+    group = share.transform.group(piece.job.source.shape[0], config)
+    return np.ascontiguousarray(share.transform.apply(values, group, config))
+
+
+@contextmanager
+def read_ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
+    """The items, made by a thread of their own that is a few ahead; what it raises comes out."""
+    waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(_DEPTH)
+    stop = threading.Event()
+
+    def put(entry: tuple[T | None, BaseException | None]) -> None:
+        while not stop.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def work() -> None:
+        try:
+            for item in items:
+                put((item, None))
+                if stop.is_set():
+                    return
+            put((None, StopIteration()))
+        except BaseException as error:
+            put((None, error))
+
+    def received() -> Iterator[T]:
+        while True:
+            item, error = waiting.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            assert item is not None
+            yield item
+
+    thread = threading.Thread(target=work, name="pestle-read", daemon=True)
+    thread.start()
+    try:
+        yield received()
+    finally:
+        stop.set()
+        thread.join()
+
+
+__all__ = ["FileRead", "Written", "encode_piece", "read_ahead"]

@@ -1,0 +1,140 @@
+"""Reading a checkpoint once, from the first byte to the last, hashing all of it on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from pestle.convert.checkpoint import Checkpoint, SafetensorsFile, StoredTensor
+from pestle.convert.checkpoint.source import FP8_BLOCK
+from pestle.convert.encode import Bytes
+from pestle.convert.plan import PIECE_BYTES, Job
+from pestle.errors import Error, FormatError
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Elements [begin, end) of the first axis of a job's source, as stored."""
+
+    job: Job
+    begin: int
+    end: int
+    numbers: Bytes
+    scales: Bytes | None
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """All of a file has been read."""
+
+    name: str
+    sha256: str
+
+
+class Files:
+    """Open files of safetensors, by path."""
+
+    def __init__(self) -> None:
+        self._streams: dict[Path, BinaryIO] = {}
+
+    def read(self, path: Path, offset: int, nbytes: int) -> Bytes:
+        """A part of a file. Error: the system refuses; FormatError: the file has been cut."""
+        out = np.empty(nbytes, np.uint8)
+        view, done = out.data, 0
+        try:
+            stream = self._streams.get(path)
+            if stream is None:
+                stream = self._streams[path] = path.open("rb", buffering=0)
+            stream.seek(offset)
+            while done < nbytes:
+                got = stream.readinto(view[done:])  # type: ignore[attr-defined]
+                if not got:
+                    raise FormatError(
+                        f"{path}: ends after {offset + done:,} bytes: it has been cut"
+                    )
+                done += got
+        except OSError as error:
+            raise Error(
+                f"cannot read {path} at byte {offset + done:,}: {error.strerror}"
+            ) from error
+        return out
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+        self._streams.clear()
+
+
+def read_checkpoint(
+    checkpoint: Checkpoint,
+    jobs: Mapping[str, Job],
+    *,
+    skip: int = 0,
+    known: Mapping[str, str],
+    advance: Callable[[int], None],
+) -> Iterator[Piece | FileRead]:
+    """The pieces of all jobs in the order of the files' bytes, and each file's digest behind them.
+
+    The first `skip` pieces are left out: they are read for the digest only, or not at all where
+    `known` has the file's digest. `advance(n)` hears of every n bytes that are dealt with.
+    """
+    files = Files()
+    try:
+        for file in checkpoint.files:
+            count = sum(1 for t in file.tensors if t.name in jobs for _ in jobs[t.name].pieces())
+            if file.path.name in known and count <= skip:
+                skip -= count
+                advance(file.size)
+                continue
+            yield from _read_file(files, file, jobs, min(skip, count), advance)
+            skip = max(0, skip - count)
+    finally:
+        files.close()
+
+
+def _read_file(
+    files: Files,
+    file: SafetensorsFile,
+    jobs: Mapping[str, Job],
+    skip: int,
+    advance: Callable[[int], None],
+) -> Iterator[Piece | FileRead]:
+    digest = hashlib.sha256(files.read(file.path, 0, file.data_offset).data)
+    advance(file.data_offset)
+    for tensor in file.tensors:
+        at = 0
+        job = jobs.get(tensor.name)
+        for begin, end in job.pieces() if job is not None else ():
+            assert job is not None
+            per_element = tensor.nbytes // tensor.shape[0]
+            numbers = files.read(
+                tensor.path, tensor.offset + begin * per_element, (end - begin) * per_element
+            )
+            digest.update(numbers.data)
+            at = end * per_element
+            if skip:
+                skip -= 1
+            else:
+                yield Piece(job, begin, end, numbers, _scales(files, job, begin, end))
+            advance(len(numbers))
+        while at < tensor.nbytes:
+            part = files.read(tensor.path, tensor.offset + at, min(PIECE_BYTES, tensor.nbytes - at))
+            digest.update(part.data)
+            at += len(part)
+            advance(len(part))
+    yield FileRead(file.path.name, digest.hexdigest())
+
+
+def _scales(files: Files, job: Job, begin: int, end: int) -> Bytes | None:
+    scales: StoredTensor | None = job.source.scales
+    if scales is None:
+        return None
+    if job.source.encoding == "fp8":
+        begin, end = begin // FP8_BLOCK, -(-end // FP8_BLOCK)
+    per_element = scales.nbytes // scales.shape[0]
+    return files.read(scales.path, scales.offset + begin * per_element, (end - begin) * per_element)

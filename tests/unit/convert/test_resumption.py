@@ -1,0 +1,210 @@
+"""A conversion that was killed goes on, and makes the bytes of an undisturbed one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pestle.convert import convert
+from pestle.convert import plan as plan_module
+from pestle.convert.conversion import Conversion, carry_out
+from pestle.convert.journal import Journal, State
+from pestle.convert.preparation import Options, prepare
+
+PIECE = 60_000
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class StopError(Exception):
+    pass
+
+
+class StopAt:
+    """Ends a conversion after so many bytes."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def start(self, label: str, total_bytes: int | None) -> None:
+        pass
+
+    def advance(self, n: int) -> None:
+        self.left -= n
+        if self.left < 0:
+            raise StopError
+
+    def finish(self) -> None:
+        pass
+
+
+def run(source: Path, path: Path, stop: int | None = None) -> Conversion:
+    """Convert, noting every piece, and end after `stop` bytes."""
+    progress = None if stop is None else StopAt(stop)
+    return carry_out(prepare(source, Options("Q8_0")), path, progress=progress, record_seconds=0)
+
+
+@pytest.fixture(autouse=True)
+def many_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without waiting for the disk: what is killed here is the process, not the machine."""
+    monkeypatch.setattr(plan_module, "PIECE_BYTES", PIECE)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def test_stopped_anywhere(source: Path, tmp_path: Path) -> None:
+    expected = run(source, tmp_path / "whole.gguf")
+    wanted = sha256(expected.paths[0])
+    path, total = tmp_path / "out.gguf", expected.bytes_read + expected.bytes_written
+    for part in range(1, 20, 3):
+        with pytest.raises(StopError):
+            run(source, path, total * part // 20)
+        assert not path.exists()
+        made = run(source, path)
+        assert made.resumed
+        assert sha256(path) == wanted
+        assert made.manifest == expected.manifest
+        path.unlink()
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == ["", ".gguf", ".json", ".json"]
+
+
+def test_stopped_again_and_again(source: Path, tmp_path: Path) -> None:
+    """Only what was not noted is read again: each run comes further."""
+    wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial.journal"
+    done = []
+    for part in range(1, 6):
+        with pytest.raises(StopError):
+            run(source, path, part * 1_000_000)
+        done.append(journal.read_text().splitlines()[-1])
+    assert len(set(done)) == len(done)
+    run(source, path)
+    assert sha256(path) == wanted
+
+
+@pytest.mark.parametrize("cut", [1, 20])
+def test_a_journal_that_was_cut_off(cut: int, source: Path, tmp_path: Path) -> None:
+    wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial.journal"
+    with pytest.raises(StopError):
+        run(source, path, 4_000_000)
+    journal.write_bytes(journal.read_bytes()[:-cut])
+    assert run(source, path).resumed
+    assert sha256(path) == wanted
+
+
+@pytest.mark.parametrize("damage", [b"", b"\n", b"[]\n", b"{}\n", b"\xff\xfe", b'{"plan": 5}\n'])
+def test_a_journal_of_something_else(damage: bytes, source: Path, tmp_path: Path) -> None:
+    wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial.journal"
+    with pytest.raises(StopError):
+        run(source, path, 4_000_000)
+    journal.write_bytes(damage)
+    assert not run(source, path).resumed
+    assert sha256(path) == wanted
+
+
+def test_another_source_begins_anew(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.gguf"
+    with pytest.raises(StopError):
+        run(source, path, 4_000_000)
+    shard = sorted(source.glob("*.safetensors"))[0]
+    data = bytearray(shard.read_bytes())
+    data[-1] ^= 1  # a mantissa's bit
+    shard.write_bytes(data)
+    os.utime(shard, ns=(1, 1))
+    assert not run(source, path).resumed
+    assert sha256(path) == sha256(run(source, tmp_path / "whole.gguf").paths[0])
+
+
+def test_other_options_begin_anew(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.gguf"
+    with pytest.raises(StopError):
+        run(source, path, 4_000_000)
+    made = convert(source, path, to="F16")
+    assert not made.resumed
+    assert sha256(path) == sha256(convert(source, tmp_path / "whole.gguf", to="F16").paths[0])
+
+
+def test_the_journal_itself(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path, "plan")
+    assert journal.load() is None
+    journal.begin(None)
+    assert journal.load() == State()
+    for n in (1, 5):
+        journal.record(State(n, {"a": "0"}))
+    journal.close()
+    assert journal.load() == State(5, {"a": "0"})
+    assert Journal(path, "other").load() is None
+    with path.open("ab") as stream:
+        stream.write(b'{"pieces": 9, "files"')  # killed while it was written
+    state = journal.load()
+    assert state == State(5, {"a": "0"})
+    journal.begin(state)
+    journal.record(State(7))
+    journal.close()
+    assert journal.load() == State(7)
+
+
+WORKER = """
+import os, sys
+from pathlib import Path
+from pestle.convert import plan
+from pestle.convert.conversion import carry_out
+from pestle.convert.preparation import Options, prepare
+
+plan.PIECE_BYTES = int(sys.argv[3])
+os.fsync = lambda descriptor: None
+print("ready", flush=True)
+carry_out(prepare(Path(sys.argv[1]), Options("Q8_0")), Path(sys.argv[2]), record_seconds=0)
+"""
+
+
+def start(source: Path, path: Path, isa: str | None = None) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", WORKER, str(source), str(path), str(PIECE)]
+    environment = {**os.environ, **({"PESTLE_ISA": isa} if isa else {})}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("seed", range(int(os.environ.get("PESTLE_KILLS", "4"))))
+def test_killed(seed: int, source: Path, tmp_path: Path) -> None:
+    """Killed at random moments, four times, and then left alone."""
+    began = time.monotonic()
+    wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
+    seconds = time.monotonic() - began
+    draw, path = random.Random(seed), tmp_path / "out.gguf"
+    for _ in range(4):
+        with start(source, path) as process:
+            time.sleep(draw.uniform(0, seconds))
+            process.send_signal(signal.SIGKILL)
+        if path.exists():
+            break
+    else:
+        with start(source, path) as process:
+            assert process.wait() == 0
+    assert sha256(path) == wanted
+
+
+def test_instruction_sets(source: Path, tmp_path: Path) -> None:
+    from pestle import _core
+
+    digests = set()
+    for isa in _core.isas():
+        path = tmp_path / f"{isa}.gguf"
+        with start(source, path, isa) as process:
+            assert process.wait() == 0
+        digests.add(sha256(path))
+    assert len(digests) == 1
