@@ -1,11 +1,12 @@
-"""Checks GGUF files that llama.cpp's own converter wrote from tiny checkpoints.
+"""Compares Pestle's converter with llama.cpp's own, on tiny checkpoints.
 
 Usage: python tools/check_converter.py CONVERTER TOKENIZERS [CASE ...]     (needs .[oracle])
 
 CONVERTER is a convert_hf_to_gguf.py, TOKENIZERS a folder with NAME.tokenizer.json.xz of qwen3,
 gptoss and deepseek_v3: a converter refuses a tokenizer that it does not know. Each case gets that
 vocabulary and goes from `transformers` through the converter into Pestle, whose logits are compared
-with those of `transformers`: F32 files exactly, Q8_0 files with the same weights rounded.
+with those of `transformers`: F32 files exactly, Q8_0 files with the same weights rounded. What our
+converter makes of the same folder is compared with theirs: tensors to the bit, and metadata.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pestle
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -28,6 +31,8 @@ from oracle.checkpoints import CASES, Case, Weights
 
 TOKENIZERS = {"gpt_oss": "gptoss", "deepseek_v2": "deepseek_v3", "deepseek_v3": "deepseek_v3"}
 """By model_type; the others get that of Qwen 3."""
+ORIGIN = ("GGUF.", "general.", "pestle.")
+"""Keys that say where a file comes from."""
 DEFAULT_CASES = (
     "qwen2-yarn",
     "qwen3-tied",
@@ -71,21 +76,30 @@ def logits(path: Path, tokens: list[int]) -> np.ndarray:
     return running.feed(run, run.sequence(), tokens, 64)
 
 
-def difference(case: Case, converted: Path, ours: Path) -> str:
-    """Whether both files hold the same tensors, to the bit."""
+def difference(theirs: Path, ours: Path) -> str:
+    """What differs between two files: tensors, and metadata but for what tells their origin."""
     import gguf
 
-    files = [
-        {t.name: (t.tensor_type.name, t.data.tobytes()) for t in gguf.GGUFReader(path).tensors}
-        for path in (converted, ours)
+    files = [gguf.GGUFReader(path) for path in (theirs, ours)]
+    tensors = [
+        {t.name: (t.tensor_type.name, t.shape.tolist(), t.data.tobytes()) for t in file.tensors}
+        for file in files
     ]
-    theirs, own = files
-    same = sorted(theirs.keys() & own.keys())
-    types = [f"{n} {theirs[n][0]}/{own[n][0]}" for n in same if theirs[n][0] != own[n][0]]
-    values = [n for n in same if theirs[n][0] == own[n][0] and theirs[n] != own[n]]
-    found = {"names": sorted(theirs.keys() ^ own.keys()), "types": types, "values": values}
-    told = [f"other {what}: {', '.join(names)}" for what, names in found.items() if names]
-    return "; ".join(told) or f"{len(own)} tensors, types and values equal ours"
+    keys = [{k: f.contents() for k, f in file.fields.items()} for file in files]
+    told = []
+    for what, (a, b) in (("tensors", tensors), ("keys", keys)):
+        names = [n for n in sorted(a.keys() ^ b.keys()) if not n.startswith(ORIGIN)]
+        other = [n for n in sorted(a.keys() & b.keys()) if a[n] != b[n]]
+        told += [
+            f"{'theirs' if n in a else 'ours'} alone has {n}={_short((a | b)[n])}" for n in names
+        ]
+        told += [f"{n} {_short(a[n])} / {_short(b[n])}" for n in other if not n.startswith(ORIGIN)]
+        told.append(f"{len(a.keys() & b.keys()) - len(other)} {what} equal")
+    return "; ".join(told)
+
+
+def _short(value: Any) -> str:
+    return f"{value!r:.40}" if not isinstance(value, tuple) else f"{value[0]} {value[1]}"
 
 
 def check(case: Case, converter: Path, tokenizers: Path) -> None:
@@ -100,7 +114,7 @@ def check(case: Case, converter: Path, tokenizers: Path) -> None:
         model.save_pretrained(folder)
         for kind in ("f32", "q8_0"):
             path = convert(converter, folder, kind)
-            ours = gguf_file.write(folder / "ours.gguf", case, weights, kind.upper())
+            ours = pestle.convert(folder, folder / f"ours.{kind}.gguf", to=kind.upper()).paths[0]
             if kind == "q8_0":
                 widened = folder / "widened.gguf"
                 exact = logits(gguf_file.write(widened, case, weights, "Q8_0", widen=True), tokens)
@@ -108,7 +122,7 @@ def check(case: Case, converter: Path, tokenizers: Path) -> None:
             rms = np.sqrt((off**2).mean() / (exact**2).mean())
             print(
                 f"{case.name:18} {kind:5} largest {off.max() / abs(exact).max():.1e},"
-                f" rms {rms:.1e}; {difference(case, path, ours)}",
+                f" rms {rms:.1e}; {difference(path, ours)}",
                 flush=True,
             )
 
