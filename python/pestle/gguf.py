@@ -30,7 +30,7 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 # general.file_type: what the file's author called the mixture of types. For show only.
-FILE_TYPES = {
+_FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
     11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
     17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS",
@@ -130,7 +130,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
         architecture=architecture,
         name=keys.text("general.name"),
         license=keys.text("general.license"),
-        file_type=None if file_type is None else FILE_TYPES.get(file_type),
+        file_type=None if file_type is None else _FILE_TYPES.get(file_type),
         parameters=sum(map(_parameters, tensors)),
         tensor_bytes=sum(tensor.nbytes for tensor in tensors),
         types=_shares(tensors, lambda tensor: tensor.type),

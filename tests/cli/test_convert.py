@@ -35,6 +35,12 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return checkpoint_folder.write(tmp_path / "tiny", case, checkpoints.weights(case))
 
 
+def test_the_types_are_those_of_the_quantizers() -> None:
+    from pestle.quantize import MIXTURES
+
+    assert set(cli.TYPES) == set(MIXTURES)
+
+
 def test_what_is_said() -> None:
     first = "988 MB became 525 MB in 12.3 s: 113 F32, 197 Q8_0"
     assert cli.lines(MADE) == [first]
@@ -47,11 +53,11 @@ def test_what_is_said() -> None:
 
 def test_a_conversion(pestle: Pestle, source: Path) -> None:
     done = pestle("convert", "tiny")
-    assert (done.exit_code, done.stdout) == (0, "tiny-Q8_0.gguf\n")
-    assert Path("tiny-Q8_0.gguf.manifest.json").exists()
+    assert (done.exit_code, done.stdout) == (0, "tiny-Q4_K_M.gguf\n")
+    assert Path("tiny-Q4_K_M.gguf.manifest.json").exists()
     again = pestle("convert", "tiny")
     assert again.exit_code == 1
-    assert again.stderr.startswith("pestle: error: tiny-Q8_0.gguf is there already")
+    assert again.stderr.startswith("pestle: error: tiny-Q4_K_M.gguf is there already")
     assert pestle("convert", "tiny", "--overwrite", "-q").stderr == ""
 
 

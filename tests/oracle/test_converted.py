@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pestle._core import GgufFile
 from pestle.convert import convert
+from pestle.quantize import ModelFacts, TensorFacts, mixture_types, quantize_rows
 
 from . import checkpoint_folder, checkpoints, expected, gguf_file, running
 from .checkpoints import CASES
+from .gguf_metadata import metadata
 from .test_logits import TOLERANCE
 
 
@@ -25,20 +28,29 @@ def test_logits(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(logits, answer.logits, rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize("mixture", ["Q4_K_M", "BF16"])
 @pytest.mark.parametrize("name", CASES)
-def test_tensors(name: str, tmp_path: Path) -> None:
-    import gguf
-
+def test_tensors(name: str, mixture: str, tmp_path: Path) -> None:
+    """Read in pieces and quantized, they are what the whole tensors give."""
     case = CASES[name]
     parameters = checkpoints.weights(case)
     source = checkpoint_folder.write(tmp_path / "source", case, parameters)
-    path = convert(source, tmp_path / "model.gguf", to="Q8_0").paths[0]
+    path = convert(source, tmp_path / "model.gguf", to=mixture).paths[0]
     wanted = gguf_file.gguf_weights(case, parameters)
-    found = {t.name: t for t in gguf.GGUFReader(path).tensors}
-    assert found.keys() == wanted.keys()
+    keys = metadata(case)
+    facts = ModelFacts(
+        keys["block_count"],
+        keys["attention.head_count"],
+        keys["attention.head_count_kv"],
+        case.n_experts,
+    )
+    shapes = [TensorFacts(tensor, values.shape[::-1]) for tensor, values in wanted.items()]
+    types = mixture_types(mixture, shapes, facts)
+    file = GgufFile(path)
+    assert {t.name: (t.type, t.shape) for t in file.tensors} == {
+        tensor: (types[tensor], values.shape[::-1]) for tensor, values in wanted.items()
+    }
     for tensor, values in wanted.items():
-        kind = gguf_file.stored_type(tensor, values, "Q8_0")
-        assert found[tensor].tensor_type.name == kind, tensor
-        assert found[tensor].shape.tolist() == list(reversed(values.shape)), tensor
-        data = gguf_file.encode(values, kind)
-        assert found[tensor].data.tobytes() == data.tobytes(), tensor
+        rows = values.reshape(-1, values.shape[-1])
+        expected = quantize_rows(types[tensor], rows)
+        assert file.data(tensor).tobytes() == expected.tobytes(), tensor

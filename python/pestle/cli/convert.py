@@ -15,7 +15,12 @@ from pestle.cli.progress import Downloads
 if TYPE_CHECKING:
     from pestle.convert import Conversion
 
-TYPES = ("F32", "F16", "BF16", "Q8_0")
+# pestle.quantize.MIXTURES, which would cost every command's start the import of numpy.
+TYPES = (
+    "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q2_K_S", "Q3_K_S",
+    "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS",
+    "MXFP4_MOE",
+)  # fmt: skip
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
@@ -69,9 +74,9 @@ def summary(made: Conversion) -> dict[str, Any]:
 @click.option(
     "--to",
     type=click.Choice(TYPES, case_sensitive=False),
-    default="Q8_0",
-    show_default=True,
-    help="The type of the matrices.",
+    default="Q4_K_M",
+    metavar="TYPE",
+    help=f"The type of the matrices, or a mixture: {', '.join(TYPES)}.  [default: Q4_K_M]",
 )
 @click.option("--name", metavar="TEXT", help="The model's name.  [default: config.json's, or none]")
 @click.option(
@@ -104,7 +109,8 @@ def command(
 ) -> None:
     """Convert the Hugging Face checkpoint in the folder SOURCE to GGUF.
 
-    Reads safetensors of F32, F16, BF16, FP8 (blocks of 128 x 128) and MXFP4, which stays as it is
+    Mixtures (Q4_K_M and its like) give each matrix the type that llama.cpp gives it. Reads
+    safetensors of F32, F16, BF16, FP8 (blocks of 128 x 128) and MXFP4, which stays as it is
     unless floats are wanted. One pass, in bounded memory. After an interruption the same command
     goes on where it stopped, and makes the same bytes. Until the end everything is in FILE.partial.
 

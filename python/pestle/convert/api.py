@@ -18,7 +18,7 @@ def convert(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
     *,
-    to: str = "Q8_0",
+    to: str = "Q4_K_M",
     name: str | None = None,
     split_size: int = 0,
     overwrite: bool = False,
@@ -28,7 +28,8 @@ def convert(
     """Convert the Hugging Face checkpoint in the folder `source` to GGUF.
 
     output: the file to write; by default the checkpoint's name and the type, in this folder.
-    to: the type of matrices, "F32", "F16", "BF16" or "Q8_0".
+    to: the type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which gives
+    each matrix the type that llama.cpp gives it.
     name: the model's name; by default what config.json says, or none.
     split_size: bytes of data that a file may have before another is begun; 0 for one file.
     overwrite: whether a finished file that is there may be replaced.

@@ -7,10 +7,11 @@ import numpy.typing as npt
 
 from pestle.convert.checkpoint import Source
 from pestle.convert.checkpoint.source import FP8_BLOCK, MXFP4_BLOCK
-from pestle.errors import Error
+from pestle.quantize import quantize_rows, widen, widen_fp8
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+_HALF = MXFP4_BLOCK // 2
 
 
 def widened(source: Source, numbers: Bytes, scales: Bytes | None, threads: int) -> Floats:
@@ -20,23 +21,19 @@ def widened(source: Source, numbers: Bytes, scales: Bytes | None, threads: int) 
     the rows touch, the first of which begins with the first row.
     """
     shape = (-1, *source.shape[1:])
-    if source.encoding == "fp8":
-        assert scales is not None
-        factors = scales.view("<f4").reshape(-1, -(-source.shape[1] // FP8_BLOCK))
-        values = _FP8[numbers].reshape(shape)
-        by_row = np.repeat(factors, FP8_BLOCK, axis=0)[: len(values)]
-        by_value: Floats = np.repeat(by_row, FP8_BLOCK, axis=1)[:, : source.shape[1]]
-        return values * by_value
-    if source.encoding == "mxfp4":
-        assert scales is not None
-        codes = np.stack([numbers & 15, numbers >> 4], axis=-1).reshape(-1, MXFP4_BLOCK)
-        values = np.ldexp(_E2M1[codes], scales.astype(np.int32)[:, None] - 128)
-        return values.astype(np.float32).reshape(shape)
-    if source.encoding == "BF16":
-        return (numbers.view("<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
-    return (
-        numbers.view("<f2" if source.encoding == "F16" else "<f4").astype(np.float32).reshape(shape)
-    )
+    match source.encoding:
+        case "fp8":
+            assert scales is not None
+            factors = scales.view("<f4").reshape(-1, -(-source.shape[1] // FP8_BLOCK))
+            return widen_fp8(numbers.reshape(shape), factors, threads=threads)
+        case "mxfp4":
+            assert scales is not None
+            values = np.ldexp(_E2M1[_codes(numbers)], scales.astype(np.int32)[:, None] - 128)
+            return values.astype(np.float32).reshape(shape)
+        case "F32":
+            return numbers.view("<f4").reshape(shape)
+        case kind:
+            return widen(kind, numbers.view("<u2"), threads=threads).reshape(shape)
 
 
 def mxfp4_blocks(source: Source, numbers: Bytes, scales: Bytes) -> Bytes:
@@ -44,44 +41,24 @@ def mxfp4_blocks(source: Source, numbers: Bytes, scales: Bytes) -> Bytes:
 
     A byte of the checkpoint holds elements 2k and 2k + 1, one of GGUF's elements j and j + 16.
     """
-    codes = np.stack([numbers & 15, numbers >> 4], axis=-1).reshape(-1, MXFP4_BLOCK)
-    half = MXFP4_BLOCK // 2
-    blocks = np.concatenate([scales[:, None], codes[:, :half] | codes[:, half:] << 4], axis=1)
-    return blocks.reshape(-1, source.shape[1], source.shape[2] // MXFP4_BLOCK * (half + 1))
+    codes = _codes(numbers)
+    packed = codes[:, :_HALF] | codes[:, _HALF:] << 4
+    blocks = np.concatenate([scales[:, None], packed], axis=1)
+    return blocks.reshape(-1, source.shape[1], source.shape[2] // MXFP4_BLOCK * (_HALF + 1))
 
 
-def encoded(type_name: str, values: Floats, threads: int) -> Bytes:
+def encoded(kind: str, values: Floats, threads: int) -> Bytes:
     """Rows of float32 [n, columns] as blocks: uint8 [bytes].
 
-    Error: a value is not finite, or too large for the type.
+    QuantizeError: a value is not finite, or too large for the type.
     """
-    if not np.isfinite(values).all():
-        raise Error("holds a value that is not finite")
-    if type_name == "F32":
-        return values.astype("<f4").reshape(-1).view(np.uint8)
-    if type_name == "F16":
-        with np.errstate(over="ignore"):
-            halves = values.astype("<f2")
-        if not np.isfinite(halves).all():
-            raise Error(f"holds {abs(values).max():g}, and F16 ends at 65504: BF16 holds it")
-        return halves.reshape(-1).view(np.uint8)
-    import gguf
+    return quantize_rows(kind, values, threads=threads).reshape(-1)
 
-    return np.asarray(gguf.quants.quantize(values, gguf.GGMLQuantizationType[type_name])).reshape(
-        -1
-    )
+
+def _codes(numbers: Bytes) -> Bytes:
+    """A row of 32 codes for each block."""
+    return np.stack([numbers & 15, numbers >> 4], axis=-1).reshape(-1, MXFP4_BLOCK)
 
 
 _E2M1 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.float64)
 """Twice the values of the codes."""
-
-
-def _fp8() -> Floats:
-    codes = np.arange(256)
-    exponent, mantissa = codes >> 3 & 15, codes & 7
-    values = np.where(exponent == 0, mantissa * 2.0**-9, (8 + mantissa) * 2.0 ** (exponent - 10.0))
-    values[codes & 127 == 127] = np.nan
-    return np.where(codes & 128, -values, values).astype(np.float32)
-
-
-_FP8 = _fp8()

@@ -14,7 +14,7 @@ from pestle.convert.encode import Bytes, encoded, mxfp4_blocks, widened
 from pestle.convert.names.transforms import Array, Config
 from pestle.convert.plan import Output, Share
 from pestle.convert.reading import FileRead, Piece
-from pestle.errors import Error
+from pestle.errors import FormatError, QuantizeError
 
 T = TypeVar("T")
 _DEPTH = 2
@@ -30,7 +30,7 @@ class Written(NamedTuple):
 
 
 def encode_piece(piece: Piece, config: Config, threads: int) -> Iterator[Written]:
-    """What a piece gives to each new tensor. Error names the source of a value without a place."""
+    """What a piece gives to each new tensor. FormatError names a value that has no place."""
     source = piece.job.source
     blocks: Array | None = None
     floats: Array | None = None
@@ -46,8 +46,8 @@ def encode_piece(piece: Piece, config: Config, threads: int) -> Iterator[Written
             values = _transformed(share, floats, piece, config)
             try:
                 data = encoded(share.output.type, values.reshape(-1, values.shape[-1]), threads)
-            except Error as error:
-                raise Error(f"{source.numbers} {error}") from error
+            except QuantizeError as error:
+                raise FormatError(f"{source.numbers}: {error}") from error
         start = share.start + piece.begin * share.nbytes // piece.job.rows
         yield Written(share.output, start, data)
 

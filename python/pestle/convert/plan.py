@@ -12,8 +12,9 @@ from pestle.convert.header import aligned
 from pestle.convert.metadata import rope_divisors
 from pestle.convert.names import NameMap, Tensor
 from pestle.convert.names.transforms import Transform
-from pestle.convert.types import stored_bytes, stored_type
+from pestle.convert.types import stored_bytes, stored_types
 from pestle.errors import FormatError
+from pestle.quantize import ModelFacts
 
 PIECE_BYTES = 16 << 20
 """Of the checkpoint's bytes at once, or a single group of a transform, where that is larger."""
@@ -71,11 +72,17 @@ class TensorPlan:
 
 
 def plan_tensors(
-    checkpoint: Checkpoint, names: NameMap, wanted: str, *, n_vocab: int, split_size: int = 0
+    checkpoint: Checkpoint,
+    names: NameMap,
+    mixture: str,
+    model: ModelFacts,
+    *,
+    n_vocab: int,
+    split_size: int = 0,
 ) -> TensorPlan:
     """Decide every output's type, shape and place.
 
-    `wanted`: the type of matrices. `n_vocab`: rows of the embedding that are kept. `split_size`:
+    `mixture`: what matrices become. `n_vocab`: rows of the embedding that are kept. `split_size`:
     bytes that a shard's data may have; 0 for one file. FormatError: a tensor is unknown, missing
     or of a shape that does not go together with the config.
     """
@@ -86,7 +93,13 @@ def plan_tensors(
         for part in tensor.parts
     }
     constants: dict[str, bytes] = {}
-    outputs = [_output(checkpoint, tensor, sources, wanted, n_vocab) for tensor in tensors]
+    shapes = {t.name: _shape(checkpoint, t, sources, n_vocab) for t in tensors}
+    mxfp4 = [t.name for t in tensors if sources[t.parts[0].source].encoding == "mxfp4"]
+    types = stored_types(shapes, mxfp4, mixture, model)
+    outputs = [
+        Output(name, types[name], shape, stored_bytes(types[name], shape))
+        for name, shape in shapes.items()
+    ]
     if (divisors := rope_divisors(checkpoint.config)) is not None:
         name = "rope_freqs.weight"
         constants[name] = divisors.astype("<f4").tobytes()
@@ -114,9 +127,10 @@ def _gguf_tensors(checkpoint: Checkpoint, names: NameMap) -> list[Tensor]:
         raise FormatError(f"{checkpoint.folder}: {error}") from error
 
 
-def _output(
-    checkpoint: Checkpoint, tensor: Tensor, sources: Mapping[str, Source], wanted: str, n_vocab: int
-) -> Output:
+def _shape(
+    checkpoint: Checkpoint, tensor: Tensor, sources: Mapping[str, Source], n_vocab: int
+) -> tuple[int, ...]:
+    """Of GGUF's tensor, as in numpy; FormatError where its parts do not go together."""
     shapes = {}
     for part in tensor.parts:
         source = sources[part.source]
@@ -137,9 +151,7 @@ def _output(
         if shape[0] < n_vocab:
             raise FormatError(f"{sources[first].numbers} has {shape[0]} rows, expected {n_vocab}")
         shape = (n_vocab, *shape[1:])
-    is_mxfp4 = any(sources[part.source].encoding == "mxfp4" for part in tensor.parts)
-    kind = stored_type(tensor.name, shape, wanted, is_mxfp4=is_mxfp4)
-    return Output(tensor.name, kind, shape, stored_bytes(kind, shape))
+    return shape
 
 
 def _order(output: Output) -> tuple[int, int, str]:

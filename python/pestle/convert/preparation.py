@@ -17,9 +17,10 @@ from pestle.convert.metadata import architecture_keys, general_keys, read_genera
 from pestle.convert.names import NAME_MAPS
 from pestle.convert.partial import writing
 from pestle.convert.plan import Output, TensorPlan, plan_tensors
-from pestle.convert.types import FILE_TYPE_IDS, TARGETS, TYPES
+from pestle.convert.types import TARGETS, TYPE_IDS
 from pestle.convert.vocabulary import tokenizer_keys, vocabulary_rows
 from pestle.errors import FormatError, UnsupportedError
+from pestle.quantize import ModelFacts, file_type
 
 _READ_WHOLE = (
     "config.json",
@@ -36,7 +37,7 @@ _READ_WHOLE = (
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the bytes of the new file, beside the checkpoint. `to`: the matrices' type."""
+    """What decides the bytes of the new file, beside the checkpoint. `to`: a type, or a mixture."""
 
     to: str
     name: str | None = None
@@ -109,16 +110,22 @@ def prepare(
     names = NAME_MAPS[config.model_type]
     architecture = names.architecture
     n_vocab = vocabulary_rows(config)
+    own = architecture_keys(architecture, config) | {"vocab_size": n_vocab}
+    facts = ModelFacts(
+        own["block_count"],
+        own["attention.head_count"],
+        own["attention.head_count_kv"],
+        own.get("expert_count", 0),
+    )
     plan = plan_tensors(
-        checkpoint, names, options.to, n_vocab=n_vocab, split_size=options.split_size
+        checkpoint, names, options.to, facts, n_vocab=n_vocab, split_size=options.split_size
     )
     generation = read_generation_config(source)
-    own = architecture_keys(architecture, config) | {"vocab_size": n_vocab}
     keys = {
         **general_keys(
             architecture,
             name=options.name or _stated_name(checkpoint),
-            file_type=FILE_TYPE_IDS[options.to],
+            file_type=file_type(options.to),
             generation=generation,
         ),
         **{f"{architecture}.{key}": value for key, value in own.items()},
@@ -166,7 +173,7 @@ def refusal(prepared: Prepared, scratch: Path) -> str | None:
 
 
 def _entry(output: Output) -> HeaderTensor:
-    return HeaderTensor(output.name, output.shape, TYPES[output.type].id, output.offset)
+    return HeaderTensor(output.name, output.shape, TYPE_IDS[output.type], output.offset)
 
 
 def _stated_name(checkpoint: Checkpoint) -> str | None:

@@ -240,8 +240,8 @@ def _short_embedding(tensors: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("edit", "error", "message"),
     [
-        (_nan, Error, f"tensor `{Q_PROJ}` holds a value that is not finite"),
-        (_large, Error, f"tensor `{Q_PROJ}` holds 1e\\+06, and F16 ends at 65504"),
+        (_nan, FormatError, f"tensor `{Q_PROJ}`: .*is not finite"),
+        (_large, FormatError, f"tensor `{Q_PROJ}`: .*1e\\+06.*F16"),
         (_swapped, FormatError, r"blk\.0\.attn_q\.weight.* shape"),
         (_narrow_expert, FormatError, r"experts\.3\.up_proj.*\[256, 128\], .*\[256, 256\]"),
         (_short_embedding, FormatError, "has 7 rows, expected 103"),
