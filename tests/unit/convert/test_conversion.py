@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pestle.errors import Error, FormatError, UnsupportedError
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoint_folder import safetensors, stored
 from tests.oracle.checkpoints import CASES
+from tests.oracle.narrow_sources import e4m3, fp8
 
 Q_PROJ = "model.layers.0.self_attn.q_proj.weight"
 
@@ -106,41 +108,31 @@ def test_narrower_sources(dtype: str, tmp_path: Path) -> None:
     assert values.reshape(expected.shape).tolist() == expected.tolist()
 
 
-def _e4m3(code: int) -> float:
-    """Sign, four bits of exponent with a bias of 7, three of mantissa (OCP, 8-bit formats)."""
-    sign, exponent, mantissa = -1 if code & 128 else 1, code >> 3 & 15, code & 7
-    if exponent == 0:
-        return sign * mantissa / 8 * 2**-6
-    return sign * (1 + mantissa / 8) * 2 ** (exponent - 7)
-
-
-def _fp8(values: np.ndarray) -> tuple[Any, Any, np.ndarray]:
-    """Random codes and scales of the shape of `values`, and what they mean."""
-    rng = np.random.default_rng(0)
-    codes = rng.integers(0, 255, values.shape, dtype=np.uint8)
-    codes[codes & 127 == 127] = 1  # NaN
-    grid = tuple(-(-n // 128) for n in values.shape)
-    scales = rng.uniform(0.01, 2, grid).astype(np.float32)
-    exact = np.vectorize(_e4m3)(codes).astype(np.float32)
-    by_value = np.kron(scales, np.ones((128, 128), np.float32))
-    meaning = exact * by_value[: values.shape[0], : values.shape[1]]
-    return stored(codes, "F8_E4M3"), stored(scales), meaning
-
-
 def test_fp8_with_scales_of_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 columns and rows: the last blocks are partial."""
     case = CASES["qwen2-256"]
+    case = replace(case, config={**case.config, "intermediate_size": 300})
     source = checkpoint_folder.write(tmp_path / "s", case, checkpoints.weights(case))
-    name = "model.layers.1.mlp.down_proj.weight"
-    numbers, scales, expected = _fp8(checkpoints.weights(case)[name])
+    names = {"down_proj": "blk.1.ffn_down.weight", "up_proj": "blk.1.ffn_up.weight"}
+    expected = {}
 
     def edit(tensors: dict[str, Any]) -> None:
-        tensors[name], tensors[f"{name}_scale_inv"] = numbers, scales
+        for theirs, ours in names.items():
+            name = f"model.layers.1.mlp.{theirs}.weight"
+            numbers, scales = fp8(checkpoints.weights(case)[name])
+            tensors[name], tensors[f"{name}_scale_inv"] = numbers, scales
+            codes = np.frombuffer(numbers[2], np.uint8).reshape(numbers[1])
+            by_value = np.kron(
+                np.frombuffer(scales[2], "<f4").reshape(scales[1]), np.ones((128, 128), np.float32)
+            )
+            exact = np.vectorize(e4m3)(codes).astype(np.float32)
+            expected[ours] = exact * by_value[: codes.shape[0], : codes.shape[1]]
 
     change(source, edit)
     monkeypatch.setattr(plan_module, "PIECE_BYTES", 1)
-    path = convert(source, tmp_path / "out.gguf", to="F32").paths[0]
-    found = GgufFile(path).data("blk.1.ffn_down.weight").view("<f4")
-    assert found.reshape(expected.shape).tolist() == expected.tolist()
+    file = GgufFile(convert(source, tmp_path / "out.gguf", to="F32").paths[0])
+    for name, values in expected.items():
+        assert file.data(name).view("<f4").reshape(values.shape).tolist() == values.tolist()
 
 
 def _mxfp4(source: Path) -> dict[str, np.ndarray]:
