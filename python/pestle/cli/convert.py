@@ -63,7 +63,9 @@ def summary(made: Conversion) -> dict[str, Any]:
 
 
 @click.command("convert", short_help="Convert a Hugging Face checkpoint to GGUF.")
-@click.argument("source", metavar="SOURCE", type=click.Path())
+@click.argument("source", metavar="[SOURCE]", required=False, type=click.Path())
+@click.option("-hf", "hub", metavar="USER/REPO", help="A checkpoint on the Hugging Face hub.")
+@click.option("--offline", is_flag=True, help="Never use the network.")
 @click.option(
     "-o",
     "--output",
@@ -98,7 +100,9 @@ def summary(made: Conversion) -> dict[str, Any]:
 @json_option
 @verbosity
 def command(
-    source: str,
+    source: str | None,
+    hub: str | None,
+    offline: bool,
     output: str | None,
     to: str,
     name: str | None,
@@ -107,7 +111,7 @@ def command(
     threads: int,
     as_json: bool,
 ) -> None:
-    """Convert the Hugging Face checkpoint in the folder SOURCE to GGUF.
+    """Convert a Hugging Face checkpoint to GGUF: a folder, or a repository on the hub.
 
     Mixtures (Q4_K_M and its like) give each matrix the type that llama.cpp gives it. Reads
     safetensors of F32, F16, BF16, FP8 (blocks of 128 x 128) and MXFP4, which stays as it is
@@ -120,9 +124,13 @@ def command(
     from pestle.convert import convert
 
     console = current()
+    if (source is None) == (hub is None):
+        raise click.UsageError("Give a checkpoint either as a folder or with -hf.")
     made = convert(
         source,
         output,
+        hf=hub,
+        offline=offline,
         to=to,
         name=name,
         split_size=split_size or 0,

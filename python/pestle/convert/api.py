@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from pestle import models
 from pestle.convert.conversion import Conversion, carry_out, shard_paths
 from pestle.convert.preparation import Options, prepare
 from pestle.errors import Error
@@ -15,9 +16,11 @@ _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
 
 
 def convert(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     *,
+    hf: str | None = None,
+    offline: bool = False,
     to: str = "Q4_K_M",
     name: str | None = None,
     split_size: int = 0,
@@ -25,9 +28,10 @@ def convert(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Conversion:
-    """Convert the Hugging Face checkpoint in the folder `source` to GGUF.
+    """Convert a Hugging Face checkpoint to GGUF: the folder `source`, or `hf`, "user/repo".
 
     output: the file to write; by default the checkpoint's name and the type, in this folder.
+    offline: never use the network; `hf` is then what the cache holds.
     to: the type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which gives
     each matrix the type that llama.cpp gives it.
     name: the model's name; by default what config.json says, or none.
@@ -37,9 +41,16 @@ def convert(
 
     The same source and options give the same bytes. A conversion that was interrupted goes on where
     it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
-    checkpoint that is wrong or not known, and Error where the system refuses to read or write.
+    checkpoint that is wrong or not known, Error where the system refuses to read or write, and what
+    `pestle.models.checkpoint` raises where it cannot be fetched.
     """
-    folder = Path(source)
+    if (source is None) == (hf is None):
+        raise ValueError("give a checkpoint either as a folder or by hf")
+    folder = (
+        Path(source)
+        if source is not None
+        else models.checkpoint(str(hf), offline=offline, progress=progress)
+    )
     repository = revision = None
     if match := _SNAPSHOT.search(folder.absolute().as_posix()):
         repository, revision = f"{match[1]}/{match[2]}", match[3]

@@ -11,7 +11,7 @@ Nothing here prints; a `Progress` hears what happens.
 from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry
 from pestle.models.inventory import InstalledModel, installed, remove
 from pestle.models.progress import Progress
-from pestle.models.resolution import pull, resolve
+from pestle.models.resolution import checkpoint, pull, resolve
 from pestle.models.storage import models_dir
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "CatalogueEntry",
     "InstalledModel",
     "Progress",
+    "checkpoint",
     "installed",
     "models_dir",
     "pull",

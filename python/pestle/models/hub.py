@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pestle.errors import DownloadError, ModelNotFoundError, OfflineError
 from pestle.models import hub_cache
 from pestle.models.hub_errors import HubUnreachableError, hub_errors
 from pestle.models.progress import Progress, task
-from pestle.models.quants import GgufModel, choose, group
+from pestle.models.quants import choose, group
 from pestle.models.storage import exclusive, require_space, storage_errors
 from pestle.models.transfer import RemoteFile, Transfer
 
@@ -21,6 +22,13 @@ _API_TIMEOUT_S = 20.0
 _NAME = re.compile(r"(?!\.)[^/\\:\x00-\x1f]+(?:/(?!\.)[^/\\:\x00-\x1f]+)*")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+# What is taken of a repository: one of its GGUF models, or its checkpoint.
+_GGUF = re.compile(r".*\.gguf", re.IGNORECASE | re.DOTALL)
+_CHECKPOINT = re.compile(
+    r"model(-\d{5}-of-\d{5,6})?\.safetensors|model\.safetensors\.index\.json"
+    r"|(config|generation_config|tokenizer|tokenizer_config|chat_template)\.json"
+    r"|tokenizer\.model|chat_template\.jinja|additional_chat_templates/[\w.-]+\.jinja"
+)
 
 
 @dataclass(frozen=True)
@@ -72,16 +80,41 @@ def resolve(
     if cached is not None and reference.quant is not None and not refresh:
         return cached
     try:
-        listing = _list(reference.repo)
+        listing = _list(reference.repo, _GGUF)
     except HubUnreachableError:
         if cached is None or refresh:
             raise
         return cached
     model = choose(group(listing.files), reference.quant, reference.repo)
-    return _download(reference.repo, listing, model, progress)
+    return _download(reference.repo, listing, model.files, progress) / model.files[0]
 
 
-def _list(repo: str) -> _Listing:
+def checkpoint(repo: str, *, offline: bool, progress: Progress | None) -> Path:
+    """The folder with the newest version of a repository's checkpoint, downloaded if need be.
+
+    What is there already is not fetched again. Without the network, or a hub that answers, it is
+    the version that the cache has as its newest. Raises OfflineError, DownloadError and
+    ModelNotFoundError, the last also where the repository holds no checkpoint.
+    """
+    cached = hub_cache.main_snapshot(repo)
+    if cached is not None and not (cached / "config.json").is_file():
+        cached = None
+    if offline:
+        if cached is None:
+            raise OfflineError(f"{repo} is not on this machine and the network is off")
+        return cached
+    try:
+        listing = _list(repo, _CHECKPOINT)
+    except HubUnreachableError:
+        if cached is None:
+            raise
+        return cached
+    if not any(name.endswith(".safetensors") for name in listing.files):
+        raise ModelNotFoundError(f"{repo} holds no safetensors")
+    return _download(repo, listing, sorted(listing.files), progress)
+
+
+def _list(repo: str, wanted: re.Pattern[str]) -> _Listing:
     from huggingface_hub import HfApi, constants
 
     try:
@@ -97,7 +130,7 @@ def _list(repo: str) -> _Listing:
     files: dict[str, RemoteFile] = {}
     for entry in info.siblings or []:
         name = entry.rfilename
-        if not name.lower().endswith(".gguf"):
+        if wanted.fullmatch(name) is None:
             continue
         digest = entry.lfs.sha256 if entry.lfs is not None else entry.blob_id
         size = entry.lfs.size if entry.lfs is not None else entry.size
@@ -114,9 +147,12 @@ def _safe(text: str, form: re.Pattern[str]) -> str:
     return text
 
 
-def _download(repo: str, listing: _Listing, model: GgufModel, progress: Progress | None) -> Path:
+def _download(
+    repo: str, listing: _Listing, names: Sequence[str], progress: Progress | None
+) -> Path:
+    """Fetch what is missing of these files; returns the snapshot's folder."""
     home = hub_cache.folder(repo)
-    files = [listing.files[name] for name in model.files]
+    files = [listing.files[name] for name in names]
     with storage_errors(home, sum(file.size for file in files)), hub_errors(repo):
         missing = [f for f in files if not hub_cache.link(repo, listing.commit, f)]
         if missing:
@@ -128,7 +164,7 @@ def _download(repo: str, listing: _Listing, model: GgufModel, progress: Progress
             label = f"Downloading {Path(file.name).name}{shard}"
             _download_file(repo, listing.commit, file, label, progress)
         hub_cache.set_main(repo, listing.commit)
-    return home / "snapshots" / listing.commit / files[0].name
+    return home / "snapshots" / listing.commit
 
 
 def _download_file(

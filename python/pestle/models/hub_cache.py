@@ -7,6 +7,7 @@ Its layout: `models--user--repo/` with `blobs/<digest>` (the bytes), `snapshots/
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,6 +113,17 @@ def set_main(repo: str, commit: str) -> None:
     written = ref.with_name(f"main.{uuid.uuid4().hex}.tmp")
     written.write_text(commit, encoding="ascii")
     written.replace(ref)
+
+
+def main_snapshot(repo: str) -> Path | None:
+    """The folder of the commit that `main` was when the hub was last asked; None if never."""
+    home = folder(repo)
+    try:
+        commit = (home / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    snapshot = home / "snapshots" / commit
+    return snapshot if re.fullmatch("[0-9a-f]{40}", commit) and snapshot.is_dir() else None
 
 
 def delete(repo: str, files: frozenset[str]) -> int:

@@ -84,6 +84,17 @@ def pull(
     )
 
 
+def checkpoint(hf: str, *, offline: bool = False, progress: Progress | None = None) -> Path:
+    """Fetch the newest version of the checkpoint `user/repo` of the hub; returns its folder.
+
+    Goes on with an interrupted download. Raises ModelNotFoundError, DownloadError, OfflineError.
+    """
+    reference = HubReference.parse(hf)
+    if reference is None or reference.quant is not None:
+        raise ModelNotFoundError(f"{hf} is not the name of a checkpoint; the form is user/repo")
+    return hub.checkpoint(reference.repo, offline=network_forbidden(offline), progress=progress)
+
+
 def _from_catalogue(
     entry: CatalogueEntry, quant: str, *, offline: bool, refresh: bool, progress: Progress | None
 ) -> Path:
