@@ -162,7 +162,7 @@ def _untruncated(factor: float, original: int, theta: float = 150000.0) -> dict[
     return _yarn(factor, original, theta, beta_fast=32.0, beta_slow=1.0, truncate=False)
 
 
-_ALWAYS, _NEVER = 8.0, -50.0
+_ALWAYS, _NEVER = 20.0, -50.0
 _GPT_OSS = (
     # A window layer is the last: what it cannot see cannot reach the logits by another way.
     Case(
@@ -269,8 +269,14 @@ _DEEPSEEK = (
     Case(
         "deepseek3-busy",
         _config("deepseek_v3", 64, (4, 4), 96, 131, **_mla((32, 64), (24, 8, 32), 8, 3, 40),
-                **_v3((2, 1), 2.0)),
+                **_v3((4, 2), 2.0)),
         fixed={"e_score_correction_bias": {5: 4.0, 6: -4.0}},
+    ),
+    # No groups; the weight of the one expert is its score.
+    Case(
+        "deepseek3-top1",
+        _config("deepseek_v3", 64, (4, 4), 96, 131, **_mla((32, 64), (16, 16, 32), 7, 1, 40),
+                **_v3((1, 1), 2.5, norm=False)),
     ),
     Case(
         "deepseek2-lite",

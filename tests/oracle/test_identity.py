@@ -74,9 +74,21 @@ def test_every_family(name: str, kv_type: str, tiny_file: TinyFile) -> None:
     _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
 
 
+@pytest.mark.parametrize("kv_type", ["f32", "q8_0/f16"])
+@pytest.mark.parametrize("name", ["qwen3moe-top1", "gptoss-top1", "gemma3-62-layers"])
+def test_other_keys_and_values_of_families(name: str, kv_type: str, tiny_file: TinyFile) -> None:
+    tokens = checkpoints.tokens(CASES[name], 110)
+    _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
+
+
 @pytest.mark.parametrize(
     ("name", "type_name"),
-    [("qwen3moe-256", "Q4_K"), ("gptoss-256", "MXFP4"), ("deepseek3-256", "Q4_K")],
+    [
+        ("qwen3moe-256", "Q4_K"),
+        ("gptoss-256", "MXFP4"),
+        ("deepseek3-256", "Q4_K"),
+        ("deepseek3-top1", "Q8_0"),
+    ],
 )
 def test_experts_of_blocks(name: str, type_name: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES[name], 110)

@@ -1,4 +1,4 @@
-"""Experts that score the same: the lower number is chosen, as everywhere else.
+"""Experts that score the same: the lower number is chosen, as everywhere else. Busy and idle ones.
 
 The same router row twice gives two scores of the same bits. A model whose second expert cannot be
 chosen must then give the same logits to the bit, and one whose first cannot be chosen others.
@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from . import checkpoints, gguf_file, running
 from .checkpoints import CASES, Case, Weights
+from .conftest import TinyFile
 
 NEVER = -100.0
 N_TOKENS = 60
@@ -49,6 +51,43 @@ def test_experts_of_equal_scores(tmp_path: Path) -> None:
     }
     assert whole.tobytes() == without[3].tobytes()
     assert whole.tobytes() != without[1].tobytes()
+
+
+def test_experts_of_equal_softmax_scores(tmp_path: Path) -> None:
+    """Without a bias none can be forbidden, but what an expert computes shows whether it served."""
+    case = CASES["qwen3moe-top1"]
+    drawn = checkpoints.weights(case)
+    tied = {name: values.copy() for name, values in drawn.items()}
+    for name, values in tied.items():
+        if name.endswith("mlp.gate.weight"):
+            values[3] = values[1]
+    whole = _logits(tmp_path / "tied.gguf", case, tied)
+    doubled = {
+        expert: _logits(
+            tmp_path / f"{expert}.gguf",
+            case,
+            {n: 2 * v if f"experts.{expert}.up_proj" in n else v for n, v in tied.items()},
+        )
+        for expert in (1, 3)
+    }
+    assert whole.tobytes() == doubled[3].tobytes()
+    assert whole.tobytes() != doubled[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "always", "never"), [("gptoss-busy", {1, 4}, {2}), ("deepseek3-busy", {5}, {6})]
+)
+def test_experts_of_all_tokens_and_of_none(
+    name: str, always: set[int], never: set[int], tiny_file: TinyFile
+) -> None:
+    """What these cases are made for, in every layer that has experts."""
+    run = running.engine(tiny_file(name))
+    running.feed(run, run.sequence(), checkpoints.tokens(CASES[name], N_TOKENS), 16)
+    counts = run.expert_counts()
+    assert counts.any()
+    for layer in counts[counts.any(axis=1)]:
+        assert set(np.flatnonzero(layer == N_TOKENS)) == always
+        assert set(np.flatnonzero(layer == 0)) >= never
 
 
 def test_groups_of_equal_scores(tmp_path: Path) -> None:
