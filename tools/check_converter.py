@@ -5,8 +5,12 @@ Usage: python tools/check_converter.py CONVERTER TOKENIZERS [CASE ...]     (need
 CONVERTER is a convert_hf_to_gguf.py, TOKENIZERS a folder with NAME.tokenizer.json.xz of qwen3,
 gptoss and deepseek_v3: a converter refuses a tokenizer that it does not know. Each case gets that
 vocabulary and goes from `transformers` through the converter into Pestle, whose logits are compared
-with those of `transformers`: F32 files exactly, Q8_0 files with the same weights rounded. What our
-converter makes of the same folder is compared with theirs: tensors to the bit, and metadata.
+with those of `transformers`: F32 files exactly, Q8_0 files with the same weights rounded. Those of
+gpt-oss go a second way: as the published checkpoints, whose experts are MXFP4. What our converter
+makes of the same folder is compared with theirs: tensors to the bit, and metadata.
+
+llama.cpp's gpt-oss rounds YaRN's correction range, Pestle does not, as transformers: what is
+compared here is that the files are read, not that both compute the same.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ TOKENIZERS = {"gpt_oss": "gptoss", "deepseek_v2": "deepseek_v3", "deepseek_v3": 
 ORIGIN = ("GGUF.", "general.", "pestle.")
 """Keys that say where a file comes from."""
 DEFAULT_CASES = (
+    "llama-llama3-rope",
     "qwen2-yarn",
     "qwen3-tied",
     "qwen3moe-yarn",
@@ -102,6 +107,37 @@ def _short(value: Any) -> str:
     return f"{value!r:.40}" if not isinstance(value, tuple) else f"{value[0]} {value[1]}"
 
 
+def published(weights: Weights) -> Weights:
+    """gpt-oss as it is published: experts in MXFP4, two neighbours in a byte, scales apart."""
+    out: Weights = {}
+    for name, values in weights.items():
+        if not name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            out[name] = values
+            continue
+        rows = np.ascontiguousarray(values.swapaxes(1, 2))  # (expert, out, in)
+        blocks = gguf_file.encode(rows, "MXFP4").reshape(*rows.shape[:2], -1, 17)
+        scales, halves = blocks[..., 0], blocks[..., 1:]
+        codes = np.concatenate([halves & 15, halves >> 4], axis=-1)
+        out[f"{name}_blocks"] = codes[..., 0::2] | codes[..., 1::2] << 4
+        out[f"{name}_scales"] = np.ascontiguousarray(scales)
+    return out
+
+
+def save_published(weights: Weights, folder: Path) -> None:
+    """Puts it in the place of the checkpoint that `transformers` saved there."""
+    from safetensors.numpy import save_file
+
+    save_file(published(weights), folder / "model.safetensors")
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["quantization_config"] = {"quant_method": "mxfp4"}
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+def experts_as_mxfp4(name: str) -> str:
+    return "MXFP4" if "_exps." in name else "F32"
+
+
 def check(case: Case, converter: Path, tokenizers: Path) -> None:
     """Prints a line for each type."""
     with tempfile.TemporaryDirectory() as name:
@@ -112,12 +148,18 @@ def check(case: Case, converter: Path, tokenizers: Path) -> None:
         tokens = checkpoints.tokens(case, case.n_tokens)
         exact = transformers_model.logits(model, tokens)
         model.save_pretrained(folder)
-        for kind in ("f32", "q8_0"):
-            path = convert(converter, folder, kind)
-            ours = pestle.convert(folder, folder / f"ours.{kind}.gguf", to=kind.upper()).paths[0]
-            if kind == "q8_0":
+        choices: dict[str, gguf_file.Choice] = {"f32": "F32", "q8_0": "Q8_0"}
+        if case.model_type == "gpt_oss" and case.config["intermediate_size"] % 32 == 0:
+            choices["mxfp4"] = experts_as_mxfp4
+        for kind, choice in choices.items():
+            if kind == "mxfp4":
+                save_published(weights, folder)
+            stored = "f32" if kind == "mxfp4" else kind  # published experts stay as they are
+            path = convert(converter, folder, stored)
+            ours = pestle.convert(folder, folder / f"ours.{kind}.gguf", to=stored.upper()).paths[0]
+            if kind != "f32":
                 widened = folder / "widened.gguf"
-                exact = logits(gguf_file.write(widened, case, weights, "Q8_0", widen=True), tokens)
+                exact = logits(gguf_file.write(widened, case, weights, choice, widen=True), tokens)
             off = abs(logits(path, tokens) - exact)
             rms = np.sqrt((off**2).mean() / (exact**2).mean())
             print(
