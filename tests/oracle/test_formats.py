@@ -95,7 +95,7 @@ SOME_TYPES = ("Q8_0", "MXFP4", "Q4_K", "Q6_K", "IQ4_XS")
     [("qwen3moe-256", type_name) for type_name in ALL_TYPES]
     + [
         (name, type_name)
-        for name in ("gptoss-256", "deepseek3-256", "gemma3-256")
+        for name in ("qwen3-256", "gptoss-256", "deepseek3-256", "gemma3-256")
         for type_name in SOME_TYPES
     ]
     # Rows that no block divides are F16; the others are not.
@@ -106,6 +106,7 @@ SOME_TYPES = ("Q8_0", "MXFP4", "Q4_K", "Q6_K", "IQ4_XS")
             "qwen3moe-top1",
             "gptoss-busy",
             "deepseek3-long",
+            "deepseek3-top1",
             "deepseek2-lite",
         )
     ],
