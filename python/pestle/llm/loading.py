@@ -15,7 +15,7 @@ from pestle.errors import FormatError
 from pestle.formats import format_of
 from pestle.models.progress import task
 from pestle.options import INT32_MAX, check_integer, sampling_of_file
-from pestle.template import ChatTemplate
+from pestle.template import ChatTemplate, template_of
 from pestle.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _text_side(file: GgufFile, chat_template: str | None) -> tuple[Tokenizer, Ch
     tokenizer = Tokenizer.from_gguf(file)
     if chat_template is not None:
         return tokenizer, ChatTemplate(chat_template, tokenizer)
-    return tokenizer, ChatTemplate.from_gguf(file, tokenizer)
+    return tokenizer, template_of(file, tokenizer)
 
 
 def _steps(advance: Callable[[int], None], text: Future[Any]) -> Callable[[int, int], bool]:

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from pestle.formats import Content, Event, Reader, format_of
 from pestle.results import ToolCall
-from pestle.template import ChatTemplate
-from pestle.template.repairs import repaired
+from pestle.template import template_of
 from pestle.tokenizer import Detokenizer, Tokenizer
 
 from tests.unit.text.shared_data import path_of, tokenizer_of_json
@@ -75,9 +74,10 @@ def test_reference_answers_are_parsed_back(
     name: str, architecture: str, vocabulary: str, pre: str
 ) -> None:
     tokenizer = tokenizer_of_json(vocabulary, pre)
-    source, _ = repaired(path_of(f"templates/{name}.jinja").read_text(encoding="utf-8"))
-    template = ChatTemplate(source, tokenizer)
-    format_ = format_of(architecture, source, tokenizer)
+    source = path_of(f"templates/{name}.jinja").read_text(encoding="utf-8")
+    template = template_of({"tokenizer.chat_template": source}, tokenizer)
+    assert template is not None
+    format_ = format_of(architecture, template.source, tokenizer)
     n_calls = 0
     for messages, tools, calls in questions():
         said = {"role": "assistant", "content": "", "tool_calls": [_as_api(c) for c in calls]}
