@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from pestle.chat.thinking import lead_out, template_variables
+from pestle.chat.tools import Tool
+from pestle.chat.tools import described as described_tools
 from pestle.engine.generation import Lease, R, Run
 from pestle.engine.stream import AsyncStream, Stream
 from pestle.errors import TemplateError, prompt_too_long
@@ -112,7 +114,7 @@ class GeneratingCalls(ABC):
         self,
         messages: Messages,
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[False] = False,
         **options: Unpack[ChatOptions],
@@ -122,7 +124,7 @@ class GeneratingCalls(ABC):
         self,
         messages: Messages,
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[True],
         **options: Unpack[ChatOptions],
@@ -131,7 +133,7 @@ class GeneratingCalls(ABC):
         self,
         messages: Messages,
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: bool = False,
         **options: Unpack[ChatOptions],
@@ -139,8 +141,9 @@ class GeneratingCalls(ABC):
         """Answer the last of `messages`: mappings with "role" and "content".
 
         The model file's own chat template lays them out; `template_args` are further variables for
-        it. Control tokens spelled out in a message's content are plain text. `tools` are functions
-        as the OpenAI API describes them; what the model calls is in the result's `tool_calls`.
+        it. Control tokens spelled out in a message's content are plain text. `tools` are Python
+        functions with type hints, or tools as the OpenAI API has them; what the model calls is in
+        the result's `tool_calls`, for the caller to carry out (see `Conversation.converse`).
 
         `reasoning`, `reasoning_effort` and `reasoning_budget` are further options, for models that
         think; see `pestle.options.ChatOptions`. Raises TemplateError when the file has no template,
@@ -154,7 +157,7 @@ class GeneratingCalls(ABC):
         self,
         messages: Messages,
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[False] = False,
         **options: Unpack[ChatOptions],
@@ -164,7 +167,7 @@ class GeneratingCalls(ABC):
         self,
         messages: Messages,
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: Literal[True],
         **options: Unpack[ChatOptions],
@@ -173,7 +176,7 @@ class GeneratingCalls(ABC):
         self,
         messages: Messages,
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         stream: bool = False,
         **options: Unpack[ChatOptions],
@@ -209,7 +212,7 @@ class GeneratingCalls(ABC):
     def chat_run(
         self,
         messages: Messages,
-        tools: Sequence[Any] | None,
+        tools: Sequence[Tool] | None,
         template_args: Mapping[str, Any] | None,
         options: ChatOptions,
         on_end: Callable[[ChatCompletion], None] | None = None,
@@ -219,11 +222,12 @@ class GeneratingCalls(ABC):
         if loaded.template is None:
             raise TemplateError(f"{loaded.path}: the file has no chat template")
         thinking = template_variables(loaded, options)
+        described = described_tools(tools)
         tokens = loaded.template.encode(
-            messages, tools=tools, **{**(template_args or {}), **thinking}
+            messages, tools=described, **{**(template_args or {}), **thinking}
         )
         budget = options.get("reasoning_budget")
-        parser = None if loaded.format is None else loaded.format.parser(tokens, tools)
+        parser = None if loaded.format is None else loaded.format.parser(tokens, described)
         return self._run(
             tokens,
             {name: value for name, value in options.items() if name not in _OF_CHATS},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from pestle.chat.tools import Tool, Tools
 from pestle.engine.stream import Stream
+from pestle.results import ToolCall
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -15,12 +17,18 @@ if TYPE_CHECKING:
     from pestle.results import ChatCompletion
 
 
+REFUSED = "error: the user does not allow this call"
+
+
 class Conversation:
     """Messages and the session that answers them. Made by `LLM.conversation`.
 
     `messages` is the history, a plain list of dicts that may be saved, loaded and edited between
     two calls. A question and its answer join it when the answer ends. An answer that was ended
     early stays as far as it came; one that has no text yet leaves the history as it was.
+
+    Where the answer calls `tools`, `answer_calls` carries them out and `proceed` lets the model
+    go on with their results; `converse` does both until there is an answer without calls.
     """
 
     def __init__(
@@ -28,7 +36,7 @@ class Conversation:
         session: Session,
         messages: Sequence[Mapping[str, Any]] = (),
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
     ) -> None:
         self.session = session
@@ -72,6 +80,65 @@ class Conversation:
             raise ValueError("there is no question to answer again")
         result = self._answer(self.messages[: asked[-1] + 1], options)
         return result if stream else result.result()
+
+    @overload
+    def proceed(
+        self, *, stream: Literal[False] = False, **options: Unpack[ChatOptions]
+    ) -> ChatCompletion: ...
+    @overload
+    def proceed(
+        self, *, stream: Literal[True], **options: Unpack[ChatOptions]
+    ) -> Stream[ChatCompletion]: ...
+    def proceed(
+        self, *, stream: bool = False, **options: Unpack[ChatOptions]
+    ) -> ChatCompletion | Stream[ChatCompletion]:
+        """Let the model go on from the messages as they are, such as the results of its calls."""
+        result = self._answer([*self.messages], options)
+        return result if stream else result.result()
+
+    def answer_calls(self, results: Mapping[int, str] | None = None) -> int:
+        """Append a result for each call of the last message; return how many there are.
+
+        `results` are those that the caller has, by the number of the call; the others are carried
+        out. What goes wrong is a result too (see `pestle.chat.tools.Tools.run`).
+        """
+        last = self.messages[-1] if self.messages else {}
+        calls = last.get("tool_calls") or ()
+        tools = Tools(self.tools or ())
+        for n, call in enumerate(calls):
+            function = call["function"]
+            asked = ToolCall(function["name"], function["arguments"])
+            given = (results or {}).get(n)
+            self.messages.append(
+                {
+                    "role": "tool",
+                    "tool_call_id": call["id"],
+                    "name": asked.name,
+                    "content": tools.run(asked) if given is None else given,
+                }
+            )
+        return len(calls)
+
+    def converse(
+        self,
+        text: str,
+        *,
+        approve: Callable[[ToolCall], bool] = lambda call: True,
+        most_rounds: int = 16,
+        **options: Unpack[ChatOptions],
+    ) -> ChatCompletion:
+        """Say `text` as the user, and carry out what the model calls until it answers without.
+
+        Each call is put to `approve` before; one that is refused is told so to the model. After
+        `most_rounds` of calls the answer is given back as it is.
+        """
+        answer = self.ask(text, **options)
+        for _ in range(most_rounds):
+            refused = {n: REFUSED for n, call in enumerate(answer.tool_calls) if not approve(call)}
+            if not self.answer_calls(refused):
+                break
+            answer = self.proceed(**options)
+        return answer
 
     def clear(self) -> None:
         """Forget everything but the system messages at the start."""

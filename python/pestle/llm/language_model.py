@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pestle._core import Engine, Model
     from pestle.chat.calls import Prompt
     from pestle.chat.conversation import Conversation
+    from pestle.chat.tools import Tool
     from pestle.engine.generation import Lease
     from pestle.engine.runtime import Loaded
     from pestle.engine.sequence import HeldSequence
@@ -230,7 +231,7 @@ class LLM(GeneratingCalls):
         self,
         system: str | None = None,
         *,
-        tools: Sequence[Any] | None = None,
+        tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
     ) -> Conversation:
         """A new chat that keeps its history, begun with a system message if there is one."""
