@@ -126,6 +126,8 @@ class FakeLLM:
         self.loaded_with: Any = None
         self.thought = ""
         self.calls: tuple[ToolCall, ...] = ()
+        self.calls_in_rounds = False
+        self.rounds: list[tuple[ToolCall, ...]] = []  # calls of the first answers
         self.warnings: tuple[str, ...] = ()
         self.speculated: tuple[int, int, int] | None = None
         self.experts = np.zeros((2, 0), np.uint64)
@@ -160,6 +162,9 @@ class FakeLLM:
             raise ContextLengthError(f"the prompt has {n} tokens, the context holds {self.n_ctx}")
         self.asked.append((prompt, given))
         self.template_args = template_args
+        if self.rounds or self.calls_in_rounds:
+            self.calls_in_rounds = True
+            self.calls = self.rounds.pop(0) if self.rounds else ()
         return FakeRun(self, n, given, on_end)
 
     def check_switches(self, **options: Any) -> None:
@@ -178,6 +183,6 @@ class FakeLLM:
         assert parse_special
         return Stream(self.start(prompt, len(prompt.split()), options))
 
-    def conversation(self, system: str | None = None) -> Conversation:
+    def conversation(self, system: str | None = None, *, tools: Any = None) -> Conversation:
         messages = [] if system is None else [{"role": "system", "content": system}]
-        return Conversation(FakeSession(self), messages)
+        return Conversation(FakeSession(self), messages, tools=tools)

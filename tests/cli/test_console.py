@@ -43,6 +43,18 @@ def test_escape_sequences_do_not_reach_a_terminal(
     assert terminal.text() == "a\ufffd]0;title\ufffdb\n\tc\ufffd1m\ufffd"
 
 
+def test_notes_and_questions_are_as_harmless(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may say what a model said: the name of a tool, its arguments."""
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    Console().note("a\x1b]0;b")
+    assert Console().ask("c\x9b? ") == "y"
+    assert terminal.text() == "a\ufffd]0;b\nc\ufffd? "
+
+
 def test_a_pipe_gets_every_byte(capsys: pytest.CaptureFixture[str]) -> None:
     Console().piece("a\x1b[1mb", WordWrap())
     assert capsys.readouterr().out == "a\x1b[1mb"

@@ -105,18 +105,14 @@ class Conversation:
         last = self.messages[-1] if self.messages else {}
         calls = last.get("tool_calls") or ()
         tools = Tools(self.tools or ())
+        said = []
         for n, call in enumerate(calls):
-            function = call["function"]
-            asked = ToolCall(function["name"], function["arguments"])
+            asked = ToolCall(call["function"]["name"], call["function"]["arguments"])
             given = (results or {}).get(n)
-            self.messages.append(
-                {
-                    "role": "tool",
-                    "tool_call_id": call["id"],
-                    "name": asked.name,
-                    "content": tools.run(asked) if given is None else given,
-                }
-            )
+            content = tools.run(asked) if given is None else given
+            message = {"role": "tool", "tool_call_id": call["id"], "name": asked.name}
+            said.append({**message, "content": content})
+        self.messages += said  # all or none, if one is interrupted
         return len(calls)
 
     def converse(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from pestle.cli import answering, figures, loading, units
+from pestle.cli import answering, figures, loading, tool_calls, units
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import Console, current, terminal_on_stdin
 from pestle.cli.options import (
@@ -36,6 +36,13 @@ class Source(Protocol):
 
 @click.command("chat")
 @system_option
+@click.option(
+    "--tools",
+    metavar="FILE",
+    help="What the model may call: a Python module's functions, or a JSON list of "
+    "tools, whose results you give.",
+)
+@click.option("--yes", is_flag=True, help="Run the functions that it calls without asking.")
 @model_options
 @chat_options
 @sampling_options
@@ -44,6 +51,8 @@ class Source(Protocol):
 def command(
     ctx: click.Context,
     system: str | None,
+    tools: str | None,
+    yes: bool,
     options: ModelOptions,
     settings: ChatSettings,
     sampling: GenerateOptions,
@@ -55,6 +64,8 @@ def command(
     """
     console = current()
     if not terminal_on_stdin():
+        if tools is not None:
+            raise click.UsageError("--tools needs a terminal: its calls are to be confirmed.")
         from pestle.cli import run
 
         run.once(ctx, None, system, options, settings, sampling)
@@ -63,6 +74,7 @@ def command(
     from pestle.cli.chat_input import ChatInput, CommandCompleter
     from pestle.cli.dialogue import Dialogue
 
+    known = tool_calls.load(tools)
     with loading.loaded(settings.of_model(options), console) as llm:
         answering.require_template(llm)
         answering.require_switches(llm, settings)
@@ -70,7 +82,8 @@ def command(
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
         source = ChatInput(console, completer)
         console.note(_greeting(llm))
-        converse(Dialogue(llm, system, sampling, settings), source, console)
+        dialogue = Dialogue(llm, system, sampling, settings, known)
+        converse(dialogue, source, console, tool_calls.Approval(console, allowed=yes))
 
 
 def _greeting(llm: LLM) -> str:
@@ -78,8 +91,14 @@ def _greeting(llm: LLM) -> str:
     return f"{Path(llm.path).stem}: {facts}\n/help lists the commands, Ctrl-D leaves."
 
 
-def converse(dialogue: Dialogue, source: Source, console: Console) -> None:
+def converse(
+    dialogue: Dialogue,
+    source: Source,
+    console: Console,
+    approval: tool_calls.Approval | None = None,
+) -> None:
     """Read messages and answer them until the person leaves."""
+    approval = approval or tool_calls.Approval(console, allowed=False)
     going = True
     while going:
         try:
@@ -91,12 +110,12 @@ def converse(dialogue: Dialogue, source: Source, console: Console) -> None:
                 console.note("Ctrl-D or /bye leaves.")
             continue
         try:
-            going = _turn(text, dialogue, console)
+            going = _turn(text, dialogue, console, approval)
         except KeyboardInterrupt:
             console.note("Stopped.")
 
 
-def _turn(text: str, dialogue: Dialogue, console: Console) -> bool:
+def _turn(text: str, dialogue: Dialogue, console: Console, approval: tool_calls.Approval) -> bool:
     """Answer one message, or carry out one command; whether the chat goes on.
 
     It does after an error, which is said.
@@ -116,7 +135,7 @@ def _turn(text: str, dialogue: Dialogue, console: Console) -> bool:
             for line in result:
                 console.out(line)
         else:
-            _show(result, dialogue, console)
+            _answer(result, dialogue, console, approval)
     except errors.ContextLengthError as error:
         console.error(f"{error}. /clear begins anew; `pestle chat -c` sets another size")
     except (RefusedError, ValueError, errors.Error) as error:
@@ -124,7 +143,22 @@ def _turn(text: str, dialogue: Dialogue, console: Console) -> bool:
     return True
 
 
-def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> None:
+def _answer(
+    stream: Stream[Any], dialogue: Dialogue, console: Console, approval: tool_calls.Approval
+) -> None:
+    """Show an answer and, while it calls tools, what the model says to their results."""
+    for _ in range(tool_calls.MOST_ROUNDS):
+        answer = _show(stream, dialogue, console)
+        calls = answer.tool_calls if answer.finish_reason == "stop" else ()
+        following = dialogue.go_on(calls, approval)
+        if following is None:
+            return
+        stream = following
+    _show(stream, dialogue, console)
+    console.note(f"The model has called tools {tool_calls.MOST_ROUNDS} times: this is enough.")
+
+
+def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> Any:
     with answering.interruptible(stream):
         answer = answering.show(stream, console, reasoning=dialogue.settings.shows_reasoning)
     console.note(figures.status_line(dialogue.llm, answer))
@@ -132,3 +166,4 @@ def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> None:
         console.note("The context is full, so the answer ends here. /clear begins anew.")
     elif answer.finish_reason == "length":
         console.note("The answer was ended by -n; /set max-tokens changes it.")
+    return answer

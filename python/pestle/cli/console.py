@@ -44,8 +44,7 @@ class Console:
 
     def piece(self, text: str, wrap: WordWrap, *, faint: bool = False) -> None:
         """Write a piece of an answer to stdout at once; readable and harmless on a terminal."""
-        if sys.stdout.isatty():
-            text = text.translate(_CONTROLS)
+        text = _harmless(text, sys.stdout)
         if _understands_escapes(sys.stdout):
             text = wrap.feed(text, shutil.get_terminal_size().columns)
         sys.stdout.write(dim(text, sys.stdout) if faint else text)
@@ -55,8 +54,15 @@ class Console:
         """Say something that is not the result, on stderr; -q silences it."""
         if not self.quiet:
             sys.stdout.flush()
-            sys.stderr.write(dim(text, sys.stderr) + "\n")
+            sys.stderr.write(dim(_harmless(text, sys.stderr), sys.stderr) + "\n")
             sys.stderr.flush()
+
+    def ask(self, question: str) -> str:
+        """Ask the person for a line; nothing at the end of stdin."""
+        sys.stdout.flush()
+        sys.stderr.write(_harmless(question, sys.stderr))
+        sys.stderr.flush()
+        return sys.stdin.readline().rstrip("\r\n")
 
     def error(self, message: str) -> None:
         """Print an error as one line on stderr, whatever it contains."""
@@ -89,6 +95,11 @@ def terminal_on_stdin() -> bool:
 def coloured(stream: TextIO) -> bool:
     """Whether colours may be written to `stream`."""
     return _understands_escapes(stream) and not os.environ.get("NO_COLOR")
+
+
+def _harmless(text: str, stream: TextIO) -> str:
+    """`text` without what a terminal would act on; a pipe gets every byte."""
+    return text.translate(_CONTROLS) if stream.isatty() else text
 
 
 def _understands_escapes(stream: TextIO) -> bool:

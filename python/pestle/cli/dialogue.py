@@ -12,7 +12,11 @@ from pestle.cli.options import sampling_parameters
 from pestle.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from pestle import LLM, ChatOptions, GenerateOptions, Stream
+    from collections.abc import Sequence
+
+    from pestle import LLM, ChatOptions, GenerateOptions, Stream, ToolCall
+    from pestle.chat.tools import Tool
+    from pestle.cli.tool_calls import Approval
 
 
 class RefusedError(Exception):
@@ -28,10 +32,11 @@ class Dialogue:
         system: str | None,
         sampling: GenerateOptions,
         settings: ChatSettings | None = None,
+        tools: Sequence[Tool] = (),
     ) -> None:
         self.llm = llm
         self.settings = settings or ChatSettings()
-        self.conversation = llm.conversation(system)
+        self.conversation = llm.conversation(system, tools=tools or None)
         self.conversation.template_args = self.settings.template_args or None
         self._options: dict[str, Any] = {**self.settings.options(sampling)}
 
@@ -46,6 +51,24 @@ class Dialogue:
         seed = self._options.get("seed")
         self._options["seed"] = None if seed is None else (seed + 1) % 2**64
         return self.conversation.regenerate(stream=True, **self._sampling())
+
+    def go_on(self, calls: Sequence[ToolCall], approval: Approval) -> Stream[Any] | None:
+        """Carry out what the last answer calls and let the model go on; None without tools.
+
+        Whatever is interrupted, each call has a result: that it was not allowed.
+        """
+        from pestle.chat.conversation import REFUSED
+        from pestle.chat.tools import Tools
+
+        tools = self.conversation.tools
+        if not tools or not calls:
+            return None
+        try:
+            self.conversation.answer_calls(approval.results(calls, Tools(tools)))
+        except KeyboardInterrupt:
+            self.conversation.answer_calls(dict.fromkeys(range(len(calls)), REFUSED))
+            raise
+        return self.conversation.proceed(stream=True, **self._sampling())
 
     def clear(self) -> None:
         """Forget what was said; the system message stays."""

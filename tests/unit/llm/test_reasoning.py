@@ -193,6 +193,30 @@ def test_harmony_is_led_to_its_final_channel(make_llm: MakeLlm) -> None:
     assert list(answer.token_ids) == expected
 
 
+def test_the_token_that_ends_a_harmony_call_ends_the_answer(make_llm: MakeLlm) -> None:
+    said: list[int] = []
+    for part in (
+        "<|channel|>",
+        "commentary to=functions.f ",
+        "<|message|>",
+        '{"a": 1}',
+        "<|call|>",
+    ):
+        said += [259 + MARKS.index(part)] if part in MARKS else part.encode()
+    start = 259 + MARKS.index("<|start|>")
+
+    def model(tokens: list[int]) -> NDArray[np.float32]:
+        values = np.zeros(259 + len(MARKS), np.float32)
+        begin = len(tokens) - tokens[::-1].index(start) + len("assistant")
+        values[said[len(tokens) - begin]] = 20
+        return values
+
+    llm = make_llm(marks=MARKS, template=HARMONY_TEMPLATE, architecture="gpt-oss", model=model)
+    answer = llm.chat(HELLO, temperature=0)
+    assert answer.tool_calls == (ToolCall("f", '{"a": 1}'),)
+    assert (answer.text, answer.stop_reason) == ("", 259 + MARKS.index("<|call|>"))
+
+
 def test_switches_are_the_templates(make_llm: MakeLlm) -> None:
     llm = qwen(make_llm, scripted("So."))
     prompts = [
