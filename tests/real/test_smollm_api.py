@@ -32,6 +32,34 @@ def test_the_capital_of_france(smollm: LLM) -> None:
     assert done.timings.decode_tokens_per_s > 0
 
 
+THINKS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "<|im_start|>assistant\n<think>\n{{ '' }}"
+)
+
+
+@pytest.mark.parametrize("speculation", [True, False])
+def test_a_reasoning_budget_is_exact(default_model: Path, speculation: bool) -> None:
+    """The model never thinks of ending its reasoning: its vocabulary has no token for that."""
+    with LLM(default_model, chat_template=THINKS) as llm:
+        end = llm.tokenizer.encode("\n</think>\n\n", add_special=False)
+        options: Any = {"temperature": 0, "max_tokens": 64, "speculation": speculation}
+        options["logit_bias"] = dict.fromkeys(llm.tokenizer.eog_ids, -np.inf)
+        free = llm.chat(FRANCE, **options)
+        assert (free.usage.reasoning_tokens, free.text) == (64, "")
+        for budget in (0, 1, 7, 40):
+            answer = llm.chat(FRANCE, reasoning_budget=budget, **options)
+            assert answer.usage.reasoning_tokens == budget
+            led_out = budget + len(end)
+            assert list(answer.token_ids[:led_out]) == [*free.token_ids[:budget], *end]
+            # What follows is what the model says to just these tokens.
+            prompt = llm.template.encode(FRANCE) if llm.template is not None else []
+            rest = llm.generate([*prompt, *answer.token_ids[:led_out]], **{
+                **options, "max_tokens": 64 - led_out,
+            })  # fmt: skip
+            assert answer.token_ids[led_out:] == rest.token_ids
+
+
 def test_what_it_is(smollm: LLM) -> None:
     assert smollm.architecture == "llama"
     assert smollm.n_vocab == 49152

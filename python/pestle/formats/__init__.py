@@ -8,8 +8,8 @@ marks         control tokens, told from text by their ids
 calls*        the forms of tool calls
 """
 
-from pestle.formats.events import Content, Event, Reasoning, merged
+from pestle.formats.events import Content, Event, Reasoning
 from pestle.formats.model_format import Format, format_of
 from pestle.formats.reader import Reader
 
-__all__ = ["Content", "Event", "Format", "Reader", "Reasoning", "format_of", "merged"]
+__all__ = ["Content", "Event", "Format", "Reader", "Reasoning", "format_of"]

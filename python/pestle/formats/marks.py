@@ -23,14 +23,9 @@ class TokenIds(Protocol):
 
 
 class Marks:
-    """The marks of one format in one vocabulary.
-
-    Attributes:
-        ids: the token of each mark that has one, by spelling.
-    """
+    """The marks of one format in one vocabulary."""
 
     def __init__(self, vocabulary: TokenIds, spellings: Iterable[str]) -> None:
-        self.ids: dict[str, int] = {}
         self._codes: dict[str, str] = {}
         self._spellings: dict[str, str] = {}
         self._code_of_token: dict[int, str] = {}
@@ -40,7 +35,6 @@ class Marks:
                 self._codes[spelling] = spelling
                 continue
             code = chr(_FIRST + number)
-            self.ids[spelling] = token
             self._codes[spelling] = self._code_of_token[token] = code
             self._spellings[code] = spelling
 

@@ -86,7 +86,7 @@ def format_of(architecture: str, template: str | None, vocabulary: Vocabulary) -
         lead_out = f"{harmony.END}{harmony.START}assistant{harmony.CHANNEL}final{harmony.MESSAGE}"
         return Format("harmony", "json", True, _tokens(vocabulary, lead_out), vocabulary)
     calls = _call_form(source)
-    thinks = CLOSE in source or _has_tags(vocabulary)
+    thinks = OPEN in source or CLOSE in source or _has_tags(vocabulary)
     if calls is None and not thinks:
         return Format("plain", None, False, (), vocabulary)
     lead_out = CLOSE if calls == "dsml" or f"{OPEN}{CLOSE}" in source else f"\n{CLOSE}\n\n"

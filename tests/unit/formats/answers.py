@@ -6,12 +6,12 @@ A piece is a mark, by its spelling, or text. The texts hold what could be taken 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from pestle.formats import Content, Event, Format, Reasoning, format_of, merged
+from pestle.formats import Content, Event, Format, Reasoning, format_of
 from pestle.results import ToolCall
 
 TOOLS = [
@@ -99,6 +99,24 @@ class Dialect:
         parser = self.format.parser(prompt, TOOLS)
         events = [e for token, text in vocabulary.tokens(pieces) for e in parser.push(token, text)]
         return merged([*events, *parser.finish()])
+
+
+def merged(events: Iterable[Event]) -> list[Event]:
+    """The events with pieces of one kind, and of one warning, joined."""
+    joined: list[Event] = []
+    for event in events:
+        last = joined[-1] if joined else None
+        if isinstance(event, Reasoning) and isinstance(last, Reasoning):
+            joined[-1] = Reasoning(last.text + event.text)
+        elif (
+            isinstance(event, Content)
+            and isinstance(last, Content)
+            and event.warning == last.warning
+        ):
+            joined[-1] = replace(last, text=last.text + event.text)
+        else:
+            joined.append(event)
+    return joined
 
 
 def text(random: Random, words: Sequence[str] = WORDS) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from pestle.formats import Content, Event, Reader, Reasoning, format_of, merged
+from pestle.formats import Content, Event, Reader, Reasoning, format_of
 from pestle.formats.calls import MalformedCallError, arguments_text
 from pestle.formats.calls_xml import typed
 from pestle.formats.harmony import MARKS
 from pestle.results import ToolCall
 from pestle.tokenizer import Detokenizer, Tokenizer
 
-from tests.unit.formats.answers import Dialect
+from tests.unit.formats.answers import Dialect, merged
 from tests.unit.formats.dialects import (
     BEGIN,
     CALL,

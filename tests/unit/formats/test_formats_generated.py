@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from pestle.formats import Content, Event, Reasoning, merged
+from pestle.formats import Content, Event, Reasoning
 from pestle.results import ToolCall
 
-from tests.unit.formats.answers import Dialect, Mark, cut, meant
+from tests.unit.formats.answers import Dialect, Mark, cut, meant, merged
 from tests.unit.formats.dialects import DIALECTS
 
 N = 1000

@@ -9,14 +9,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from pestle.formats import Content, Event, Reader, Reasoning, format_of, merged
+from pestle.formats import Content, Event, Reader, Reasoning, format_of
 from pestle.results import ToolCall
 from pestle.template import template_of
 from pestle.template.harmony import HarmonyTemplate, System, developer, message
 from pestle.template.harmony_tools import tools_section
 from pestle.tokenizer import Detokenizer, Tokenizer
 
-from tests.unit.formats.answers import Mark, cut, meant
+from tests.unit.formats.answers import Mark, cut, meant, merged
 from tests.unit.formats.dialects import DIALECTS
 from tests.unit.text.conversations import conversation
 from tests.unit.text.shared_data import metadata_of_json, path_of, tokenizer_of_json
