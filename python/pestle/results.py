@@ -151,7 +151,7 @@ class ChatCompletion(Completion):
         if self.tool_calls:
             message["tool_calls"] = [
                 {
-                    "id": f"call_{n}",
+                    "id": f"call{n:05}",  # nine letters and digits: Mistral's templates insist
                     "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
                 }

@@ -134,7 +134,11 @@ def _shows(
 
 def _chat(conventions: Conventions, names: Sequence[str]) -> list[dict[str, Any]]:
     calls = [
-        {"id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": _ARGUMENTS}}
+        {
+            "id": f"call{n:05}",
+            "type": "function",
+            "function": {"name": name, "arguments": _ARGUMENTS},
+        }
         for n, name in enumerate(names)
     ]
     results = [

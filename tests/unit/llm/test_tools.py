@@ -195,7 +195,7 @@ def test_rounds_of_calls(make_llm: MakeLlm) -> None:
     ]
     results = [message for message in messages if message["role"] == "tool"]
     assert [each["content"] for each in results] == ["Said a", "error: KeyError: 'no'", "Said b"]
-    assert [each["tool_call_id"] for each in results] == ["call_0", "call_1", "call_0"]
+    assert [each["tool_call_id"] for each in results] == ["call00000", "call00001", "call00000"]
     assert [each["name"] for each in results] == ["says", "fails", "says"]
 
 

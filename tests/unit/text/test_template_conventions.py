@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pestle.errors import TemplateError
+from pestle.results import ChatCompletion, Timings, ToolCall, Usage
 from pestle.template import ChatTemplate
 from pestle.template.repairs import REPAIRS
 
@@ -66,6 +67,23 @@ def test_arguments_that_are_no_object_are_left_to_the_template() -> None:
     source = CALLS.replace("ARGUMENTS", "c.function.arguments | tojson")
     assert "f=\"{'a'\";" in written(source, chat(call("f", "{'a'")))
     assert "f={};" in written(source, chat(call("f", "")))
+
+
+def test_templates_may_be_strict_about_ids_and_numbers_of_calls() -> None:
+    """As Mistral's and Llama 3.1's are."""
+    source = CALLS.replace(
+        "{{ ARGUMENTS }}",
+        "{% if c.id | length != 9 %}{{ raise_exception('nine letters') }}{% endif %}"
+        "{% if m.tool_calls | length > 1 %}{{ raise_exception('one call') }}{% endif %}"
+        "{{ c.function.arguments | tojson }}",
+    )
+    answer = ChatCompletion(
+        "", (), "stop", None, Usage(0, 0, 0), Timings(0, 0, 0, 0, None, 0, 0, 0), 0,
+        tool_calls=(ToolCall("f", "{}"), ToolCall("g", "{}")),
+    )  # fmt: skip
+    assert written(source, [{"role": "user", "content": "u"}, answer.message]) == (
+        "[user]u[assistant]f={};[assistant]g={};"
+    )
 
 
 def test_content_beside_calls() -> None:
