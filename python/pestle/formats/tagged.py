@@ -68,7 +68,7 @@ class TaggedParser(Parser):
         if self._read == self._read_call:
             events += self._end_call(self._text, "", final=True)
             self._text = ""
-        if not self._after_call:
+        if not self._after_call and not self.in_reasoning:
             events += self._content(self._line_ends)
         self._line_ends = ""
         return events
@@ -160,12 +160,10 @@ class TaggedParser(Parser):
         assert self._calls is not None
         try:
             call = self._calls.read(body)
-        except UnfinishedCallError as error:
-            if not final:
-                return []
-            problem = f"{error}; the answer ends within it" if not end else str(error)
         except MalformedCallError as error:
-            problem = str(error)
+            if isinstance(error, UnfinishedCallError) and not final:
+                return []
+            problem = f"{error}; the answer ends within it" if final else str(error)
         else:
             self._leave_call(body, end)
             self._line_ends = ""

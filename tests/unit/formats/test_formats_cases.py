@@ -98,7 +98,9 @@ HARMONY: list[tuple[list[str], list[Event]]] = [
 
 QWEN: list[tuple[list[str], list[Event]]] = [
     ([OPEN, "\n\n", CLOSE, "\n\n", "Hi"], [Content("Hi")]),
-    ([OPEN, "\nhm"], [Reasoning("hm")]),
+    ([OPEN, "\nhm\n"], [Reasoning("hm")]),
+    ([BEGIN, '{"name": "f", "arguments": {'],
+     [Content('<tool_call>{"name": "f", "arguments": {', "...; the answer ends within it")]),
     ([CLOSE, "\n\nHi"], [Content("Hi")]),
     (["Hi\n\n"], [Content("Hi\n\n")]),
     (["\n", OPEN, "hm", CLOSE, "Hi"], [Reasoning("hm"), Content("Hi")]),
