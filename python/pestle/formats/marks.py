@@ -62,6 +62,10 @@ class Marks:
         """A parser's text cut before and after each mark that is a token."""
         return [piece for piece in _PRIVATE.split(text) if piece]
 
+    def holds_token(self, text: str) -> bool:
+        """Whether a parser's text has a mark that is a token."""
+        return _PRIVATE.search(text) is not None
+
     def is_code(self, piece: str) -> bool:
         """Whether a piece of text is a mark that is a token."""
         return piece in self._spellings

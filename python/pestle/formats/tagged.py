@@ -2,6 +2,9 @@
 
 An answer is `<think>` reasoning `</think>`, content, calls; each part may be missing. The prompt
 may hold the first tag already. Line ends beside tags belong to the format, not to the text.
+
+A call within the reasoning is an example that the model thinks about, and part of the reasoning,
+unless the answer ends right behind it: then the model has forgotten to end its reasoning first.
 """
 
 from __future__ import annotations
@@ -54,21 +57,25 @@ class TaggedParser(Parser):
         self._begun = False  # there was content, a call or reasoning
         self._after_tag = True  # line ends belong to the tag before them
         self._after_call = False
+        # Calls, and what stands around them, at the end of the reasoning: as text, and as a call.
+        self._thought: list[tuple[str, ToolCall | None]] = []
         if in_reasoning:
             self._read = self._read_reasoning
 
     @property
     def in_reasoning(self) -> bool:
         """Whether reasoning has begun and not ended."""
-        return self._read == self._read_reasoning
+        return self._read in (self._read_reasoning, self._read_thought_call)
 
     def finish(self) -> list[Event]:
         """What was held back. A call that is whole but for its end tag counts."""
         events = self._advance(final=True)
+        if self.in_reasoning:
+            return events + self._end_thought()
         if self._read == self._read_call:
             events += self._end_call(self._text, "", final=True)
             self._text = ""
-        if not self._after_call and not self.in_reasoning:
+        if not self._after_call:
             events += self._content(self._line_ends)
         self._line_ends = ""
         return events
@@ -118,16 +125,72 @@ class TaggedParser(Parser):
         assert self._close is not None
         # The first tag again, behind a prompt that has it, is no reasoning.
         tags = [self._close, self._open] if self._after_tag else [self._close]
+        calls = self._calls
+        if calls is not None and self.marks.holds_token(calls.begin):
+            tags += [calls.begin, *calls.around]
         before, tag = self._until(tags, final)
         events = self._think(before)
         if tag is None:
             return events if before else None
         if tag == self._close:
+            events += self._release()
             self._line_ends = ""
             self._enter(self._read_content)
             self._begun = True
+        elif tag != self._open:
+            if calls is not None and tag == calls.begin:
+                self._read, self._searched = self._read_thought_call, 0
+            else:
+                self._set_aside(tag, None)
         elif not self._after_tag:
             events += self._think(tag)
+        return events
+
+    def _read_thought_call(self, final: bool) -> list[Event] | None:
+        assert self._calls is not None
+        assert self._close is not None
+        match = _any_of((self._calls.end, self._close)).search(self._text, self._searched)
+        if match is None and not final:
+            longest = max(len(self._calls.end), len(self._close))
+            self._searched = max(self._searched, len(self._text) - longest + 1)
+            return None
+        at, after = match.span() if match is not None else (len(self._text), len(self._text))
+        call: ToolCall | None = None
+        if match is None or match[0] == self._calls.end:
+            try:
+                call = self._calls.read(self._text[:at])
+            except MalformedCallError as error:
+                if match is not None and isinstance(error, UnfinishedCallError):
+                    self._searched = after
+                    return []
+        else:
+            after = at  # the reasoning ends before the call does
+        said = self._calls.begin + self._text[:after]
+        self._text = self._text[after:]
+        self._read = self._read_reasoning
+        if call is None:
+            return self._think(said)
+        self._set_aside(said, call)
+        return []
+
+    def _set_aside(self, text: str, call: ToolCall | None) -> None:
+        """Keep what may turn out to be more than reasoning."""
+        self._thought.append((self._line_ends + text, call))
+        self._line_ends, self._after_tag = "", False
+
+    def _release(self) -> list[Event]:
+        """What was set aside is reasoning after all."""
+        text = "".join(said for said, _ in self._thought)
+        self._thought.clear()
+        self._line_ends = "" if text else self._line_ends  # they came after it
+        return self._think(text)
+
+    def _end_thought(self) -> list[Event]:
+        """The answer has ended in its reasoning."""
+        calls: list[Event] = [call for _, call in self._thought if call is not None]
+        events = calls or self._release()
+        self._thought.clear()
+        self._line_ends = ""
         return events
 
     def _think(self, text: str) -> list[Event]:
@@ -141,7 +204,8 @@ class TaggedParser(Parser):
         if not kept:
             self._line_ends += text
             return []
-        thought = self._line_ends + kept
+        thought = "".join(said for said, _ in self._thought) + self._line_ends + kept
+        self._thought.clear()
         self._line_ends = text[len(kept) :]
         return [Reasoning(self.marks.spelled(thought))]
 

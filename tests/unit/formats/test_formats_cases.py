@@ -148,6 +148,25 @@ QWEN: list[tuple[list[str], list[Event]]] = [
         [OPEN, "I write ", BEGIN, '{"name": "f"}', END, " then.", CLOSE, "Hi"],
         [Reasoning('I write <tool_call>{"name": "f"}</tool_call> then.'), Content("Hi")],
     ),
+    # Unless its reasoning ends with the call: then it has forgotten to end it.
+    (
+        [OPEN, "hm\n", BEGIN, '{"name": "f"}', END, "\n", BEGIN, '{"name": "g"}', END, "\n"],
+        [Reasoning("hm"), ToolCall("f", "{}"), ToolCall("g", "{}")],
+    ),
+    ([OPEN, "hm", BEGIN, '{"name": "f"}'], [Reasoning("hm"), ToolCall("f", "{}")]),
+    (
+        [OPEN, "hm\n", BEGIN, '{"name": "f"}', END, "\n", CLOSE, "Hi"],
+        [Reasoning('hm\n<tool_call>{"name": "f"}</tool_call>'), Content("Hi")],
+    ),
+    (
+        [OPEN, "a ", BEGIN, ", that is", END, " or ", BEGIN, '{"name', CLOSE, "Hi"],
+        [Reasoning('a <tool_call>, that is</tool_call> or <tool_call>{"name'), Content("Hi")],
+    ),
+    ([OPEN, "hm ", BEGIN, '{"name'], [Reasoning('hm <tool_call>{"name')]),
+    (
+        [OPEN, BEGIN, '{"name": "f", "arguments": {"a": "', END, '"}}', END],
+        [ToolCall("f", '{"a": "</tool_call>"}')],
+    ),
     ([BEGIN, "<function=f>\n<parameter=a>\n1\n</parameter>\n", END], [ToolCall("f", '{"a": 1}')]),
     (
         [BEGIN, "<function=f>\n<parameter=a>\n</parameter>\n\n</parameter>\n</function>", END],
@@ -174,6 +193,16 @@ QWEN: list[tuple[list[str], list[Event]]] = [
 ]  # fmt: skip
 
 DEEPSEEK: list[tuple[list[str], list[Event]]] = [
+    # Calls behind reasoning that was not ended.
+    (
+        ["hm\n", SEPARATED["calls begin"], CALL_BEGIN, "f", SEP, "{}", CALL_END,
+         SEPARATED["calls end"]],
+        [Reasoning("hm"), ToolCall("f", "{}")],
+    ),
+    (
+        ["hm\n", SEPARATED["calls begin"], "\nno", SEPARATED["calls end"]],
+        [Reasoning(f"hm\n{SEPARATED['calls begin']}\nno{SEPARATED['calls end']}")],
+    ),
     # V3's form and V3.1's are told apart by what follows the separator.
     (
         [CLOSE, CALL_BEGIN, "function", SEP, 'f\n```json\n{"a": "```"}\n```', CALL_END],
@@ -192,7 +221,7 @@ DEEPSEEK: list[tuple[list[str], list[Event]]] = [
         ["hm\n", CLOSE, SEPARATED["calls begin"], "what", SEPARATED["calls end"]],
         [Reasoning("hm"), Content("what")],
     ),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

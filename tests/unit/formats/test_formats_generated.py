@@ -51,6 +51,7 @@ def test_garbage_never_raises_and_is_the_same_in_any_pieces(dialect: Dialect) ->
     fragments = (
         *map(Mark, dialect.marks),
         *("<think>", "</think>", "<tool_call>", "</tool_call>", "\n", " ", "assistant", "final"),
+        *('{"name": "f"}', "<function=f></function>", "f", "{}"),
         *('{"name": "f", "arguments": {', '"a": "', "}", "}}", '"', "[[", "\\", "\ud800"),
         *("<function=f>", "<parameter=a>", "</parameter>", "</function>", "analysis", "\x00"),
         *(" to=functions.f", " to=x", "commentary", "json", "NaN", "```", "```json\n", "function"),
