@@ -1,7 +1,8 @@
-"""Check that an Arm build computes the same logits, byte for byte, as the installed package.
+"""Check that an Arm build computes the same logits and quantizes to the same blocks, byte for byte.
 
-Cross-compiles the core and tests/native/logits.cpp with the Clang of the `ziglang` package, and
-runs them under qemu-user on tiny models, with the neondot and the scalar kernels.
+Cross-compiles the core and the drivers of tests/native with the Clang of the `ziglang` package, and
+runs them under qemu-user, on tiny models and on rows of all sizes, with the neondot and the scalar
+kernels. What they give is compared with the installed package's.
 
     python tools/neon.py [--build FOLDER]
 
@@ -20,8 +21,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import gguf
 import numpy as np
 from pestle import _core
+from pestle.quantize import TYPES, quantize_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -54,7 +57,7 @@ CHUNK = 32
 
 
 def build(folder: Path) -> Path:
-    """Cross-compile the driver; return its path. Raises CalledProcessError."""
+    """Cross-compile the drivers; return their folder. Raises CalledProcessError."""
     spec = importlib.util.find_spec("ziglang")
     if spec is None or spec.origin is None:
         sys.exit("neon: the ziglang package is missing: pip install '.[dev]'")
@@ -68,8 +71,21 @@ def build(folder: Path) -> Path:
     }
     defines = [f"-D{name}={value}" for name, value in settings.items()]
     subprocess.run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", *defines], check=True)
-    subprocess.run(["cmake", "--build", folder, "--target", "logits"], check=True)
-    return folder / "tests" / "native" / "logits"
+    subprocess.run(["cmake", "--build", folder, "--target", "logits", "blocks"], check=True)
+    return folder / "tests" / "native"
+
+
+def run_on_arm(isa: str, driver: Path, *arguments: object) -> None:
+    """Run a driver under qemu with the kernels of one set."""
+    done = subprocess.run(
+        ["qemu-aarch64", "-cpu", "max", driver, *map(str, arguments)],
+        env=os.environ | {"PESTLE_ISA": isa},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.stdout.split() != [isa]:
+        sys.exit(f"neon: asked for {isa}, the driver ran {done.stdout!r}")
 
 
 def logits_here(path: Path, tokens: Sequence[int], kv_type: str) -> np.ndarray:
@@ -88,17 +104,29 @@ def logits_on_arm(
 ) -> np.ndarray:
     """Return the emulated build's logits (tokens * vocabulary,), with the kernels of one set."""
     output = path.with_suffix(f".{isa}")
-    arguments = [path, kv_type, CHUNK, 2, output, *tokens]
-    done = subprocess.run(
-        ["qemu-aarch64", "-cpu", "max", driver, *map(str, arguments)],
-        env=os.environ | {"PESTLE_ISA": isa},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if done.stdout.split() != [isa]:
-        sys.exit(f"neon: asked for {isa}, the driver ran {done.stdout!r}")
+    run_on_arm(isa, driver, path, kv_type, CHUNK, 2, output, *tokens)
     return np.fromfile(output, dtype=np.float32)
+
+
+def compare_blocks(driver: Path, folder: Path) -> int:
+    """Print a line for each type and kernel set; return how many differ."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((40, 1280), np.float32)
+    rows *= np.ldexp(np.float32(1), rng.integers(-24, 12, (40, 1)))
+    importance = rng.exponential(size=1280).astype(np.float32)
+    rows.tofile(folder / "rows")
+    importance.tofile(folder / "importance")
+    differing = 0
+    for kind, isa, weights in itertools.product(TYPES, ISAS, (None, importance)):
+        given = "-" if weights is None else folder / "importance"
+        number = int(gguf.GGMLQuantizationType[kind])
+        run_on_arm(isa, driver, number, 1280, folder / "rows", given, folder / "blocks")
+        here = quantize_rows(kind, rows, importance=weights).tobytes()
+        equal = here == (folder / "blocks").read_bytes()
+        differing += not equal
+        how = "plain" if weights is None else "weighted"
+        print(f"{isa:8} {kind:7} {how:9} {'equal' if equal else 'blocks differ'}")
+    return differing
 
 
 def compare(driver: Path, folder: Path) -> int:
@@ -123,10 +151,12 @@ def main() -> int:
     """Build, compare, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "aarch64", metavar="FOLDER")
-    driver = build(parser.parse_args().build)
+    drivers = build(parser.parse_args().build)
     print(f"compared with {_core.isa()} here")
     with tempfile.TemporaryDirectory() as folder:
-        return 1 if compare(driver, Path(folder)) else 0
+        differing = compare_blocks(drivers / "blocks", Path(folder))
+        differing += compare(drivers / "logits", Path(folder))
+    return 1 if differing else 0
 
 
 if __name__ == "__main__":

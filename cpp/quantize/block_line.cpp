@@ -38,7 +38,8 @@ PESTLE_INLINE Line settle_line(const Group<kN>& g, const F* y, F center, F low, 
   return line;
 }
 
-template <int kMax, bool kWeighted, const auto& kGuesses>
+// kRefit: whether the scale follows the rounding of the minimum.
+template <int kMax, bool kWeighted, bool kRefit, const auto& kGuesses>
 uint32_t quantize(const Range& range) {
   constexpr bool kFive = kMax == 31;
   constexpr int kBlock = kFive ? 24 : 20;
@@ -55,7 +56,8 @@ uint32_t quantize(const Range& range) {
     }
     for (int i = 0; i < kN; i++) y[i] = g.x[i] - center;
     Line line = fit_line<kMax, kN, kWeighted, false, kGuesses>(y, g.w, low - center, high - center);
-    line = with_min<kMax, kWeighted>(g, line.scale, round_to_half(line.min - center));
+    line = {round_scale(line.scale), round_to_half(line.min - center)};
+    if constexpr (kRefit) line = with_min<kMax, kWeighted>(g, line.scale, line.min);
     if constexpr (kWeighted) line = settle_line<kMax>(g, y, center, low, line);
 
     const F inv = inverse(line.scale);
@@ -70,7 +72,7 @@ uint32_t quantize(const Range& range) {
 
 }  // namespace
 
-Quantizers q4_1() { return {quantize<15, false, kQ4_1>, quantize<15, true, kFourBits>}; }
-Quantizers q5_1() { return {quantize<31, false, kQ5_1>, quantize<31, true, kFiveBits>}; }
+Quantizers q4_1() { return {quantize<15, false, false, kQ4_1>, quantize<15, true, true, kFourBits>}; }
+Quantizers q5_1() { return {quantize<31, false, true, kQ5_1>, quantize<31, true, true, kFiveBits>}; }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE::quantize

@@ -26,7 +26,7 @@ inline constexpr float kQ3_K[] = {-4.3f, -3.2f, -5.2f, -3.8f, 4.6f,  -4,  -6,
 inline constexpr float kQ6_K[] = {-32, -31, -30, -29,     -28,     -27,     -32.6f,  -26,
                                   -25, 24,  31,  -31.75f, -31.25f, -30.75f, -30.25f, -29.75f};
 
-inline constexpr LineGuess kQ4_1[] = {{0.25f, 0.25f}, {-0.25f, 0.45f}, {0.45f, 0}};
+inline constexpr LineGuess kQ4_1[] = {{0.4f, 0}, {-0.2f, 0.45f}, {0.2f, 0.2f}};
 inline constexpr LineGuess kQ5_1[] = {{0, 0}, {0.25f, -0.75f}, {-0.25f, 0.25f}, {0.25f, -0.25f}, {0, -1}};
 inline constexpr LineGuess kFourBits[] = {
     {0.25f, 0.25f}, {-0.25f, 0.5f}, {0.5f, 0},      {0, -1},          {0, 0.25f},   {1, 0},     {0, -0.25f},

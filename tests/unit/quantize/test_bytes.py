@@ -21,9 +21,9 @@ ALL = (*TYPES, "F16", "BF16")
 DIGESTS = {
     "Q8_0": "b598f6daa54f41f1",
     "Q4_0": "c62c1f640e143139",
-    "Q4_1": "dda9320c83ea7417",
+    "Q4_1": "ccf8a2985fc5c1c1",
     "Q5_0": "df9e151effe1086a",
-    "Q5_1": "769eeef1135ceb5b",
+    "Q5_1": "0c862506fbc54bac",
     "IQ4_NL": "0e4e7b2ebbb57cb7",
     "MXFP4": "8720db3b7219d4a8",
     "Q2_K": "cc725c3014c4e5ed",
