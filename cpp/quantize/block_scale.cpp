@@ -54,6 +54,8 @@ Quantizers q5_0() {
   using Codes = Uniform<-16, 15>;
   return {quantize<Codes, 5, false, false, kQ5_0>, quantize<Codes, 5, true, true, kQ5_0Weighted>};
 }
-Quantizers iq4_nl() { return {quantize<Iq4, 4, false, true, kIq4>, quantize<Iq4, 4, true, true, kIq4>}; }
+Quantizers iq4_nl() {
+  return {quantize<Iq4, 4, false, true, kIq4>, quantize<Iq4, 4, true, true, kIq4Weighted>};
+}
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE::quantize

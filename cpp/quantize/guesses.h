@@ -19,8 +19,9 @@ inline constexpr float kQ4_0Weighted[] = {-8.3f, -9.2f, -7.2f, -7.9f, -10, -8.7f
 inline constexpr float kQ5_0[] = {-16.1f, -15.1f, -16.5f, -14.1f, -15.7f, -14.7f, -13.1f};
 inline constexpr float kQ5_0Weighted[] = {-16.2f, -15.1f, -17,    -14,    -15.8f, -13.1f, -18, -16.6f, -14.7f,
                                           -12.1f, -17.4f, -15.4f, -14.3f, -13.7f, -16,    -15, 15,     16.7f};
-inline constexpr float kIq4[] = {-134, -131, -127, -125, -122, -119, -116, -113, -110,
-                                 -107, -104, 98,   102,  106,  110,  113,  118,  122};
+inline constexpr float kIq4[] = {-129, 115, -137, -122, -108, 122, 109, -133, -126, -103, -141, -112};
+inline constexpr float kIq4Weighted[] = {-129, 115,  -142, -109, -122, 127, -156, -135,
+                                         108,  -103, 139,  90,   121,  -88, -126, -148};
 inline constexpr float kQ3_K[] = {-4.3f, -3.2f, -5.2f, -3.8f, 4.6f,  -4,  -6,
                                   -4.7f, 4,     -2.9f, -3.5f, -2.3f, 5.3f};
 inline constexpr float kQ6_K[] = {-32, -31, -30, -29,     -28,     -27,     -32.6f,  -26,

@@ -125,10 +125,11 @@ uint32_t quantize_q3_k(const Range& range) {
   });
 }
 
+template <const auto& kGuesses>
 uint32_t quantize_iq4_xs(const Range& range) {
   return for_groups<256, 136>(range, [](const Super& g) {
     static constexpr float kTops[] = {-32, -30, -28, 31, 29};
-    const auto b = fit<Iq4, 32, -32, 31, kIq4>(g, kTops);
+    const auto b = fit<Iq4, 32, -32, 31, kGuesses>(g, kTops);
     I code[256], high = {}, low = {};
     encode(g, b, code);
     for (int s = 0; s < 8; s++) {
@@ -150,6 +151,6 @@ uint32_t quantize_iq4_xs(const Range& range) {
 
 Quantizers q3_k() { return {quantize_q3_k, quantize_q3_k}; }
 Quantizers q6_k() { return {quantize_q6_k, quantize_q6_k}; }
-Quantizers iq4_xs() { return {quantize_iq4_xs, quantize_iq4_xs}; }
+Quantizers iq4_xs() { return {quantize_iq4_xs<kIq4>, quantize_iq4_xs<kIq4Weighted>}; }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE::quantize
