@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pestle.errors import FormatError
+
 ALIGNMENT: Final = 32
 _VERSION = 3
 
@@ -84,6 +86,8 @@ def _packed(kind: int, value: Any) -> bytes:
 
 
 def _string(text: str) -> bytes:
-    # Text out of JSON may hold lone surrogates, which are no UTF-8.
-    encoded = text.encode("utf-8", "surrogatepass")
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:  # JSON can spell lone surrogates
+        raise FormatError(f"{text!r:.60} is no text: it holds half a character") from error
     return struct.pack("<Q", len(encoded)) + encoded

@@ -7,10 +7,9 @@ its class in transformers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from pestle.convert.checkpoint.json_file import read_object
 from pestle.errors import FormatError, UnsupportedError
@@ -32,6 +31,7 @@ _GEMMA3_DEFAULTS: Final[Mapping[str, Any]] = {
 }
 """Of Gemma3TextConfig in transformers 4.50 to 5.24."""
 _DEFAULTS: Final = {"gemma3": _GEMMA3_DEFAULTS, "gemma3_text": _GEMMA3_DEFAULTS}
+_FLOAT32_MAX = (2 - 2**-23) * 2.0**127
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -47,9 +47,7 @@ class ModelConfig(Mapping[str, Any]):
         self._values = _text_model(values, path)
         self._values["rope_parameters"] = self._rope()
         if not self._values.get("head_dim") and "hidden_size" in self._values:
-            heads = self.whole("num_attention_heads")
-            if heads == 0:
-                raise self.error("num_attention_heads", "a positive number")
+            heads = self.positive("num_attention_heads")
             self._values["head_dim"] = self.whole("hidden_size") // heads
 
     def __getitem__(self, key: str) -> Any:
@@ -72,10 +70,16 @@ class ModelConfig(Mapping[str, Any]):
             raise self.error(key, "a whole number")
         return found
 
+    def positive(self, key: str, default: int | None = None) -> int:
+        """A whole number, 1 to 2^31 - 1."""
+        if (found := self.whole(key, default)) == 0:
+            raise self.error(key, "a positive number")
+        return found
+
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite number."""
+        """A number that 32 bits hold."""
         found = self._found(key, default)
-        if type(found) not in (int, float) or not math.isfinite(found):
+        if not is_float32(found):
             raise self.error(key, "a number")
         return float(found)
 
@@ -123,11 +127,13 @@ class ModelConfig(Mapping[str, Any]):
                     for kind, theta in ((FULL, 1e6), (SLIDING, 1e4))
                 }
             return self._with_type({"rope_theta": values.get("rope_theta", 10000.0), **found})
-        theta = self.number("rope_theta", 1e6 if values.get("model_type") in _DEFAULTS else 1e4)
+        theta = self.number(
+            "rope_theta", 1e6 if str(values.get("model_type")) in _DEFAULTS else 1e4
+        )
         everywhere = self._with_type(
             {"rope_theta": theta} | self._object(values.get("rope_scaling"))
         )
-        if values.get("model_type") not in _DEFAULTS:
+        if str(values.get("model_type")) not in _DEFAULTS:
             return everywhere
         local = {"rope_type": "default", "rope_theta": self.number("rope_local_base_freq", 1e4)}
         return {FULL: everywhere, SLIDING: local}
@@ -143,6 +149,11 @@ class ModelConfig(Mapping[str, Any]):
         return {**rope, "rope_type": kind}
 
 
+def is_float32(value: Any) -> TypeGuard[float]:
+    """Whether a value from JSON is a number that 32 bits hold."""
+    return type(value) in (int, float) and abs(value) <= _FLOAT32_MAX
+
+
 def layer_kinds(config: ModelConfig, period: int) -> list[str]:
     """What each layer sees: FULL or SLIDING; of `period` layers the last sees everything."""
     n_layers = config.whole("num_hidden_layers")
@@ -150,7 +161,11 @@ def layer_kinds(config: ModelConfig, period: int) -> list[str]:
     if found is None:
         period = config.whole("sliding_window_pattern", period)
         return [SLIDING if (i + 1) % max(period, 1) else FULL for i in range(n_layers)]
-    if not isinstance(found, list) or len(found) != n_layers or set(found) - {FULL, SLIDING}:
+    if (
+        not isinstance(found, list)
+        or len(found) != n_layers
+        or not all(kind in (FULL, SLIDING) for kind in found)
+    ):
         raise config.error("layer_types", f"{n_layers} of {FULL} and {SLIDING}")
     return found
 

@@ -6,11 +6,10 @@ checkpoint that has it otherwise is refused, because the file would silently be 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pestle.convert.checkpoint.config import SLIDING, ModelConfig, layer_kinds
+from pestle.convert.checkpoint.config import SLIDING, ModelConfig, is_float32, layer_kinds
 from pestle.convert.metadata.rope import rope_divisors, rope_keys
 from pestle.convert.names import n_experts
 
@@ -32,14 +31,14 @@ def architecture_keys(architecture: str, config: ModelConfig) -> Keys:
 
 
 def _common(c: ModelConfig) -> Keys:
-    heads = c.whole("num_attention_heads")
+    heads = c.positive("num_attention_heads")
     keys: Keys = {
         "context_length": c.whole("max_position_embeddings"),
         "embedding_length": c.whole("hidden_size"),
         "block_count": c.whole("num_hidden_layers"),
         "feed_forward_length": c.whole("intermediate_size"),
         "attention.head_count": heads,
-        "attention.head_count_kv": c.whole("num_key_value_heads", heads),
+        "attention.head_count_kv": c.positive("num_key_value_heads", heads),
         "attention.key_length": c.whole("head_dim"),
         "attention.value_length": c.whole("head_dim"),
         "attention.layer_norm_rms_epsilon": c.number("rms_norm_eps"),
@@ -91,8 +90,15 @@ def _gemma3(c: ModelConfig) -> Keys:
     c.require("query_pre_attn_scalar", scalar)
     return {
         **_windows(c, _GEMMA3_PERIOD),
-        "rope.freq_base_swa": float(c.rope(SLIDING)["rope_theta"]),
+        "rope.freq_base_swa": _local_base(c),
     }
+
+
+def _local_base(c: ModelConfig) -> float:
+    theta = c.rope(SLIDING).get("rope_theta")
+    if not is_float32(theta):
+        raise c.error("rope_parameters", "a number for the windows' rope_theta")
+    return float(theta)
 
 
 def _windows(c: ModelConfig, period: int) -> Keys:
@@ -129,17 +135,17 @@ def _deepseek2(c: ModelConfig) -> Keys:
     else:
         keys["expert_group_count"] = c.whole("n_group", 1)
         keys["expert_group_used_count"] = c.whole("topk_group", 1)
-    if (rank := c.get("q_lora_rank")) is not None:
-        keys["attention.q_lora_rank"] = rank
+    if c.get("q_lora_rank") is not None:
+        keys["attention.q_lora_rank"] = c.positive("q_lora_rank")
     if c.flag("norm_topk_prob", default=False):
         keys["expert_weights_norm"] = True
     rope = c.rope()
     if rope["rope_type"] == "yarn":
         # Of yarn's two magnitudes GGUF has the one that scales attention; the other is their ratio.
-        scale = float(rope.get("mscale_all_dim") or 0)
-        if not scale or not math.isclose(float(rope.get("mscale") or 0), scale):
+        scale, other = rope.get("mscale_all_dim"), rope.get("mscale")
+        if not is_float32(scale) or scale == 0 or scale != other:
             raise c.error("rope_parameters", "mscale and mscale_all_dim to be equal")
-        keys["rope.scaling.yarn_log_multiplier"] = 0.1 * scale
+        keys["rope.scaling.yarn_log_multiplier"] = 0.1 * float(scale)
     return keys
 
 

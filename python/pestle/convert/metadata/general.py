@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pestle.convert.checkpoint.config import is_float32
 from pestle.convert.checkpoint.json_file import read_object
 from pestle.errors import FormatError
 
@@ -35,10 +36,14 @@ def general_keys(
             value = generation.get(theirs)
             if value is None:
                 continue
-            if type(value) not in (int, float):
-                raise FormatError(f"generation_config.json: `{theirs}` is {value!r:.40}: no number")
+            if not is_float32(value) or (ours == "top_k" and not _is_count(value)):
+                raise FormatError(f"generation_config.json: `{theirs}` is {value!r:.40}")
             keys[f"general.sampling.{ours}"] = value if ours == "top_k" else float(value)
     return keys
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**31
 
 
 def read_generation_config(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pestle.convert.checkpoint.config import SLIDING, ModelConfig
+from pestle.convert.checkpoint.config import SLIDING, ModelConfig, is_float32
 from pestle.errors import UnsupportedError
 
 _KINDS = ("default", "linear", "yarn", "llama3")
@@ -43,20 +43,20 @@ def _yarn(config: ModelConfig, rope: Mapping[str, Any]) -> dict[str, Any]:
         raise UnsupportedError(f"{config.path}: yarn's `truncate` is not that of the architecture")
     factor = _number(config, rope, "factor")
     magnitude = 0.1 * math.log(factor) + 1 if factor > 1 else 1.0
-    stated = rope.get("attention_factor")
+    stated = _optional(config, rope, "attention_factor")
     if stated is not None and not math.isclose(stated, magnitude, rel_tol=1e-5):
         raise UnsupportedError(
             f"{config.path}: yarn's attention_factor is {stated}, not {magnitude}"
         )
-    original = rope.get("original_max_position_embeddings")
-    keys: dict[str, Any] = {
-        "rope.scaling.original_context_length": (
-            config.whole("max_position_embeddings") if original is None else int(original)
-        )
-    }
+    original = _optional(config, rope, "original_max_position_embeddings")
+    if original is None:
+        original = config.whole("max_position_embeddings")
+    if not 1 <= original < 2**31:
+        raise config.error("rope_parameters", "a positive original_max_position_embeddings")
+    keys: dict[str, Any] = {"rope.scaling.original_context_length": int(original)}
     for beta in ("beta_fast", "beta_slow"):
-        if rope.get(beta) is not None:
-            keys[f"rope.scaling.yarn_{beta}"] = _number(config, rope, beta)
+        if (value := _optional(config, rope, beta)) is not None:
+            keys[f"rope.scaling.yarn_{beta}"] = value
     return keys
 
 
@@ -78,16 +78,24 @@ def rope_divisors(config: ModelConfig) -> npt.NDArray[np.float32] | None:
             "original_max_position_embeddings",
         )
     )
-    exponents = np.arange(0, config.whole("head_dim"), 2, dtype=np.float64)
-    waves = (
-        2 * np.pi * _number(config, rope, "rope_theta") ** (exponents / config.whole("head_dim"))
-    )
+    theta, head_dim = _number(config, rope, "rope_theta"), config.positive("head_dim")
+    if min(theta, factor, low, high - low, original) <= 0:
+        raise config.error("rope_parameters", "positive numbers, and low below high_freq_factor")
+    exponents = np.arange(0, head_dim, 2, dtype=np.float64) / head_dim
+    waves = 2 * np.pi * theta**exponents
     blend = np.clip((original / waves - low) / (high - low), 0, 1)
     return (1 / ((1 - blend) / factor + blend)).astype(np.float32)
 
 
 def _number(config: ModelConfig, rope: Mapping[str, Any], key: str) -> float:
-    found = rope.get(key)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+    found = _optional(config, rope, key)
+    if found is None:
         raise config.error("rope_parameters", f"a number for `{key}`")
-    return float(found)
+    return found
+
+
+def _optional(config: ModelConfig, rope: Mapping[str, Any], key: str) -> float | None:
+    found: Any = rope.get(key)
+    if found is not None and not is_float32(found):
+        raise config.error("rope_parameters", f"a number for `{key}`")
+    return None if found is None else float(found)

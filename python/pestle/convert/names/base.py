@@ -180,7 +180,10 @@ def n_experts(config: Config) -> int:
     counts: list[Any] = [
         config.get(key) for key in ("num_local_experts", "num_experts", "n_routed_experts")
     ]
-    return int(next((n for n in counts if n), 0))
+    found = next((n for n in counts if n), 0)
+    if type(found) is not int or found < 0:
+        raise FormatError(f"config.json: there are {found!r:.40} experts, expected a whole number")
+    return found
 
 
 def _tensor(name: str, by_expert: Mapping[int | None, Part], config: Config) -> Tensor:

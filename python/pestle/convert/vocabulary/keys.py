@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pestle.convert.checkpoint.config import ModelConfig
 from pestle.convert.checkpoint.json_file import read_object
 from pestle.convert.vocabulary.recognition import ByteLevel, SentencePiece, recognize
 from pestle.convert.vocabulary.sentencepiece import Piece, read_sentencepiece
+from pestle.convert.vocabulary.special import special_keys, with_all_ends
 from pestle.convert.vocabulary.template import template_keys
 from pestle.convert.vocabulary.tokens import Tokens, added, learned, merges
 from pestle.errors import TokenizerError
-from pestle.tokenizer import Tokenizer
 
 Keys = dict[str, Any]
-_ROLES: Final = {
-    "bos": "bos",
-    "eos": "eos",
-    "unk": "unknown",
-    "sep": "seperator",  # as files spell it
-    "pad": "padding",
-    "mask": "mask",
-}
-"""GGUF's `tokenizer.ggml.*_token_id` by the role's name in tokenizer_config.json."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +24,6 @@ class _Files:
     folder: Path
     tokenizer: Mapping[str, Any] | None
     config: Mapping[str, Any]
-    generation: Mapping[str, Any]
 
 
 def tokenizer_keys(
@@ -48,7 +38,6 @@ def tokenizer_keys(
         folder,
         _optional(folder / "tokenizer.json"),
         _optional(folder / "tokenizer_config.json") or {},
-        generation,
     )
     kind = recognize(files.tokenizer) if files.tokenizer is not None else None
     if isinstance(kind, ByteLevel):
@@ -63,9 +52,9 @@ def tokenizer_keys(
     if not isinstance(kind, ByteLevel):
         keys["tokenizer.ggml.scores"] = [piece.score for piece in pieces]
     keys["tokenizer.ggml.token_type"] = [int(piece.type) for piece in pieces]
-    keys |= _special(files, config, tokens)
+    keys |= special_keys(tokens.ids(), files.config, files.tokenizer, config, generation)
     keys |= template_keys(folder, files.config)
-    return _with_all_ends(keys, generation)
+    return with_all_ends(keys, generation)
 
 
 def vocabulary_rows(config: ModelConfig) -> int:
@@ -89,9 +78,7 @@ def _optional(path: Path) -> dict[str, Any] | None:
 
 def _byte_level(definition: Mapping[str, Any], kind: ByteLevel) -> tuple[Keys, Tokens]:
     model = definition["model"]
-    tokens = Tokens(
-        learned(model, byte_level=True), added(definition.get("added_tokens") or [], None)
-    )
+    tokens = Tokens(learned(model, byte_level=True), added(definition, None))
     pairs = merges(model)
     # GGUF parts the two by a space, so a space within one takes the form it has as a byte.
     texts = [f"{left} {right}" for left, right in (_spaceless(pair) for pair in pairs)]
@@ -115,7 +102,7 @@ def _sentencepiece(files: _Files, kind: SentencePiece | None) -> tuple[Keys, Tok
     if files.tokenizer is not None and kind is not None:
         model = files.tokenizer["model"]
         tokens.pieces = learned(model, byte_level=False)
-        tokens.added = added(files.tokenizer.get("added_tokens") or [], model.get("unk_token"))
+        tokens.added = added(files.tokenizer, model.get("unk_token"))
         prefix = kind.add_space_prefix
     if own is not None:
         pieces = dict(enumerate(own.pieces))
@@ -136,63 +123,3 @@ def _check_same(path: Path, own: Mapping[int, Piece], other: Mapping[int, Piece]
                 f"{path}: token {token} is {piece.text!r:.40}, "
                 f"tokenizer.json has {other[token].text!r:.40}"
             )
-
-
-def _special(files: _Files, config: ModelConfig, tokens: Tokens) -> Keys:
-    keys: Keys = {}
-    ids = tokens.ids()
-    for role, name in _ROLES.items():
-        text = files.config.get(f"{role}_token")
-        text = text.get("content") if isinstance(text, Mapping) else text
-        if text is not None and text not in ids:
-            raise TokenizerError(f"tokenizer_config.json: {role}_token {text!r:.40} is no token")
-        token = ids[text] if text is not None else _stated_id(role, config, files.generation)
-        if token is not None:
-            keys[f"tokenizer.ggml.{name}_token_id"] = token
-    for role in ("bos", "eos"):
-        stated = files.config.get(f"add_{role}_token")
-        if not isinstance(stated, bool):
-            stated = _added_by_template(files.tokenizer, role, ids, keys)
-        if stated is not None:
-            keys[f"tokenizer.ggml.add_{role}_token"] = stated
-    return keys
-
-
-def _stated_id(role: str, config: ModelConfig, generation: Mapping[str, Any]) -> int | None:
-    found = config.get(f"{role}_token_id", generation.get(f"{role}_token_id"))
-    found = found[0] if isinstance(found, list) and found else found
-    return found if type(found) is int and found >= 0 else None
-
-
-def _added_by_template(
-    definition: Mapping[str, Any] | None, role: str, ids: Mapping[str, int], keys: Keys
-) -> bool | None:
-    """Whether the post-processor puts the token before (bos) or behind (eos) each text."""
-    if definition is None:
-        return None
-    found = definition.get("post_processor") or {}
-    steps = found.get("processors") if found.get("type") == "Sequence" else [found]
-    for step in steps or []:
-        if step.get("type") == "TemplateProcessing" and step.get("single"):
-            end = step["single"][0 if role == "bos" else -1]
-            text = (end.get("SpecialToken") or {}).get("id")
-            return text is not None and ids.get(text) == keys.get(f"tokenizer.ggml.{role}_token_id")
-    return False
-
-
-def _with_all_ends(keys: Keys, generation: Mapping[str, Any]) -> Keys:
-    """The keys, checked by reading them, and with a token that ends generation as `eot`.
-
-    generation_config.json may list several such tokens. Readers know most of them by their texts.
-    """
-    found = generation.get("eos_token_id")
-    wanted = [e for e in (found if isinstance(found, list) else [found]) if type(e) is int]
-    unknown = [e for e in wanted if e not in Tokenizer.from_gguf(keys).eog_ids]
-    if not unknown:
-        return keys
-    keys["tokenizer.ggml.eot_token_id"] = unknown[0]
-    if len(unknown) > 1:
-        raise TokenizerError(
-            f"generation_config.json: tokens {unknown} end a generation, GGUF has keys for one more"
-        )
-    return keys

@@ -35,7 +35,7 @@ def recognize(definition: Json) -> ByteLevel | SentencePiece:
     for key in ("continuing_subword_prefix", "end_of_word_suffix", "dropout"):
         if model.get(key):
             raise TokenizerError(f"tokenizer.json: model has the {key} {model[key]!r:.40}")
-    steps = _steps(definition.get("pre_tokenizer"), "pretokenizers")
+    steps = steps_of(definition.get("pre_tokenizer"), "pretokenizers")
     if any(step.get("type") == "ByteLevel" for step in steps):
         return ByteLevel(_pre_tokenizer(definition, steps, model))
     if model.get("byte_fallback"):
@@ -43,19 +43,19 @@ def recognize(definition: Json) -> ByteLevel | SentencePiece:
     raise TokenizerError("tokenizer.json: neither byte-level nor with byte_fallback")
 
 
-def _steps(found: Any, of: str) -> list[Json]:
+def steps_of(found: Any, of: str) -> list[Json]:
     """The steps of a Sequence, or the only one."""
     if found is None:
         return []
-    if not isinstance(found, Mapping):
+    if not isinstance(found, Mapping) or not isinstance(found.get(of) or [], list):
         raise TokenizerError(f"tokenizer.json: {found!r:.60} is no step of a tokenizer")
     if found.get("type") != "Sequence":
         return [found]
-    return [step for inner in found.get(of) or [] for step in _steps(inner, of)]
+    return [step for inner in found.get(of) or [] for step in steps_of(inner, of)]
 
 
 def _pre_tokenizer(definition: Json, steps: list[Json], model: Json) -> str:
-    normalizers = _steps(definition.get("normalizer"), "normalizers")
+    normalizers = steps_of(definition.get("normalizer"), "normalizers")
     if normalizers and [step.get("type") for step in normalizers] != ["NFC"]:
         raise TokenizerError(f"tokenizer.json: normalizer {_shown(normalizers)} is not known")
     patterns = _patterns(steps)
@@ -102,7 +102,7 @@ def _escaped(pattern: str) -> str:
 
 
 def _space_prefix(definition: Json, steps: list[Json]) -> bool:
-    normalizers = _steps(definition.get("normalizer"), "normalizers")
+    normalizers = steps_of(definition.get("normalizer"), "normalizers")
     prefix = replaced = False
     for step in normalizers:
         if step.get("type") == "Prepend" and step.get("prepend") == SPACE and not prefix:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +73,7 @@ def learned(model: Mapping[str, Any], *, byte_level: bool) -> dict[int, Piece]:
 def merges(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The merges, best first: either of two forms, "left right" or a pair."""
     found = []
-    for n, merge in enumerate(model.get("merges") or []):
+    for n, merge in enumerate(_list(model.get("merges"), "merges")):
         parts = merge.split(" ") if isinstance(merge, str) else merge
         if (
             not isinstance(parts, list)
@@ -85,10 +85,10 @@ def merges(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def added(entries: Iterable[Any], unknown: str | None) -> dict[int, Piece]:
+def added(definition: Mapping[str, Any], unknown: str | None) -> dict[int, Piece]:
     """The `added_tokens` of a tokenizer.json, and what type GGUF gives to each."""
     tokens = {}
-    for entry in entries:
+    for entry in _list(definition.get("added_tokens"), "added_tokens"):
         if not isinstance(entry, Mapping):
             raise TokenizerError(f"tokenizer.json: added token {entry!r:.60} is no object")
         token, text = entry.get("id"), entry.get("content")
@@ -106,6 +106,12 @@ def added(entries: Iterable[Any], unknown: str | None) -> dict[int, Piece]:
             text = text.replace(SPACE, " ")
         tokens[token] = Piece(text, 0.0, kind)
     return tokens
+
+
+def _list(found: Any, key: str) -> list[Any]:
+    if found is not None and not isinstance(found, list):
+        raise TokenizerError(f"tokenizer.json: {key} is {found!r:.40}, expected a list")
+    return found or []
 
 
 def _scores(pairs: list[tuple[str, str]]) -> dict[str, float]:
