@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pestle import _core
+from pestle.convert import convert
 
-from tests.oracle import gguf_file
-from tests.oracle.checkpoints import Case, Weights
 from tests.unit.text.shared_data import path_of
 
 LOSSES = {"qwen3moe": 1.5704, "gptoss": 1.8619, "deepseek_v3": 2.0183}
 """Nats per byte, in float32, by the README beside the models."""
 WINDOW, N_WINDOWS = 512, 16
-
-
-def _checkpoint(name: str) -> tuple[Case, Weights]:
-    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
-    folder = path_of(f"trained/{name}")
-    weights: Weights = {}
-    for key, tensor in safetensors.deserialize((folder / "model.safetensors").read_bytes()):
-        assert tensor["dtype"] in ("BF16", "F32"), key
-        if tensor["dtype"] == "BF16":
-            halves = np.frombuffer(tensor["data"], "<u2").astype(np.uint32)
-            values = (halves << 16).view(np.float32)
-        else:
-            values = np.frombuffer(tensor["data"], "<f4")
-        weights[key] = values.reshape(tensor["shape"])
-    return Case(name, json.loads((folder / "config.json").read_text(encoding="utf-8"))), weights
 
 
 def _windows() -> list[list[int]]:
@@ -55,8 +38,9 @@ def _loss(path: Path) -> float:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss(name: str, tmp_path: Path) -> None:
-    case, weights = _checkpoint(name)
-    exact = _loss(gguf_file.write(tmp_path / "f32.gguf", case, weights))
+    """Converted from the checkpoint's folder, as it was saved."""
+    source = path_of(f"trained/{name}")
+    exact = _loss(convert(source, tmp_path / "f32.gguf", to="F32").paths[0])
     assert exact == pytest.approx(LOSSES[name], abs=0.5e-3)
-    quantized = _loss(gguf_file.write(tmp_path / "q8_0.gguf", case, weights, "Q8_0"))
+    quantized = _loss(convert(source, tmp_path / "q8_0.gguf", to="Q8_0").paths[0])
     assert quantized == pytest.approx(exact, rel=0.5e-2)
