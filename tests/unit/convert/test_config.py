@@ -22,6 +22,11 @@ BASE: dict[str, Any] = {
     "rms_norm_eps": 1e-5,
 }
 
+LLAMA3 = {
+    "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}  # fmt: skip
+
 
 def keys(architecture: str, **changes: Any) -> dict[str, Any]:
     return architecture_keys(architecture, ModelConfig({**BASE, **changes}))
@@ -88,11 +93,7 @@ def test_the_size_of_heads() -> None:
 
 def test_divisors_of_llama_3() -> None:
     """The bounds of Llama 3.1: short waves stay, long ones are stretched by 8."""
-    rope = {
-        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 8192,
-    }  # fmt: skip
-    config = ModelConfig({**BASE, "head_dim": 128, "rope_theta": 5e5, "rope_scaling": rope})
+    config = ModelConfig({**BASE, "head_dim": 128, "rope_theta": 5e5, "rope_scaling": LLAMA3})
     divisors = rope_divisors(config)
     assert divisors is not None
     assert divisors.shape == (64,)
@@ -105,6 +106,21 @@ def test_divisors_of_llama_3() -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"rope_scaling": {**LLAMA3, "factor": 0.0}},
+        {"rope_scaling": {**LLAMA3, "high_freq_factor": 1.0}},
+        {"rope_scaling": {**LLAMA3, "low_freq_factor": 0}},
+        {"rope_scaling": LLAMA3, "rope_theta": -1.0},
+        {"rope_scaling": LLAMA3, "head_dim": 2**30},
+    ],
+)
+def test_divisors_of_nonsense(changes: Any) -> None:
+    with pytest.raises(FormatError, match=r"rope_parameters|head_dim"):
+        rope_divisors(ModelConfig({**BASE, **changes}))
+
+
+@pytest.mark.parametrize(
     ("architecture", "changes", "message"),
     [
         ("llama", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope type 'dynamic'"),
@@ -112,6 +128,7 @@ def test_divisors_of_llama_3() -> None:
         ("llama", {"rope_scaling": {"type": "yarn", **YARN, "attention_factor": 2.0}}, "is 2.0"),
         ("llama", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "only a part"),
         ("llama", {"hidden_act": "gelu"}, "`hidden_act` is 'gelu'"),
+        ("llama", {"model_type": "mistral", "sliding_window": 4096}, "`sliding_window` is 4096"),
         ("qwen2", {"use_sliding_window": True, "layer_types": ["sliding_attention"] * 12}, "use_"),
         ("qwen3moe", {"norm_topk_prob": False}, "`norm_topk_prob` is False"),
         ("qwen3moe", {"decoder_sparse_step": 2}, "decoder_sparse_step"),

@@ -56,6 +56,7 @@ def _common(c: ModelConfig) -> Keys:
 
 def _llama(c: ModelConfig) -> Keys:
     c.require("hidden_act", "silu")
+    c.require("sliding_window", None)  # the first Mistral's
     return {"rope.dimension_count": c.whole("head_dim")}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from pestle.convert.checkpoint.config import SLIDING, ModelConfig, is_float32
 from pestle.errors import UnsupportedError
 
+_WIDEST_HEAD = 4096  # as in the core
+_PI = Decimal("3.141592653589793238462643383279502884197")
 _KINDS = ("default", "linear", "yarn", "llama3")
 
 
@@ -79,12 +82,28 @@ def rope_divisors(config: ModelConfig) -> npt.NDArray[np.float32] | None:
         )
     )
     theta, head_dim = _number(config, rope, "rope_theta"), config.positive("head_dim")
+    if head_dim > _WIDEST_HEAD:
+        raise config.error("head_dim", f"at most {_WIDEST_HEAD}")
     if min(theta, factor, low, high - low, original) <= 0:
         raise config.error("rope_parameters", "positive numbers, and low below high_freq_factor")
-    exponents = np.arange(0, head_dim, 2, dtype=np.float64) / head_dim
-    waves = 2 * np.pi * theta**exponents
-    blend = np.clip((original / waves - low) / (high - low), 0, 1)
-    return (1 / ((1 - blend) / factor + blend)).astype(np.float32)
+    divisors = [
+        _divisor(_wave(theta, n, head_dim), factor, original / low, original / high)
+        for n in range(0, head_dim, 2)
+    ]
+    return np.array(divisors, np.float32)
+
+
+def _wave(theta: float, n: int, head_dim: int) -> float:
+    """The wavelength of channel n, in decimal numbers: libm's powers differ between machines."""
+    with localcontext(Context(prec=40)):
+        return float(2 * _PI * Decimal(theta) ** (Decimal(n) / head_dim))
+
+
+def _divisor(wave: float, factor: float, longest: float, shortest: float) -> float:
+    """Between the two lengths, the reciprocals of 1 and of the factor are blended."""
+    blend = (longest / wave - 1) / (longest / shortest - 1)
+    blend = min(max(blend, 0.0), 1.0)
+    return 1 / ((1 - blend) / factor + blend)
 
 
 def _number(config: ModelConfig, rope: Mapping[str, Any], key: str) -> float:

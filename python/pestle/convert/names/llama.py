@@ -16,7 +16,7 @@ def _k_heads(config: Config) -> int:
 
 LLAMA: Final = NameMap(
     "llama",
-    ("llama",),
+    ("llama", "mistral"),
     {
         **ATTENTION,
         **MLP,
