@@ -61,6 +61,23 @@ def test_a_conversion(pestle: Pestle, source: Path) -> None:
     assert pestle("convert", "tiny", "--overwrite", "-q").stderr == ""
 
 
+def test_interrupted_and_taken_up(
+    pestle: Pestle, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pestle.cli.progress import Downloads
+
+    def interrupt(self: Downloads, n: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Downloads, "advance", interrupt)
+        assert pestle("convert", "tiny").exit_code == 130
+    assert not Path("tiny-Q4_K_M.gguf").exists()
+    done = pestle("convert", "tiny")
+    assert done.exit_code == 0
+    assert "An interrupted conversion was taken up." in done.stderr
+
+
 def test_options(pestle: Pestle, source: Path) -> None:
     done = pestle(
         "convert", "tiny", "-o", "x.gguf", "--to", "bf16", "--name", "T", "-t", "1",

@@ -72,6 +72,14 @@ def test_what_is_written(source: Path, tmp_path: Path) -> None:
     assert names[-2:] == ["output.weight", "output_norm.weight"]
 
 
+def test_the_package_is_the_function(source: Path, tmp_path: Path) -> None:
+    import pestle
+
+    made = pestle.convert(source, tmp_path / "out.gguf", to="F16")
+    assert isinstance(made, pestle.Conversion)
+    assert pestle.verify(made.paths[0]).ok
+
+
 def test_another_reader_reads_the_same(source: Path, tmp_path: Path) -> None:
     path = convert(source, tmp_path / "out.gguf", to="F32", name="Tiny").paths[0]
     reader = gguf.GGUFReader(path)

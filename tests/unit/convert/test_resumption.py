@@ -90,6 +90,19 @@ def test_stopped_again_and_again(source: Path, tmp_path: Path) -> None:
     assert sha256(path) == wanted
 
 
+def test_stopped_with_several_files(source: Path, tmp_path: Path) -> None:
+    prepared = prepare(source, Options("Q8_0", split_size=1_000_000))
+    wanted = [sha256(path) for path in carry_out(prepared, tmp_path / "whole.gguf").paths]
+    path = tmp_path / "out.gguf"
+    with pytest.raises(StopError):
+        carry_out(prepared, path, progress=StopAt(4_000_000), record_seconds=0)
+    assert not list(tmp_path.glob("out-*.gguf"))
+    made = carry_out(prepared, path, record_seconds=0)
+    assert made.resumed
+    assert [sha256(path) for path in made.paths] == wanted
+    assert not list(tmp_path.glob("*.partial*"))
+
+
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_journal_that_was_cut_off(cut: int, source: Path, tmp_path: Path) -> None:
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
