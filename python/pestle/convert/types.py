@@ -16,7 +16,8 @@ TYPE_IDS: Final[Mapping[str, int]] = {
 """GGUF's numbers of the types that a checkpoint is converted to."""
 TARGETS: Final = tuple(MIXTURES)
 """What a model may be converted to."""
-_FLOATS: Final = ("F32", "F16", "BF16")
+_OF_MXFP4: Final = {"F32": "F32", "F16": "BF16", "BF16": "BF16"}
+"""What MXFP4 becomes, by mixture."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """By name; dimensions as in numpy."""
@@ -27,12 +28,12 @@ def stored_types(
 ) -> dict[str, str]:
     """The type of each tensor in a model converted to `mixture`.
 
-    As llama.cpp chooses, but for the tensors in `mxfp4`, which are that in the source: they stay as
-    they are, without loss, unless floats are wanted.
+    As llama.cpp chooses, but for the tensors in `mxfp4`, which are that in the source and lose
+    nothing: they stay as they are unless floats are wanted, and F16 has not their range.
     """
     facts = [TensorFacts(name, shape[::-1]) for name, shape in shapes.items()]
     types = mixture_types(mixture, facts, model)
-    return types if mixture in _FLOATS else types | dict.fromkeys(mxfp4, "MXFP4")
+    return types | dict.fromkeys(mxfp4, _OF_MXFP4.get(mixture, "MXFP4"))
 
 
 def stored_bytes(kind: str, shape: tuple[int, ...]) -> int:

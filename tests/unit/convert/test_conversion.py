@@ -170,7 +170,7 @@ def _mxfp4(source: Path) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("to", ["Q8_0", "F32", "BF16"])
+@pytest.mark.parametrize("to", ["Q8_0", "F32", "F16", "BF16"])
 def test_mxfp4_is_kept_or_widened_without_loss(
     to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +183,7 @@ def test_mxfp4_is_kept_or_widened_without_loss(
     for tensor in gguf.GGUFReader(made.paths[0]).tensors:
         if tensor.name not in expected:
             continue
-        assert tensor.tensor_type.name == ("MXFP4" if to == "Q8_0" else to)
+        assert tensor.tensor_type.name == {"Q8_0": "MXFP4", "F16": "BF16"}.get(to, to)
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         assert values.tolist() == expected.pop(tensor.name).tolist()
     assert not expected
