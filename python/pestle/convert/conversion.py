@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -225,5 +225,7 @@ def _exclusive(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        # While it is held, as nobody waits for it. On Windows filelock does it behind the release.
+        with suppress(PermissionError):
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
