@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/arch/arch.h"
+#include "model/arch/deepseek2_experts.h"
 
 namespace pestle {
 namespace {
@@ -64,56 +65,22 @@ LatentAttention latent_attention(Weights& w, const Dimensions& d, const Shape& s
   return a;
 }
 
-// Whether experts score with a sigmoid (V3) or a softmax (V2). Files of checkpoints whose config does not say
-// it lack the key; only V3 corrects which experts are chosen.
-bool sigmoid_scores(Weights& w, int first_sparse) {
-  const bool corrected = w.holds(w.layer(first_sparse, "exp_probs_b.bias"));
-  const int gating = w.n_or("expert_gating_func", corrected ? 2 : 1);
-  w.expect(gating == 1 || gating == 2,
-           "expert_gating_func is " + std::to_string(gating) + ", expected 1 (softmax) or 2 (sigmoid)");
-  if (corrected && !w.has("expert_gating_func"))
-    w.note(
-        "the file does not say how experts score; they do with a sigmoid, as in V3, because it corrects "
-        "which are chosen");
-  return gating == 2;
-}
-
-struct Groups { int all, kept; };
-
-// Older files do not say in how many groups the experts are, and the models they hold cannot do without.
-Groups groups_of(Weights& w, const Dimensions& d, const Mixture& m, bool sigmoid) {
-  Groups g{w.n_or("expert_group_count", 1), w.n_or("expert_group_used_count", 1)};
-  if (!w.has("expert_group_count")) {
-    if (sigmoid && m.n_experts == 256 && d.n_layers == 61) g = {8, 4};   // V3, R1
-    if (!sigmoid && m.n_experts == 160 && d.n_layers == 60) g = {8, 3};  // V2
-    if (g.all > 1)
-      w.note("the file does not say how its " + std::to_string(m.n_experts) +
-             " experts are grouped; experts come from the best " + std::to_string(g.kept) + " of " +
-             std::to_string(g.all) + " groups, as in the published model");
-  }
-  w.expect(g.all > 0 && m.n_experts % g.all == 0 && g.kept > 0 && g.kept <= g.all &&
-               g.kept * (m.n_experts / g.all) >= m.top_k,
-           std::to_string(m.top_k) + " experts of " + std::to_string(m.n_experts) +
-               " cannot be chosen from the best " + std::to_string(g.kept) + " of " + std::to_string(g.all) +
-               " groups");
-  return g;
-}
-
-SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const Groups& groups, bool sigmoid,
+SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const ExpertChoice& choice,
                      int layer) {
   const float scale = w.f_or("expert_weights_scale", 1);
   const int shared = w.n_or("expert_shared_count", 0) * m.ffn_dim;
   const std::string bias = w.layer(layer, "exp_probs_b.bias");
-  SparseMoe moe{.router = {.gate = w.linear(w.layer(layer, "ffn_gate_inp"), d.dim, m.n_experts),
-                           .top_k = m.top_k,
-                           .rule = sigmoid ? Router::Rule::sigmoid : Router::Rule::softmax,
-                           .selection_bias = w.holds(bias) ? w.vector(bias, m.n_experts) : nullptr,
-                           .n_groups = groups.all,
-                           .top_groups = groups.kept,
-                           .group_score = sigmoid ? Router::GroupScore::best_two : Router::GroupScore::best,
-                           .renormalize = w.flag_or("expert_weights_norm", false),
-                           .scale = scale == 0 ? 1 : scale},
-                .experts = experts(w, layer, d.dim, m)};
+  SparseMoe moe{
+      .router = {.gate = w.linear(w.layer(layer, "ffn_gate_inp"), d.dim, m.n_experts),
+                 .top_k = m.top_k,
+                 .rule = choice.sigmoid ? Router::Rule::sigmoid : Router::Rule::softmax,
+                 .selection_bias = w.holds(bias) ? w.vector(bias, m.n_experts) : nullptr,
+                 .n_groups = choice.groups,
+                 .top_groups = choice.kept_groups,
+                 .group_score = choice.sigmoid ? Router::GroupScore::best_two : Router::GroupScore::best,
+                 .renormalize = w.flag_or("expert_weights_norm", false),
+                 .scale = scale == 0 ? 1 : scale},
+      .experts = experts(w, layer, d.dim, m)};
   if (shared > 0) moe.shared = gated_mlp(w, layer, d.dim, shared, "_shexp");
   return moe;
 }
@@ -127,11 +94,8 @@ Decoder load_deepseek2(Weights& w) {
   const int n_layers = d.n_layers - w.n_or("nextn_predict_layers", 0);
   w.expect(n_layers > 0, "every layer predicts further tokens");
   w.skip_layers(n_layers);
-  Dimensions run = d;
-  run.n_layers = n_layers;
   const int n_dense = w.n_or("leading_dense_block_count", 0);
-  const bool sigmoid = sigmoid_scores(w, n_dense);
-  const Groups groups = groups_of(w, run, mixture, sigmoid);
+  const ExpertChoice choice = expert_choice(w, mixture, n_layers, n_dense);
   // With yarn_log_multiplier the magnitude is in the scores' scale.
   const auto rope =
       shared_rope(w, d.n_rot, {.magnitude = w.has("rope.scaling.yarn_log_multiplier") ? 1.0f : 0.0f});
@@ -147,7 +111,7 @@ Decoder load_deepseek2(Weights& w) {
     if (i < n_dense)
       layer.ffn = gated_mlp(w, i, d.dim, d.ffn_dim);
     else
-      layer.ffn = sparse_moe(w, d, mixture, groups, sigmoid, i);
+      layer.ffn = sparse_moe(w, d, mixture, choice, i);
     m.layers.push_back(std::move(layer));
   }
   return m;
