@@ -7,7 +7,7 @@ namespace pestle::PESTLE_ISA_NAMESPACE::simd {
 
 inline constexpr int kSignedOffset = 0;  // the sign moves to the activation: signed weights stay signed
 inline constexpr int kStripVectors = 2;
-inline constexpr int kMaxRows = 3;  // 6 integer and 6 float accumulators of 16 registers
+inline constexpr int kMaxRows = 3;    // 6 integer and 6 float accumulators of 16 registers
 inline constexpr int kFloatRows = 6;  // of float weights: 12 accumulators
 inline constexpr bool kWords = true;
 

@@ -14,7 +14,7 @@ inline constexpr int kLanes = 4;
 inline constexpr int kSignedOffset = 0;  // what an ISA adds to signed weights before its dot product
 inline constexpr int kStripVectors = 4;  // vectors of output rows that share an activation load in prefill
 inline constexpr int kMaxRows = 1;       // activation rows that share a weight load
-inline constexpr int kFloatRows = 1;  // the same for float weights
+inline constexpr int kFloatRows = 1;     // the same for float weights
 inline constexpr bool kWords =
     false;  // whether an ISA multiplies int16 faster than signed bytes, with a WordDot
 struct I32 { int32_t v[4]; };
