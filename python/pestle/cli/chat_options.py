@@ -48,7 +48,9 @@ class ChatSettings:
         path = Path(self.template_file)
         try:
             return replace(options, chat_template=path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise click.UsageError(f"--chat-template-file: {path}: {error.strerror}") from error
+        except ValueError as error:
             raise click.UsageError(f"--chat-template-file: {path}: {error}") from error
 
 

@@ -62,7 +62,7 @@ def convert(
         raise Error(f"{path.parent} is no folder, so {path.name} cannot be written there")
     for there in shard_paths(path, prepared.plan.n_shards):
         if there.exists() and not overwrite:
-            raise Error(f"{there} is there already; to replace it, say so")
+            raise Error(f"{there} is there already; --overwrite (overwrite=True) replaces it")
     return carry_out(prepared, path, threads=threads, progress=progress)
 
 
