@@ -161,7 +161,7 @@ def check(case: Case, converter: Path, tokenizers: Path) -> None:
         for kind, choice in choices.items():
             if kind == "mxfp4":
                 save_published(weights, folder)
-            stored = "f32" if kind == "mxfp4" else kind  # published experts stay as they are
+            stored = "f32" if kind == "mxfp4" else kind  # theirs keeps MXFP4 then, ours widens
             path = convert(converter, folder, stored)
             ours = pestle.convert(folder, folder / f"ours.{kind}.gguf", to=stored.upper()).paths[0]
             if kind != "f32":
