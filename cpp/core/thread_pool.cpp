@@ -48,6 +48,7 @@ ThreadPool::ThreadPool(int threads) : active_(std::max(1, threads)) {
   if (threads > kMaxThreads)
     throw Error(std::to_string(threads) + " threads are asked for, at most " + std::to_string(kMaxThreads) +
                 " are run");
+  ranges_ = std::make_unique<Range[]>(static_cast<size_t>(std::max(1, threads)));
   workers_.reserve(static_cast<size_t>(std::max(0, threads - 1)));
   try {
     for (int i = 1; i < threads; i++) workers_.emplace_back([this, i] { worker(i); });
@@ -77,31 +78,69 @@ void ThreadPool::set_active(int threads) {
   roster_.notify_all();
 }
 
-int ThreadPool::draw(int& begin) {
-  if (job_.parts == 0) {
-    begin = next_.fetch_add(job_.grain, std::memory_order_relaxed);
-    return std::min(begin + job_.grain, job_.n);
+ThreadPool::Piece ThreadPool::draw(int thread) {
+  if (job_.ranges) {
+    const Piece own = draw_from_range(thread);
+    return own.begin < own.end ? own : steal(thread);
   }
-  begin = next_.load(std::memory_order_relaxed);
-  while (begin < job_.n) {
-    const int end = std::min(begin + std::max(job_.grain, (job_.n - begin) / job_.parts), job_.n);
-    if (next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return end;
+  const int begin = next_.fetch_add(job_.grain, std::memory_order_relaxed);
+  return {begin, std::max(begin, std::min(begin + job_.grain, job_.n))};
+}
+
+ThreadPool::Piece ThreadPool::draw_from_range(int thread) {
+  std::atomic<uint64_t>& range = ranges_[thread].left;
+  uint64_t left = range.load(std::memory_order_relaxed);
+  for (;;) {
+    const auto [begin, end] = unpacked(left);
+    if (begin >= end) return {};
+    const int middle = std::min(end, begin + std::max(job_.grain, (end - begin) / 2));
+    if (range.compare_exchange_weak(left, packed(middle, end), std::memory_order_relaxed))
+      return {begin, middle};
   }
-  return job_.n;
+}
+
+// What is stolen and not worked on at once becomes the thief's range, which is empty: nobody else writes
+// there. No range comes back to a word that it has left: less than all of it is taken, or it is worked on at
+// once.
+ThreadPool::Piece ThreadPool::steal(int thread) {
+  for (int i = 1; i <= sharing_; i++) {
+    std::atomic<uint64_t>& range = ranges_[(thread + i) % sharing_].left;
+    uint64_t left = range.load(std::memory_order_relaxed);
+    for (;;) {
+      const auto [begin, end] = unpacked(left);
+      if (begin >= end) break;
+      const int stolen = std::max(begin, end - std::max(job_.grain, (end - begin) / 2));
+      if (!range.compare_exchange_weak(left, packed(begin, stolen), std::memory_order_relaxed)) continue;
+      const int middle = std::min(end, stolen + std::max(job_.grain, (end - stolen) / 2));
+      if (middle < end) ranges_[thread].left.store(packed(middle, end), std::memory_order_relaxed);
+      return {stolen, middle};
+    }
+  }
+  return {};
 }
 
 void ThreadPool::work(int thread) {
   for (;;) {
-    int begin;
-    const int end = draw(begin);
-    if (begin >= job_.n) return;
+    const auto [begin, end] = draw(thread);
+    if (begin >= end) return;
     job_.call(job_.body, begin, end, thread);
+  }
+}
+
+void ThreadPool::deal(int n) {
+  sharing_ = active();
+  int begin = 0;
+  for (int i = 0; i < sharing_; i++) {
+    const int end = static_cast<int>(int64_t(n) * (i + 1) / sharing_);
+    ranges_[i].left.store(packed(begin, end), std::memory_order_relaxed);
+    begin = end;
   }
 }
 
 void ThreadPool::run_job(const Job& job) {
   job_ = job;
   next_.store(0, std::memory_order_relaxed);
+  if (job.ranges) deal(job.n);
   const uint32_t generation = (state_.load(std::memory_order_relaxed) >> kGeneration) + 1;
   state_.store(generation << kGeneration | kOpen);
   // Sequentially consistent, as in await(): either this sees the sleeper or the sleeper sees the job.

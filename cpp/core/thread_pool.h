@@ -3,13 +3,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
 namespace pestle {
 
-// Items are drawn from a counter, so a thread that the system delays takes fewer of them, and one that has
-// not even begun when the items run out is not waited for. Idle threads spin for a while (a decoded token is
+// Items are drawn, not dealt: a thread that the system delays takes fewer of them, and one that has not even
+// begun when the items run out is not waited for. Idle threads spin for a while (a decoded token is
 // some hundred loops of microseconds) and then sleep; so does a caller whose last piece is with a thread that
 // the system has put aside. Threads are not pinned: the system moves them away from what else runs. Bodies
 // must not throw, and one thread at a time may call run().
@@ -35,19 +36,21 @@ class ThreadPool {
       if (n > 0) body(0, n, 0);
       return;
     }
-    run_job({n, grain, 0, &body, call<Body>});
+    run_job({n, grain, false, &body, call<Body>});
   }
 
-  // The same with pieces that begin long and end short, never shorter than `grain` (guided self-scheduling,
-  // Polychronopoulos & Kuck 1987): a thread reads long stretches of memory, and the threads still finish
-  // together.
+  // The same for items that lie one behind the other in memory. Each thread begins with a range of its own
+  // and goes through it from its front, in pieces that begin long and end short, never shorter than `grain`;
+  // one that has finished takes half of what another has left, from its end (work stealing, Blumofe &
+  // Leiserson 1999). So a thread reads long runs, which is what the CPU's prefetching needs, and all still
+  // finish together.
   template <class Body>
-  void run_guided(int n, int grain, const Body& body) {
+  void run_ranges(int n, int grain, const Body& body) {
     if (n <= grain || active() <= 1) {
       if (n > 0) body(0, n, 0);
       return;
     }
-    run_job({n, grain, 2 * active(), &body, call<Body>});
+    run_job({n, grain, true, &body, call<Body>});
   }
 
  private:
@@ -57,7 +60,7 @@ class ThreadPool {
   }
   struct Job {
     int n = 0, grain = 1;
-    int parts = 0;  // a piece is this part of what is left; 0: `grain`
+    bool ranges = false;
     const void* body = nullptr;
     void (*call)(const void*, int, int, int) = nullptr;
   };
@@ -68,7 +71,18 @@ class ThreadPool {
   bool join(uint32_t state);
   void leave();
   void work(int thread);
-  int draw(int& begin);  // the end of a piece; begin >= n: there is none
+  void deal(int n);
+  struct Piece {
+    int begin = 0, end = 0;  // none where they are equal
+  };
+  Piece draw(int thread);
+  Piece draw_from_range(int thread);
+  Piece steal(int thread);
+
+  // What is left of a thread's range: begin in the low half, end in the high one.
+  struct alignas(64) Range { std::atomic<uint64_t> left{0}; };
+  static uint64_t packed(int begin, int end) { return uint64_t(uint32_t(end)) << 32 | uint32_t(begin); }
+  static Piece unpacked(uint64_t left) { return {int(uint32_t(left)), int(left >> 32)}; }
 
   // generation << 16 | open << 15 | caller asleep << 14 | threads at work on it. A worker spins on this line
   // alone; it holds the job too, which does not change while somebody is at work on it.
@@ -76,6 +90,8 @@ class ThreadPool {
   static constexpr int kGeneration = 16;
   alignas(64) std::atomic<uint32_t> state_{0};
   Job job_;
+  std::unique_ptr<Range[]> ranges_;  // of each thread
+  int sharing_ = 1;                  // the threads that have one in this loop
   alignas(64) std::atomic<int> next_{0};
   alignas(64) std::atomic<uint32_t> wake_{0};  // changes when there is work: what idle threads sleep on
   std::atomic<uint32_t> roster_{0};  // changes when more threads take part: what the others sleep on

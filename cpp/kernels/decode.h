@@ -21,7 +21,8 @@ constexpr int kColumns = sizeof(typename F::Tile) > sizeof(TileQ8_0) ? 256 : 32;
 
 PESTLE_INLINE void nibbles(const uint8_t (&q)[4][64], int h, U8 (&o)[8]) {
   PESTLE_UNROLL for (int k = 0; k < 4; k++) {
-    const U8 b = simd::load(q[k] + h * kBytes);
+    U8 b = simd::load(q[k] + h * kBytes);
+    simd::opaque(b);
     o[k] = simd::low_nibble(b);
     o[4 + k] = simd::high_nibble(b);
   }
@@ -226,8 +227,8 @@ struct Q3_K : Unsigned, TwoScales {
   using Tile = TileQ3_K;
   static constexpr int kMax = 7, kOffset = 4;
   PESTLE_INLINE static void decode(const Tile& t, int sub, int h, U8 (&o)[8]) {
-    bit_pairs<0>(t.q[sub], h, o);
-    add_bits<2>(t.bit[sub], h, o);
+    bit_pairs<0>(t.block[sub].q, h, o);
+    add_bits<2>(t.block[sub].bit, h, o);
   }
   struct Scales {
     SuperScale d;
@@ -268,8 +269,8 @@ struct Q4_K : SixBitScales<TileQ4_K> {
 struct Q5_K : SixBitScales<TileQ5_K> {
   static constexpr int kMax = 31;
   PESTLE_INLINE static void decode(const Tile& t, int sub, int h, U8 (&o)[8]) {
-    nibbles(t.q[sub], h, o);
-    add_bits<4>(t.bit[sub], h, o);
+    nibbles(t.block[sub].q, h, o);
+    add_bits<4>(t.block[sub].bit, h, o);
   }
 };
 struct Q6_K : Unsigned, TwoScales {
@@ -277,8 +278,8 @@ struct Q6_K : Unsigned, TwoScales {
   static constexpr int kMax = 63, kOffset = 32;
   PESTLE_INLINE static void decode(const Tile& t, int sub, int h, U8 (&o)[8]) {
     U8 high[8];
-    nibbles(t.q[sub], h, o);
-    bit_pairs<4>(t.high[sub], h, high);
+    nibbles(t.block[sub].q, h, o);
+    bit_pairs<4>(t.block[sub].high, h, high);
     PESTLE_UNROLL for (int k = 0; k < 8; k++) o[k] = simd::bit_or(o[k], high[k]);
   }
   struct Scales {

@@ -69,7 +69,8 @@ struct TileMXFP4 {
   uint8_t e[16];
   uint8_t q[4][64];
 };
-// Two-bit fields: q[k / 4], bits 2 * (k % 4), is quad k.
+// Two-bit fields: q[k / 4], bits 2 * (k % 4), is quad k. All of a super-block's codes lie block by block, so
+// that reading goes forward: the CPU's prefetching does not follow two places that alternate.
 struct TileQ2_K {
   uint16_t d[16], dmin[16];
   uint8_t scale[16][16];
@@ -79,7 +80,7 @@ struct TileQ3_K {
   uint16_t d[16];
   uint8_t low[8][16];   // low 4 bits of the scales of sub-blocks 2j | 2j+1 << 4
   uint8_t high[4][16];  // byte p: 2 high bits of the scales of sub-blocks 2p, 2p+1, 2p+8, 2p+9
-  uint8_t q[8][2][64], bit[8][64];
+  struct { uint8_t q[2][64], bit[64]; } block[8];
 };
 struct TileQ4_K {
   uint16_t d[16], dmin[16];
@@ -90,13 +91,12 @@ struct TileQ4_K {
 struct TileQ5_K {
   uint16_t d[16], dmin[16];
   uint8_t low[8][16], high[4][16];
-  uint8_t bit[8][64], q[8][4][64];
+  struct { uint8_t q[4][64], bit[64]; } block[8];
 };
 struct TileQ6_K {
   uint16_t d[16];
   int8_t scale[16][16];
-  uint8_t q[8][4][64];
-  uint8_t high[8][2][64];
+  struct { uint8_t q[4][64], high[2][64]; } block[8];
 };
 struct TileIQ4_XS {
   uint16_t d[16];

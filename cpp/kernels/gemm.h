@@ -15,7 +15,7 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 
 constexpr int kDirectRows = simd::kMaxRows < 4 ? simd::kMaxRows : 4;
 constexpr int kPasses = kStripRows / (simd::kLanes * simd::kStripVectors);  // of a strip's registers
-constexpr size_t kPrefetchBytes = 2048;  // how far ahead of the tile in work
+constexpr size_t kPrefetchBytes = 1024;  // how far ahead of the block in work
 
 template <bool kWide, bool kWords, int S, int M>
 struct Panel {  // PanelKind's layout
@@ -79,9 +79,20 @@ PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, false, F::kScal
   }
 }
 
+// Asks for block `sub`'s part of what comes kPrefetchBytes later, into L2. The CPU's own prefetching does
+// most, and requests far ahead of it, or into L1, slow it down; these carry it over the ends of pages and
+// tiles.
+template <class Tile, int kBlocks>
+PESTLE_INLINE void ask_ahead(const Tile* t, int sub) {
+  constexpr size_t kPart = sizeof(Tile) / kBlocks;
+  const char* ahead = reinterpret_cast<const char*>(t) + kPrefetchBytes + kPart * size_t(sub);
+  for (size_t i = 0; i < kPart; i += 64) simd::prefetch_l2(ahead + i);
+}
+
 template <class F, bool kWide, int P, int M>
 PESTLE_INLINE void direct_block(const typename F::Tile& t, const typename F::Scales& scales, int sub,
                                 const Panel<kWide, false, F::kScales, M>& x, F32 (&acc)[M][kVectors]) {
+  ask_ahead<typename F::Tile, kColumns<F> / kBlockColumns>(&t, sub);
   PESTLE_UNROLL for (int h = 0; h < kVectors; h++) {
     U8 w[8];
     F::decode(t, sub, h, w);
@@ -133,8 +144,6 @@ PESTLE_NOINLINE void direct(const MatmulArgs& a, int strip_begin, int strip_end)
     PESTLE_UNROLL for (int h = 0; h < kVectors; h++) PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][h] =
         first_sum<kWide>(a, 16 * row + h * simd::kLanes);
     for (int b = 0; b < tiles; b++) {
-      const char* ahead = reinterpret_cast<const char*>(t + b) + kPrefetchBytes;
-      for (size_t i = 0; i < sizeof(Tile); i += 64) simd::prefetch(ahead + i);
       const typename F::Scales scales(t[b]);
       if constexpr (kBlocks == 1) {
         direct_block<F, kWide, 0, M>(t[b], scales, 0, x[b], acc);

@@ -128,7 +128,7 @@ class Dispatch {
   void gate_and_up() {
     const int strips = e_.gate.w->strips();
     const size_t work = 2 * e_.gate.w->strip_bytes();
-    ws_.pool.run_guided(n_jobs_ * strips, grain(work), [&](int begin, int end, int thread) {
+    ws_.pool.run_ranges(n_jobs_ * strips, grain(work), [&](int begin, int end, int thread) {
       for (int j = begin / strips; j * strips < end; j++) {
         const Job& job = jobs_[j];
         by_scratch(job, std::max(begin - j * strips, 0), std::min(end - j * strips, strips),
@@ -170,7 +170,7 @@ class Dispatch {
   // A thread adds up some columns of all tokens, expert after expert.
   void down() {
     const size_t work = e_.down.w->strip_bytes() * size_t(n_jobs_);
-    ws_.pool.run_guided(e_.down.w->strips(), grain(work), [&](int begin, int end, int thread) {
+    ws_.pool.run_ranges(e_.down.w->strips(), grain(work), [&](int begin, int end, int thread) {
       for (int j = 0; j < n_jobs_; j++)
         by_scratch(jobs_[j], begin, end, [&](int b, int e) { down(jobs_[j], b, e, thread); });
     });

@@ -43,7 +43,7 @@ void run(Workspace& ws, std::span<const PlannedProduct> products, size_t weight_
   const size_t strip_work = weight_bytes / size_t(strips) * size_t(products[0].args.rows);
   const int grain =
       static_cast<int>(std::max<size_t>(1, (size_t(32) << 10) / std::max<size_t>(1, strip_work)));
-  ws.pool.run_guided(strips, grain, [&](int begin, int end, int thread) {
+  ws.pool.run_ranges(strips, grain, [&](int begin, int end, int thread) {
     int first = 0;  // strip of the product in hand
     for (const PlannedProduct& p : products) {
       const int b = std::max(begin - first, 0), e = std::min(end - first, p.strips);

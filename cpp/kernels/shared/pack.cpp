@@ -57,27 +57,23 @@ void split_nibbles(uint8_t (&first)[4][64], uint8_t (&second)[4][64], const Sour
   }
 }
 
-// Sixteen bytes of four 2-bit fields: field s of quad k becomes field k of a byte of to[2 * s].
-template <class Source>
-void split_pairs(uint8_t (*to)[64], const Source& source) {
-  for (int g = 0; g < 4; g++) {
-    Lanes v[4];
-    take(v, g, source);
-    for (int k = 0; k < 4; k += 2) exchange(v[k], v[k + 1], 2, 0x33333333);
-    for (int k = 0; k < 2; k++) exchange(v[k], v[k + 2], 4, kLowNibbles);
-    for (int s = 0; s < 4; s++) store(to[2 * s] + 16 * g, v[s]);
-  }
-}
-// The same for 128 columns: 32 bytes, four blocks.
-template <class Source>
-void split_pairs(uint8_t (*blocks)[2][64], const Source& source) {
-  for (int half = 0; half < 2; half++)
-    split_pairs(&blocks[0][half], [&](int r) { return source(r) + 16 * half; });
+// 32 bytes of four 2-bit fields, 128 columns: field s of quad k becomes field k % 4 of a byte of to(s)[k /
+// 4].
+template <class Source, class To>
+void split_pairs(const Source& source, const To& to) {
+  for (int g = 0; g < 4; g++)
+    for (int half = 0; half < 2; half++) {
+      Lanes v[4];
+      take(v, g, [&](int r) { return source(r) + 16 * half; });
+      for (int k = 0; k < 4; k += 2) exchange(v[k], v[k + 1], 2, 0x33333333);
+      for (int k = 0; k < 2; k++) exchange(v[k], v[k + 2], 4, kLowNibbles);
+      for (int s = 0; s < 4; s++) store(to(s)[half] + 16 * g, v[s]);
+    }
 }
 
-// 32 bytes of eight bits: bit s of quad k becomes bit k of a byte of to[s].
-template <class Source>
-void split_bits(uint8_t (&to)[8][64], const Source& source) {
+// 32 bytes of eight bits: bit s of quad k becomes bit k of a byte of blocks[s].bit.
+template <class Block, class Source>
+void split_bits(Block (&blocks)[8], const Source& source) {
   for (int g = 0; g < 4; g++) {
     Lanes v[8], part[4];
     for (int half = 0; half < 2; half++) {
@@ -88,7 +84,7 @@ void split_bits(uint8_t (&to)[8][64], const Source& source) {
     for (int k = 0; k < 8; k++)
       if ((k & 2) == 0) exchange(v[k], v[k + 2], 2, 0x33333333);
     for (int k = 0; k < 4; k++) exchange(v[k], v[k + 4], 4, kLowNibbles);
-    for (int s = 0; s < 8; s++) store(to[s] + 16 * g, v[s]);
+    for (int s = 0; s < 8; s++) store(blocks[s].bit + 16 * g, v[s]);
   }
 }
 
@@ -185,7 +181,8 @@ void pack(const Blocks<BlockQ5_1>& b, TileQ5_1& t) {
 void pack(const Blocks<BlockQ2_K>& b, TileQ2_K& t) {
   put_scale_and_min(b, t);
   put_sixteen_scales(b, t.scale);
-  for (int n = 0; n < 2; n++) split_pairs(t.q + 4 * n, [&](int r) { return b[r].q + 32 * n; });
+  for (int n = 0; n < 2; n++)
+    split_pairs([&](int r) { return b[r].q + 32 * n; }, [&](int s) { return t.q[4 * n + s]; });
 }
 
 // Bytes 0 and 1, 2 and 3 of `a`, then those of `b`: their low nibbles side by side.
@@ -210,8 +207,9 @@ void pack(const Blocks<BlockQ3_K>& b, TileQ3_K& t) {
   put_bytes(first, t.low);
   put_bytes(second, t.low + 4);
   put_bytes(high, t.high);
-  for (int n = 0; n < 2; n++) split_pairs(t.q + 4 * n, [&](int r) { return b[r].q + 32 * n; });
-  split_bits(t.bit, [&](int r) { return b[r].mask; });
+  for (int n = 0; n < 2; n++)
+    split_pairs([&](int r) { return b[r].q + 32 * n; }, [&](int s) { return t.block[4 * n + s].q; });
+  split_bits(t.block, [&](int r) { return b[r].mask; });
 }
 
 // GGUF: scales and minima 0 .. 3 are the low 6 bits of words 0 and 1; of 4 .. 7, word 2 holds the low
@@ -239,17 +237,17 @@ void pack(const Blocks<BlockQ4_K>& b, TileQ4_K& t) {
 void pack(const Blocks<BlockQ5_K>& b, TileQ5_K& t) {
   put_scale_and_min(b, t);
   put_six_bits(b, t);
-  split_bits(t.bit, [&](int r) { return b[r].high; });
+  split_bits(t.block, [&](int r) { return b[r].high; });
   for (int p = 0; p < 4; p++)
-    split_nibbles(t.q[2 * p], t.q[2 * p + 1], [&](int r) { return b[r].q + 32 * p; });
+    split_nibbles(t.block[2 * p].q, t.block[2 * p + 1].q, [&](int r) { return b[r].q + 32 * p; });
 }
 void pack(const Blocks<BlockQ6_K>& b, TileQ6_K& t) {
   put_scale(b, t);
   put_sixteen_scales(b, reinterpret_cast<uint8_t (*)[16]>(t.scale));
   for (int n = 0; n < 2; n++) {
     for (int i = 4 * n; i < 4 * n + 2; i++)
-      split_nibbles(t.q[i], t.q[i + 2], [&](int r) { return b[r].low + 64 * n + 32 * (i % 4); });
-    split_pairs(t.high + 4 * n, [&](int r) { return b[r].high + 32 * n; });
+      split_nibbles(t.block[i].q, t.block[i + 2].q, [&](int r) { return b[r].low + 64 * n + 32 * (i % 4); });
+    split_pairs([&](int r) { return b[r].high + 32 * n; }, [&](int s) { return t.block[4 * n + s].high; });
   }
 }
 void pack(const Blocks<BlockIQ4_XS>& b, TileIQ4_XS& t) {

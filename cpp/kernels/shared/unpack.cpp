@@ -62,8 +62,8 @@ void unpack(const TileQ2_K& t, int sub, int r, float* y) {
 void unpack(const TileQ3_K& t, int sub, int r, float* y) {
   const float d = f16_to_f32(t.d[r]);
   Codes v = {};
-  get_pairs<0>(t.q[sub], r, v);
-  get_bits<2>(t.bit[sub], r, v);
+  get_pairs<0>(t.block[sub].q, r, v);
+  get_bits<2>(t.block[sub].bit, r, v);
   for (int i = 0; i < 32; i++) {
     const int half = i / 16;
     const int scale =
@@ -85,15 +85,15 @@ void unpack(const TileQ4_K& t, int sub, int r, float* y) {
 }
 void unpack(const TileQ5_K& t, int sub, int r, float* y) {
   Codes v;
-  get_nibbles(t.q[sub], r, v);
-  get_bits<4>(t.bit[sub], r, v);
+  get_nibbles(t.block[sub].q, r, v);
+  get_bits<4>(t.block[sub].bit, r, v);
   unpack_six_bit(t, sub, r, v, y);
 }
 void unpack(const TileQ6_K& t, int sub, int r, float* y) {
   const float d = f16_to_f32(t.d[r]);
   Codes v;
-  get_nibbles(t.q[sub], r, v);
-  get_pairs<4>(t.high[sub], r, v);
+  get_nibbles(t.block[sub].q, r, v);
+  get_pairs<4>(t.block[sub].high, r, v);
   for (int i = 0; i < 32; i++)
     y[i] = d * static_cast<float>(t.scale[2 * sub + i / 16][r]) * static_cast<float>(v[i] - 32);
 }
