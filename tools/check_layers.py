@@ -47,15 +47,15 @@ PYTHON_LAYERS = {
     "tokenizer": "gguf errors _core",
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
-    "quantize": "errors _core",
-    "convert": "models quantize tokenizer gguf errors _core",
+    "blocks": "errors _core",
+    "convert": "models blocks tokenizer gguf errors _core",
     "models": "gguf errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
     "chat": "engine template formats results options tokenizer gguf errors _core",
     "llm": "chat engine template models formats results options tokenizer gguf errors _core",
     "__init__": "convert llm chat engine results options errors _core",
     "__main__": "cli",
-    "cli": "__init__ llm chat engine template models formats results options convert quantize "
+    "cli": "__init__ llm chat engine template models formats results options convert blocks "
     "tokenizer gguf errors _core",
 }
 # Third-party packages that belong to one layer.

@@ -36,7 +36,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_types_are_those_of_the_quantizers() -> None:
-    from pestle.quantize import MIXTURES
+    from pestle.blocks import MIXTURES
 
     assert set(cli.TYPES) == set(MIXTURES)
 

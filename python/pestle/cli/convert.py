@@ -15,7 +15,7 @@ from pestle.cli.progress import Downloads
 if TYPE_CHECKING:
     from pestle.convert import Conversion
 
-# pestle.quantize.MIXTURES, which would cost every command's start the import of numpy.
+# pestle.blocks.MIXTURES, which would cost every command's start the import of numpy.
 TYPES = (
     "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q2_K_S", "Q3_K_S",
     "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS",

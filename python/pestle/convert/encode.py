@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pestle.blocks import quantize_rows, widen, widen_fp8
 from pestle.convert.checkpoint import Source
 from pestle.convert.checkpoint.source import FP8_BLOCK, MXFP4_BLOCK
-from pestle.quantize import quantize_rows, widen, widen_fp8
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

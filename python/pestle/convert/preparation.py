@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pestle._core import GgufFile, kv_memory
+from pestle.blocks import ModelFacts, file_type
 from pestle.convert.checkpoint import Checkpoint, check_quantization, open_checkpoint
 from pestle.convert.checkpoint.folder import INDEX
 from pestle.convert.header import I32, U16, HeaderTensor, aligned, header_bytes
@@ -20,7 +21,6 @@ from pestle.convert.plan import Output, TensorPlan, plan_tensors
 from pestle.convert.types import TARGETS, TYPE_IDS
 from pestle.convert.vocabulary import tokenizer_keys, vocabulary_rows
 from pestle.errors import FormatError, UnsupportedError
-from pestle.quantize import ModelFacts, file_type
 
 _READ_WHOLE = (
     "config.json",

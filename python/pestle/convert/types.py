@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from pestle.quantize import MIXTURES, ModelFacts, TensorFacts, mixture_types, row_bytes
+from pestle.blocks import MIXTURES, ModelFacts, TensorFacts, mixture_types, row_bytes
 
 TYPE_IDS: Final[Mapping[str, int]] = {
     "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8, "Q2_K": 10,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pestle.blocks import TYPES, quantize_rows, row_bytes, widen, widen_fp8
 from pestle.errors import QuantizeError, UnsupportedError
-from pestle.quantize import TYPES, quantize_rows, row_bytes, widen, widen_fp8
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -6,7 +6,7 @@ The bytes depend on the numbers, the importance and the type alone: not on the t
 instruction set, the compiler or the machine.
 """
 
-from pestle.quantize.mixtures import (
+from pestle.blocks.mixtures import (
     MIXTURES,
     ModelFacts,
     TensorFacts,
@@ -15,7 +15,7 @@ from pestle.quantize.mixtures import (
     is_quantized,
     mixture_types,
 )
-from pestle.quantize.rows import TYPES, quantize_rows, row_bytes, widen, widen_fp8
+from pestle.blocks.rows import TYPES, quantize_rows, row_bytes, widen, widen_fp8
 
 __all__ = [
     "MIXTURES",

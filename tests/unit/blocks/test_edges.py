@@ -5,8 +5,8 @@ from __future__ import annotations
 import gguf
 import numpy as np
 import pytest
+from pestle.blocks import quantize_rows
 from pestle.errors import QuantizeError
-from pestle.quantize import quantize_rows
 
 from .numbers import TYPES, WIDTH, importances, plain_rows
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pestle import _core
-from pestle.quantize import quantize_rows
+from pestle.blocks import quantize_rows
 
 from .numbers import TYPES, WIDTH, importances, plain_rows
 
@@ -56,7 +56,7 @@ def test_as_on_other_machines(isa):
     A change of these digests changes the files of every user: say so in the changelog.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.quantize.test_bytes"],
+        [sys.executable, "-m", "tests.unit.blocks.test_bytes"],
         cwd=ROOT,
         env=os.environ | {"PESTLE_ISA": isa},
         capture_output=True,

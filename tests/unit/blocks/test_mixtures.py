@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 import pytest
-from pestle.quantize import (
+from pestle.blocks import (
     MIXTURES,
     TYPES,
     ModelFacts,

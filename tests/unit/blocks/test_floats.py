@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pestle.blocks import quantize_rows, widen, widen_fp8
 from pestle.errors import UnsupportedError
-from pestle.quantize import quantize_rows, widen, widen_fp8
 
 
 def numbers() -> np.ndarray:
