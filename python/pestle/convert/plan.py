@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pestle.blocks import ModelFacts
 from pestle.convert.checkpoint import Checkpoint, Source, StoredTensor, source_of, value_names
 from pestle.convert.checkpoint.source import FP8_BLOCK
-from pestle.convert.header import aligned
 from pestle.convert.metadata import rope_divisors
 from pestle.convert.names import NameMap, Tensor
 from pestle.convert.names.transforms import Transform
 from pestle.convert.types import stored_bytes, stored_types
 from pestle.errors import FormatError
+from pestle.gguf_header import aligned
 
 PIECE_BYTES = 16 << 20
 """Of the checkpoint's bytes at once, or a single group of a transform, where that is larger."""

@@ -12,7 +12,6 @@ from pestle._core import GgufFile, kv_memory
 from pestle.blocks import ModelFacts, file_type
 from pestle.convert.checkpoint import Checkpoint, check_quantization, open_checkpoint
 from pestle.convert.checkpoint.folder import INDEX
-from pestle.convert.header import I32, U16, HeaderTensor, aligned, header_bytes
 from pestle.convert.manifest import UNKNOWN, Manifest, headers_digest
 from pestle.convert.metadata import architecture_keys, general_keys, read_generation_config
 from pestle.convert.names import NAME_MAPS
@@ -21,6 +20,7 @@ from pestle.convert.plan import Output, TensorPlan, plan_tensors
 from pestle.convert.types import TARGETS, TYPE_IDS
 from pestle.convert.vocabulary import tokenizer_keys, vocabulary_rows
 from pestle.errors import FormatError, UnsupportedError
+from pestle.gguf_header import I32, U16, HeaderTensor, aligned, header_bytes
 
 _READ_WHOLE = (
     "config.json",
