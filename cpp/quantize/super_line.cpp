@@ -1,11 +1,10 @@
 // Super-blocks of 256 columns whose sub-blocks have scales and minimums of a few bits: Q2_K, Q4_K, Q5_K.
 #include "quantize/guesses.h"
 #include "quantize/isa.h"
+#include "quantize/super.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE::quantize {
 namespace {
-
-using Super = Group<256>;
 
 // value = d * scale * code - m * min, codes up to kMax, scales and minimums up to kTop.
 template <int kMax, int kSub, int kTop>
@@ -84,9 +83,7 @@ PESTLE_INLINE Lines<kMax, kSub, kTop> fit(const Super& g, const float (&tops)[kT
     most_scale = max(wanted[s].scale, most_scale);
     most_min = max(wanted[s].min, most_min);
   }
-  Lines<kMax, kSub, kTop> best = {}, trial;
-  best.error = splat(kHuge);
-  for (const auto& top : tops) {
+  return search<Lines<kMax, kSub, kTop>>(g, tops, [&](auto& trial, const float (&top)[2]) {
     trial.d = round_scale(most_scale * (1.0f / top[0]));
     trial.m = round_scale(most_min * (1.0f / top[1]));
     const F id = inverse(trial.d), im = inverse(trial.m);
@@ -94,16 +91,7 @@ PESTLE_INLINE Lines<kMax, kSub, kTop> fit(const Super& g, const float (&tops)[kT
       trial.scale[s] = clamp(round(wanted[s].scale * id), 0, kTop);
       trial.min[s] = clamp(round(wanted[s].min * im), 0, kTop);
     }
-    trial.choose(g);
-    best.take_better(trial);
-  }
-  for (int turn = 0; turn < kTurns; turn++) {
-    trial = best;
-    trial.solve(g);
-    trial.choose(g);
-    best.take_better(trial);
-  }
-  return best;
+  });
 }
 
 template <int kMax, int kSub, int kTop>

@@ -2,11 +2,10 @@
 #include "quantize/guesses.h"
 #include "quantize/isa.h"
 #include "quantize/scale.h"
+#include "quantize/super.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE::quantize {
 namespace {
-
-using Super = Group<256>;
 
 // value = d * scale * code, scales from kLow to kHigh.
 template <class Codes, int kSub, int kLow, int kHigh>
@@ -56,22 +55,11 @@ PESTLE_INLINE Scales<Codes, kSub, kLow, kHigh> fit(const Super& g, const float (
   for (int s = 0; s < kSubs; s++)
     wanted[s] = fit_scale<Codes, kSub, true, kGuesses>(g.x + s * kSub, g.w + s * kSub);
   const F largest = extreme<kSubs>(wanted);
-  Scales<Codes, kSub, kLow, kHigh> best = {}, trial;
-  best.error = splat(kHuge);
-  for (float top : tops) {
+  return search<Scales<Codes, kSub, kLow, kHigh>>(g, tops, [&](auto& trial, float top) {
     trial.d = round_scale(largest * (1.0f / top));
     const F inv = inverse(trial.d);
     for (int s = 0; s < kSubs; s++) trial.scale[s] = clamp(round(wanted[s] * inv), kLow, kHigh);
-    trial.choose(g);
-    best.take_better(trial);
-  }
-  for (int turn = 0; turn < kTurns; turn++) {
-    trial = best;
-    trial.solve(g);
-    trial.choose(g);
-    best.take_better(trial);
-  }
-  return best;
+  });
 }
 
 template <class Codes, int kSub, int kLow, int kHigh>
