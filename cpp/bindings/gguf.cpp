@@ -73,6 +73,23 @@ py::object get_item(const gguf::File& file, const std::string& key) {
   return to_python(*value);
 }
 
+// Type and value as they stand in a file, so that another file can hold the same.
+py::bytes encoded(const gguf::File& file, const std::string& key) {
+  const gguf::Value* value = file.find_value(key);
+  if (value == nullptr) throw py::key_error(key);
+  std::string out;
+  const auto put = [&out](auto number) { out.append(reinterpret_cast<const char*>(&number), sizeof number); };
+  put(static_cast<uint32_t>(value->type));
+  if (value->is_array()) {
+    put(static_cast<uint32_t>(value->element));
+    put(value->count);
+  } else if (value->element == gguf::ValueType::kString) {
+    put(static_cast<uint64_t>(value->bytes.size()));
+  }
+  out.append(reinterpret_cast<const char*>(value->bytes.data()), value->bytes.size());
+  return py::bytes(out);
+}
+
 py::typing::List<py::str> paths(const gguf::File& file) {
   py::typing::List<py::str> list;
   for (const std::string& path : file.paths()) list.append(path_to_str(path));
@@ -138,6 +155,8 @@ void bind_gguf(py::module_& module) {
            "is "
            "not UTF-8 is decoded with \"surrogateescape\". KeyError when the key is absent.")
       .def("get", &get, py::arg("key"), py::arg("default") = py::none())
+      .def("encoded", &encoded, py::arg("key"),
+           "Type and value as they stand in the file, behind the key. KeyError when the key is absent.")
       .def_property_readonly("tensors", &tensors, "In file order, shard after shard.")
       .def("data", &data, py::arg("name"),
            "A tensor's bytes, read-only and not copied; the array keeps the file open. KeyError when there "

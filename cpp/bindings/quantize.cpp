@@ -1,4 +1,4 @@
-// Rows of floats to GGUF's types, and the narrow floats of checkpoints to floats.
+// Rows of floats to GGUF's types and back, and the narrow floats of checkpoints to floats.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -8,6 +8,7 @@
 #include "bindings/bindings.h"
 #include "core/cpu.h"
 #include "core/error.h"
+#include "quantize/shared/dequantize.h"
 #include "quantize/shared/quantize.h"
 #include "quantize/shared/widen.h"
 
@@ -49,6 +50,21 @@ void quantize_rows(const std::string& type_name, const Floats& rows, Bytes& out,
   quantize::quantize_rows(type, matrix, weights, bytes, pool);
 }
 
+void dequantize_rows(const std::string& type_name, const Bytes& packed, Floats& out, int threads) {
+  const gguf::Type type = type_named(type_name);
+  const gguf::TypeInfo& info = gguf::type_info(type);
+  if (packed.size() % info.block_bytes != 0)
+    throw std::invalid_argument("packed has " + std::to_string(packed.size()) + " bytes, blocks of " +
+                                type_name + " have " + std::to_string(info.block_bytes));
+  const int64_t blocks = packed.size() / info.block_bytes;
+  expect("out", out.size(), blocks * info.block_elems, "numbers");
+  const uint8_t* from = packed.data();
+  float* to = out.mutable_data();
+  const py::gil_scoped_release release;
+  ThreadPool pool = pool_of(threads);
+  quantize::dequantize_blocks(type, from, blocks, to, pool);
+}
+
 void widen(const std::string& type_name, const Halves& source, Floats& out, int threads) {
   expect("out", out.size(), source.size(), "numbers");
   const gguf::Type type = type_named(type_name);
@@ -88,6 +104,11 @@ void bind_quantize(py::module_& m) {
       [](const std::string& type, int64_t columns) { return quantize::row_bytes(type_named(type), columns); },
       py::arg("type"), py::arg("columns"),
       "Bytes of a row; UnsupportedError where it is not whole blocks, or nothing is quantized to the type.");
+  m.def("dequantize_rows", dequantize_rows, py::arg("type").none(false), py::arg("packed").noconvert(),
+        py::arg("out").noconvert(), py::arg("threads") = 0,
+        "Blocks of a GGUF type, uint8, to float32, as readers of a file compute them. ValueError for sizes "
+        "that do "
+        "not match, UnsupportedError for a type that Pestle does not run.");
   m.def("widen", widen, py::arg("type"), py::arg("source").noconvert(), py::arg("out").noconvert(),
         py::arg("threads") = 0, "F16 or BF16, as uint16, to float32, exactly.");
   m.def("widen_fp8", widen_fp8, py::arg("codes").noconvert(), py::arg("scales").noconvert(),

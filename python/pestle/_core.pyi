@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'widen', 'widen_fp8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -70,6 +70,10 @@ class GgufFile:
     def data(self, name: str) -> numpy.typing.NDArray[numpy.uint8]:
         """
         A tensor's bytes, read-only and not copied; the array keeps the file open. KeyError when there is no such tensor.
+        """
+    def encoded(self, key: str) -> bytes:
+        """
+        Type and value as they stand in the file, behind the key. KeyError when the key is absent.
         """
     def get(self, key: str, default: typing.Any = None) -> typing.Any:
         ...
@@ -302,6 +306,10 @@ class Drafter:
 def cpu_info() -> dict[str, typing.Any]:
     """
     Processor, cores (`usable`: under affinity and cgroup quota), kernel features, cache bytes.
+    """
+def dequantize_rows(type: str, packed: numpy.typing.NDArray[numpy.uint8], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    """
+    Blocks of a GGUF type, uint8, to float32, as readers of a file compute them. ValueError for sizes that do not match, UnsupportedError for a type that Pestle does not run.
     """
 def isa() -> str:
     """

@@ -64,6 +64,18 @@ def test_metadata_of_every_type(tmp_path: Path) -> None:
     assert file.version == 3
 
 
+def test_values_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.gguf")
+    file = GgufFile(path)
+    entries = [
+        len(key).to_bytes(8, "little") + key.encode() + file.encoded(key)
+        for key in ("general.architecture", *SCALARS, *ARRAYS)
+    ]
+    assert path.read_bytes()[24:].startswith(b"".join(entries))
+    with pytest.raises(KeyError):
+        file.encoded("t.none")
+
+
 def test_arrays_of_every_width(tmp_path: Path) -> None:
     arrays = {
         "u8": (U8, [0, 255]),

@@ -15,13 +15,21 @@ from pestle.blocks.mixtures import (
     is_quantized,
     mixture_types,
 )
-from pestle.blocks.rows import TYPES, quantize_rows, row_bytes, widen, widen_fp8
+from pestle.blocks.rows import (
+    TYPES,
+    dequantize_rows,
+    quantize_rows,
+    row_bytes,
+    widen,
+    widen_fp8,
+)
 
 __all__ = [
     "MIXTURES",
     "TYPES",
     "ModelFacts",
     "TensorFacts",
+    "dequantize_rows",
     "file_type",
     "fitting_type",
     "is_quantized",

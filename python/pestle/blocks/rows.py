@@ -1,4 +1,4 @@
-"""Rows of floats to rows of a GGUF type, and the narrow floats of checkpoints to floats."""
+"""Rows of floats to rows of a GGUF type and back, and the narrow floats of checkpoints."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ TYPES = (
     "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS",
 )  # fmt: skip
 """What rows can be quantized to, by GGUF's names."""
+_COLUMNS = 256
+"""Whole blocks of every type."""
 
 
 def row_bytes(kind: str, columns: int) -> int:
@@ -55,6 +57,22 @@ def quantize_rows(
     if out is None:
         out = np.empty((len(rows), n_bytes), np.uint8)
     _core.quantize_rows(kind, rows, out, importance, threads)
+    return out
+
+
+def dequantize_rows(
+    kind: str, packed: Bytes, out: Floats | None = None, *, threads: int = 0
+) -> Floats:
+    """GGUF blocks of type `kind`, uint8 [n, row_bytes], as float32 [n, columns].
+
+    The numbers are those that readers of a file compute, to the last bit. Raises UnsupportedError
+    for a type that Pestle does not run, ValueError where the bytes are not whole blocks or `out`
+    has another size.
+    """
+    if out is None:
+        unit = row_bytes(kind, _COLUMNS)
+        out = np.empty((len(packed), packed.shape[-1] * _COLUMNS // unit), np.float32)
+    _core.dequantize_rows(kind, packed, out, threads)
     return out
 
 

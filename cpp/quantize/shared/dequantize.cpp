@@ -1,0 +1,52 @@
+#include "quantize/shared/dequantize.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/fp_environment.h"
+#include "kernels/shared/pack.h"
+#include "quantize/shared/widen.h"
+
+namespace pestle::quantize {
+namespace {
+
+constexpr int kRun = 16;  // tiles that a thread takes at a time
+
+Format format_of(gguf::Type type) {
+  const std::string_view name = gguf::type_info(type).name;
+  for (int f = 0; f < kFormats; f++)
+    if (name == kFormatInfo[f].name) return static_cast<Format>(f);
+  throw UnsupportedError("Pestle does not read " + std::string(name));
+}
+
+}  // namespace
+
+void dequantize_blocks(gguf::Type type, const uint8_t* blocks, int64_t count, float* out, ThreadPool& pool) {
+  const Format format = format_of(type);
+  if (format == Format::F32) {
+    std::copy_n(blocks, count * int64_t{sizeof(float)}, reinterpret_cast<uint8_t*>(out));
+    return;
+  }
+  if (format == Format::F16) return widen_f16(reinterpret_cast<const uint16_t*>(blocks), count, out, pool);
+  if (format == Format::BF16) return widen_bf16(reinterpret_cast<const uint16_t*>(blocks), count, out, pool);
+  const DefaultFpEnvironment environment;
+  const int width = info(format).columns, bytes = info(format).tile_bytes / kTileRows;
+  // Sixteen blocks make a tile of as many rows, one block wide: what the kernels read floats from.
+  const auto tiles = static_cast<int>((count + kTileRows - 1) / kTileRows);
+  pool.run(tiles, kRun, [&](int begin, int end, int) {
+    alignas(64) char tile[sizeof(TileQ6_K)];  // the largest of those of blocks
+    for (int t = begin; t < end; t++) {
+      const int64_t first = int64_t{t} * kTileRows;
+      const int used = static_cast<int>(std::min<int64_t>(kTileRows, count - first));
+      const std::byte* rows[kTileRows] = {};
+      for (int r = 0; r < used; r++)
+        rows[r] = reinterpret_cast<const std::byte*>(blocks + (first + r) * bytes);
+      pack_tiles(format, rows, width, tile);
+      for (int r = 0; r < used; r++) unpack_row(format, tile, width, r, out + (first + r) * width);
+    }
+  });
+}
+
+}  // namespace pestle::quantize
