@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pestle.chat import Conversation, Session
-    from pestle.convert import Conversion, Verification, convert, verify
+    from pestle.convert import Conversion, Verification, convert, quantize, verify
     from pestle.engine import AsyncStream, Stream
     from pestle.errors import (
         ContextLengthError,
@@ -69,13 +69,14 @@ __all__ = [
     "Verification",
     "__version__",
     "convert",
+    "quantize",
     "verify",
 ]
 
 # What `import pestle` need not load: the command line starts faster for it.
 _WHERE = {
     "pestle.chat": ("Conversation", "Session"),
-    "pestle.convert": ("Conversion", "Verification", "verify"),
+    "pestle.convert": ("Conversion", "Verification", "quantize", "verify"),
     "pestle.engine": ("AsyncStream", "Stream"),
     "pestle.errors": (
         "ContextLengthError",

@@ -1,4 +1,4 @@
-"""From a Hugging Face checkpoint to GGUF, and the proof that a file is what it was made from.
+"""From checkpoints and GGUF files to quantized GGUF, and the proof that a file is what it says.
 
 The package is also the function of its name: `pestle.convert("checkpoint", "model.gguf")`.
 """
@@ -6,12 +6,12 @@ The package is also the function of its name: `pestle.convert("checkpoint", "mod
 import sys
 from types import ModuleType
 
-from pestle.convert.api import convert
+from pestle.convert.api import convert, quantize
 from pestle.convert.conversion import Conversion
 from pestle.convert.manifest import Manifest
 from pestle.convert.verification import Verification, verify
 
-__all__ = ["Conversion", "Manifest", "Verification", "convert", "verify"]
+__all__ = ["Conversion", "Manifest", "Verification", "convert", "quantize", "verify"]
 
 
 class _Package(ModuleType):

@@ -1,27 +1,36 @@
-"""`pestle.convert`: one call from a checkpoint to a file."""
+"""`pestle.convert` and `pestle.quantize`: one call from a checkpoint, or a GGUF file, to a file."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pestle import models
 from pestle.convert.conversion import Conversion, carry_out, shard_paths
-from pestle.convert.preparation import Options, prepare
+from pestle.convert.gguf_preparation import prepare_gguf
+from pestle.convert.importance import ImportanceSource
+from pestle.convert.options import Options
+from pestle.convert.preparation import prepare
+from pestle.convert.prepared import Prepared
 from pestle.errors import Error
 from pestle.models.progress import Progress
 
 _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
+StrPath = str | os.PathLike[str]
 
 
 def convert(
-    source: str | os.PathLike[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
+    source: StrPath | None = None,
+    output: StrPath | None = None,
     *,
     hf: str | None = None,
     offline: bool = False,
     to: str = "Q4_K_M",
+    tensor_types: Sequence[str] = (),
+    imatrix: ImportanceSource | None = None,
+    allow_requantize: bool = False,
     name: str | None = None,
     split_size: int = 0,
     overwrite: bool = False,
@@ -34,6 +43,9 @@ def convert(
     offline: never use the network; `hf` is then what the cache holds.
     to: the type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which gives
     each matrix the type that llama.cpp gives it.
+    tensor_types: "REGEX=TYPE", for matrices in whose names the expression is found; the first that
+    matches wins. imatrix: an importance matrix. allow_requantize: whether MXFP4 may
+    become another type of blocks because of `tensor_types`; without them it stays as it is.
     name: the model's name; by default what config.json says, or none.
     split_size: bytes of data that a file may have before another is begun; 0 for one file.
     overwrite: whether a finished file that is there may be replaced.
@@ -41,7 +53,8 @@ def convert(
 
     The same source and options give the same bytes. A conversion that was interrupted goes on where
     it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
-    checkpoint that is wrong or not known, Error where the system refuses to read or write, and what
+    checkpoint that is wrong or not known, UnsupportedError for a tensor that would be quantized
+    again, Error for types that do not fit and where the system refuses to read or write, and what
     `pestle.models.checkpoint` raises where it cannot be fetched.
     """
     if (source is None) == (hf is None):
@@ -51,19 +64,67 @@ def convert(
         if source is not None
         else models.checkpoint(str(hf), offline=offline, progress=progress)
     )
-    repository = revision = None
-    if match := _SNAPSHOT.search(folder.absolute().as_posix()):
-        repository, revision = f"{match[1]}/{match[2]}", match[3]
+    repository, revision = _origin(folder)
+    digest = imatrix.digest if imatrix is not None else None
+    options = Options(to, name, split_size, tuple(tensor_types), digest, allow_requantize)
     prepared = prepare(
-        folder, Options(to, name, split_size), repository=repository, revision=revision
+        folder, options, importance=imatrix, repository=repository, revision=revision
     )
     path = Path(output) if output is not None else _default(folder, repository, to)
+    return _carried_out(prepared, path, overwrite, threads, progress)
+
+
+def quantize(
+    source: StrPath,
+    output: StrPath,
+    to: str,
+    *,
+    tensor_types: Sequence[str] = (),
+    imatrix: ImportanceSource | None = None,
+    allow_requantize: bool = False,
+    split_size: int = 0,
+    overwrite: bool = False,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Quantize the GGUF file `source`, or the split model that begins there, into `output`.
+
+    Tensors that are of their new type already are copied, bit for bit; so are MXFP4, unless floats
+    are wanted, and what is no matrix. All others are widened exactly before. All metadata stays but
+    what tells of the file alone: `general.alignment`, `split.*` and `pestle.*`.
+    allow_requantize: whether blocks may become blocks of another type, which loses more than
+    quantizing the original does; `Conversion.requantized` counts them.
+    The other options, and what holds of the bytes and of interruptions, as `convert`.
+
+    Raises UnsupportedError for a tensor that would be quantized again and for architectures and
+    types that Pestle does not read, FormatError for a file that is wrong, and Error for types that
+    do not fit and where the system refuses to read or write.
+    """
+    path = Path(source)
+    repository, revision = _origin(path.parent)
+    digest = imatrix.digest if imatrix is not None else None
+    options = Options(to, None, split_size, tuple(tensor_types), digest, allow_requantize)
+    prepared = prepare_gguf(
+        path, options, importance=imatrix, repository=repository, revision=revision
+    )
+    return _carried_out(prepared, Path(output), overwrite, threads, progress)
+
+
+def _origin(folder: Path) -> tuple[str | None, str | None]:
+    """Repository and revision, where a folder is one of the hub's cache."""
+    match = _SNAPSHOT.search(folder.absolute().as_posix())
+    return (f"{match[1]}/{match[2]}", match[3]) if match else (None, None)
+
+
+def _carried_out(
+    prepared: Prepared, path: Path, overwrite: bool, threads: int, progress: Progress | None
+) -> Conversion:
     if not path.parent.is_dir():
         raise Error(f"{path.parent} is no folder, so {path.name} cannot be written there")
     for there in shard_paths(path, prepared.plan.n_shards):
-        if there.exists() and not overwrite:
-            raise Error(f"{there} is there already; --overwrite (overwrite=True) replaces it")
-    return carry_out(prepared, path, threads=threads, progress=progress)
+        if there.exists() and any(there.samefile(file.path) for file in prepared.source.files):
+            raise Error(f"{there} is the source itself, which is not replaced")
+    return carry_out(prepared, path, overwrite=overwrite, threads=threads, progress=progress)
 
 
 def _default(folder: Path, repository: str | None, to: str) -> Path:

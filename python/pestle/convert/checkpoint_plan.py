@@ -1,90 +1,33 @@
-"""What a conversion will write, all of it decided from headers before a single weight is read."""
+"""What becomes of a checkpoint's tensors: their names, shapes, types and places in the new file."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 from pestle.blocks import ModelFacts
-from pestle.convert.checkpoint import Checkpoint, Source, StoredTensor, source_of, value_names
-from pestle.convert.checkpoint.source import FP8_BLOCK
+from pestle.convert.checkpoint import Checkpoint, source_of, value_names
 from pestle.convert.metadata import rope_divisors
 from pestle.convert.names import NameMap, Tensor
-from pestle.convert.names.transforms import Transform
+from pestle.convert.options import Options
+from pestle.convert.plan import Job, Output, Share, TensorPlan, placed
+from pestle.convert.source import FP8_BLOCK, Source, StoredTensor
 from pestle.convert.types import stored_bytes, stored_types
 from pestle.errors import FormatError
-from pestle.gguf_header import aligned
-
-PIECE_BYTES = 16 << 20
-"""Of the checkpoint's bytes at once, or a single group of a transform, where that is larger."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """A tensor of the new file. `shape`: as in numpy; `offset`: within its shard's data."""
-
-    name: str
-    type: str
-    shape: tuple[int, ...]
-    nbytes: int
-    shard: int = 0
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one source gives to one output: its part, which begins at byte `start` there."""
-
-    output: Output
-    transform: Transform
-    start: int
-    nbytes: int
-
-
-@dataclass(frozen=True)
-class Job:
-    """One source, and what becomes of it."""
-
-    source: Source
-    shares: tuple[Share, ...]
-    group: int
-    """Elements of the first axis that stay together."""
-    rows: int
-    """Elements of the first axis that are used: all but for an embedding that is cut."""
-
-    def pieces(self) -> Iterator[tuple[int, int]]:
-        """Ranges of the first axis, one after the other."""
-        per_element = self.source.numbers.nbytes // self.source.shape[0]
-        step = max(1, PIECE_BYTES // (self.group * per_element)) * self.group
-        for begin in range(0, self.rows, step):
-            yield begin, min(begin + step, self.rows)
-
-
-@dataclass(frozen=True)
-class TensorPlan:
-    """`jobs`: by the name of the source's numbers. `constants`: outputs that are computed."""
-
-    outputs: tuple[Output, ...]
-    jobs: Mapping[str, Job]
-    constants: Mapping[str, bytes]
-    n_shards: int
 
 
 def plan_tensors(
     checkpoint: Checkpoint,
     names: NameMap,
-    mixture: str,
+    options: Options,
     model: ModelFacts,
     *,
     n_vocab: int,
-    split_size: int = 0,
 ) -> TensorPlan:
     """Decide every output's type, shape and place.
 
-    `mixture`: what matrices become. `n_vocab`: rows of the embedding that are kept. `split_size`:
-    bytes that a shard's data may have; 0 for one file. FormatError: a tensor is unknown, missing
-    or of a shape that does not go together with the config.
+    `n_vocab`: rows of the embedding that are kept. FormatError: a tensor is unknown, missing or of
+    a shape that does not go together with the config. Otherwise raises as `stored_types`.
     """
     tensors = _gguf_tensors(checkpoint, names)
     sources = {
@@ -94,8 +37,8 @@ def plan_tensors(
     }
     constants: dict[str, bytes] = {}
     shapes = {t.name: _shape(checkpoint, t, sources, n_vocab) for t in tensors}
-    mxfp4 = [t.name for t in tensors if sources[t.parts[0].source].encoding == "mxfp4"]
-    types = stored_types(shapes, mxfp4, mixture, model)
+    now = {t.name: sources[t.parts[0].source].type for t in tensors}
+    types = stored_types(shapes, now, options, model)
     outputs = [
         Output(name, types[name], shape, stored_bytes(types[name], shape))
         for name, shape in shapes.items()
@@ -104,8 +47,8 @@ def plan_tensors(
         name = "rope_freqs.weight"
         constants[name] = divisors.astype("<f4").tobytes()
         outputs.append(Output(name, "F32", divisors.shape, divisors.nbytes))
-    placed = _placed(sorted(outputs, key=_order), split_size)
-    by_name = {output.name: output for output in placed}
+    outputs = list(placed(sorted(outputs, key=_order), options.split_size))
+    by_name = {output.name: output for output in outputs}
     shares: dict[str, list[Share]] = {}
     for tensor in tensors:
         output = by_name[tensor.name]
@@ -114,7 +57,7 @@ def plan_tensors(
             share = Share(output, part.transform, n * size, size)
             shares.setdefault(part.source, []).append(share)
     jobs = {name: _job(checkpoint, sources[name], found) for name, found in shares.items()}
-    return TensorPlan(placed, jobs, constants, placed[-1].shard + 1)
+    return TensorPlan(tuple(outputs), jobs, constants, outputs[-1].shard + 1)
 
 
 def _gguf_tensors(checkpoint: Checkpoint, names: NameMap) -> list[Tensor]:
@@ -160,17 +103,6 @@ def _order(output: Output) -> tuple[int, int, str]:
     if head == "blk":
         return 1, int(rest.partition(".")[0]), output.name
     return (2 if head.startswith("output") else 0), 0, output.name
-
-
-def _placed(outputs: list[Output], split_size: int) -> tuple[Output, ...]:
-    placed = []
-    shard = offset = 0
-    for output in outputs:
-        if split_size and offset and offset + output.nbytes > split_size:
-            shard, offset = shard + 1, 0
-        placed.append(replace(output, shard=shard, offset=offset))
-        offset = aligned(offset + output.nbytes)
-    return tuple(placed)
 
 
 def _job(checkpoint: Checkpoint, source: Source, shares: list[Share]) -> Job:

@@ -1,4 +1,4 @@
-"""A conversion, carried out: one pass over the checkpoint, resumable, and whole or not there."""
+"""A conversion, carried out: one pass over the source, resumable, and whole or not there."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import filelock
-import numpy as np
 
-from pestle.convert.journal import Journal, State
-from pestle.convert.manifest import Manifest
-from pestle.convert.partial import PartialFiles, partial_path, sync_folder, writing
-from pestle.convert.pipeline import encode_piece, read_ahead
-from pestle.convert.preparation import Prepared, refusal
-from pestle.convert.reading import FileRead, read_checkpoint
+from pestle._core import GgufFile
+from pestle.convert.journal import Journal, Recorder, State
+from pestle.convert.manifest import Manifest, headers_match, read_manifest
+from pestle.convert.partial import PartialFiles, partial_path, publish, sync_folder, writing
+from pestle.convert.passes import finish, write_tensors
+from pestle.convert.prepared import Prepared, refusal
+from pestle.convert.source import total_bytes
 from pestle.errors import Error
-from pestle.models.progress import Progress, task
+from pestle.models.progress import Progress
 
 RECORD_SECONDS = 5.0
 """How often what is done is synced and noted: at most so much is done again after a crash."""
@@ -45,6 +44,10 @@ class Conversion:
     seconds: float
     refusal: str | None
     """Why Pestle itself does not run the file; None if it does."""
+    requantized: dict[str, int] = field(default_factory=dict)
+    """Tensors that were quantized before and are now of another type, by what they were."""
+    without_importance: tuple[str, ...] = ()
+    """Quantized tensors of which a given importance matrix knows nothing."""
 
 
 def shard_paths(path: Path, n_shards: int) -> list[Path]:
@@ -65,6 +68,7 @@ def carry_out(
     prepared: Prepared,
     path: Path,
     *,
+    overwrite: bool = False,
     threads: int = 0,
     progress: Progress | None = None,
     record_seconds: float = RECORD_SECONDS,
@@ -73,34 +77,43 @@ def carry_out(
 
     Nothing stands at `path` before all of it is on the disk; until then it grows in
     `path.partial`, from which the same conversion goes on after it was killed. Raises Error where
-    the disk is full or the system refuses, FormatError where the checkpoint has changed or holds
-    values that no type can.
+    the disk is full, the system refuses or a file is there that may not be replaced, FormatError
+    where the source has changed or holds values that no type can.
     """
     began = time.monotonic()
     paths = shard_paths(path, prepared.plan.n_shards)
     headers = prepared.headers(prepared.manifest)
     sizes = prepared.sizes(headers)
-    files = PartialFiles(paths, [len(header) for header in headers])
     journal = Journal(partial_path(path).with_name(path.name + ".partial.journal"),
                       _plan_digest(prepared, headers))  # fmt: skip
     with _exclusive(path):
-        found = journal.load() if all(partial_path(p).exists() for p in paths) else None
+        found = journal.load()
+        if found is not None and not _can_go_on(found, paths, headers):
+            found = None
+        if found is None or found.whole is None:
+            _require_free(paths, overwrite)
         if found is None:
             _require_space(path.parent, sum(sizes))
         not_run = refusal(prepared, path.with_name(path.name + ".partial.check"))
-        try:
-            files.open(sizes, anew=found is None)
-            with writing(journal.path):
-                journal.begin(found)
-            state = _write_tensors(
-                prepared, files, journal, found, threads, progress, record_seconds
-            )
-            manifest = _finish(prepared, files, state, headers, progress)
-            _write_manifest(prepared, manifest, path, paths)
-            files.publish()
-        finally:
-            files.close()
-            journal.close()
+        if found is None or found.whole is None:
+            files = PartialFiles(paths, [len(header) for header in headers])
+            try:
+                files.open(sizes, anew=found is None)
+                with writing(journal.path):
+                    journal.begin(found)
+                recorder = Recorder(journal, files.sync, record_seconds)
+                try:
+                    state = write_tensors(prepared, files, recorder, found, threads, progress)
+                    manifest = finish(prepared, files, state, headers, progress)
+                    _write_manifest(prepared, manifest, path, paths)
+                    recorder.note(replace(state, whole=manifest.headers))
+                    recorder.wait()
+                finally:
+                    recorder.close()
+            finally:
+                files.close()
+                journal.close()
+        publish(paths)
         journal.path.unlink(missing_ok=True)
     types: dict[str, int] = {}
     for output in prepared.plan.outputs:
@@ -108,90 +121,43 @@ def carry_out(
     return Conversion(
         tuple(paths),
         manifest_path(path),
-        manifest,
-        prepared.checkpoint.nbytes,
+        read_manifest(GgufFile(paths[0])),
+        total_bytes(prepared.source),
         sum(sizes),
         types,
         found is not None,
         time.monotonic() - began,
         not_run,
+        prepared.plan.requantized(),
+        prepared.weighting.missing if prepared.weighting is not None else (),
     )
+
+
+def _can_go_on(state: State, paths: list[Path], headers: list[bytes]) -> bool:
+    """Whether the files are still there that the journal speaks of."""
+    if state.whole is None:
+        return all(partial_path(path).exists() for path in paths)
+    there = []
+    for path, header in zip(paths, headers, strict=True):
+        partial = partial_path(path)
+        try:
+            with (partial if partial.exists() else path).open("rb") as stream:
+                there.append(stream.read(len(header)))
+        except OSError:
+            return False
+    return headers_match(there, state.whole)
+
+
+def _require_free(paths: list[Path], overwrite: bool) -> None:
+    for there in paths:
+        if there.exists() and not overwrite:
+            raise Error(f"{there} is there already; --overwrite (overwrite=True) replaces it")
 
 
 def _require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder)[2]
     if free < needed:
         raise Error(f"not enough space in {folder}: {needed:,} bytes are needed, {free:,} are free")
-
-
-def _write_tensors(
-    prepared: Prepared,
-    files: PartialFiles,
-    journal: Journal,
-    state: State | None,
-    threads: int,
-    progress: Progress | None,
-    record_seconds: float,
-) -> State:
-    """Write every tensor; returns the state with all source files' digests."""
-    state = state or State()
-    plan, config = prepared.plan, prepared.checkpoint.config
-    for output in plan.outputs:
-        if output.name in plan.constants:
-            files.write(output, 0, np.frombuffer(plan.constants[output.name], np.uint8))
-    recorded = time.monotonic()
-    with task(progress, "Converting", prepared.checkpoint.nbytes) as advance:
-        pieces = read_checkpoint(
-            prepared.checkpoint, plan.jobs, skip=state.pieces, known=state.files, advance=advance
-        )
-        with read_ahead(pieces) as items:
-            for item in items:
-                if isinstance(item, FileRead):
-                    state.files[item.name] = item.sha256
-                    continue
-                for written in encode_piece(item, config, threads):
-                    files.write(*written)
-                state.pieces += 1
-                if time.monotonic() - recorded >= record_seconds:
-                    files.sync()
-                    with writing(journal.path):
-                        journal.record(state)
-                    recorded = time.monotonic()
-    files.sync()
-    with writing(journal.path):
-        journal.record(state)
-    return state
-
-
-def _finish(
-    prepared: Prepared,
-    files: PartialFiles,
-    state: State,
-    headers: list[bytes],
-    progress: Progress | None,
-) -> Manifest:
-    """Hash the tensors as they lie on the disk and write the headers."""
-    outputs = prepared.plan.outputs
-    with (
-        task(progress, "Hashing", sum(output.nbytes for output in outputs)) as advance,
-        ThreadPoolExecutor(thread_name_prefix="pestle-hash") as pool,
-    ):
-        digests = []
-        for output, digest in zip(outputs, pool.map(files.sha256, outputs), strict=True):
-            digests.append(digest)
-            advance(output.nbytes)
-    manifest = prepared.sealed(
-        replace(
-            prepared.manifest,
-            files={**prepared.manifest.files, **state.files},
-            tensors=tuple(digests),
-        )
-    )
-    final = prepared.headers(manifest)
-    for shard, (header, first) in enumerate(zip(final, headers, strict=True)):
-        assert len(header) == len(first), "every digest has the same length"
-        files.write_header(shard, header)
-    return manifest
 
 
 def _write_manifest(prepared: Prepared, manifest: Manifest, path: Path, paths: list[Path]) -> None:
@@ -207,7 +173,7 @@ def _write_manifest(prepared: Prepared, manifest: Manifest, path: Path, paths: l
 def _plan_digest(prepared: Prepared, headers: list[bytes]) -> str:
     """Of all that decides the bytes, as far as it is known without reading the weights."""
     digest = hashlib.sha256(b"".join(headers))
-    for file in prepared.checkpoint.files:
+    for file in prepared.source.files:
         stat = file.path.stat()
         digest.update(f"{file.path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()

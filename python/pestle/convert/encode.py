@@ -1,13 +1,14 @@
-"""From a checkpoint's bytes to float32, and from float32 to the blocks of a type."""
+"""From a source's bytes to float32, and from float32 to the blocks of a type."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from pestle.blocks import quantize_rows, widen, widen_fp8
-from pestle.convert.checkpoint import Source
-from pestle.convert.checkpoint.source import FP8_BLOCK, MXFP4_BLOCK
+from pestle.blocks import dequantize_rows, quantize_rows, row_bytes, widen_fp8
+from pestle.convert.source import FP8_BLOCK, MXFP4_BLOCK, Source
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -33,7 +34,7 @@ def widened(source: Source, numbers: Bytes, scales: Bytes | None, threads: int) 
         case "F32":
             return numbers.view("<f4").reshape(shape)
         case kind:
-            return widen(kind, numbers.view("<u2"), threads=threads).reshape(shape)
+            return dequantize_rows(kind, numbers.reshape(1, -1), threads=threads).reshape(shape)
 
 
 def mxfp4_blocks(source: Source, numbers: Bytes, scales: Bytes) -> Bytes:
@@ -47,12 +48,34 @@ def mxfp4_blocks(source: Source, numbers: Bytes, scales: Bytes) -> Bytes:
     return blocks.reshape(-1, source.shape[1], source.shape[2] // MXFP4_BLOCK * (_HALF + 1))
 
 
-def encoded(kind: str, values: Floats, threads: int) -> Bytes:
-    """Rows of float32 [n, columns] as blocks: uint8 [bytes].
+@dataclass(frozen=True)
+class Weights:
+    """Importance, float32 [n_matrices, columns], of a tensor whose matrices have `rows` rows."""
+
+    importance: Floats
+    rows: int
+
+
+def encoded(
+    kind: str, values: Floats, threads: int, weights: Weights | None = None, first_row: int = 0
+) -> Bytes:
+    """Rows of float32 [n, columns], `first_row` of the tensor and so on, as blocks: uint8 [bytes].
 
     QuantizeError: a value is not finite, or too large for the type.
     """
-    return quantize_rows(kind, values, threads=threads).reshape(-1)
+    if weights is None:
+        return quantize_rows(kind, values, threads=threads).reshape(-1)
+    out = np.empty((len(values), row_bytes(kind, values.shape[1])), np.uint8)
+    begin = 0
+    while begin < len(values):
+        matrix = (first_row + begin) // weights.rows
+        end = min((matrix + 1) * weights.rows - first_row, len(values))
+        importance = weights.importance[matrix]
+        quantize_rows(
+            kind, values[begin:end], out[begin:end], importance=importance, threads=threads
+        )
+        begin = end
+    return out.reshape(-1)
 
 
 def _codes(numbers: Bytes) -> Bytes:

@@ -2,24 +2,35 @@
 
 A file of lines beside the partial output. The first names the plan: a conversion that would write
 anything else begins anew. Every other counts the pieces that are written and synced, and has the
-digests of the source files that were read to their end. A line counts once its end is there.
+digests of the source files that were read to their end; or says that all is on the disk and only
+has to be moved to its place. A line counts once its end is there.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
+
+from pestle.convert.partial import writing
 
 
 @dataclass
 class State:
-    """Pieces that are done, in their fixed order; sha256 of source files by name."""
+    """Pieces that are done, in their fixed order; sha256 of source files by name.
+
+    whole: once all files are complete, the digest of their headers. Some may have been moved to
+    their places then.
+    """
 
     pieces: int = 0
     files: dict[str, str] = field(default_factory=dict)
+    whole: str | None = None
 
 
 class Journal:
@@ -42,7 +53,7 @@ class Journal:
             if n == 0 and entry.get("plan") != self._plan:
                 return None
             if n and isinstance(entry.get("pieces"), int) and isinstance(entry.get("files"), dict):
-                state = State(entry["pieces"], entry["files"])
+                state = State(entry["pieces"], entry["files"], entry.get("whole"))
         return state if lines else None
 
     def begin(self, state: State | None) -> None:
@@ -56,7 +67,7 @@ class Journal:
 
     def record(self, state: State) -> None:
         """To be called when all of `state` is on the disk."""
-        self._append({"pieces": state.pieces, "files": state.files})
+        self._append({"pieces": state.pieces, "files": state.files, "whole": state.whole})
 
     def close(self) -> None:
         if self._stream is not None:
@@ -68,6 +79,46 @@ class Journal:
         separator = b"\n" if self._stream.tell() else b""
         self._stream.write(separator + json.dumps(entry).encode() + b"\n")
         os.fsync(self._stream.fileno())
+
+
+class Recorder:
+    """Notes every `seconds` how far a conversion is, while it goes on: disks take their time.
+
+    `sync()` returns when all bytes are on the disk that had been handed to the system before.
+    """
+
+    def __init__(self, journal: Journal, sync: Callable[[], None], seconds: float) -> None:
+        self._journal, self._sync, self._seconds = journal, sync, seconds
+        self._began = time.monotonic()
+        self._thread = ThreadPoolExecutor(1, "pestle-record")
+        self._pending: Future[None] | None = None
+
+    def due(self) -> bool:
+        """Whether it is time. Raises what went wrong with the last note."""
+        if self._pending is not None and self._pending.done():
+            self.wait()
+        return self._pending is None and time.monotonic() - self._began >= self._seconds
+
+    def note(self, state: State) -> None:
+        """To be called when all of `state` has been handed to the system."""
+        self.wait()
+        now = replace(state, files=dict(state.files))
+        self._pending = self._thread.submit(self._record, now)
+        self._began = time.monotonic()
+
+    def wait(self) -> None:
+        """Return when the last note is on the disk."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+    def _record(self, state: State) -> None:
+        self._sync()
+        with writing(self._journal.path):
+            self._journal.record(state)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

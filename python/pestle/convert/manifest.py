@@ -19,6 +19,8 @@ from pestle.errors import FormatError, UnsupportedError
 UNKNOWN: Final = "0" * 64
 """A digest that is not known yet."""
 MANIFEST_VERSION: Final = 1
+OWN_KEYS: Final = "pestle."
+"""How keys begin that Pestle alone writes, all of which tell of one file."""
 
 _VERSION = "pestle.version"
 _OPTIONS = "pestle.convert.options"
@@ -113,9 +115,24 @@ def read_manifest(file: GgufFile) -> Manifest:
     )
 
 
+def own_version() -> str:
+    """Of the Pestle that is running."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pestle")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
 def headers_digest(headers: Sequence[bytes]) -> str:
     """The digest of the headers of all shards, which have UNKNOWN as their own digest."""
     return hashlib.sha256(b"".join(headers)).hexdigest()
+
+
+def headers_match(headers: Sequence[bytes], digest: str) -> bool:
+    """Whether headers that state `digest` as their own have it."""
+    return headers_digest([h.replace(digest.encode(), UNKNOWN.encode()) for h in headers]) == digest
 
 
 def _text(file: GgufFile, key: str) -> str:

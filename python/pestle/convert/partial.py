@@ -63,8 +63,10 @@ class PartialFiles:
             pending.result()
 
     def sync(self) -> None:
-        """Return when all bytes are on the disk."""
-        self.wait()
+        """Return when all bytes are on the disk that had been handed to the system before.
+
+        May be called while another thread writes.
+        """
         for path, stream in zip(self.paths, self._streams, strict=True):
             with writing(path):
                 os.fsync(stream.fileno())
@@ -84,15 +86,6 @@ class PartialFiles:
                 left -= len(chunk)
         return digest.hexdigest()
 
-    def publish(self) -> None:
-        """Move all shards to their places, the first one last: it makes the model whole."""
-        self.sync()
-        self.close()
-        for path in reversed(self.paths):
-            with writing(path):
-                partial_path(path).replace(path)
-        sync_folder(self.paths[0].parent)
-
     def close(self) -> None:
         self._writer.shutdown()
         for stream in self._streams:
@@ -105,6 +98,25 @@ class PartialFiles:
             stream.seek(at)
             while data:
                 data = data[stream.write(data) :]
+
+
+def publish(paths: Sequence[Path]) -> None:
+    """Move all shards to their places, those that have not been moved yet.
+
+    Never does a first shard stand beside others that are not its own: one that is replaced goes
+    before, and the new one comes last. What was stopped in between is ended by another call.
+    """
+    first, others = paths[0], paths[1:]
+    with writing(first):
+        if others and partial_path(first).exists():
+            first.unlink(missing_ok=True)
+            sync_folder(first.parent)
+    for group in (reversed(others), (first,)):
+        for path in group:
+            with writing(path):
+                if partial_path(path).exists():
+                    partial_path(path).replace(path)
+        sync_folder(first.parent)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""From a checkpoint's pieces to the bytes of the new tensors: read ahead, encode, hand on."""
+"""From a source's pieces to the bytes of the new tensors: read ahead, encode, hand on."""
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from pestle.convert.encode import Bytes, encoded, mxfp4_blocks, widened
+from pestle.convert.encode import Bytes, Weights, encoded, mxfp4_blocks, widened
+from pestle.convert.importance import Weighting
 from pestle.convert.names.transforms import Array, Config
 from pestle.convert.plan import Output, Share
 from pestle.convert.reading import FileRead, Piece
@@ -29,13 +31,18 @@ class Written(NamedTuple):
     data: Bytes
 
 
-def encode_piece(piece: Piece, config: Config, threads: int) -> Iterator[Written]:
+def encode_piece(
+    piece: Piece, config: Config, threads: int, weighting: Weighting | None = None
+) -> Iterator[Written]:
     """What a piece gives to each new tensor. FormatError names a value that has no place."""
     source = piece.job.source
     blocks: Array | None = None
     floats: Array | None = None
     for share in piece.job.shares:
-        if share.output.type == "MXFP4":
+        start = share.start + piece.begin * share.nbytes // piece.job.rows
+        if share.copied:
+            data = piece.numbers
+        elif source.encoding == "mxfp4" and share.output.type == "MXFP4":
             assert piece.scales is not None
             if blocks is None:
                 blocks = mxfp4_blocks(source, piece.numbers, piece.scales)
@@ -44,12 +51,20 @@ def encode_piece(piece: Piece, config: Config, threads: int) -> Iterator[Written
             if floats is None:
                 floats = widened(source, piece.numbers, piece.scales, threads)
             values = _transformed(share, floats, piece, config)
+            weights = weighting.of(share.output) if weighting is not None else None
             try:
-                data = encoded(share.output.type, values.reshape(-1, values.shape[-1]), threads)
+                data = _encoded(share, start, values, threads, weights)
             except QuantizeError as error:
                 raise FormatError(f"{source.numbers}: {error}") from error
-        start = share.start + piece.begin * share.nbytes // piece.job.rows
         yield Written(share.output, start, data)
+
+
+def _encoded(
+    share: Share, start: int, values: Array, threads: int, weights: Weights | None
+) -> Bytes:
+    rows = values.reshape(-1, values.shape[-1])
+    row = start * math.prod(share.output.shape[:-1]) // share.output.nbytes
+    return encoded(share.output.type, rows, threads, weights, row)
 
 
 def _transformed(share: Share, values: Array, piece: Piece, config: Config) -> Array:

@@ -1,4 +1,4 @@
-"""Reading a checkpoint once, from the first byte to the last, hashing all of it on the way."""
+"""Reading a source once, from the first byte to the last, hashing all of it on the way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pestle.convert.checkpoint import Checkpoint, SafetensorsFile, StoredTensor
-from pestle.convert.checkpoint.source import FP8_BLOCK
 from pestle.convert.encode import Bytes
 from pestle.convert.plan import PIECE_BYTES, Job
+from pestle.convert.source import FP8_BLOCK, SourceModel, StoredFile, StoredTensor
 from pestle.errors import Error, FormatError
 
 
@@ -37,7 +36,7 @@ class FileRead:
 
 
 class Files:
-    """Open files of safetensors, by path."""
+    """Open files, by path."""
 
     def __init__(self) -> None:
         self._streams: dict[Path, BinaryIO] = {}
@@ -70,8 +69,8 @@ class Files:
         self._streams.clear()
 
 
-def read_checkpoint(
-    checkpoint: Checkpoint,
+def read_source(
+    source: SourceModel,
     jobs: Mapping[str, Job],
     *,
     skip: int = 0,
@@ -85,9 +84,9 @@ def read_checkpoint(
     """
     files = Files()
     try:
-        for file in checkpoint.files:
+        for file in source.files:
             count = sum(1 for t in file.tensors if t.name in jobs for _ in jobs[t.name].pieces())
-            if file.path.name in known and count <= skip:
+            if file.name in known and count <= skip:
                 skip -= count
                 advance(file.size)
                 continue
@@ -99,35 +98,41 @@ def read_checkpoint(
 
 def _read_file(
     files: Files,
-    file: SafetensorsFile,
+    file: StoredFile,
     jobs: Mapping[str, Job],
     skip: int,
     advance: Callable[[int], None],
 ) -> Iterator[Piece | FileRead]:
-    digest = hashlib.sha256(files.read(file.path, 0, file.data_offset).data)
-    advance(file.data_offset)
+    digest, at = hashlib.sha256(), 0
+
+    def read(end: int) -> Bytes:
+        """The bytes from `at` to `end`, of which all has to be read in that order."""
+        nonlocal at
+        part = files.read(file.path, at, end - at)
+        digest.update(part.data)
+        at = end
+        advance(len(part))
+        return part
+
+    def pass_over(end: int) -> None:
+        """Bytes of no job: they count for the digest alone."""
+        while at < end:
+            read(min(at + PIECE_BYTES, end))
+
     for tensor in file.tensors:
-        at = 0
+        pass_over(tensor.offset)
         job = jobs.get(tensor.name)
         for begin, end in job.pieces() if job is not None else ():
             assert job is not None
-            per_element = tensor.nbytes // tensor.shape[0]
-            numbers = files.read(
-                tensor.path, tensor.offset + begin * per_element, (end - begin) * per_element
-            )
-            digest.update(numbers.data)
-            at = end * per_element
+            per_element = tensor.nbytes // job.source.shape[0]
+            numbers = read(tensor.offset + end * per_element)
             if skip:
                 skip -= 1
             else:
                 yield Piece(job, begin, end, numbers, _scales(files, job, begin, end))
-            advance(len(numbers))
-        while at < tensor.nbytes:
-            part = files.read(tensor.path, tensor.offset + at, min(PIECE_BYTES, tensor.nbytes - at))
-            digest.update(part.data)
-            at += len(part)
-            advance(len(part))
-    yield FileRead(file.path.name, digest.hexdigest())
+        pass_over(tensor.offset + tensor.nbytes)
+    pass_over(file.size)
+    yield FileRead(file.name, digest.hexdigest())
 
 
 def _scales(files: Files, job: Job, begin: int, end: int) -> Bytes | None:

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
-from pestle.blocks import MIXTURES, ModelFacts, TensorFacts, mixture_types, row_bytes
+from pestle.blocks import (
+    MIXTURES,
+    ModelFacts,
+    TensorFacts,
+    is_quantized,
+    mixture_types,
+    row_bytes,
+)
+from pestle.errors import Error, UnsupportedError
+
+if TYPE_CHECKING:
+    from pestle.convert.options import Options, TypeRule
 
 TYPE_IDS: Final[Mapping[str, int]] = {
     "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8, "Q2_K": 10,
     "Q3_K": 11, "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_NL": 20, "IQ4_XS": 23, "BF16": 30,
     "MXFP4": 39,
 }  # fmt: skip
-"""GGUF's numbers of the types that a checkpoint is converted to."""
+"""GGUF's numbers of the types that tensors are read from and written in."""
 TARGETS: Final = tuple(MIXTURES)
 """What a model may be converted to."""
+FLOATS: Final = ("F32", "F16", "BF16")
 _OF_MXFP4: Final = {"F32": "F32", "F16": "BF16", "BF16": "BF16"}
 """What MXFP4 becomes, by mixture."""
 
@@ -24,18 +36,81 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def stored_types(
-    shapes: Shapes, mxfp4: Iterable[str], mixture: str, model: ModelFacts
+    shapes: Shapes,
+    now: Mapping[str, str],
+    options: Options,
+    model: ModelFacts,
+    *,
+    others: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The type of each tensor in a model converted to `mixture`.
+    """The type of each tensor of a model in its new file.
 
-    As llama.cpp chooses, but for the tensors in `mxfp4`, which are that in the source and lose
-    nothing: they stay as they are unless floats are wanted, and F16 has not their range.
+    As llama.cpp chooses for the mixture, but for tensors that are MXFP4 in the source and lose
+    nothing: they stay as they are unless floats are wanted, and F16 has not their range. Then as
+    `options.tensor_types` says. now: the type of each tensor in the source. others: what tensors
+    become of which a mixture says nothing, as norms; F32 by default.
+
+    Error: a rule matches no matrix, or a type does not fit. UnsupportedError: a tensor that is
+    quantized would be quantized again, which nobody has allowed.
     """
     facts = [TensorFacts(name, shape[::-1]) for name, shape in shapes.items()]
-    types = mixture_types(mixture, facts, model)
-    return types | dict.fromkeys(mxfp4, _OF_MXFP4.get(mixture, "MXFP4"))
+    matrices = [tensor.name for tensor in facts if is_quantized(tensor)]
+    types = mixture_types(options.to, facts, model, has_importance=options.imatrix is not None)
+    types |= {n: others[n] for n in types.keys() - set(matrices)} if others is not None else {}
+    mxfp4 = [name for name in matrices if now[name] == "MXFP4"]
+    types |= dict.fromkeys(mxfp4, _OF_MXFP4.get(options.to, "MXFP4"))
+    types |= _ruled(options.rules, matrices, shapes)
+    if not options.allow_requantize:
+        _refuse_requantizing(matrices, now, types)
+    return types
+
+
+def is_requantized(now: str, then: str) -> bool:
+    """Whether numbers that were rounded to one block format are rounded to another.
+
+    Floats are none, and FP8 is what its model was published in: nobody has more of it.
+    """
+    return now not in (*FLOATS, "FP8", then) and then not in FLOATS
 
 
 def stored_bytes(kind: str, shape: tuple[int, ...]) -> int:
     """The bytes of a tensor; its last dimension is a whole number of the type's blocks."""
     return math.prod(shape[:-1]) * row_bytes(kind, shape[-1])
+
+
+def _ruled(rules: Sequence[TypeRule], matrices: Iterable[str], shapes: Shapes) -> dict[str, str]:
+    """What the rules say of the matrices that they match."""
+    matched: dict[str, TypeRule] = {}
+    found: set[str] = set()
+    for name in matrices:
+        fitting = [rule for rule in rules if rule.pattern.search(name)]
+        found |= {rule.text for rule in fitting}
+        if fitting:
+            matched[name] = fitting[0]
+    for rule in rules:
+        if rule.text not in found:
+            raise Error(f"--tensor-type {rule.text}: no matrix of this model has such a name")
+        if rule not in matched.values():
+            raise Error(f"--tensor-type {rule.text}: earlier ones match all that it matches")
+    for name, rule in matched.items():
+        _check_fit(rule, name, shapes[name][-1])
+    return {name: rule.type for name, rule in matched.items()}
+
+
+def _check_fit(rule: TypeRule, name: str, columns: int) -> None:
+    try:
+        row_bytes(rule.type, columns)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"--tensor-type {rule.text}: `{name}`: {error}") from error
+
+
+def _refuse_requantizing(
+    matrices: Iterable[str], now: Mapping[str, str], then: Mapping[str, str]
+) -> None:
+    for name in matrices:
+        if is_requantized(now[name], then[name]):
+            raise UnsupportedError(
+                f"tensor `{name}` is {now[name]} already: as {then[name]} it would be rounded "
+                "twice, and lose more than from the original; --allow-requantize "
+                "(allow_requantize=True) does it nevertheless"
+            )

@@ -9,10 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pestle._core import GgufFile
-from pestle.convert.manifest import UNKNOWN, Manifest, headers_digest, read_manifest
+from pestle.convert.gguf_preparation import prepare_gguf
+from pestle.convert.importance import ImportanceSource
+from pestle.convert.manifest import Manifest, headers_match, read_manifest
+from pestle.convert.options import Options
 from pestle.convert.pipeline import encode_piece, read_ahead
-from pestle.convert.preparation import Options, Prepared, prepare
-from pestle.convert.reading import FileRead, read_checkpoint
+from pestle.convert.preparation import prepare
+from pestle.convert.prepared import Prepared
+from pestle.convert.reading import FileRead, read_source
+from pestle.convert.source import total_bytes
 from pestle.errors import FormatError
 from pestle.models.progress import Progress, task
 
@@ -51,13 +56,16 @@ def verify(
     path: str | os.PathLike[str],
     *,
     rederive: str | os.PathLike[str] | None = None,
+    imatrix: ImportanceSource | None = None,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Verification:
-    """Hash all of a converted file; with `rederive`, its source's folder, also convert it again.
+    """Hash all of a converted file; with `rederive`, its source, also convert it again.
 
-    Converting again happens in memory, tensor by tensor, and writes nothing. UnsupportedError: the
-    file has no manifest. Otherwise raises as opening the file and converting the source do.
+    The source is the checkpoint's folder, or the GGUF file that was quantized; where there was an
+    importance matrix, `imatrix` is the same again. Converting again happens in memory, tensor by
+    tensor, and writes nothing. UnsupportedError: the file has no manifest. FormatError: `imatrix`
+    is not that of the manifest. Otherwise raises as opening the file and converting the source do.
     """
     file = GgufFile(path)
     manifest = read_manifest(file)
@@ -71,12 +79,12 @@ def verify(
                 advance(len(chunk))
             if digest.hexdigest() != stated:
                 damaged.append(tensor.name)
-    found = Verification(
-        Path(path), manifest, len(file.tensors), tuple(damaged), _headers_match(file, manifest)
-    )
+    same_headers = headers_match(list(_headers(file)), manifest.headers)
+    found = Verification(Path(path), manifest, len(file.tensors), tuple(damaged), same_headers)
     if rederive is None:
         return found
-    return _rederived(found, file, Path(rederive), threads, progress)
+    prepared = _prepared_again(file, manifest, Path(rederive), imatrix)
+    return _rederived(found, file, prepared, threads, progress)
 
 
 def _headers(file: GgufFile) -> Iterator[bytes]:
@@ -88,23 +96,38 @@ def _headers(file: GgufFile) -> Iterator[bytes]:
             yield stream.read(min(begins, default=path.stat().st_size))
 
 
-def _headers_match(file: GgufFile, manifest: Manifest) -> bool:
-    stated = manifest.headers.encode()
-    blank = [header.replace(stated, UNKNOWN.encode()) for header in _headers(file)]
-    return headers_digest(blank) == manifest.headers
-
-
-def _rederived(
-    found: Verification, file: GgufFile, source: Path, threads: int, progress: Progress | None
-) -> Verification:
-    manifest = found.manifest
+def _prepared_again(
+    file: GgufFile, manifest: Manifest, source: Path, importance: ImportanceSource | None
+) -> Prepared:
     try:
-        options = Options(**manifest.options)
-    except TypeError as error:
+        options = Options.of_record(manifest.options)
+    except (TypeError, ValueError) as error:
         raise FormatError(
             f"{file.path}: its options {dict(manifest.options)!r:.100} are of another version"
         ) from error
-    prepared = prepare(source, options, repository=manifest.repository, revision=manifest.revision)
+    found = importance.digest if importance is not None else None
+    if found != options.imatrix:
+        raise FormatError(
+            f"{file.path}: the importance matrix has the sha256 {found}, expected {options.imatrix}"
+            "; --imatrix (imatrix=...) says where it is"
+        )
+    return (prepare_gguf if source.is_file() else prepare)(
+        source,
+        options,
+        importance=importance,
+        repository=manifest.repository,
+        revision=manifest.revision,
+    )
+
+
+def _rederived(
+    found: Verification,
+    file: GgufFile,
+    prepared: Prepared,
+    threads: int,
+    progress: Progress | None,
+) -> Verification:
+    manifest = found.manifest
     # What this version of Pestle calls itself is no difference, for what it makes is compared.
     own = replace(manifest, options=prepared.manifest.options)
     same_headers = list(_headers(file)) == prepared.headers(own)
@@ -137,14 +160,16 @@ def _compare(
     for name, data in plan.constants.items():
         if name not in different and file.data(name).tobytes() != data:
             different.add(name)
-    with task(progress, "Converting again", prepared.checkpoint.nbytes) as advance:
-        pieces = read_checkpoint(prepared.checkpoint, plan.jobs, known={}, advance=advance)
+    with task(progress, "Converting again", total_bytes(prepared.source)) as advance:
+        pieces = read_source(prepared.source, plan.jobs, known={}, advance=advance)
         with read_ahead(pieces) as items:
             for item in items:
                 if isinstance(item, FileRead):
                     digests[item.name] = item.sha256
                     continue
-                for written in encode_piece(item, prepared.checkpoint.config, threads):
+                for written in encode_piece(
+                    item, prepared.source.config, threads, prepared.weighting
+                ):
                     name, end = written.output.name, written.start + len(written.data)
                     if name in different:
                         continue

@@ -311,7 +311,7 @@ def test_a_folder_that_is_not_there(source: Path, tmp_path: Path) -> None:
 def test_a_shard_that_is_cut_meanwhile(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pestle.convert import conversion
+    from pestle.convert import passes
 
     def cut(*args: Any, **kwargs: Any) -> Any:
         shard = sorted(source.glob("*.safetensors"))[1]
@@ -319,8 +319,8 @@ def test_a_shard_that_is_cut_meanwhile(
             stream.truncate(shard.stat().st_size - 1000)
         return read(*args, **kwargs)
 
-    read = conversion.read_checkpoint
-    monkeypatch.setattr(conversion, "read_checkpoint", cut)
+    read = passes.read_source
+    monkeypatch.setattr(passes, "read_source", cut)
     with pytest.raises(FormatError, match=r"model-00002-of-00002\.safetensors: ends after"):
         convert(source, tmp_path / "out.gguf")
     assert not (tmp_path / "out.gguf").exists()

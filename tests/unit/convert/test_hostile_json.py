@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pestle.convert.preparation import Options, prepare
+from pestle.convert.options import Options
+from pestle.convert.preparation import prepare
 from pestle.errors import Error
 
 from tests.oracle import checkpoint_folder, checkpoints

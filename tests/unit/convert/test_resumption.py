@@ -16,7 +16,8 @@ from pestle.convert import convert
 from pestle.convert import plan as plan_module
 from pestle.convert.conversion import Conversion, carry_out
 from pestle.convert.journal import Journal, State
-from pestle.convert.preparation import Options, prepare
+from pestle.convert.options import Options
+from pestle.convert.preparation import prepare
 
 PIECE = 60_000
 
@@ -173,7 +174,8 @@ import os, sys
 from pathlib import Path
 from pestle.convert import plan
 from pestle.convert.conversion import carry_out
-from pestle.convert.preparation import Options, prepare
+from pestle.convert.options import Options
+from pestle.convert.preparation import prepare
 
 plan.PIECE_BYTES = int(sys.argv[3])
 os.fsync = lambda descriptor: None

@@ -48,7 +48,9 @@ class Parts:
 
 
 def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
-    if isinstance(value, list):
+    if key == "general.alignment":
+        writer.add_custom_alignment(value)
+    elif isinstance(value, list):
         writer.add_array(key, value)
     elif isinstance(value, bool):
         writer.add_bool(key, value)

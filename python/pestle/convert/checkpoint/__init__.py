@@ -2,15 +2,11 @@
 
 from pestle.convert.checkpoint.config import ModelConfig, read_config
 from pestle.convert.checkpoint.folder import Checkpoint, open_checkpoint
-from pestle.convert.checkpoint.safetensors import SafetensorsFile, StoredTensor
-from pestle.convert.checkpoint.source import Source, check_quantization, source_of, value_names
+from pestle.convert.checkpoint.source import check_quantization, source_of, value_names
 
 __all__ = [
     "Checkpoint",
     "ModelConfig",
-    "SafetensorsFile",
-    "Source",
-    "StoredTensor",
     "check_quantization",
     "open_checkpoint",
     "read_config",

@@ -8,7 +8,8 @@ from typing import Final
 
 from pestle.convert.checkpoint.config import ModelConfig, read_config
 from pestle.convert.checkpoint.json_file import read_object
-from pestle.convert.checkpoint.safetensors import SafetensorsFile, StoredTensor, open_safetensors
+from pestle.convert.checkpoint.safetensors import SafetensorsFile, open_safetensors
+from pestle.convert.source import StoredTensor
 from pestle.errors import FormatError, ModelNotFoundError
 
 INDEX: Final = "model.safetensors.index.json"
@@ -27,9 +28,9 @@ class Checkpoint:
     """By name."""
 
     @property
-    def nbytes(self) -> int:
-        """Of all files of safetensors."""
-        return sum(file.size for file in self.files)
+    def path(self) -> Path:
+        """The folder: what messages call it."""
+        return self.folder
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pestle.convert.checkpoint.json_file import LONGEST, parse_object
+from pestle.convert.source import StoredFile, StoredTensor
 from pestle.errors import Error, FormatError, UnsupportedError
 
 BYTES_OF: Final[Mapping[str, int]] = {
@@ -29,30 +30,10 @@ _PREFIX = struct.Struct("<Q")
 
 
 @dataclass(frozen=True)
-class StoredTensor:
-    """Where a tensor lies, and as what. `shape` as in numpy: the last dimension is contiguous."""
+class SafetensorsFile(StoredFile):
+    """`data_offset`: where the header ends."""
 
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    path: Path
-    offset: int
-    """Bytes from the beginning of the file."""
-    nbytes: int
-
-    def __str__(self) -> str:
-        return f"{self.path.name}: tensor `{self.name}`"
-
-
-@dataclass(frozen=True)
-class SafetensorsFile:
-    """A file and its tensors, in the order of their bytes."""
-
-    path: Path
-    size: int
-    tensors: tuple[StoredTensor, ...]
     data_offset: int
-    """Where the header ends."""
 
 
 def open_safetensors(path: Path) -> SafetensorsFile:
@@ -82,7 +63,7 @@ def open_safetensors(path: Path) -> SafetensorsFile:
     found = [_tensor(path, name, entry, begin) for name, entry in header.items()]
     tensors = tuple(sorted(found, key=lambda tensor: (tensor.offset, tensor.nbytes)))
     _check_layout(path, tensors, begin, size)
-    return SafetensorsFile(path, size, tensors, begin)
+    return SafetensorsFile(path.name, path, size, tensors, begin)
 
 
 def _tensor(path: Path, name: str, entry: object, begin: int) -> StoredTensor:

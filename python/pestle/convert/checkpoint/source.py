@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from pestle.convert.checkpoint.config import ModelConfig
-from pestle.convert.checkpoint.safetensors import StoredTensor
+from pestle.convert.source import FP8_BLOCK, MXFP4_BLOCK, Source, StoredTensor
 from pestle.errors import FormatError, UnsupportedError
 
-Encoding = Literal["F32", "F16", "BF16", "fp8", "mxfp4"]
-
-FP8_BLOCK: Final = 128
-"""Rows, and columns, that share a scale."""
-MXFP4_BLOCK: Final = 32
-_FLOATS: Final[Mapping[str, Encoding]] = {"F32": "F32", "F16": "F16", "BF16": "BF16"}
+_FLOATS: Final = ("F32", "F16", "BF16")
 _FP8_SCALES, _BLOCKS, _SCALES = "_scale_inv", "_blocks", "_scales"
-
-
-@dataclass(frozen=True)
-class Source:
-    """One tensor of the model.
-
-    That of MXFP4 is named as its blocks, which are rows, while the float tensor of the same name
-    without that ending is (in, out).
-    """
-
-    encoding: Encoding
-    shape: tuple[int, ...]
-    """Of the values."""
-    numbers: StoredTensor
-    scales: StoredTensor | None = None
-
-    @property
-    def name(self) -> str:
-        return self.numbers.name
 
 
 def value_names(tensors: Mapping[str, StoredTensor]) -> list[str]:
@@ -57,12 +32,11 @@ def source_of(name: str, tensors: Mapping[str, StoredTensor]) -> Source:
         return _fp8(tensor, tensors.get(_scales_of(name)))
     if tensor.dtype == "U8" and name.endswith(_BLOCKS):
         return _mxfp4(tensor, tensors.get(_scales_of(name)))
-    encoding = _FLOATS.get(tensor.dtype)
-    if encoding is None:
+    if tensor.dtype not in _FLOATS:
         raise UnsupportedError(
             f"{tensor} is {tensor.dtype}, expected {', '.join(_FLOATS)}, F8_E4M3 or MXFP4 blocks"
         )
-    return Source(encoding, tensor.shape, tensor)
+    return Source(tensor.dtype, tensor.shape, tensor)
 
 
 def _scales_of(name: str) -> str:

@@ -18,6 +18,8 @@ _SAMPLING: Final[Mapping[str, str]] = {
     "repetition_penalty": "penalty_repeat",
 }
 """GGUF's `general.sampling.*`, by the names of generation_config.json."""
+FILE_TYPE: Final = "general.file_type"
+VERSION_KEY: Final = "general.quantization_version"
 QUANTIZATION_VERSION: Final = 2
 """Of ggml's block formats; it has not changed since 2023."""
 
@@ -29,8 +31,8 @@ def general_keys(
     keys: dict[str, Any] = {"general.architecture": architecture, "general.type": "model"}
     if name is not None:
         keys["general.name"] = name
-    keys["general.file_type"] = file_type
-    keys["general.quantization_version"] = QUANTIZATION_VERSION
+    keys[FILE_TYPE] = file_type
+    keys[VERSION_KEY] = QUANTIZATION_VERSION
     if generation.get("do_sample", True):
         for theirs, ours in _SAMPLING.items():
             value = generation.get(theirs)

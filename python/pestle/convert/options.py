@@ -1,0 +1,75 @@
+"""What decides the bytes of a new file, beside its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from pestle.blocks import TYPES
+from pestle.convert.types import TARGETS
+from pestle.errors import UnsupportedError
+
+_ALWAYS: Final = ("to", "name", "split_size")
+"""Options that every record has."""
+
+
+@dataclass(frozen=True)
+class TypeRule:
+    """A type for every matrix in whose name `pattern` is found."""
+
+    text: str
+    pattern: re.Pattern[str]
+    type: str
+
+
+def type_rule(text: str) -> TypeRule:
+    """The rule that `text` is: REGEX=TYPE. ValueError says what is wrong with it."""
+    pattern, equals, kind = text.rpartition("=")
+    kind = kind.upper()
+    if not equals or not pattern:
+        raise ValueError(f"{text!r} is not REGEX=TYPE, as in ffn_down=Q6_K")
+    if kind not in TYPES:
+        raise ValueError(f"{text!r}: {kind:.40} is no type, expected {', '.join(TYPES)}")
+    try:
+        return TypeRule(text, re.compile(pattern), kind)
+    except re.error as error:
+        raise ValueError(f"{text!r}: {pattern!r} is no regular expression: {error}") from error
+
+
+@dataclass(frozen=True)
+class Options:
+    """`to`: a type, or a mixture; `tensor_types`: REGEX=TYPE, of which the first that matches wins.
+
+    imatrix: the sha256 of the importance matrix, if there is one.
+    """
+
+    to: str
+    name: str | None = None
+    split_size: int = 0
+    tensor_types: tuple[str, ...] = ()
+    imatrix: str | None = None
+    allow_requantize: bool = False
+
+    def __post_init__(self) -> None:
+        if self.to not in TARGETS:
+            raise UnsupportedError(
+                f"cannot convert to {self.to!r:.40}, expected {', '.join(TARGETS)}"
+            )
+
+    @property
+    def rules(self) -> list[TypeRule]:
+        """`tensor_types`, read."""
+        return [type_rule(text) for text in self.tensor_types]
+
+    def record(self) -> dict[str, Any]:
+        """As JSON-ready data. What is not asked for is left out, and changes no other file."""
+        asked = {name: value for name, value in asdict(self).items() if value or name in _ALWAYS}
+        return asked | ({"tensor_types": list(self.tensor_types)} if self.tensor_types else {})
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Options:
+        """TypeError or ValueError: this is no record of this version."""
+        rules = record.get("tensor_types", [])
+        return cls(**{**record, "tensor_types": tuple(rules)})

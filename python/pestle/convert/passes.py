@@ -1,0 +1,83 @@
+"""The two passes of a conversion: over the source, and over what has reached the disk."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from pestle.convert.journal import Recorder, State
+from pestle.convert.manifest import Manifest
+from pestle.convert.partial import PartialFiles
+from pestle.convert.pipeline import encode_piece, read_ahead
+from pestle.convert.prepared import Prepared
+from pestle.convert.reading import FileRead, read_source
+from pestle.convert.source import total_bytes
+from pestle.models.progress import Progress, task
+
+
+def write_tensors(
+    prepared: Prepared,
+    files: PartialFiles,
+    recorder: Recorder,
+    state: State | None,
+    threads: int,
+    progress: Progress | None,
+) -> State:
+    """Write every tensor; returns the state with all source files' digests."""
+    state = state or State()
+    plan, source = prepared.plan, prepared.source
+    for output in plan.outputs:
+        if output.name in plan.constants:
+            files.write(output, 0, np.frombuffer(plan.constants[output.name], np.uint8))
+    with task(progress, "Converting", total_bytes(source)) as advance:
+        pieces = read_source(
+            source, plan.jobs, skip=state.pieces, known=state.files, advance=advance
+        )
+        with read_ahead(pieces) as items:
+            for item in items:
+                if isinstance(item, FileRead):
+                    state.files[item.name] = item.sha256
+                    continue
+                for written in encode_piece(item, source.config, threads, prepared.weighting):
+                    files.write(*written)
+                state.pieces += 1
+                if recorder.due():
+                    files.wait()
+                    recorder.note(state)
+    files.wait()
+    recorder.note(state)
+    recorder.wait()
+    return state
+
+
+def finish(
+    prepared: Prepared,
+    files: PartialFiles,
+    state: State,
+    headers: list[bytes],
+    progress: Progress | None,
+) -> Manifest:
+    """Hash the tensors as they lie on the disk and write the headers."""
+    outputs = prepared.plan.outputs
+    with (
+        task(progress, "Hashing", sum(output.nbytes for output in outputs)) as advance,
+        ThreadPoolExecutor(thread_name_prefix="pestle-hash") as pool,
+    ):
+        digests = []
+        for output, digest in zip(outputs, pool.map(files.sha256, outputs), strict=True):
+            digests.append(digest)
+            advance(output.nbytes)
+    manifest = prepared.sealed(
+        replace(
+            prepared.manifest,
+            files={**prepared.manifest.files, **state.files},
+            tensors=tuple(digests),
+        )
+    )
+    final = prepared.headers(manifest)
+    for shard, (header, first) in enumerate(zip(final, headers, strict=True)):
+        assert len(header) == len(first), "every digest has the same length"
+        files.write_header(shard, header)
+    return manifest
