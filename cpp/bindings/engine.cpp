@@ -3,8 +3,10 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include <cstring>
+#include <map>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
@@ -91,6 +93,26 @@ py::array_t<uint64_t> expert_counts(const Engine& engine) {
   return out;
 }
 
+using SumsByName = py::typing::Dict<py::str, py::typing::Tuple<py::array_t<double>, py::array_t<uint64_t>>>;
+
+SumsByName input_sums(const Engine& engine) {
+  std::map<std::string, InputSums::Sums> copy;
+  {
+    const py::gil_scoped_release released;
+    const auto lock = engine.lock();
+    if (!engine.input_sums()) throw std::invalid_argument("the engine was made without gather_inputs");
+    copy = engine.input_sums()->sums();
+  }
+  SumsByName out;
+  for (const auto& [name, sums] : copy) {
+    const auto matrices = static_cast<py::ssize_t>(sums.counts.size());
+    out[py::str(name)] =
+        py::make_tuple(py::array_t<double>({matrices, py::ssize_t(sums.columns)}, sums.squares.data()),
+                       py::array_t<uint64_t>(matrices, sums.counts.data()));
+  }
+  return out;
+}
+
 }  // namespace
 
 void bind_engine(py::module_& m) {
@@ -117,20 +139,22 @@ void bind_engine(py::module_& m) {
 
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
       .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill,
-                       const std::string& type, int chunk) {
+                       const std::string& type, int chunk, bool gather_inputs) {
              if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || chunk < 1)
                throw std::invalid_argument(
                    "n_ctx, threads and threads_prefill must not be negative, chunk must be positive");
              return std::make_shared<Engine>(
-                 model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk});
+                 model.model,
+                 EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk, gather_inputs});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
            py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = 512,
+           py::arg("gather_inputs") = false,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
            "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
            "and one for values,\n"
-           "as in \"q8_0/f16\".")
+           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums.")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
       .def_property_readonly("threads", &Engine::threads)
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)
@@ -149,6 +173,15 @@ void bind_engine(py::module_& m) {
            "uint64 [n_layers, n_experts]: tokens that each expert has served since the engine was made. "
            "Layers without\n"
            "experts have served none.")
+      .def("input_sums", &input_sums,
+           "What the products with each weight have read since the engine was made: by the name of the GGUF "
+           "tensor, the\n"
+           "sums of its inputs' squares, float64 [n_matrices, columns], and how many rows each matrix has "
+           "seen, uint64\n"
+           "[n_matrices]. The inputs are those before they are quantized. One sequence after the other gives "
+           "the same\n"
+           "bits however the tokens are split into steps, on any number of threads. ValueError without "
+           "gather_inputs.")
       .def("logits", &logits, "float32 [rows, n_vocab] of the last step, a copy.");
 }
 

@@ -1,6 +1,7 @@
 #include "model/experts.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace pestle {
 namespace {
@@ -28,8 +29,9 @@ class Dispatch {
     quantize_input(e_.up);
     out_ = panels_of(e_.down);
     take(out_);
-    if (out_.many.wide) hidden_ = ws_.rows(slots(), e_.down.w->columns);
+    if (out_.many.wide || ws_.observer) hidden_ = ws_.rows(slots(), e_.down.w->columns);
     gate_and_up();
+    if (ws_.observer) observe();
     if (out_.many.wide) quantize_hidden();
     down();
   }
@@ -146,11 +148,10 @@ class Dispatch {
     product(e_.up, job, input(e_.up, job), begin, end, u, thread);
     for (int r = 0; r < job.rows; r++)
       ws_.kernels.gate_mul(e_.activation, g + r * width, u + r * width, width);
-    if (out_.many.wide) {
+    if (hidden_.data)
       for (int r = 0; r < job.rows; r++)
         std::copy_n(g + r * width, width, hidden_.row(job.first + r) + kStripRows * begin);
-      return;
-    }
+    if (out_.many.wide) return;
     PanelArgs args{g, size_t(width), job.rows, e_.down.w->columns, out_.kind(job), out_.of(job)};
     args.first_block = begin;
     args.end_block = end;
@@ -165,6 +166,20 @@ class Dispatch {
                            e_.down.w->columns,     out_.kind(job), out_.of(job)};
       ws_.kernels.make_panels(args, 0, panel_groups(job.rows, args.kind.max_rows));
     });
+  }
+
+  void observe() {
+    std::vector<MatrixInput> in, hidden;
+    for (int j = 0, end; j < n_jobs_; j = end) {
+      const Job& first = jobs_[j];
+      int rows = 0;
+      for (end = j; end < n_jobs_ && jobs_[end].expert == first.expert; end++) rows += jobs_[end].rows;
+      in.push_back({first.expert, x_.data, x_.stride, rows, token_ + first.first});
+      hidden.push_back({first.expert, hidden_.row(first.first), hidden_.stride, rows});
+    }
+    for (const Linear* l : {&e_.gate, &e_.up})
+      if (!l->w->partial) ws_.observer->observe(*l->w, in);
+    ws_.observer->observe(*e_.down.w, hidden);
   }
 
   // A thread adds up some columns of all tokens, expert after expert.
@@ -200,7 +215,7 @@ class Dispatch {
   float* weight_ = nullptr;  // of each slot
   Panels in_[2], out_;       // of gate and up (in_[1] where theirs differ), and of down
   int n_in_ = 0;
-  Rows hidden_;  // [slots, ffn_dim], where down's input cannot be quantized block by block
+  Rows hidden_;  // [slots, ffn_dim], where down's input cannot be quantized block by block, or is observed
   float* scratch_ = nullptr;
 };
 

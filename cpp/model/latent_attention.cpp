@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "model/attention.h"
 
@@ -73,6 +74,10 @@ void LatentAttention::rotate_and_store(Step& step, Rows q, Rows latents, Rows ab
     const KvPage& page = step.batch.pages(s, layer)[position / kPageTokens];
     kernels.store_latent(key, k_dim(), value_page(head, page), position % kPageTokens, type);
   });
+  // Where one tensor holds both projections from the latent, the latent is its input.
+  const Matrix& fused = *v_up.w;
+  if (step.ws.observer && fused.partial)
+    step.ws.observer->observe(fused, std::array{MatrixInput{0, keys.data, keys.stride, keys.n_rows}});
 }
 
 }  // namespace pestle

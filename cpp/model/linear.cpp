@@ -24,6 +24,14 @@ const char* Activations::panels(PanelKind kind) {
   return out;
 }
 
+void observe(Workspace& ws, const Matrix& w, const Parts& x) {
+  if (!ws.observer || w.partial) return;
+  std::vector<MatrixInput> inputs;
+  for (int i = 0; i < w.count; i++)
+    inputs.push_back({i, x.rows.data + size_t(x.step) * size_t(i), x.rows.stride, x.rows.n_rows});
+  ws.observer->observe(w, inputs);
+}
+
 PlannedProduct plan(const KernelTable& k, const Linear& linear, int i, int rows) {
   const Matrix& w = *linear.w;
   PlannedProduct p{{}, matmul_of(k, w.format, w.wide, rows), w.strips()};
@@ -76,6 +84,7 @@ void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const P
     planned[i].args.y = y.rows.data + size_t(y.step) * size_t(i);
     planned[i].args.ldy = y.rows.stride;
   }
+  observe(ws, w, x);
   run(ws, {planned, size_t(w.count)}, w.bytes());
 }
 
@@ -92,6 +101,7 @@ void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> prod
     q.args.epilogue = p.epilogue;
     bytes += w.bytes();
   }
+  for (const Product& p : products) observe(ws, *p.linear.w, {x.rows(), 0});
   run(ws, {planned, n}, bytes);
 }
 

@@ -71,6 +71,9 @@ struct Parts {
 // padded(weight.rows()) floats.
 void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const Parts& y);
 
+// Tells the observer, where there is one, that the i-th of a weight's matrices meets the i-th parts of x.
+void observe(Workspace& ws, const Matrix& weight, const Parts& x);
+
 // One matrix with some panels.
 struct PlannedProduct {
   MatmulArgs args;

@@ -21,6 +21,8 @@ struct Matrix {
   int rows, columns;  // out, in, of one
   bool wide;          // multiplies 15-bit activations
   int count = 1;
+  bool partial =
+      false;  // some of the tensor's rows, or its transpose: not what the tensor is multiplied with
   const char* tiles = nullptr;  // [count][strips * 2][columns / tile columns] tiles, rows beyond `rows` zero
   int strips() const { return (rows + kStripRows - 1) / kStripRows; }  // of one
   size_t tile_row_bytes() const { return size_t(columns / info(format).columns) * info(format).tile_bytes; }

@@ -67,8 +67,9 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, int coun
   const gguf::Tensor& t = fused && rows.flat ? tensor(source, {width, stride * uint64_t(count)})
                                              : tensor(source, stacked({width, stride}, count));
   const Format stored = format_of(file_, t);
-  storage_.matrices.push_back(
-      {source, transposed ? Format::F32 : stored, out, in, is_wide(n("embedding_length"), in), count});
+  storage_.matrices.push_back({source, transposed ? Format::F32 : stored, out, in,
+                               is_wide(n("embedding_length"), in), count,
+                               fused && (rows.first > 0 || transposed)});
   jobs_.push_back({&storage_.matrices.back(), &t, stored, fused ? rows.first : 0, int(stride), rows.order,
                    transposed, 0});
   return &storage_.matrices.back();

@@ -6,6 +6,7 @@
 #include "core/arena.h"
 #include "core/thread_pool.h"
 #include "kernels/table.h"
+#include "model/observer.h"
 #include "model/rows.h"
 
 namespace pestle {
@@ -33,6 +34,7 @@ class Workspace {
   Arena arena;
   ThreadPool& pool;
   const KernelTable& kernels;
+  Observer* observer = nullptr;  // of the inputs of products with weights; null: nobody listens
 
  private:
   std::vector<Buffer> scratch_;

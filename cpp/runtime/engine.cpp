@@ -48,7 +48,11 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       pool_(std::max(threads_, threads_prefill_)),
       workspace_(pool_, model_->decoder.scratch_bytes()),
       cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)),
-      expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {}
+      expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {
+  if (!o.gather_inputs) return;
+  input_sums_ = std::make_unique<InputSums>(pool_);
+  workspace_.observer = input_sums_.get();
+}
 
 void Engine::check(std::span<const Input> inputs) const {
   for (size_t i = 0; i < inputs.size(); i++) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/model.h"
+#include "runtime/input_sums.h"
 #include "runtime/page_table.h"
 
 namespace pestle {
@@ -16,7 +17,8 @@ struct EngineOptions {
   int threads = 0;          // for decoding; 0: one per usable performance core
   int threads_prefill = 0;  // 0: as threads
   KvTypes kv_types;
-  int chunk = 512;  // rows of one forward pass at most
+  int chunk = 512;             // rows of one forward pass at most
+  bool gather_inputs = false;  // whether there are input_sums()
 };
 
 enum class LogitsOf { none, last, all };
@@ -72,6 +74,8 @@ class Engine {
   int chunk() const { return chunk_; }
   size_t kv_bytes() const { return cache_.bytes(); }  // allocated
   const KvLayout& kv_layout() const { return cache_.layout(); }
+  // Of all steps so far; null unless they are gathered. Hold lock().
+  const InputSums* input_sums() const { return input_sums_.get(); }
   // [layers][Decoder::n_experts()]: tokens that each expert has served so far. Hold lock().
   std::span<const uint64_t> expert_counts() const { return expert_counts_; }
 
@@ -87,6 +91,7 @@ class Engine {
   Workspace workspace_;
   KvCache cache_;
   std::vector<uint64_t> expert_counts_;
+  std::unique_ptr<InputSums> input_sums_;
   mutable std::mutex stepping_;
   Buffer logits_memory_;
   Rows logits_;

@@ -213,16 +213,23 @@ class Engine:
     """
     Runs a model; holds threads and the KV cache.
     """
-    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> None:
+    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False) -> None:
         """
         n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
         chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
-        as in "q8_0/f16".
+        as in "q8_0/f16". gather_inputs: whether there shall be input_sums.
         """
     def expert_counts(self) -> numpy.typing.NDArray[numpy.uint64]:
         """
         uint64 [n_layers, n_experts]: tokens that each expert has served since the engine was made. Layers without
         experts have served none.
+        """
+    def input_sums(self) -> dict[str, tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint64]]]:
+        """
+        What the products with each weight have read since the engine was made: by the name of the GGUF tensor, the
+        sums of its inputs' squares, float64 [n_matrices, columns], and how many rows each matrix has seen, uint64
+        [n_matrices]. The inputs are those before they are quantized. One sequence after the other gives the same
+        bits however the tokens are split into steps, on any number of threads. ValueError without gather_inputs.
         """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """
