@@ -49,7 +49,7 @@ PYTHON_LAYERS = {
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "blocks": "errors _core",
-    "convert": "models blocks tokenizer gguf gguf_header errors _core",
+    "convert": "imatrix models blocks tokenizer gguf gguf_header errors _core",
     "models": "gguf errors _core",
     "imatrix": "models blocks tokenizer gguf_header errors _core",
     "engine": "formats results options tokenizer gguf errors _core",

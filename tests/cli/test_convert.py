@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pestle.cli import convert as cli
+from pestle.cli import conversion as cli
 from pestle.convert import Conversion, Manifest
 
 from tests.oracle import checkpoint_folder, checkpoints

@@ -11,7 +11,21 @@ from typing import Any, NoReturn
 
 import click
 
-from pestle.cli import bench, chat, convert, doctor, exits, imatrix, info, ls, pull, rm, run, verify
+from pestle.cli import (
+    bench,
+    chat,
+    convert,
+    doctor,
+    exits,
+    imatrix,
+    info,
+    ls,
+    pull,
+    quantize,
+    rm,
+    run,
+    verify,
+)
 from pestle.cli.console import Console
 from pestle.cli.options import verbosity
 
@@ -84,5 +98,5 @@ def main() -> None:
     """
 
 
-for command in (chat, run, info, pull, ls, rm, convert, imatrix, verify, bench, doctor):
+for command in (chat, run, info, pull, ls, rm, convert, quantize, imatrix, verify, bench, doctor):
     main.add_command(command.command)

@@ -63,7 +63,14 @@ def _some(names: Sequence[str], of: int | None = None) -> str:
     "--rederive",
     metavar="SOURCE",
     type=click.Path(),
-    help="Also convert this checkpoint again, in memory, and compare every tensor.",
+    help="Also convert this checkpoint, or quantize this GGUF file, again, in memory, and compare "
+    "every tensor.",
+)
+@click.option(
+    "--imatrix",
+    metavar="FILE",
+    type=click.Path(),
+    help="The importance matrix that was used, for --rederive.",
 )
 @click.option(
     "-t",
@@ -75,8 +82,10 @@ def _some(names: Sequence[str], of: int | None = None) -> str:
 )
 @json_option
 @verbosity
-def command(file: str, rederive: str | None, threads: int, as_json: bool) -> None:
-    """Hash all of FILE, which `pestle convert` wrote, and compare it with its manifest.
+def command(
+    file: str, rederive: str | None, imatrix: str | None, threads: int, as_json: bool
+) -> None:
+    """Hash all of FILE, which Pestle converted or quantized, and compare it with its manifest.
 
     The exit code is 3 where anything differs.
     """
@@ -84,7 +93,11 @@ def command(file: str, rederive: str | None, threads: int, as_json: bool) -> Non
     from pestle.errors import FormatError
 
     console = current()
-    found = verify(file, rederive=rederive, threads=threads, progress=Downloads(console))
+    if imatrix and not rederive:
+        raise click.UsageError("--imatrix is for --rederive.")
+    found = verify(
+        file, rederive=rederive, imatrix=imatrix, threads=threads, progress=Downloads(console)
+    )
     if as_json:
         console.json(summary(found))
     if not found.ok:

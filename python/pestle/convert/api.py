@@ -10,7 +10,7 @@ from pathlib import Path
 from pestle import models
 from pestle.convert.conversion import Conversion, carry_out, shard_paths
 from pestle.convert.gguf_preparation import prepare_gguf
-from pestle.convert.importance import ImportanceSource
+from pestle.convert.importance import ImportanceSource, opened
 from pestle.convert.options import Options
 from pestle.convert.preparation import prepare
 from pestle.convert.prepared import Prepared
@@ -29,7 +29,7 @@ def convert(
     offline: bool = False,
     to: str = "Q4_K_M",
     tensor_types: Sequence[str] = (),
-    imatrix: ImportanceSource | None = None,
+    imatrix: StrPath | ImportanceSource | None = None,
     allow_requantize: bool = False,
     name: str | None = None,
     split_size: int = 0,
@@ -44,7 +44,7 @@ def convert(
     to: the type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which gives
     each matrix the type that llama.cpp gives it.
     tensor_types: "REGEX=TYPE", for matrices in whose names the expression is found; the first that
-    matches wins. imatrix: an importance matrix. allow_requantize: whether MXFP4 may
+    matches wins. imatrix: an importance matrix, or its file. allow_requantize: whether MXFP4 may
     become another type of blocks because of `tensor_types`; without them it stays as it is.
     name: the model's name; by default what config.json says, or none.
     split_size: bytes of data that a file may have before another is begun; 0 for one file.
@@ -54,7 +54,8 @@ def convert(
     The same source and options give the same bytes. A conversion that was interrupted goes on where
     it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
     checkpoint that is wrong or not known, UnsupportedError for a tensor that would be quantized
-    again, Error for types that do not fit and where the system refuses to read or write, and what
+    again or does not fit its type, Error for a rule that matches nothing and where the system
+    refuses to read or write, ValueError for a rule that is none, and what
     `pestle.models.checkpoint` raises where it cannot be fetched.
     """
     if (source is None) == (hf is None):
@@ -65,10 +66,11 @@ def convert(
         else models.checkpoint(str(hf), offline=offline, progress=progress)
     )
     repository, revision = _origin(folder)
-    digest = imatrix.digest if imatrix is not None else None
+    importance = opened(imatrix)
+    digest = importance.digest if importance is not None else None
     options = Options(to, name, split_size, tuple(tensor_types), digest, allow_requantize)
     prepared = prepare(
-        folder, options, importance=imatrix, repository=repository, revision=revision
+        folder, options, importance=importance, repository=repository, revision=revision
     )
     path = Path(output) if output is not None else _default(folder, repository, to)
     return _carried_out(prepared, path, overwrite, threads, progress)
@@ -80,7 +82,7 @@ def quantize(
     to: str,
     *,
     tensor_types: Sequence[str] = (),
-    imatrix: ImportanceSource | None = None,
+    imatrix: StrPath | ImportanceSource | None = None,
     allow_requantize: bool = False,
     split_size: int = 0,
     overwrite: bool = False,
@@ -96,16 +98,17 @@ def quantize(
     quantizing the original does; `Conversion.requantized` counts them.
     The other options, and what holds of the bytes and of interruptions, as `convert`.
 
-    Raises UnsupportedError for a tensor that would be quantized again and for architectures and
-    types that Pestle does not read, FormatError for a file that is wrong, and Error for types that
-    do not fit and where the system refuses to read or write.
+    Raises UnsupportedError for a tensor that would be quantized again or does not fit its type, and
+    for architectures and types that Pestle does not read, FormatError for a file that is wrong, and
+    otherwise as `convert`.
     """
     path = Path(source)
     repository, revision = _origin(path.parent)
-    digest = imatrix.digest if imatrix is not None else None
+    importance = opened(imatrix)
+    digest = importance.digest if importance is not None else None
     options = Options(to, None, split_size, tuple(tensor_types), digest, allow_requantize)
     prepared = prepare_gguf(
-        path, options, importance=imatrix, repository=repository, revision=revision
+        path, options, importance=importance, repository=repository, revision=revision
     )
     return _carried_out(prepared, Path(output), overwrite, threads, progress)
 

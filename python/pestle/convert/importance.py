@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Protocol
@@ -12,6 +13,7 @@ import numpy as np
 from pestle.convert.encode import Floats, Weights
 from pestle.convert.plan import Output
 from pestle.errors import FormatError
+from pestle.imatrix import read_imatrix
 
 _UNWEIGHTED: Final = ("F32", "F16", "BF16", "MXFP4")
 """Types that importance changes nothing of."""
@@ -32,6 +34,11 @@ class ImportanceSource(Protocol):
 
     def importance(self, name: str, columns: int = 0) -> Floats | None:
         """float32 [n_matrices, columns], or None where nothing is known of a tensor."""
+
+
+def opened(imatrix: str | os.PathLike[str] | ImportanceSource | None) -> ImportanceSource | None:
+    """An importance matrix, read where `imatrix` says where it is. Raises as `read_imatrix`."""
+    return read_imatrix(imatrix) if isinstance(imatrix, (str, os.PathLike)) else imatrix
 
 
 class Weighting:

@@ -42,7 +42,8 @@ def type_rule(text: str) -> TypeRule:
 class Options:
     """`to`: a type, or a mixture; `tensor_types`: REGEX=TYPE, of which the first that matches wins.
 
-    imatrix: the sha256 of the importance matrix, if there is one.
+    imatrix: the sha256 of the importance matrix, if there is one. UnsupportedError: `to` is no
+    type; ValueError: something in `tensor_types` is no rule.
     """
 
     to: str
@@ -57,6 +58,7 @@ class Options:
             raise UnsupportedError(
                 f"cannot convert to {self.to!r:.40}, expected {', '.join(TARGETS)}"
             )
+        self.rules  # noqa: B018  # raises what is wrong with them
 
     @property
     def rules(self) -> list[TypeRule]:

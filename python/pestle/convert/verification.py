@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pestle._core import GgufFile
 from pestle.convert.gguf_preparation import prepare_gguf
-from pestle.convert.importance import ImportanceSource
+from pestle.convert.importance import ImportanceSource, opened
 from pestle.convert.manifest import Manifest, headers_match, read_manifest
 from pestle.convert.options import Options
 from pestle.convert.pipeline import encode_piece, read_ahead
@@ -56,7 +56,7 @@ def verify(
     path: str | os.PathLike[str],
     *,
     rederive: str | os.PathLike[str] | None = None,
-    imatrix: ImportanceSource | None = None,
+    imatrix: str | os.PathLike[str] | ImportanceSource | None = None,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Verification:
@@ -83,7 +83,7 @@ def verify(
     found = Verification(Path(path), manifest, len(file.tensors), tuple(damaged), same_headers)
     if rederive is None:
         return found
-    prepared = _prepared_again(file, manifest, Path(rederive), imatrix)
+    prepared = _prepared_again(file, manifest, Path(rederive), opened(imatrix))
     return _rederived(found, file, prepared, threads, progress)
 
 

@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pestle.convert import convert
 from pestle.convert import plan as plan_module
 from pestle.convert.conversion import Conversion, carry_out
+from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.journal import Journal, State
 from pestle.convert.options import Options
 from pestle.convert.preparation import prepare
+from pestle.errors import Error
 
 PIECE = 60_000
 
@@ -104,6 +108,85 @@ def test_stopped_with_several_files(source: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.partial*"))
 
 
+def test_quantizing_that_was_stopped(source: Path, tmp_path: Path) -> None:
+    wide = convert(source, tmp_path / "wide.gguf", to="F32").paths[0]
+    prepared = prepare_gguf(wide, Options("Q8_0", split_size=1_000_000))
+    expected = carry_out(prepared, tmp_path / "whole.gguf")
+    path, total = tmp_path / "out.gguf", expected.bytes_read + expected.bytes_written
+    for part in (5, 12, 18):
+        with pytest.raises(StopError):
+            carry_out(prepared, path, progress=StopAt(total * part // 20), record_seconds=0)
+        assert not list(tmp_path.glob("out-*.gguf"))
+    made = carry_out(prepared, path, record_seconds=0)
+    assert made.resumed
+    assert [sha256(p) for p in made.paths] == [sha256(p) for p in expected.paths]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 4])
+def test_stopped_while_shards_are_replaced(
+    n: int, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After n changes to names: no mixed model is there, and the next run ends what was begun."""
+    options = {"split_size": 3_000_000, "overwrite": True}
+    path = tmp_path / "out.gguf"
+    before = convert(source, path, to="F16", **options).paths
+    wanted = [sha256(p) for p in convert(source, tmp_path / "w.gguf", to="BF16", **options).paths]
+    first, old = before[0], [sha256(path) for path in before]
+    assert len(old) == len(wanted) == 3
+    with monkeypatch.context() as patch:
+        left = n
+
+        def counted(change: Any) -> Any:
+            def changed(self: Path, *args: Any, **kwargs: Any) -> Any:
+                nonlocal left
+                if self.name.startswith("out-") and "json" not in self.name:
+                    left -= 1
+                    if left < 0:
+                        raise StopError
+                return change(self, *args, **kwargs)
+
+            return changed
+
+        patch.setattr(Path, "replace", counted(Path.replace))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        with suppress(StopError):
+            convert(source, path, to="BF16", **options)
+        assert (left < 0) == (n < 4)
+    if first.exists():
+        assert [sha256(path) for path in before] == (old if n < 4 else wanted)
+    made = convert(source, path, to="BF16", **options)
+    assert made.resumed == (n < 4)
+    assert [sha256(path) for path in made.paths] == wanted
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_stopped_when_all_is_there(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last change of a name and the end: nothing is replaced, and nothing is asked."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        path = run(source, tmp_path / "out.gguf").paths[0]
+    wanted, written = sha256(path), path.stat().st_mtime_ns
+    journal = tmp_path / "out.gguf.partial.journal"
+    assert journal.exists()
+    assert run(source, path).resumed
+    assert (sha256(path), path.stat().st_mtime_ns) == (wanted, written)
+    assert not journal.exists()
+
+
+def test_a_journal_of_a_file_that_is_another_now(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        path = run(source, tmp_path / "out.gguf").paths[0]
+    path.write_bytes(b"other")
+    with pytest.raises(Error, match="is there already"):
+        run(source, path)
+    assert path.read_bytes() == b"other"
+
+
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_journal_that_was_cut_off(cut: int, source: Path, tmp_path: Path) -> None:
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
@@ -176,6 +259,7 @@ from pestle.convert import plan
 from pestle.convert.conversion import carry_out
 from pestle.convert.options import Options
 from pestle.convert.preparation import prepare
+from pestle.errors import Error
 
 plan.PIECE_BYTES = int(sys.argv[3])
 os.fsync = lambda descriptor: None

@@ -1,0 +1,141 @@
+"""What `pestle convert` and `pestle quantize` share: options, and what they say of a new file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pestle.cli import units
+from pestle.cli.console import Console
+from pestle.cli.options import COUNT, Command, collect
+
+if TYPE_CHECKING:
+    from pestle.convert import Conversion
+
+# pestle.blocks.MIXTURES, which would cost every command's start the import of numpy.
+TYPES = (
+    "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q2_K_S", "Q3_K_S",
+    "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS",
+    "MXFP4_MOE",
+)  # fmt: skip
+TYPE = click.Choice(TYPES, case_sensitive=False)
+_SHOWN = 5  # names of tensors, before the rest is only counted
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """Bytes, as in 500M or 4G; decimal."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"(\d+)([MG])", str(value).upper())
+        if match is None or match[1].strip("0") == "":
+            self.fail(f"'{value}' is no size, as in 500M or 4G", param, ctx)
+        return int(match[1]) * {"M": 10**6, "G": 10**9}[match[2]]
+
+
+class Rule(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """REGEX=TYPE, checked where it stands."""
+
+    name = "regex=type"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from pestle.convert.options import type_rule
+
+        try:
+            return type_rule(str(value)).text
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a file is written."""
+
+    tensor_types: tuple[str, ...]
+    imatrix: str | None
+    allow_requantize: bool
+    split_size: int
+    overwrite: bool
+    threads: int
+
+
+_ENCODING: tuple[Callable[[Any], Any], ...] = (
+    click.option("--tensor-type", "tensor_types", multiple=True, metavar="REGEX=TYPE", type=Rule(),
+                 help="Another type for matrices in whose names REGEX is found, as in "
+                      "ffn_down=Q6_K; may be repeated, and the first that matches wins."),
+    click.option("--imatrix", metavar="FILE", type=click.Path(),
+                 help="An importance matrix: columns that matter more are kept more exactly."),
+    click.option("--allow-requantize", is_flag=True,
+                 help="Quantize what is quantized already, though it loses more."),
+    click.option("--split-size", metavar="SIZE", type=Size(), default=None,
+                 help="Begin another file after so much data, as in 4G.  [default: one file]"),
+    click.option("--overwrite", is_flag=True, help="Replace a finished file that is there."),
+    click.option("-t", "--threads", metavar="N", type=COUNT, default=0,
+                 help="Threads that encode; never decides a byte.  "
+                      "[default: chosen for this CPU]"),
+)  # fmt: skip
+
+
+def encoding_options(command: Command) -> Command:
+    """Add what says how a file is written, as `encoding: Encoding`."""
+    return collect(command, _ENCODING, "encoding", _encoding)
+
+
+def _encoding(values: dict[str, Any]) -> Encoding:
+    return Encoding(**{**values, "split_size": values["split_size"] or 0})
+
+
+def report(made: Conversion, console: Console, as_json: bool) -> None:
+    """Say what was made, and print its path."""
+    if as_json:
+        console.json(summary(made))
+        return
+    for line in lines(made):
+        console.note(line)
+    console.out(str(made.paths[0]))
+
+
+def lines(made: Conversion) -> list[str]:
+    """What was made, for people."""
+    sizes = f"{units.size(made.bytes_read)} became {units.size(made.bytes_written)}"
+    found = [f"{sizes} in {made.seconds:.1f} s: {_kinds(made.types)}"]
+    if made.resumed:
+        found.append("An interrupted conversion was taken up.")
+    if made.requantized:
+        found.append(
+            f"Quantized again: {_kinds(made.requantized)}. That loses more than quantizing the "
+            "original does."
+        )
+    if names := made.without_importance:
+        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        noun = "tensor" if len(names) == 1 else "tensors"
+        found.append(f"The importance matrix knows nothing of {len(names)} {noun}: {shown}")
+    if made.refusal:
+        found.append(f"Pestle itself does not run this file: {made.refusal}")
+    return found
+
+
+def summary(made: Conversion) -> dict[str, Any]:
+    """What was made, for programs."""
+    return {
+        "version": 1,
+        "paths": [str(path) for path in made.paths],
+        "manifest": str(made.manifest_path),
+        "bytes_read": made.bytes_read,
+        "bytes_written": made.bytes_written,
+        "types": made.types,
+        "resumed": made.resumed,
+        "seconds": made.seconds,
+        "requantized": made.requantized,
+        "without_importance": list(made.without_importance),
+        "refusal": made.refusal,
+    }
+
+
+def _kinds(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
