@@ -257,14 +257,16 @@ import os, sys
 from pathlib import Path
 from pestle.convert import plan
 from pestle.convert.conversion import carry_out
+from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.options import Options
 from pestle.convert.preparation import prepare
-from pestle.errors import Error
 
+source, path = map(Path, sys.argv[1:3])
 plan.PIECE_BYTES = int(sys.argv[3])
 os.fsync = lambda descriptor: None
 print("ready", flush=True)
-carry_out(prepare(Path(sys.argv[1]), Options("Q8_0")), Path(sys.argv[2]), record_seconds=0)
+prepared = (prepare_gguf if source.is_file() else prepare)(source, Options("Q8_0"))
+carry_out(prepared, path, record_seconds=0)
 """
 
 
@@ -280,16 +282,22 @@ def start(source: Path, path: Path, isa: str | None = None) -> subprocess.Popen[
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize("seed", range(int(os.environ.get("PESTLE_KILLS", "4"))))
 def test_killed(seed: int, source: Path, tmp_path: Path) -> None:
-    """Killed at random moments, four times, and then left alone."""
+    """Killed at random moments, four times, and then left alone: a checkpoint, a file in turns."""
+    if seed % 2:
+        source = convert(source, tmp_path / "wide.gguf", to="F32").paths[0]
+    whole = tmp_path / "whole.gguf"
     began = time.monotonic()
-    wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
+    with start(source, whole) as process:
+        assert process.wait() == 0
     seconds = time.monotonic() - began
+    wanted = sha256(whole)
     draw, path = random.Random(seed), tmp_path / "out.gguf"
+    journal = tmp_path / "out.gguf.partial.journal"
     for _ in range(4):
         with start(source, path) as process:
             time.sleep(draw.uniform(0, seconds))
             process.send_signal(signal.SIGKILL)
-        if path.exists():
+        if path.exists() and not journal.exists():
             break
     else:
         with start(source, path) as process:
