@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -310,6 +310,10 @@ class Drafter:
     @property
     def n_tokens(self) -> int:
         ...
+def compare_logits(reference: numpy.typing.NDArray[numpy.float32], logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.bool]]:
+    """
+    (reference_loss, loss, divergence: float64 [rows]; same_best: bool [rows]): score_logits of both, the Kullback-Leibler divergence of the logits from the reference, in nats, and whether the most likely token is the same.
+    """
 def cpu_info() -> dict[str, typing.Any]:
     """
     Processor, cores (`usable`: under affinity and cgroup quota), kernel features, cache bytes.
@@ -349,6 +353,10 @@ def quantize_rows(type: str, rows: numpy.typing.NDArray[numpy.float32], out: num
 def quantized_row_bytes(type: str, columns: typing.SupportsInt | typing.SupportsIndex) -> int:
     """
     Bytes of a row; UnsupportedError where it is not whole blocks, or nothing is quantized to the type.
+    """
+def score_logits(logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    float64 [rows]: -ln of the probability that each row of float32 [rows, n_vocab] gives to its token of `following`, int32 [rows]. Error: a logit is not finite.
     """
 def widen(type: str, source: numpy.typing.NDArray[numpy.uint16], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """
