@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include <stdexcept>
+#include <variant>
 
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
@@ -39,10 +40,21 @@ RopeOverride rope_override(const std::optional<std::string>& scaling, std::optio
   return rope;
 }
 
+Part part_of(const std::optional<std::variant<int, std::string>>& only) {
+  if (!only) return {};
+  if (const int* layer = std::get_if<int>(&*only)) return {Part::Kind::layer, *layer};
+  const std::string& name = std::get<std::string>(*only);
+  if (name == "embedding") return {Part::Kind::embedding};
+  if (name == "output") return {Part::Kind::output};
+  throw std::invalid_argument("only is \"" + name + "\", expected \"embedding\", \"output\" or a layer");
+}
+
 ModelHandle load(const PathArgument& path, int threads, const std::optional<Progress>& progress,
-                 const std::optional<RopeOverride>& rope) {
+                 const std::optional<RopeOverride>& rope,
+                 const std::optional<std::variant<int, std::string>>& only) {
+  const LoadOptions options{threads, rope.value_or(RopeOverride()), part_of(only)};
   const py::gil_scoped_release released;
-  return {Model::load(path.text, {threads, rope.value_or(RopeOverride())}, [&](size_t done, size_t total) {
+  return {Model::load(path.text, options, [&](size_t done, size_t total) {
     const py::gil_scoped_acquire acquired;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!progress || (*progress)(done, total)) return;
@@ -77,11 +89,15 @@ void bind_model(py::module_& m) {
   py::class_<ModelHandle>(m, "Model",
                           "A model's weights, packed for the kernels. Immutable; engines share it.")
       .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("threads") = 0,
-           py::arg("progress") = py::none(), py::arg("rope") = py::none(),
+           py::arg("progress") = py::none(), py::arg("rope") = py::none(), py::arg("only") = py::none(),
            "Opens a GGUF file and packs its weights.\n\n"
            "progress(done, total), in bytes, is called between pieces; returning False raises "
            "KeyboardInterrupt.\n"
-           "rope takes the place of the file's rotary base and scaling. Raises FormatError, "
+           "rope takes the place of the file's rotary base and scaling. only: \"embedding\", the number of a "
+           "layer, or "
+           "\"output\": that part alone, which a PartRunner runs; the file need not hold the others. "
+           "IndexError: "
+           "there is no such layer. Raises FormatError, "
            "UnsupportedError, MemoryLimitError.")
       .def_property_readonly("path", [](const ModelHandle& h) { return path_to_str(h.model->path); })
       .def_property_readonly("architecture", [](const ModelHandle& h) { return h.model->architecture; })
@@ -90,7 +106,7 @@ void bind_model(py::module_& m) {
           "What was decided where the file leaves something open, one sentence each.")
       .def_property_readonly("n_vocab", [](const ModelHandle& h) { return h.model->n_vocab; })
       .def_property_readonly("n_ctx_train", [](const ModelHandle& h) { return h.model->n_ctx; })
-      .def_property_readonly("n_layers", [](const ModelHandle& h) { return h.model->decoder.layers.size(); })
+      .def_property_readonly("n_layers", [](const ModelHandle& h) { return h.model->n_layers; })
       .def_property_readonly("dim", [](const ModelHandle& h) { return h.model->dim; })
       .def_property_readonly("n_params", [](const ModelHandle& h) { return h.model->n_params; })
       .def_property_readonly(

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   pestle::bind_sampler(m);
   pestle::bind_draft(m);
   pestle::bind_divergence(m);
+  pestle::bind_parts(m);
   pestle::bind_quantize(m);
   pestle::bind_kernels(m);
 }

@@ -1,31 +1,52 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 
 namespace pestle {
 
 void Decoder::operator()(Workspace& ws, const Batch& batch, Rows logits) const {
   const Arena::Scope scope(ws.arena);
   Step step(ws, batch);
-  Rows x = embed(step);
+  const Rows x = embed(step);
+  run_layers(step, x);
+  if (!batch.logit_rows.empty()) output(ws, x, batch.logit_rows, logits);
+}
+
+void Decoder::run_layers(Step& step, Rows x) const {
+  Workspace& ws = step.ws;
   for (const Layer& l : layers) std::visit([&](const auto& a) { step.angles(*a.rope); }, l.attention);
   for (int i = 0; i < static_cast<int>(layers.size()); i++) {
     const Layer& l = layers[static_cast<size_t>(i)];
     const Arena::Scope layer_scope(ws.arena);
     std::visit([&](const auto& attention) { attention(step, x, l.attn_residual, i); }, l.attention);
     if (const auto* moe = std::get_if<SparseMoe>(&l.ffn)) {
-      uint64_t* counts = batch.expert_counts;
+      uint64_t* counts = step.batch.expert_counts;
       (*moe)(step, x, l.ffn_residual, counts ? counts + size_t(i) * size_t(n_experts()) : nullptr);
     } else {
       std::get<GatedMlp>(l.ffn)(step, x, l.ffn_residual);
     }
   }
-  if (!batch.logit_rows.empty()) {
-    Rows last = ws.rows(static_cast<int>(batch.logit_rows.size()), x.width);
-    const auto normalize = [&](int i) { norm(ws.kernels, x.row(batch.logit_rows[i]), last.row(i)); };
-    Activations in(ws, last, normalize);
-    multiply(ws, in, {{lm_head, logits}});
+}
+
+void Decoder::output(Workspace& ws, Rows x, std::span<const int> rows, Rows logits) const {
+  Rows last = ws.rows(static_cast<int>(rows.size()), x.width);
+  const auto normalize = [&](int i) { norm(ws.kernels, x.row(rows[size_t(i)]), last.row(i)); };
+  Activations in(ws, last, normalize);
+  multiply(ws, in, {{lm_head, logits}});
+}
+
+void Decoder::keep(const Part& part) {
+  if (part.is_whole()) return;
+  std::vector<Layer> kept;
+  if (part.kind == Part::Kind::layer) {
+    if (part.number < 0 || part.number >= static_cast<int>(layers.size()))
+      throw std::out_of_range("there is no layer " + std::to_string(part.number) + ", the model has " +
+                              std::to_string(layers.size()));
+    kept.push_back(std::move(layers[static_cast<size_t>(part.number)]));
   }
+  layers = std::move(kept);
 }
 
 std::vector<KvShape> Decoder::kv_shapes() const {

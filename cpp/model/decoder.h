@@ -1,11 +1,13 @@
 // The pre-norm residual decoder: nearly every open model since Llama.
 #pragma once
 
+#include <span>
 #include <variant>
 #include <vector>
 
 #include "model/attention.h"
 #include "model/experts.h"
+#include "model/load_options.h"
 #include "model/modules.h"
 
 namespace pestle {
@@ -24,6 +26,11 @@ struct Decoder {
 
   // Logits of batch.logit_rows, in order, into `logits` ([rows, padded(n_vocab)]).
   void operator()(Workspace& ws, const Batch& batch, Rows logits) const;
+  // Its pieces: layer after layer over x, and from rows of what the last one left to their logits.
+  void run_layers(Step& step, Rows x) const;
+  void output(Workspace& ws, Rows x, std::span<const int> rows, Rows logits) const;
+  // Drops all layers that are no part of it. std::out_of_range where there is no such layer.
+  void keep(const Part& part);
   std::vector<KvShape> kv_shapes() const;
   LinearUses linears() const;    // of all layers
   size_t scratch_bytes() const;  // per thread

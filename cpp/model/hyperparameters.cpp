@@ -80,10 +80,16 @@ Dimensions Weights::dimensions() const {
                       ", expected an even number up to " + std::to_string(d.head_dim));
   if (!(d.eps > 0 && d.eps < 1))
     throw FormatError(file_.name() + ": " + key("attention.layer_norm_rms_epsilon") + " is out of range");
-  const gguf::Tensor& embedding = file_.tensor("token_embd.weight");
-  if (embedding.ne[1] > uint64_t(1) << 24)
-    throw FormatError(file_.name() + ": token_embd.weight has " + std::to_string(embedding.ne[1]) + " rows");
-  d.n_vocab = static_cast<int>(embedding.ne[1]);
+  constexpr int kMostTokens = 1 << 24;
+  if (is_absent("token_embd.weight") && !file_.find("token_embd.weight")) {
+    d.n_vocab = range("vocab_size", n("vocab_size"), kMostTokens);
+  } else {
+    const gguf::Tensor& embedding = file_.tensor("token_embd.weight");
+    if (embedding.ne[1] > uint64_t(kMostTokens))
+      throw FormatError(file_.name() + ": token_embd.weight has " + std::to_string(embedding.ne[1]) +
+                        " rows");
+    d.n_vocab = static_cast<int>(embedding.ne[1]);
+  }
   if (file_.has("tokenizer.ggml.tokens") && file_.array_size("tokenizer.ggml.tokens") > uint64_t(d.n_vocab))
     throw FormatError(file_.name() + ": the tokenizer has " +
                       std::to_string(file_.array_size("tokenizer.ggml.tokens")) +

@@ -8,7 +8,7 @@ namespace pestle {
 Outline Outline::of(const gguf::File& file) {
   const Architecture& architecture = find_architecture(file);
   Storage storage;
-  Weights weights(file, storage, {}, Weights::Read::nothing);
+  Weights weights(file, storage, LoadOptions{}, Weights::Read::nothing);
   const Decoder decoder = architecture.load(weights);
   weights.check_all_used();
   return {std::string(architecture.name), weights.dimensions().n_ctx, decoder.kv_shapes()};
@@ -21,12 +21,15 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
   auto m = std::make_shared<Model>();
   m->path = path;
   m->architecture = architecture.name;
-  Weights weights(file, m->storage, options.rope);
+  m->part = options.part;
+  Weights weights(file, m->storage, options);
   const Dimensions d = weights.dimensions();
   m->n_vocab = d.n_vocab;
   m->n_ctx = d.n_ctx;
   m->dim = d.dim;
   m->decoder = architecture.load(weights);
+  m->n_layers = static_cast<int>(m->decoder.layers.size());
+  m->decoder.keep(options.part);
   weights.check_all_used();
   m->notes = weights.notes();
   ThreadPool pool(options.threads > 0 ? options.threads : default_threads());

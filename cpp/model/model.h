@@ -26,7 +26,9 @@ struct Model {
 
   std::string path, architecture;
   std::vector<std::string> notes;  // what was decided where the file says nothing
+  Part part;                       // what of it is here
   int n_vocab = 0, n_ctx = 0, dim = 0;
+  int n_layers = 0;  // of the whole model
   int64_t n_params = 0;
   int64_t weight_bytes = 0;  // resident
   int64_t decode_bytes = 0;  // that one decoded token reads, head included

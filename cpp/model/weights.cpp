@@ -26,10 +26,11 @@ std::string shape_text(const uint64_t* ne, size_t n) {
 
 }  // namespace
 
-Weights::Weights(const gguf::File& file, Storage& storage, const RopeOverride& rope, Read read)
+Weights::Weights(const gguf::File& file, Storage& storage, const LoadOptions& options, Read read)
     : file_(file),
       storage_(storage),
-      rope_(rope),
+      rope_(options.rope),
+      part_(options.part),
       read_(read),
       prefix_(std::string(file.string("general.architecture")) + ".") {}
 
@@ -56,6 +57,10 @@ std::vector<uint64_t> stacked(std::vector<uint64_t> shape, int count) {
 }  // namespace
 
 const Matrix* Weights::matrix(const std::string& name, int in, int out, int count, const RowSource& rows) {
+  if (is_absent(name)) {
+    storage_.absent.push_back({name, Format::F32, out, in, is_wide(n("embedding_length"), in), count});
+    return &storage_.absent.back();
+  }
   const bool fused =
       !rows.fused.empty() && !file_.find(name + ".weight") && file_.find(rows.fused + ".weight");
   const std::string source = (fused ? rows.fused : name) + ".weight";
@@ -102,6 +107,7 @@ const float* Weights::vectors(const gguf::Tensor& t, int first, int n, int count
 }
 
 const float* Weights::vector(const std::string& name, int n) {
+  if (is_absent(name)) return nullptr;
   return vectors(tensor(name, {uint64_t(n)}), 0, n, 1, n, {});
 }
 
@@ -111,6 +117,7 @@ Linear Weights::linear(const std::string& name, int in, int out, const RowSource
 
 Linear Weights::linears(const std::string& name, int in, int out, int count, const RowSource& rows) {
   Linear l{matrix(name, in, out, count, rows)};
+  if (is_absent(name)) return l;
   const bool own = file_.find(name + ".bias");
   if (!own && (rows.fused.empty() || !file_.find(rows.fused + ".bias"))) return l;
   const int stride = own ? out : rows.fused_rows;
@@ -131,17 +138,32 @@ Linear Weights::output(const Dimensions& d) {
 
 bool Weights::holds(const std::string& name) const { return file_.find(name) != nullptr; }
 
+namespace {
+// The layer that a tensor belongs to, or -1.
+int layer_of(std::string_view name) {
+  int layer = -1;
+  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), layer);
+  return layer;
+}
+}  // namespace
+
 bool Weights::skipped(std::string_view name) const {
-  if (name.find("rotary_emb.inv_freq") != std::string_view::npos) return true;
-  int layer = 0;
-  return name.starts_with("blk.") &&
-         std::from_chars(name.data() + 4, name.data() + name.size(), layer).ec == std::errc() &&
-         layer >= skipped_from_;
+  return name.find("rotary_emb.inv_freq") != std::string_view::npos || layer_of(name) >= skipped_from_;
+}
+
+bool Weights::is_absent(std::string_view name) const {
+  using Kind = Part::Kind;
+  if (part_.is_whole()) return false;
+  if (const int layer = layer_of(name); layer >= 0) return part_.kind != Kind::layer || layer != part_.number;
+  if (name.starts_with("output")) return part_.kind != Kind::output;
+  // A file without an output of its own takes the embedding for it.
+  const bool is_output = part_.kind == Kind::output && !file_.find("output.weight");
+  return name.starts_with("token_embd") && part_.kind != Kind::embedding && !is_output;
 }
 
 void Weights::check_all_used() const {
   for (const gguf::Tensor& t : file_.tensors())
-    if (!used_.contains(t.name) && !skipped(t.name))
+    if (!used_.contains(t.name) && !skipped(t.name) && !is_absent(t.name))
       throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) +
                              "` is not part of the architecture " + prefix_.substr(0, prefix_.size() - 1) +
                              " as Pestle runs it");

@@ -19,6 +19,7 @@ namespace pestle {
 // Memory behind a model's modules.
 struct Storage {
   std::deque<Matrix> matrices;
+  std::deque<Matrix> absent;               // of parts that are not loaded: shapes only
   std::deque<std::vector<float>> vectors;  // norms and biases, padded
   Buffer tiles;
 };
@@ -58,7 +59,8 @@ class Weights {
  public:
   // What is read at once: `vectors`, or `nothing`, for those who only ask what there is. Matrices come later.
   enum class Read { vectors, nothing };
-  Weights(const gguf::File& file, Storage& storage, const RopeOverride& rope = {}, Read read = Read::vectors);
+  Weights(const gguf::File& file, Storage& storage, const LoadOptions& options = {},
+          Read read = Read::vectors);
 
   // Keys without the architecture's prefix. Per-layer arrays must be uniform (UnsupportedError).
   bool has(const char* key) const;
@@ -107,6 +109,7 @@ class Weights {
  private:
   std::string key(const char* name) const;
   bool skipped(std::string_view tensor) const;
+  bool is_absent(std::string_view tensor) const;       // it belongs to a part that is not loaded
   int range(const char* name, int v, int most) const;  // v, if it is in [1, most]; else FormatError
   float between(const char* name, float v, float least, float most) const;
   int n_ctx() const;  // that the model was trained for, or that it is stretched to
@@ -119,6 +122,7 @@ class Weights {
   const gguf::File& file_;
   Storage& storage_;
   RopeOverride rope_;
+  Part part_;
   Read read_;
   std::string prefix_;
   std::vector<PackJob> jobs_;  // of storage_.matrices, in the same order

@@ -49,6 +49,8 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       workspace_(pool_, model_->decoder.scratch_bytes()),
       cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)),
       expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {
+  if (!model_->part.is_whole())
+    throw std::invalid_argument("an engine runs a whole model, not a part of one");
   if (!o.gather_inputs) return;
   input_sums_ = std::make_unique<InputSums>(pool_);
   workspace_.observer = input_sums_.get();

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -128,12 +128,12 @@ class Model:
     """
     A model's weights, packed for the kernels. Immutable; engines share it.
     """
-    def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None, only: typing.SupportsInt | typing.SupportsIndex | str | None = None) -> None:
         """
         Opens a GGUF file and packs its weights.
         
         progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.
-        rope takes the place of the file's rotary base and scaling. Raises FormatError, UnsupportedError, MemoryLimitError.
+        rope takes the place of the file's rotary base and scaling. only: "embedding", the number of a layer, or "output": that part alone, which a PartRunner runs; the file need not hold the others. IndexError: there is no such layer. Raises FormatError, UnsupportedError, MemoryLimitError.
         """
     def kv_bytes_per_token(self, kv_type: str = 'f16') -> int:
         """
@@ -310,6 +310,26 @@ class Drafter:
     @property
     def n_tokens(self) -> int:
         ...
+class PartRunner:
+    """
+    Runs a part of a model over whole texts; not thread safe.
+    """
+    def __init__(self, model: Model, *, threads: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> None:
+        """
+        model: loaded with `only`. What the engine hands from part to part, these methods do too, to the bit. ValueError where the model is another part.
+        """
+    def embed(self, tokens: numpy.typing.NDArray[numpy.int32]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        float32 [n, dim] of the tokens, int32 [n], of one text.
+        """
+    def layer(self, x: numpy.typing.NDArray[numpy.float32]) -> None:
+        """
+        Takes the tokens of one text, from its first on, through the layer: float32 [n, dim], in place.
+        """
+    def logits(self, x: numpy.typing.NDArray[numpy.float32]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        float32 [n, n_vocab] after each token of [n, dim].
+        """
 def compare_logits(reference: numpy.typing.NDArray[numpy.float32], logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.bool]]:
     """
     (reference_loss, loss, divergence: float64 [rows]; same_best: bool [rows]): score_logits of both, the Kullback-Leibler divergence of the logits from the reference, in nats, and whether the most likely token is the same.
