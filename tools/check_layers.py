@@ -49,17 +49,18 @@ PYTHON_LAYERS = {
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "blocks": "errors _core",
-    "convert": "imatrix models blocks tokenizer gguf gguf_header errors _core",
+    "convert": "measure imatrix models blocks tokenizer gguf gguf_header errors _core",
     "models": "gguf errors _core",
     "imatrix": "models blocks tokenizer gguf_header errors _core",
     "measure": "template models tokenizer gguf errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
     "chat": "engine template formats results options tokenizer gguf errors _core",
     "llm": "chat engine template models formats results options tokenizer gguf errors _core",
-    "__init__": "convert llm chat engine results options errors _core",
+    "evaluate": "convert measure models errors _core",
+    "__init__": "evaluate measure convert llm chat engine results options errors _core",
     "__main__": "cli",
-    "cli": "__init__ llm chat engine template models formats results options measure convert "
-    "imatrix blocks tokenizer gguf errors _core",
+    "cli": "__init__ llm chat engine template models formats results options evaluate measure "
+    "convert imatrix blocks tokenizer gguf errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         TokenizerError,
         UnsupportedError,
     )
+    from pestle.evaluate import Evaluation, evaluate
     from pestle.llm import LLM
     from pestle.options import ChatOptions, GenerateOptions
     from pestle.results import (
@@ -52,6 +53,7 @@ __all__ = [
     "Conversion",
     "DownloadError",
     "Error",
+    "Evaluation",
     "FormatError",
     "GenerateOptions",
     "MemoryLimitError",
@@ -69,6 +71,7 @@ __all__ = [
     "Verification",
     "__version__",
     "convert",
+    "evaluate",
     "quantize",
     "verify",
 ]
@@ -91,6 +94,7 @@ _WHERE = {
         "UnsupportedError",
     ),
     "pestle.llm": ("LLM",),
+    "pestle.measure": ("Evaluation",),
     "pestle.options": ("ChatOptions", "GenerateOptions"),
     "pestle.results": (
         "ChatCompletion",
@@ -113,7 +117,7 @@ def __getattr__(name: str) -> Any:
             value: Any = version("pestle")
         except PackageNotFoundError:  # imported from a source tree that was not installed
             value = "0+unknown"
-    elif name in ("convert", "errors"):  # the first is a package that can be called
+    elif name in ("convert", "errors", "evaluate"):  # two are packages that can be called
         value = import_module(f"pestle.{name}")
     elif name in _MODULE_OF:
         value = getattr(import_module(_MODULE_OF[name]), name)

@@ -55,6 +55,34 @@ class Downloads:
             self._console.note(f"{self._label}: {units.size(self._done)} in {seconds:.1f} s")
 
 
+class Counts:
+    """Hears of tasks that count something else than bytes; shows them on a terminal only."""
+
+    def __init__(self, console: Console, unit: str) -> None:
+        self._shown = not console.quiet and sys.stderr.isatty()
+        self._unit = unit
+        self._bar: _Bar | None = None
+        self._done = 0
+
+    def start(self, label: str, total_bytes: int | None) -> None:
+        """A task begins; the total is of whatever is counted."""
+        self._done = 0
+        if self._shown:
+            self._bar = _Bar(label, total_bytes, transfer=True, unit=self._unit)
+
+    def advance(self, n: int) -> None:
+        """`n` more are done."""
+        self._done += n
+        if self._bar is not None:
+            self._bar.show(self._done)
+
+    def finish(self) -> None:
+        """The task ended, well or not."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
 class Loading:
     """Shows weights being loaded on a terminal, if that takes long enough to wonder about."""
 
@@ -90,7 +118,10 @@ class Loading:
 class _Bar:
     """One bar on the terminal behind stderr, which disappears when it is closed."""
 
-    def __init__(self, label: str, total: int | None, *, transfer: bool) -> None:
+    def __init__(
+        self, label: str, total: int | None, *, transfer: bool, unit: str | None = None
+    ) -> None:
+        """`unit`: what is counted; None for bytes."""
         from rich.markup import escape
         from rich.progress import (
             BarColumn,
@@ -105,10 +136,14 @@ class _Bar:
 
         whole = Column(no_wrap=True)  # the bar gives way, not the numbers
         columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
-        if total is not None:
+        if unit is not None:
+            text = "{task.completed:,.0f}/{task.total:,.0f} " + escape(unit)
+            columns.append(TextColumn(text, table_column=whole))
+        elif total is not None:
             columns.append(DownloadColumn(table_column=whole))
         if total is not None and transfer:
-            columns.append(TransferSpeedColumn(table_column=whole))
+            if unit is None:
+                columns.append(TransferSpeedColumn(table_column=whole))
             columns.append(TimeRemainingColumn(compact=True, table_column=whole))
         self._progress: RichProgress = Progress(
             *columns, console=rich_console(sys.stderr), transient=True

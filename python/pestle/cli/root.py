@@ -16,6 +16,7 @@ from pestle.cli import (
     chat,
     convert,
     doctor,
+    evaluate,
     exits,
     imatrix,
     info,
@@ -98,5 +99,7 @@ def main() -> None:
     """
 
 
-for command in (chat, run, info, pull, ls, rm, convert, quantize, imatrix, verify, bench, doctor):
+for command in (
+    chat, run, info, pull, ls, rm, convert, quantize, imatrix, verify, evaluate, bench, doctor,
+):  # fmt: skip
     main.add_command(command.command)

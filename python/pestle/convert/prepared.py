@@ -58,7 +58,7 @@ class Prepared:
                 "split.tensors.count": I32(len(self.plan.outputs)),
             }
         outputs = [output for output in self.plan.outputs if output.shard == shard]
-        return header_bytes(keys, map(_entry, outputs))
+        return header_bytes(keys, map(entry, outputs))
 
 
 def refusal(prepared: Prepared, scratch: Path) -> str | None:
@@ -71,7 +71,7 @@ def refusal(prepared: Prepared, scratch: Path) -> str | None:
     for output in prepared.plan.outputs:
         outputs.append(replace(output, shard=0, offset=offset))
         offset = aligned(offset + output.nbytes)
-    header = header_bytes(prepared.keys, map(_entry, outputs))
+    header = header_bytes(prepared.keys, map(entry, outputs))
     try:
         with writing(scratch), scratch.open("wb") as stream:
             stream.write(header)
@@ -87,5 +87,6 @@ def refusal(prepared: Prepared, scratch: Path) -> str | None:
         scratch.unlink(missing_ok=True)
 
 
-def _entry(output: Output) -> HeaderTensor:
+def entry(output: Output) -> HeaderTensor:
+    """A tensor in a file's list of them."""
     return HeaderTensor(output.name, output.shape, TYPE_IDS[output.type], output.offset)

@@ -96,6 +96,17 @@ def read_source(
         files.close()
 
 
+def read_job(files: Files, job: Job) -> Iterator[Piece]:
+    """The pieces of one job, without a digest."""
+    tensor = job.source.numbers
+    per_element = tensor.nbytes // job.source.shape[0]
+    for begin, end in job.pieces():
+        numbers = files.read(
+            tensor.path, tensor.offset + begin * per_element, (end - begin) * per_element
+        )
+        yield Piece(job, begin, end, numbers, _scales(files, job, begin, end))
+
+
 def _read_file(
     files: Files,
     file: StoredFile,

@@ -57,7 +57,12 @@ class ChatTemplate:
 
     @classmethod
     def from_gguf(
-        cls, metadata: Metadata, tokenizer: Tokenizer, *, name: str | None = None
+        cls,
+        metadata: Metadata,
+        tokenizer: Tokenizer,
+        *,
+        name: str | None = None,
+        now: Callable[[], datetime] = datetime.now,
     ) -> ChatTemplate | None:
         """The file's template, or its template `name`; None for a file without templates.
 
@@ -75,7 +80,7 @@ class ChatTemplate:
         if tool_source is not None:
             tool_source, more = repaired(tool_source)
             notices = tuple(dict.fromkeys((*notices, *more)))
-        return cls(source, tokenizer, tool_source=tool_source, notices=notices)
+        return cls(source, tokenizer, tool_source=tool_source, notices=notices, now=now)
 
     @cached_property
     def variables(self) -> frozenset[str]:

@@ -1,0 +1,95 @@
+"""What a file says of its own quality: an evaluation in its metadata, under one key.
+
+It is JSON, filled up with spaces: a header has its final size before anything is measured. Figures
+have six digits, and nothing in it depends on the time, the machine or a path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pestle.errors import FormatError
+from pestle.measure.evaluation import Evaluation
+from pestle.measure.figures import Divergence, Figures
+
+KEY: Final = "pestle.certificate"
+LENGTH: Final = 6144
+BLANK: Final = " " * LENGTH
+"""In the place of a certificate that is not known yet."""
+_SOURCE: Final = "the source"
+_PROBLEM_CHARS: Final = 400
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """An evaluation against what the file was made from. `pestle`: the version that measured."""
+
+    pestle: str
+    evaluation: Evaluation
+
+    @property
+    def divergence(self) -> Divergence:
+        """Of all texts."""
+        found = self.evaluation.total.divergence
+        assert found is not None, "it is read and made with a reference only"
+        return found
+
+    def text(self) -> str:
+        """As it stands in a file: ASCII, of LENGTH characters."""
+        evaluation = replace(
+            self.evaluation,
+            model="",
+            reference=_SOURCE,
+            left_out=tuple(name.partition(":")[0] for name in self.evaluation.left_out),
+            problems=tuple(text[:_PROBLEM_CHARS] for text in self.evaluation.problems),
+        )
+        data = {"pestle": self.pestle, **evaluation.to_json()}
+        found = json.dumps(_rounded(data), separators=(",", ":"))
+        if len(found) > LENGTH:
+            raise AssertionError(f"a certificate of {len(found)} characters")
+        return found.ljust(LENGTH)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Certificate:
+        """What a file holds. FormatError: it is no certificate."""
+        try:
+            evaluation = Evaluation(
+                model=str(data["model"]),
+                reference=str(data["reference"]),
+                texts=str(data["texts"]),
+                texts_sha256=str(data["texts_sha256"]),
+                left_out=tuple(map(str, data["left_out"])),
+                ctx_size=int(data["ctx_size"]),
+                total=_figures(data["total"]),
+                categories={str(name): _figures(of) for name, of in data["categories"].items()},
+                problems=tuple(map(str, data["problems"])),
+            )
+            return cls(str(data["pestle"]), evaluation)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise FormatError(f"key `{KEY}` is no certificate: {error!r:.80}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+        data: dict[str, Any] = json.loads(self.text())
+        return data
+
+
+def _figures(data: Mapping[str, Any]) -> Figures:
+    numbers = {name: float(value) for name, value in data["divergence"].items()}
+    return Figures(
+        int(data["tokens"]),
+        float(data["perplexity"]),
+        float(data["perplexity_error"]),
+        Divergence(**numbers),
+    )
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(of) for key, of in value.items()}
+    return value
