@@ -3,6 +3,7 @@
 Nothing here loads a model; opening a file maps it, and only metadata is read. All sizes are bytes.
 """
 
+import json
 import math
 import os
 import re
@@ -98,6 +99,7 @@ class FileDescription:
     refusal: str | None  # why it does not; None if it does, as far as the header tells
     tokenizer: TokenizerDescription | None
     has_chat_template: bool
+    certificate: dict[str, Any] | None = None  # of what it lost of its source, by its own word
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON-ready data.
@@ -145,6 +147,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
         refusal=refusal,
         tokenizer=_tokenizer(keys, file),
         has_chat_template=keys.text("tokenizer.chat_template") is not None,
+        certificate=_certificate(keys),
     )
 
 
@@ -195,6 +198,20 @@ class _Keys:
         if isinstance(self._file[key], list):
             raise self.error(key, "is an array, expected an integer")
         return values[0]
+
+
+def _certificate(keys: _Keys) -> dict[str, Any] | None:
+    key = "pestle.certificate"
+    text = keys.text(key)
+    if text is None or not text.strip():
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise keys.error(key, "is no JSON") from error
+    if not isinstance(found, dict):
+        raise keys.error(key, "is no JSON object")
+    return found
 
 
 def _parameters(tensor: GgufTensor) -> int:

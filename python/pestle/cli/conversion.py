@@ -11,6 +11,7 @@ import click
 
 from pestle.cli import units
 from pestle.cli.console import Console
+from pestle.cli.evaluate import meaning
 from pestle.cli.options import COUNT, Command, collect
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Encoding:
     allow_requantize: bool
     split_size: int
     overwrite: bool
+    certify: bool
     threads: int
 
 
@@ -75,6 +77,9 @@ _ENCODING: tuple[Callable[[Any], Any], ...] = (
     click.option("--split-size", metavar="SIZE", type=Size(), default=None,
                  help="Begin another file after so much data, as in 4G.  [default: one file]"),
     click.option("--overwrite", is_flag=True, help="Replace a finished file that is there."),
+    click.option("--certify", is_flag=True,
+                 help="Measure what the new file has lost of its source, as `pestle eval` does, "
+                      "and store it in the file."),
     click.option("-t", "--threads", metavar="N", type=COUNT, default=0,
                  help="Threads that encode; never decides a byte.  "
                       "[default: chosen for this CPU]"),
@@ -117,6 +122,9 @@ def lines(made: Conversion) -> list[str]:
         found.append(f"The importance matrix knows nothing of {len(names)} {noun}: {shown}")
     if made.refusal:
         found.append(f"Pestle itself does not run this file: {made.refusal}")
+    if (certificate := made.certificate) is not None:
+        found.append(f"It {meaning(certificate.divergence, 'its source')}.")
+        found += [f"Something is wrong: {text}" for text in certificate.evaluation.problems]
     return found
 
 
@@ -134,6 +142,7 @@ def summary(made: Conversion) -> dict[str, Any]:
         "requantized": made.requantized,
         "without_importance": list(made.without_importance),
         "refusal": made.refusal,
+        "certificate": None if made.certificate is None else made.certificate.to_json(),
     }
 
 

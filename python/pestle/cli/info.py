@@ -8,6 +8,7 @@ import click
 
 from pestle.cli import loading, units
 from pestle.cli.console import current
+from pestle.cli.evaluate import meaning
 from pestle.cli.options import json_option, verbosity
 
 if TYPE_CHECKING:
@@ -29,7 +30,28 @@ def lines(file: FileDescription) -> list[str]:
         "",
         *_shares("part", file.parts),
         *_cache(file),
+        *(_certificate(file.certificate) if file.certificate is not None else ()),
     ]
+
+
+def _certificate(data: dict[str, Any]) -> list[str]:
+    from pestle.measure import Certificate  # which costs the import of numpy
+
+    certificate = Certificate.from_json(data)
+    evaluation = certificate.evaluation
+    texts = f"{evaluation.total.tokens:,} tokens of {evaluation.texts}"
+    if evaluation.left_out:
+        texts += f", without {', '.join(evaluation.left_out)}"
+    rows = [
+        ("certificate", meaning(certificate.divergence, evaluation.reference or "")),
+        ("", f"mean divergence {certificate.divergence.mean:.4g} nats; {texts}"),
+        (
+            "",
+            f"measured by Pestle {certificate.pestle} that converted it; `pestle eval` repeats it",
+        ),
+        *(("", f"something is wrong: {text}") for text in evaluation.problems),
+    ]
+    return ["", *units.aligned(rows)]
 
 
 def _facts(file: FileDescription) -> list[tuple[str, str]]:

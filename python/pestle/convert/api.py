@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pestle import models
+from pestle.convert.certification import with_blank_certificate
 from pestle.convert.conversion import Conversion, carry_out, shard_paths
 from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.importance import ImportanceSource, opened
@@ -34,6 +35,7 @@ def convert(
     name: str | None = None,
     split_size: int = 0,
     overwrite: bool = False,
+    certify: bool = False,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Conversion:
@@ -49,6 +51,8 @@ def convert(
     name: the model's name; by default what config.json says, or none.
     split_size: bytes of data that a file may have before another is begun; 0 for one file.
     overwrite: whether a finished file that is there may be replaced.
+    certify: measure the new file against its source, as `pestle.evaluate` does with the built-in
+    texts, and store in it what was found: `Conversion.certificate`.
     threads: 0 for one per usable core. Never decides a byte.
 
     The same source and options give the same bytes. A conversion that was interrupted goes on where
@@ -73,7 +77,7 @@ def convert(
         folder, options, importance=importance, repository=repository, revision=revision
     )
     path = Path(output) if output is not None else _default(folder, repository, to)
-    return _carried_out(prepared, path, overwrite, threads, progress)
+    return _carried_out(prepared, path, certify, overwrite, threads, progress)
 
 
 def quantize(
@@ -86,6 +90,7 @@ def quantize(
     allow_requantize: bool = False,
     split_size: int = 0,
     overwrite: bool = False,
+    certify: bool = False,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Conversion:
@@ -110,7 +115,7 @@ def quantize(
     prepared = prepare_gguf(
         path, options, importance=importance, repository=repository, revision=revision
     )
-    return _carried_out(prepared, Path(output), overwrite, threads, progress)
+    return _carried_out(prepared, Path(output), certify, overwrite, threads, progress)
 
 
 def _origin(folder: Path) -> tuple[str | None, str | None]:
@@ -120,8 +125,15 @@ def _origin(folder: Path) -> tuple[str | None, str | None]:
 
 
 def _carried_out(
-    prepared: Prepared, path: Path, overwrite: bool, threads: int, progress: Progress | None
+    prepared: Prepared,
+    path: Path,
+    certify: bool,
+    overwrite: bool,
+    threads: int,
+    progress: Progress | None,
 ) -> Conversion:
+    if certify:
+        prepared = with_blank_certificate(prepared)
     if not path.parent.is_dir():
         raise Error(f"{path.parent} is no folder, so {path.name} cannot be written there")
     for there in shard_paths(path, prepared.plan.n_shards):

@@ -20,7 +20,8 @@ from pestle.convert.partial import PartialFiles, partial_path, publish, sync_fol
 from pestle.convert.passes import finish, write_tensors
 from pestle.convert.prepared import Prepared, refusal
 from pestle.convert.source import total_bytes
-from pestle.errors import Error
+from pestle.errors import Error, UnsupportedError
+from pestle.measure import Certificate
 from pestle.models.progress import Progress
 
 RECORD_SECONDS = 5.0
@@ -48,6 +49,12 @@ class Conversion:
     """Tensors that were quantized before and are now of another type, by what they were."""
     without_importance: tuple[str, ...] = ()
     """Quantized tensors of which a given importance matrix knows nothing."""
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What the file has lost of its source, where that was asked for."""
+        text = self.manifest.certificate
+        return None if text is None else Certificate.from_json(json.loads(text))
 
 
 def shard_paths(path: Path, n_shards: int) -> list[Path]:
@@ -77,8 +84,9 @@ def carry_out(
 
     Nothing stands at `path` before all of it is on the disk; until then it grows in
     `path.partial`, from which the same conversion goes on after it was killed. Raises Error where
-    the disk is full, the system refuses or a file is there that may not be replaced, FormatError
-    where the source has changed or holds values that no type can.
+    the disk is full, the system refuses or a file is there that may not be replaced,
+    FormatError where the source has changed or holds values that no type can, UnsupportedError
+    where a model shall be certified that Pestle does not run.
     """
     began = time.monotonic()
     paths = shard_paths(path, prepared.plan.n_shards)
@@ -95,6 +103,8 @@ def carry_out(
         if found is None:
             _require_space(path.parent, sum(sizes))
         not_run = refusal(prepared, path.with_name(path.name + ".partial.check"))
+        if not_run is not None and prepared.manifest.certificate is not None:
+            raise UnsupportedError(f"{path.name} cannot be certified: {not_run}")
         if found is None or found.whole is None:
             files = PartialFiles(paths, [len(header) for header in headers])
             try:
@@ -104,7 +114,7 @@ def carry_out(
                 recorder = Recorder(journal, files.sync, record_seconds)
                 try:
                     state = write_tensors(prepared, files, recorder, found, threads, progress)
-                    manifest = finish(prepared, files, state, headers, progress)
+                    manifest = finish(prepared, files, state, threads, progress)
                     _write_manifest(prepared, manifest, path, paths)
                     recorder.note(replace(state, whole=manifest.headers))
                     recorder.wait()

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pestle._core import GgufFile
 from pestle.convert.plan import Output
 from pestle.errors import FormatError, UnsupportedError
+from pestle.measure.certificate import KEY as CERTIFICATE
 
 UNKNOWN: Final = "0" * 64
 """A digest that is not known yet."""
@@ -46,6 +47,8 @@ class Manifest:
     repository: str | None = None
     revision: str | None = None
     headers: str = field(default=UNKNOWN)
+    certificate: str | None = None
+    """As it stands in the file, or BLANK where one will; None for a file without."""
 
     def keys(self) -> dict[str, Any]:
         """As GGUF metadata."""
@@ -57,6 +60,8 @@ class Manifest:
             keys[_REPOSITORY] = self.repository
         if self.revision is not None:
             keys[_REVISION] = self.revision
+        if self.certificate is not None:
+            keys[CERTIFICATE] = self.certificate
         return keys | {
             _FILES: list(self.files),
             _FILE_DIGESTS: list(self.files.values()),
@@ -77,11 +82,15 @@ class Manifest:
                 "files": [{"name": n, "sha256": digest} for n, digest in self.files.items()],
             },
             "headers_sha256": self.headers,
+            **self._certificate(),
             "tensors": [
                 {"name": o.name, "type": o.type, "shape": list(o.shape), "sha256": digest}
                 for o, digest in zip(outputs, self.tensors, strict=True)
             ],
         }
+
+    def _certificate(self) -> dict[str, Any]:
+        return {} if self.certificate is None else {"certificate": json.loads(self.certificate)}
 
 
 def read_manifest(file: GgufFile) -> Manifest:
@@ -112,6 +121,7 @@ def read_manifest(file: GgufFile) -> Manifest:
         file.get(_REPOSITORY),
         file.get(_REVISION),
         _text(file, _HEADER_DIGEST),
+        None if file.get(CERTIFICATE) is None else _text(file, CERTIFICATE),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -53,8 +54,29 @@ class PartialFiles:
         self._pending = self._writer.submit(self._write_at, output.shard, at, data.data)
 
     def write_header(self, shard: int, header: bytes) -> None:
+        """Write what stands before a shard's data. It has the length that was planned."""
+        assert len(header) == self._data_offsets[shard], "every digest has the same length"
         self.wait()
         self._write_at(shard, 0, memoryview(header))
+
+    @contextmanager
+    def readable(self) -> Iterator[Path]:
+        """The model under a name that it can be opened by, in the block only."""
+        self.wait()
+        if len(self.paths) == 1:
+            yield partial_path(self.paths[0])
+            return
+        # Shards find each other by their names.
+        folder = self.paths[0].with_name(self.paths[0].name + ".partial.shards")
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+        try:
+            with writing(folder):
+                folder.mkdir()
+                for path in self.paths:
+                    os.link(partial_path(path), folder / path.name)
+            yield folder / self.paths[0].name
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def wait(self) -> None:
         """Return when all bytes have been handed to the system."""

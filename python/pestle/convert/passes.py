@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pestle.convert.certification import certified
 from pestle.convert.journal import Recorder, State
 from pestle.convert.manifest import Manifest
 from pestle.convert.partial import PartialFiles
@@ -56,10 +57,10 @@ def finish(
     prepared: Prepared,
     files: PartialFiles,
     state: State,
-    headers: list[bytes],
+    threads: int,
     progress: Progress | None,
 ) -> Manifest:
-    """Hash the tensors as they lie on the disk and write the headers."""
+    """Hash the tensors as they lie on the disk, certify them if wanted, and write the headers."""
     outputs = prepared.plan.outputs
     with (
         task(progress, "Hashing", sum(output.nbytes for output in outputs)) as advance,
@@ -69,15 +70,21 @@ def finish(
         for output, digest in zip(outputs, pool.map(files.sha256, outputs), strict=True):
             digests.append(digest)
             advance(output.nbytes)
-    manifest = prepared.sealed(
-        replace(
-            prepared.manifest,
-            files={**prepared.manifest.files, **state.files},
-            tensors=tuple(digests),
-        )
+    manifest = replace(
+        prepared.manifest,
+        files={**prepared.manifest.files, **state.files},
+        tensors=tuple(digests),
     )
-    final = prepared.headers(manifest)
-    for shard, (header, first) in enumerate(zip(final, headers, strict=True)):
-        assert len(header) == len(first), "every digest has the same length"
+    if manifest.certificate is not None:
+        write_headers(prepared, files, manifest)
+        certificate = certified(prepared, files, threads, progress)
+        manifest = replace(manifest, certificate=certificate.text())
+    return write_headers(prepared, files, manifest)
+
+
+def write_headers(prepared: Prepared, files: PartialFiles, manifest: Manifest) -> Manifest:
+    """Write what stands before the data; returns the manifest with the digest of all of it."""
+    sealed = prepared.sealed(manifest)
+    for shard, header in enumerate(prepared.headers(sealed)):
         files.write_header(shard, header)
-    return manifest
+    return sealed

@@ -1,0 +1,28 @@
+"""What a new file has lost of its source, measured before it takes its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pestle.convert.partial import PartialFiles
+from pestle.convert.prepared import Prepared
+from pestle.convert.reference import CheckpointSubject
+from pestle.measure import BLANK, Certificate, FileSubject, Subject, built_in, measure
+from pestle.models.progress import Progress
+
+
+def with_blank_certificate(prepared: Prepared) -> Prepared:
+    """The same conversion, whose file will hold a certificate."""
+    return replace(prepared, manifest=replace(prepared.manifest, certificate=BLANK))
+
+
+def certified(
+    prepared: Prepared, files: PartialFiles, threads: int, progress: Progress | None
+) -> Certificate:
+    """Evaluate the file, which is whole but for its certificate, against its source."""
+    source = prepared.source.path
+    reference: Subject = CheckpointSubject(source) if source.is_dir() else FileSubject(source)
+    with files.readable() as path:
+        model = FileSubject(path)
+        found = measure(model, reference, built_in(), threads=threads, progress=progress)
+    return Certificate(prepared.manifest.pestle, found)
