@@ -51,11 +51,13 @@ PYTHON_LAYERS = {
     "blocks": "errors _core",
     "convert": "measure imatrix models blocks tokenizer gguf gguf_header errors _core",
     "models": "gguf errors _core",
+    "constraints": "formats tokenizer errors _core",
     "imatrix": "models blocks tokenizer gguf_header errors _core",
     "measure": "template models tokenizer gguf errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
-    "chat": "engine template formats results options tokenizer gguf errors _core",
-    "llm": "chat engine template models formats results options tokenizer gguf errors _core",
+    "chat": "engine constraints template formats results options tokenizer gguf errors _core",
+    "llm": "chat engine constraints template models formats results options tokenizer gguf errors "
+    "_core",
     "evaluate": "convert measure models errors _core",
     "__init__": "evaluate measure convert llm chat engine results options errors _core",
     "__main__": "cli",
@@ -69,6 +71,7 @@ PYTHON_ONLY_IN: dict[str, set[str]] = {
     "rich": {"cli"},
     "huggingface_hub": {"models"},
     "jinja2": {"template"},
+    "llguidance": {"constraints"},
     "tokenizers": {"tokenizer"},
 }
 MAY_PRINT = {"cli"}

@@ -1,6 +1,7 @@
 // Sampler and Sampled.
 #include "runtime/sampler.h"
 
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
@@ -9,6 +10,9 @@
 namespace py = pybind11;
 
 namespace pestle {
+namespace {
+using Mask = py::array_t<uint32_t, py::array::c_style>;
+}
 
 void bind_sampler(py::module_& m) {
   py::class_<Sampled>(m, "Sampled",
@@ -17,9 +21,14 @@ void bind_sampler(py::module_& m) {
       .def_readonly("logprob", &Sampled::logprob, "NaN unless n_logprobs > 0.")
       .def_readonly("top", &Sampled::top, "(token, logprob), most likely first.");
 
+  py::class_<Scored>(m, "Scored", "What the model itself thinks of a token.")
+      .def_readonly("logprob", &Scored::logprob)
+      .def_readonly("greedy", &Scored::greedy, "Whether it is the most likely token there.")
+      .def_readonly("top", &Scored::top, "(token, logprob), most likely first.");
+
   py::class_<Sampler>(
       m, "Sampler",
-      "Turns logits into a token. Order: bias, penalties, top-k, top-p, min-p, temperature, draw.")
+      "Turns logits into a token. Order: mask, bias, penalties, top-k, top-p, min-p, temperature, draw.")
       .def(py::init([](double temperature, int top_k, double top_p, double min_p, double repeat_penalty,
                        int repeat_last_n, double frequency_penalty, double presence_penalty, uint64_t seed,
                        const std::optional<std::map<int32_t, float>>& logit_bias) {
@@ -36,14 +45,33 @@ void bind_sampler(py::module_& m) {
            "temperature 0 takes the most likely token. ValueError names an option out of range.")
       .def(
           "sample",
-          [](Sampler& s, const Engine& engine, int row, const std::vector<int32_t>& history, int n_logprobs) {
+          [](Sampler& s, const Engine& engine, int row, const std::vector<int32_t>& history, int n_logprobs,
+             const std::optional<Mask>& mask) {
+            std::span<const uint32_t> words;
+            if (mask) words = {mask->data(), static_cast<size_t>(mask->size())};
+            if (mask && words.empty()) throw std::invalid_argument("the mask is empty");
             const py::gil_scoped_release released;
             const auto lock = engine.lock();
-            return s.sample(engine.logits(row), history, n_logprobs);
+            return s.sample(engine.logits(row), history, n_logprobs, words);
           },
           py::arg("engine"), py::arg("row"), py::arg("history"), py::arg("n_logprobs") = 0,
+          py::arg("mask") = py::none(),
           "Samples from one row of the engine's last logits. The draw depends on the seed and len(history) "
-          "alone.");
+          "alone.\n"
+          "mask: uint32 [ceil(n_vocab / 32)]; token t may be chosen if bit t % 32 of word t / 32 is set. Log "
+          "probabilities\n"
+          "are those without it. ValueError for another size, Error for one that allows no token.")
+      .def(
+          "score",
+          [](Sampler& s, const Engine& engine, int row, int32_t token, int n_top) {
+            const py::gil_scoped_release released;
+            const auto lock = engine.lock();
+            return s.score(engine.logits(row), token, n_top);
+          },
+          py::arg("engine"), py::arg("row"), py::arg("token"), py::arg("n_top") = 0,
+          "The log probability of a token in one row of the engine's last logits, under the model itself: no "
+          "option\n"
+          "counts. IndexError for a token that is none, Error for a logit that is not finite.");
 }
 
 }  // namespace pestle

@@ -49,6 +49,44 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   }
 }
 
+void Sampler::take(std::span<const float> logits) {
+  bool finite = true;
+  for (float x : logits) finite &= x < kInfinity;  // no branch: the loop is vectorized
+  if (!finite)
+    throw Error(
+        "the model produced a logit that is not finite: its weights are damaged, or "
+        "its values exceed the f16 KV cache (kv_type f32 holds them)");
+  logits_.assign(logits.begin(), logits.end());
+}
+
+// Keeps the n best; what is to be taken off a logit to make it a log probability.
+double Sampler::log_sum_of_best(size_t n) {
+  keep_best(n);
+  const double top = kept_.front().logit;
+  double sum = 0;
+  for (float x : logits_) sum += fixed_exp(x - top);
+  return top + std::log(sum);
+}
+
+void Sampler::apply(std::span<const uint32_t> mask) {
+  constexpr size_t kBits = 32;
+  const size_t n = logits_.size();
+  if (mask.size() != (n + kBits - 1) / kBits)
+    throw std::invalid_argument("the mask has " + std::to_string(mask.size()) +
+                                " words of 32 bits, expected " + std::to_string((n + kBits - 1) / kBits) +
+                                " for a vocabulary of " + std::to_string(n));
+  bool any = false;
+  for (size_t word = 0; word < mask.size(); word++) {
+    const uint32_t bits = mask[word];
+    const size_t from = word * kBits, to = std::min(from + kBits, n);
+    any |= bits != 0 && (to - from == kBits || (bits & ((1u << (to - from)) - 1)) != 0);
+    if (bits == ~0u) continue;
+    for (size_t i = from; i < to; i++)
+      if ((bits >> (i - from) & 1) == 0) logits_[i] = -kInfinity;
+  }
+  if (!any) throw Error("the mask allows no token: nothing is left to sample");
+}
+
 void Sampler::adjust(std::span<const int32_t> history) {
   const SamplerOptions& o = options_;
   for (const auto& [id, bias] : o.logit_bias) {
@@ -104,7 +142,8 @@ int32_t Sampler::draw(double u) {
   for (const Candidate& c : kept_) total += weights_.emplace_back(fixed_exp(c.logit - top));
   size_t n = 0;
   for (double sum = 0; n < kept_.size(); n++) {
-    if (n > 0 && (sum >= o.top_p * total || weights_[n] < o.min_p)) break;
+    // A weight of zero is a token that was banned: no rounding of the draw may reach it.
+    if (n > 0 && (sum >= o.top_p * total || weights_[n] < o.min_p || weights_[n] == 0)) break;
     sum += weights_[n];
   }
   double sum = 0;
@@ -117,28 +156,20 @@ int32_t Sampler::draw(double u) {
   return kept_[n - 1].id;
 }
 
-Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs) {
+Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs,
+                        std::span<const uint32_t> mask) {
   const std::lock_guard lock(sampling_);
   const DefaultFpEnvironment environment;
   const SamplerOptions& o = options_;
   Sampled out;
   out.logprob = std::numeric_limits<double>::quiet_NaN();
-  bool finite = true;
-  for (float x : logits) finite &= x < kInfinity;  // no branch: the loop is vectorized
-  if (!finite)
-    throw Error(
-        "the model produced a logit that is not finite: its weights are damaged, or "
-        "its values exceed the f16 KV cache (kv_type f32 holds them)");
-  logits_.assign(logits.begin(), logits.end());
+  take(logits);
   double log_sum = 0;
   if (n_logprobs > 0) {
-    keep_best(static_cast<size_t>(n_logprobs));
-    const double top = kept_.front().logit;
-    double sum = 0;
-    for (float x : logits) sum += fixed_exp(x - top);
-    log_sum = top + std::log(sum);
+    log_sum = log_sum_of_best(static_cast<size_t>(n_logprobs));
     for (const Candidate& c : kept_) out.top.emplace_back(c.id, c.logit - log_sum);
   }
+  if (!mask.empty()) apply(mask);
   adjust(history);
   keep_best(o.temperature == 0 ? 1 : o.top_k == 0 ? logits_.size() : static_cast<size_t>(o.top_k));
   if (kept_.empty() || kept_.front().logit == -kInfinity)
@@ -146,6 +177,21 @@ Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   if (kept_.front().logit == kInfinity) throw Error("a penalty or bias made a logit infinite");
   out.token = o.temperature == 0 ? kept_.front().id : draw(uniform(o.seed, history.size()));
   if (n_logprobs > 0) out.logprob = logits[out.token] - log_sum;
+  return out;
+}
+
+Scored Sampler::score(std::span<const float> logits, int32_t token, int n_top) {
+  const std::lock_guard lock(sampling_);
+  const DefaultFpEnvironment environment;
+  if (token < 0 || static_cast<size_t>(token) >= logits.size())
+    throw std::out_of_range("token " + std::to_string(token) + " is not in a vocabulary of " +
+                            std::to_string(logits.size()));
+  take(logits);
+  const size_t n = static_cast<size_t>(std::max(n_top, 0));
+  const double log_sum = log_sum_of_best(std::max<size_t>(n, 1));
+  Scored out{logits[token] - log_sum, kept_.front().id == token, {}};
+  for (size_t i = 0; i < std::min(n, kept_.size()); i++)
+    out.top.emplace_back(kept_[i].id, kept_[i].logit - log_sum);
   return out;
 }
 

@@ -28,16 +28,26 @@ struct Sampled {
   std::vector<std::pair<int32_t, double>> top;  // the most likely tokens under it, best first
 };
 
-// Order: bias, penalties, top-k, top-p, min-p, temperature, draw. Ties go to the lower id. The draw is a
-// function of the seed and of how many tokens stand before it, so it does not depend on batches, threads or
+// What the model itself thinks of a token that is given.
+struct Scored {
+  double logprob = 0;
+  bool greedy = false;  // whether it is the most likely one; of equal ones the lowest id is
+  std::vector<std::pair<int32_t, double>> top;
+};
+
+// Order: mask, bias, penalties, top-k, top-p, min-p, temperature, draw. Ties go to the lower id. The draw is
+// a function of the seed and of how many tokens stand before it, so it does not depend on batches, threads or
 // earlier calls; all arithmetic is ours (core/fixed_math.h), so it does not depend on the machine either.
 class Sampler {
  public:
   explicit Sampler(SamplerOptions options);  // std::invalid_argument names an option out of range
   // Error when a logit is NaN or infinite, or every token is banned. n_logprobs: how many `top` entries; 0
-  // leaves logprob NaN.
-  // Concurrent calls queue.
-  Sampled sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs);
+  // leaves logprob NaN. mask: token t may be chosen if bit t % 32 of word t / 32 is set; empty: any may. Its
+  // size in words must be that of the logits, else std::invalid_argument. Concurrent calls queue.
+  Sampled sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs,
+                 std::span<const uint32_t> mask = {});
+  // Log probabilities as `sample` reports them. std::out_of_range for a token that is none.
+  Scored score(std::span<const float> logits, int32_t token, int n_top);
   const SamplerOptions& options() const { return options_; }
 
  private:
@@ -48,6 +58,9 @@ class Sampler {
   static bool better(const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
   }
+  void take(std::span<const float> logits);
+  double log_sum_of_best(size_t n);
+  void apply(std::span<const uint32_t> mask);
   void adjust(std::span<const int32_t> history);
   void keep_best(size_t n);
   void keep(const Candidate& candidate, size_t n);

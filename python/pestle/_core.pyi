@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -281,17 +281,41 @@ class Sampled:
         """
         (token, logprob), most likely first.
         """
+class Scored:
+    """
+    What the model itself thinks of a token.
+    """
+    @property
+    def greedy(self) -> bool:
+        """
+        Whether it is the most likely token there.
+        """
+    @property
+    def logprob(self) -> float:
+        ...
+    @property
+    def top(self) -> list[tuple[int, float]]:
+        """
+        (token, logprob), most likely first.
+        """
 class Sampler:
     """
-    Turns logits into a token. Order: bias, penalties, top-k, top-p, min-p, temperature, draw.
+    Turns logits into a token. Order: mask, bias, penalties, top-k, top-p, min-p, temperature, draw.
     """
     def __init__(self, *, temperature: typing.SupportsFloat | typing.SupportsIndex = 0.8, top_k: typing.SupportsInt | typing.SupportsIndex = 40, top_p: typing.SupportsFloat | typing.SupportsIndex = 0.95, min_p: typing.SupportsFloat | typing.SupportsIndex = 0.05, repeat_penalty: typing.SupportsFloat | typing.SupportsIndex = 1.0, repeat_last_n: typing.SupportsInt | typing.SupportsIndex = 64, frequency_penalty: typing.SupportsFloat | typing.SupportsIndex = 0.0, presence_penalty: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.SupportsInt | typing.SupportsIndex = 0, logit_bias: collections.abc.Mapping[typing.SupportsInt | typing.SupportsIndex, typing.SupportsFloat | typing.SupportsIndex] | None = None) -> None:
         """
         temperature 0 takes the most likely token. ValueError names an option out of range.
         """
-    def sample(self, engine: Engine, row: typing.SupportsInt | typing.SupportsIndex, history: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], n_logprobs: typing.SupportsInt | typing.SupportsIndex = 0) -> Sampled:
+    def sample(self, engine: Engine, row: typing.SupportsInt | typing.SupportsIndex, history: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], n_logprobs: typing.SupportsInt | typing.SupportsIndex = 0, mask: typing.Annotated[numpy.typing.ArrayLike, numpy.uint32] | None = None) -> Sampled:
         """
         Samples from one row of the engine's last logits. The draw depends on the seed and len(history) alone.
+        mask: uint32 [ceil(n_vocab / 32)]; token t may be chosen if bit t % 32 of word t / 32 is set. Log probabilities
+        are those without it. ValueError for another size, Error for one that allows no token.
+        """
+    def score(self, engine: Engine, row: typing.SupportsInt | typing.SupportsIndex, token: typing.SupportsInt | typing.SupportsIndex, n_top: typing.SupportsInt | typing.SupportsIndex = 0) -> Scored:
+        """
+        The log probability of a token in one row of the engine's last logits, under the model itself: no option
+        counts. IndexError for a token that is none, Error for a logit that is not finite.
         """
 class Drafter:
     """

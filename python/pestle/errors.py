@@ -21,6 +21,10 @@ class TemplateError(Error):
     """A chat template is missing, faulty, too costly, or refused the messages it was given."""
 
 
+class GrammarError(Error, ValueError):
+    """A schema or grammar is wrong or cannot be held, or no token can follow as it wants."""
+
+
 class ModelNotFoundError(Error):
     """No model has this name, path or hub repository."""
 
@@ -48,6 +52,7 @@ __all__ = [
     "DownloadError",
     "Error",
     "FormatError",
+    "GrammarError",
     "MemoryLimitError",
     "ModelNotFoundError",
     "OfflineError",

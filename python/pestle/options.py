@@ -37,6 +37,11 @@ class GenerateOptions(TypedDict, total=False):
     logit_bias: Mapping[int, float] | None  # added to logits by token id; -inf forbids a token
     logprobs: int | None  # report each token's log probability and this many alternatives
     speculation: bool | None  # True: faster where the text repeats itself; never other output
+    # What the text has to be, one of these at most; in a chat, what the model says to the user.
+    json_schema: Mapping[str, Any] | str | bool | None  # JSON of this schema, a mapping or JSON
+    grammar: str | None  # as Lark or GBNF
+    regex: str | None  # in Rust's syntax
+    choice: Sequence[str] | None  # one of these
 
 
 class ChatOptions(GenerateOptions, total=False):
@@ -48,6 +53,9 @@ class ChatOptions(GenerateOptions, total=False):
     reasoning: bool | None  # whether the model thinks before it answers
     reasoning_effort: str | None  # "low", "medium" or "high"
     reasoning_budget: int | None  # after so many tokens of reasoning it is led to its answer
+    response_format: Mapping[str, Any] | None  # json_schema, as the OpenAI API has it
+    tool_choice: str | Mapping[str, Any] | None  # "auto", "none", "required", or a function
+    parallel_tool_calls: bool | None  # whether a forced call may be several; True unless named
 
 
 @dataclass(frozen=True, slots=True)

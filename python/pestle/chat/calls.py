@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
+from pestle.chat.structure import GRAMMARS, plan_of_chat, plan_of_text, told_tools
 from pestle.chat.thinking import lead_out, template_variables
 from pestle.chat.tools import Tool
 from pestle.chat.tools import described as described_tools
@@ -21,6 +22,7 @@ from pestle.tokenizer import Detokenizer
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pestle.constraints import Plan
     from pestle.engine.runtime import Loaded, Runtime
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
@@ -35,11 +37,13 @@ class GeneratingCalls(ABC):
 
     All four calls take the keyword options of `pestle.options.GenerateOptions`: max_tokens, stop,
     temperature, top_k, top_p, min_p, repeat_penalty, repeat_last_n, frequency_penalty,
-    presence_penalty, seed, logit_bias, logprobs, speculation.
+    presence_penalty, seed, logit_bias, logprobs, speculation, and json_schema, grammar, regex or
+    choice, which say what the text has to be.
 
     They check everything before any work. ValueError or TypeError: an option or the prompt is
-    wrong. ContextLengthError: the prompt is longer than the context; nothing is ever cut to fit.
-    An answer that reaches the end of the context has `finish_reason` "length".
+    wrong. GrammarError, a ValueError: a schema or grammar cannot be held. ContextLengthError: the
+    prompt is longer than the context; nothing is ever cut to fit. An answer that reaches the end
+    of the context has `finish_reason` "length".
 
     With `stream=True` they return an iterator of chunks, whose texts joined are the `text` of the
     result. The asynchronous forms compute in worker threads.
@@ -146,8 +150,10 @@ class GeneratingCalls(ABC):
         the result's `tool_calls`, for the caller to carry out (see `Conversation.converse`).
 
         `reasoning`, `reasoning_effort` and `reasoning_budget` are further options, for models that
-        think; see `pestle.options.ChatOptions`. Raises TemplateError when the file has no template,
-        or its template fails or refuses the messages.
+        think; so are `response_format`, `tool_choice` and `parallel_tool_calls`, as in the OpenAI
+        API. A schema holds what comes after the reasoning. See `pestle.options.ChatOptions`.
+        Raises TemplateError when the file has no template, or its template fails or refuses the
+        messages.
         """
         result = Stream(self.chat_run(messages, tools, template_args, options))
         return result if stream else result.result()
@@ -207,7 +213,8 @@ class GeneratingCalls(ABC):
             tokens = [operator.index(token) for token in prompt]
         # A completion goes on from where its prompt ended.
         reader = Reader(Detokenizer(tokenizer, at_start=False))
-        return self._run(tokens, options, Completion, reader)
+        plan = plan_of_text(self._runtime.loaded, options)
+        return self._run(tokens, options, Completion, reader, plan=plan)
 
     def chat_run(
         self,
@@ -224,9 +231,11 @@ class GeneratingCalls(ABC):
         thinking = template_variables(loaded, options)
         described = described_tools(tools)
         tokens = loaded.template.encode(
-            messages, tools=described, **{**(template_args or {}), **thinking}
+            messages, tools=told_tools(described, options), **{**(template_args or {}), **thinking}
         )
+        plan = plan_of_chat(loaded, options, described, tokens)
         budget = options.get("reasoning_budget")
+        out = lead_out(loaded, budget)
         parser = None if loaded.format is None else loaded.format.parser(tokens, described)
         return self._run(
             tokens,
@@ -234,8 +243,9 @@ class GeneratingCalls(ABC):
             ChatCompletion,
             Reader(Detokenizer(loaded.tokenizer), parser),
             budget=budget,
-            lead_out=lead_out(loaded, budget),
+            lead_out=out if plan is None or plan.lead_out is None else plan.lead_out,
             on_end=on_end,
+            plan=plan,
         )
 
     def _run(
@@ -248,17 +258,21 @@ class GeneratingCalls(ABC):
         budget: int | None = None,
         lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
+        plan: Plan | None = None,
     ) -> Run[R]:
         loaded = self._runtime.loaded
         request = decide(
-            options,
+            {name: value for name, value in options.items() if name not in GRAMMARS},
             loaded.sampling,
             n_vocab=loaded.n_vocab,
             seed=loaded.seed,
             reasoning_budget=budget,
         )
         check_prompt(loaded, prompt)
-        return Run(self._runtime, self._lease, prompt, request, kind, reader, lead_out, on_end)
+        constraint = None if plan is None else plan.constraint()
+        return Run(
+            self._runtime, self._lease, prompt, request, kind, reader, lead_out, on_end, constraint
+        )
 
 
 def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:

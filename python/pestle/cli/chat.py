@@ -17,6 +17,7 @@ from pestle.cli.options import (
     system_option,
     verbosity,
 )
+from pestle.cli.structure_options import structure_options
 
 if TYPE_CHECKING:
     from pestle import LLM, GenerateOptions, Stream
@@ -45,6 +46,7 @@ class Source(Protocol):
 @click.option("--yes", is_flag=True, help="Run the functions that it calls without asking.")
 @model_options
 @chat_options
+@structure_options
 @sampling_options
 @verbosity
 @click.pass_context
@@ -55,6 +57,7 @@ def command(
     yes: bool,
     options: ModelOptions,
     settings: ChatSettings,
+    structure: GenerateOptions,
     sampling: GenerateOptions,
 ) -> None:
     """Talk to a model.
@@ -63,6 +66,7 @@ def command(
     leaves. A pipe on stdin is one message: it is answered, and that is all.
     """
     console = current()
+    sampling.update(structure)
     if not terminal_on_stdin():
         if tools is not None:
             raise click.UsageError("--tools needs a terminal: its calls are to be confirmed.")

@@ -19,6 +19,7 @@ from pestle.cli.options import (
     verbosity,
 )
 from pestle.cli.piped import prompt_from
+from pestle.cli.structure_options import structure_options
 
 if TYPE_CHECKING:
     from pestle import LLM, GenerateOptions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
               help="With --json: each token's log probability and the N likeliest.")  # fmt: skip
 @model_options
 @chat_options
+@structure_options
 @sampling_options
 @verbosity
 @click.pass_context
@@ -47,6 +49,7 @@ def command(
     logprobs: int | None,
     options: ModelOptions,
     settings: ChatSettings,
+    structure: GenerateOptions,
     sampling: GenerateOptions,
 ) -> None:
     """Answer one prompt and exit.
@@ -67,6 +70,7 @@ def command(
     if logprobs is not None and not as_json:
         raise click.UsageError("--logprobs needs --json.")
     sampling["logprobs"] = logprobs
+    sampling.update(structure)
     given = words if words is not None else prompt
     once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json)
 

@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any, Generic, TypeVar
 
 from pestle.engine.answer import Answer, Part
+from pestle.engine.masks import MaskAhead, Masks, TokenConstraint
 from pestle.engine.runtime import Runtime, Sampled, TokenSampler, pieces
 from pestle.engine.sequence import HeldSequence
 from pestle.engine.speculation import Speculation
@@ -50,8 +51,12 @@ class Run(Generic[R]):
         reader: Reader,
         lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
+        constraint: TokenConstraint | None = None,
     ) -> None:
-        """`lead_out` are the tokens that end the model's reasoning, for the request's budget."""
+        """`lead_out` are the tokens that end the model's reasoning, for the request's budget.
+
+        `constraint` says what may come, at the beginning of the answer.
+        """
         self.cancel = Event()
         self._runtime = runtime
         self._lease = lease
@@ -75,6 +80,8 @@ class Run(Generic[R]):
         self._speculation: Speculation | None = None
         self._ahead: deque[Sampled] = deque()  # chosen, not yet given out
         self._verifying = False
+        self._constraint = constraint
+        self._masks: MaskAhead | None = None
 
     def result(self) -> R:
         """What there is so far; complete once `chunks` has ended."""
@@ -104,6 +111,8 @@ class Run(Generic[R]):
             try:
                 yield from self._generate(sequence)
             finally:
+                if self._masks is not None:
+                    self._masks.close()
                 if self._ahead or self._verifying:
                     # As plain decoding leaves it: what was only drafted is not in it, and the last
                     # token given out is read if the pass for the next one was under way.
@@ -133,6 +142,8 @@ class Run(Generic[R]):
             limit = min(limit, self._request.max_tokens)
         self._limit = limit
         self._speculation = self._runtime.new_speculation(self._request)
+        if self._constraint is not None:
+            self._masks = MaskAhead(self._constraint)
         sampled = self._prefill(sequence, self._chooser(sampler) if limit > 0 else None)
         while sampled is not None:
             if sampled.token in self._runtime.loaded.tokenizer.eog_ids:
@@ -140,6 +151,8 @@ class Run(Generic[R]):
                 return
             self._tokens.append(sampled.token)
             self._history.append(sampled.token)
+            if self._constraint is not None:
+                self._constraint.push(sampled.token, forced=self._forced)
             # The reason is noted first: a caller may have enough once it has the last token.
             last = len(self._tokens) >= limit
             if last:
@@ -160,8 +173,9 @@ class Run(Generic[R]):
             if self.cancel.is_set():
                 return None
             if last and sampler is not None:
+                masks = self._begin_masks([])
                 sampled = self._runtime.read_and_choose(
-                    sequence, piece, sampler, self._history, self._alternatives
+                    sequence, piece, sampler, self._history, self._alternatives, masks
                 )
                 self._first_token_s = time.perf_counter() - began
             else:
@@ -197,15 +211,18 @@ class Run(Generic[R]):
         if speculation is not None:
             # The token after the last drafted one must still be within the limits.
             most = min(self._limit - len(self._tokens), self._runtime.loaded.engine.chunk) - 1
-            draft = speculation.draft(self._history, most)
+            draft = speculation.draft(self._history, most, self._constraint)
         self._verifying = bool(draft)
+        masks = self._begin_masks(draft)
         try:
             chosen, seconds = self._runtime.verify(
-                sequence, draft, sampler, self._history, self._alternatives
+                sequence, draft, sampler, self._history, self._alternatives, masks
             )
         except MemoryLimitError:
             if speculation is None or not draft:
                 raise
+            if masks is not None:
+                masks()  # nobody else may use the constraint before
             speculation.give_up()  # plain decoding may still fit
             self._look_ahead(sequence, sampler)
             return
@@ -214,6 +231,12 @@ class Run(Generic[R]):
         self._passes += 1
         if speculation is not None:
             speculation.learn(len(draft), [each.token for each in chosen], seconds)
+
+    def _begin_masks(self, draft: list[int]) -> Masks | None:
+        """The masks after the text and each token of `draft`; None where anything may come."""
+        if self._masks is None or self._forced:
+            return None
+        return self._masks.begin(draft)
 
     @property
     def _alternatives(self) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+from pestle.engine.masks import Masks
 from pestle.engine.sequence import HeldSequence, closed
 from pestle.engine.speculation import Speculation, TokenDrafter
 from pestle.engine.step_costs import StepCosts
@@ -20,7 +21,7 @@ from pestle.formats import Format
 from pestle.options import Request, Sampling
 
 if TYPE_CHECKING:
-    from numpy import float32
+    from numpy import float32, uint32
     from numpy.typing import NDArray
 
     from pestle._core import Model
@@ -59,7 +60,12 @@ class TokenSampler(Protocol):
     """A `_core.Sampler`."""
 
     def sample(
-        self, engine: Any, row: int, history: list[int], n_logprobs: int = ...
+        self,
+        engine: Any,
+        row: int,
+        history: list[int],
+        n_logprobs: int = ...,
+        mask: NDArray[uint32] | None = ...,
     ) -> Sampled: ...
 
 
@@ -213,6 +219,7 @@ class Runtime:
         sampler: TokenSampler,
         history: list[int],
         top: int,
+        masks: Masks | None = None,
     ) -> Sampled:
         """Extend `sequence` by `tokens`, the end of a prompt, and choose the one after them.
 
@@ -222,7 +229,8 @@ class Runtime:
         with self._lock:
             self.loaded.engine.step([(sequence.kv, tokens)], "last")
             sequence.mark()
-            return sampler.sample(self.loaded.engine, 0, history, top)
+            mask = None if masks is None else masks()[0]
+            return sampler.sample(self.loaded.engine, 0, history, top, mask)
 
     def verify(
         self,
@@ -231,11 +239,13 @@ class Runtime:
         sampler: TokenSampler,
         history: list[int],
         top: int,
+        masks: Masks | None = None,
     ) -> tuple[list[Sampled], float]:
         """Extend `sequence` by the last token of `history` and by what is right of `draft`.
 
         Returns what is chosen after each of these, in one forward pass, and the pass's seconds.
         The tokens, the state of the sequence and the errors are those of choosing one by one.
+        `masks` are waited for once the pass is done.
         """
         with self._lock:
             kv = sequence.kv
@@ -244,19 +254,28 @@ class Runtime:
             rows = [history[-1], *draft]
             self.loaded.engine.step([(kv, rows)], "all" if draft else "last")
             seconds = time.perf_counter() - began
-            chosen = list(self._chosen(draft, sampler, history, top))
+            of_rows = None if masks is None else masks()
+            chosen = list(self._chosen(draft, sampler, history, top, of_rows))
             if draft:
                 kv.truncate(held + len(chosen))
             return chosen, seconds
 
     def _chosen(
-        self, draft: list[int], sampler: TokenSampler, history: list[int], top: int
+        self,
+        draft: list[int],
+        sampler: TokenSampler,
+        history: list[int],
+        top: int,
+        masks: list[NDArray[uint32]] | None,
     ) -> Iterator[Sampled]:
         """What is chosen from each row of the last pass, up to the first that was not drafted."""
         text = [*history] if draft else history
         for row in range(len(draft) + 1):
+            if masks is not None and row == len(masks):
+                return  # the next pass begins here, and raises what is wrong
+            mask = None if masks is None else masks[row]
             try:
-                sampled = sampler.sample(self.loaded.engine, row, text, top)
+                sampled = sampler.sample(self.loaded.engine, row, text, top, mask)
             except Error:
                 if row == 0:
                     raise

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from pestle.engine.governor import Governor
+from pestle.engine.masks import TokenConstraint
 from pestle.engine.step_costs import ROWS, StepCosts
 
 
@@ -40,15 +41,23 @@ class Speculation:
         self._drafter = None
         self._guess, self._confidences = [], []
 
-    def draft(self, text: list[int], most: int) -> list[int]:
+    def draft(
+        self, text: list[int], most: int, constraint: TokenConstraint | None = None
+    ) -> list[int]:
         """Tokens worth verifying after `text`, at most so many.
 
-        `text` is that of the last call and what came after it.
+        `text` is that of the last call and what came after it. What a `constraint` forces is
+        drafted first, and nothing that it refuses.
         """
         if self._drafter is None:
             return []
         self._drafter.extend(text[self._drafter.n_tokens :])
-        guess, confidences = self._drafter.draft(max(0, min(most, ROWS[-1] - 1)))
+        most = max(0, min(most, ROWS[-1] - 1))
+        sure = [] if constraint is None else constraint.sure(most)
+        guess, confidences = (sure, [1.0] * len(sure)) if sure else self._drafter.draft(most)
+        if constraint is not None and not sure:
+            n = constraint.admitted(guess)
+            del guess[n:], confidences[n:]
         if not self._ends.isdisjoint(guess):
             end = next(i for i, token in enumerate(guess) if token in self._ends)
             del guess[end:], confidences[end:]

@@ -84,7 +84,7 @@ def typed(text: str, schema: Any) -> Any:
     Without a schema, what is JSON is read as JSON. What cannot be had as the schema wants it stays
     a string: the tool will say what is wrong with it.
     """
-    allowed = _types(_mapping(schema))
+    allowed = types_of(_mapping(schema))
     if allowed == {"string"}:
         return text
     word = text.strip().lower()
@@ -98,7 +98,7 @@ def typed(text: str, schema: Any) -> Any:
     return text
 
 
-def _types(schema: Mapping[str, Any]) -> set[str]:
+def types_of(schema: Mapping[str, Any]) -> set[str]:
     """The JSON types that a schema allows; empty where it does not say."""
     stated = schema.get("type")
     if isinstance(stated, str):
@@ -107,7 +107,7 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
         return {kind for kind in stated if isinstance(kind, str) and kind in _KINDS}
     options = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(options, list):
-        of_each = [_types(_mapping(option)) for option in options]
+        of_each = [types_of(_mapping(option)) for option in options]
         return set().union(*of_each) if all(of_each) else set()
     values = schema.get("enum")
     return {"string"} if isinstance(values, list) and _all_strings(values) else set()

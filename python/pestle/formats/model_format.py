@@ -21,9 +21,11 @@ from pestle.formats.tagged import CLOSE, OPEN, CallTags, TaggedParser
 
 CallForm: TypeAlias = Literal["json", "xml", "separated", "dsml"]
 Name: TypeAlias = Literal["plain", "harmony", "tagged"]
+Stands: TypeAlias = Literal["start", "reasoning", "reasoned", "within"]
+"""At its beginning, within its reasoning, behind it, or within something else."""
 
 _DSML = "\uff5cDSML\uff5c"
-_SEPARATED = tuple(
+SEPARATED = tuple(
     f"<\uff5ctool\u2581{name}\uff5c>"
     for name in ("call\u2581begin", "call\u2581end", "calls\u2581begin", "calls\u2581end", "sep")
 )
@@ -49,6 +51,7 @@ class Format:
     calls      the form of tool calls; None: the model has none that is known
     thinks     whether reasoning can be told from the rest
     lead_out   tokens that end the reasoning as the model itself does; none where it does not think
+    fenced     "separated" calls have their arguments in a fence, as in DeepSeek V3 and R1
     """
 
     name: Name
@@ -56,6 +59,7 @@ class Format:
     thinks: bool
     lead_out: tuple[int, ...]
     vocabulary: Vocabulary
+    fenced: bool = False
 
     def parser(self, prompt: Sequence[int], tools: Sequence[Any] | None = None) -> Parser:
         """A parser for the answer to `prompt`, the tokens of a whole chat."""
@@ -72,6 +76,32 @@ class Format:
             calls=None if self.calls is None else _call_tags(self.calls, marks, schemas),
             in_reasoning=self.thinks and _begins_reasoning(marks, self.vocabulary, prompt),
         )
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The spellings of the control tokens that the format gives a meaning."""
+        if self.name == "harmony":
+            return harmony.MARKS
+        return () if self.name == "plain" else _spellings(self.calls, self.thinks)
+
+    @property
+    def first_mark_of_calls(self) -> str | None:
+        """The mark with which calls begin, and nothing else does; None where there is none."""
+        if self.name != "tagged" or self.calls in (None, "dsml"):
+            return None
+        return SEPARATED[2] if self.calls == "separated" else _TOOL_CALL
+
+    def stands(self, prompt: Sequence[int]) -> Stands:
+        """Where an answer to `prompt` begins."""
+        marks = Marks(self.vocabulary, self.marks)
+        tail = _written(marks, self.vocabulary, prompt[-_TAIL:])
+        if self.name == "harmony":
+            if self.parser(prompt).in_reasoning:
+                return "reasoning"
+            return "start" if tail.endswith(f"{marks[harmony.START]}assistant") else "within"
+        if self.thinks and tail.rstrip().endswith(marks[OPEN]):
+            return "reasoning"
+        return "reasoned" if self.thinks and tail.rstrip().endswith(marks[CLOSE]) else "start"
 
 
 def format_of(architecture: str, template: str | None, vocabulary: Vocabulary) -> Format:
@@ -91,13 +121,13 @@ def format_of(architecture: str, template: str | None, vocabulary: Vocabulary) -
         return Format("plain", None, False, (), vocabulary)
     lead_out = CLOSE if calls == "dsml" or f"{OPEN}{CLOSE}" in source else f"\n{CLOSE}\n\n"
     tokens = _tokens(vocabulary, lead_out) if thinks else ()
-    return Format("tagged", calls, thinks, tokens, vocabulary)
+    return Format("tagged", calls, thinks, tokens, vocabulary, fenced="```json" in source)
 
 
 def _call_form(template: str) -> CallForm | None:
     if _DSML in template:
         return "dsml"
-    if _SEPARATED[0] in template:
+    if SEPARATED[0] in template:
         return "separated"
     if "<function=" in template:
         return "xml"
@@ -115,7 +145,7 @@ def _tokens(vocabulary: Vocabulary, text: str) -> tuple[int, ...]:
 def _spellings(calls: CallForm | None, thinks: bool) -> tuple[str, ...]:
     tags: tuple[str, ...] = (OPEN, CLOSE) if thinks else ()
     if calls == "separated":
-        return (*tags, *_SEPARATED)
+        return (*tags, *SEPARATED)
     if calls == "dsml":
         return (*tags, _DSML)
     return tags if calls is None else (*tags, _TOOL_CALL, _TOOL_CALL_END)
@@ -131,7 +161,7 @@ def _call_tags(form: CallForm, marks: Marks, schemas: Schemas) -> CallTags:
             read=lambda text: dsml_call(text, dsml),
         )
     if form == "separated":
-        begin, end, first, last, separator = (marks[spelling] for spelling in _SEPARATED)
+        begin, end, first, last, separator = (marks[spelling] for spelling in SEPARATED)
         return CallTags(begin, end, (first, last), lambda text: separated_call(text, separator))
 
     def read(text: str) -> Any:

@@ -83,6 +83,14 @@ class Tokenizer:
         tokens = self._encode(text, parse_special=parse_special)
         return self._with_special(tokens) if add_special else tokens
 
+    def encode_within(self, text: str) -> list[int]:
+        """The tokens of `text` behind other text: no space goes before it, and nothing else."""
+        if not self.strips_space:
+            return self._encode(text, parse_special=False)
+        before = self._encode("\n", parse_special=False)  # nothing merges with it
+        tokens = self._encode(f"\n{text}", parse_special=False)
+        return tokens[len(before) :]
+
     def encode_marked(self, text: str, mark: str) -> list[int]:
         """The tokens of a rendered chat: like `encode` with `parse_special`, but not at marks.
 

@@ -172,11 +172,19 @@ class FakeSampler:
         self.temperature, self.seed, self.bias, self.others = temperature, seed, logit_bias, others
 
     def sample(
-        self, engine: FakeEngine, row: int, history: list[int], n_logprobs: int = 0
+        self,
+        engine: FakeEngine,
+        row: int,
+        history: list[int],
+        n_logprobs: int = 0,
+        mask: NDArray[np.uint32] | None = None,
     ) -> FakeSampled:
         logits = engine.rows[row].astype(np.float64)
         logprobs = logits - math.log(np.exp(logits).sum())
         best = np.argsort(-logprobs)[:n_logprobs]
+        if mask is not None:
+            bits = np.unpackbits(mask.view(np.uint8), bitorder="little")[: len(logits)]
+            logits[bits == 0] = -np.inf
         for token, bias in (self.bias or {}).items():
             logits[token] += bias
         if self.temperature > 0:

@@ -8,7 +8,16 @@ import sys
 import pestle
 import pytest
 
-HEAVY = ("asyncio", "huggingface_hub", "jinja2", "numpy", "pestle.models", "rich", "tokenizers")
+HEAVY = (
+    "asyncio",
+    "huggingface_hub",
+    "jinja2",
+    "llguidance",
+    "numpy",
+    "pestle.models",
+    "rich",
+    "tokenizers",
+)
 
 
 def test_import_loads_nothing_heavy() -> None:

@@ -44,7 +44,7 @@ class Drafts:
     def give_up(self) -> None:
         self.given_up = True
 
-    def draft(self, text: list[int], most: int) -> list[int]:
+    def draft(self, text: list[int], most: int, constraint: Any = None) -> list[int]:
         assert text == self.future[: len(text)]
         assert most >= 0
         if self.given_up:
@@ -295,10 +295,10 @@ def test_an_error_comes_where_it_would(
         working = llm._runtime.loaded.sampler
 
         class Failing(working):  # type: ignore[misc, valid-type]
-            def sample(self, engine: Any, row: int, history: list[int], n_logprobs: int) -> Any:
+            def sample(self, engine: Any, row: int, history: list[int], *more: Any) -> Any:
                 if len(history) == len(HELLO) + at:
                     raise Error("the model produced a logit that is not finite")
-                return super().sample(engine, row, history, n_logprobs)
+                return super().sample(engine, row, history, *more)
 
         object.__setattr__(llm._runtime.loaded, "sampler", Failing)
         return llm

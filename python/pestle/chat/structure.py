@@ -1,0 +1,115 @@
+"""From the options that say what an answer has to be to a plan for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pestle.formats import Format
+
+if TYPE_CHECKING:
+    from pestle.constraints import Grammar, Plan, Wanted
+    from pestle.engine.runtime import Loaded
+
+GRAMMARS = ("json_schema", "grammar", "regex", "choice")
+_CHOICES = ("auto", "none", "required")
+
+
+def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
+    """What the options ask of the continuation of a text; None if nothing.
+
+    Raises TypeError and ValueError (GrammarError too) for what cannot be held.
+    """
+    if (grammar := _grammar(options)) is None:
+        return None
+    from pestle.constraints import text_plan
+
+    return text_plan(grammar, loaded.tokenizer, loaded.n_vocab)
+
+
+def plan_of_chat(
+    loaded: Loaded,
+    options: Mapping[str, Any],
+    tools: Sequence[Mapping[str, Any]] | None,
+    prompt: Sequence[int],
+) -> Plan | None:
+    """What the options and tools ask of the answer to a chat; None if nothing. Raises as above."""
+    grammar = _grammar(options)
+    wanted = _wanted(grammar, tools or (), options)
+    if wanted is None:
+        return None
+    from pestle.constraints import answer_plan
+
+    form = loaded.format or Format("plain", None, False, (), loaded.tokenizer)
+    return answer_plan(wanted, form, loaded.tokenizer, loaded.n_vocab, prompt)
+
+
+def told_tools(
+    tools: Sequence[Mapping[str, Any]] | None, options: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]] | None:
+    """The tools that the model is told of: none with `tool_choice="none"`."""
+    return None if options.get("tool_choice") == "none" else tools
+
+
+def _grammar(options: Mapping[str, Any]) -> Grammar | None:
+    if all(options.get(name) is None for name in (*GRAMMARS, "response_format")):
+        return None
+    from pestle.constraints import grammar_of  # brings llguidance
+
+    return grammar_of(options)
+
+
+def _wanted(
+    grammar: Grammar | None, tools: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+) -> Wanted | None:
+    chosen = _chosen(options.get("tool_choice"), tools)
+    functions = [tool.get("function", tool) for tool in tools]
+    strict = any(function.get("strict") for function in functions)
+    must_call = chosen is not None
+    if must_call and grammar is not None:
+        raise ValueError("a forced call leaves no text for a schema or grammar: give one of them")
+    if grammar is None and not must_call and not strict:
+        return None
+    from pestle.constraints import CallableTool, Wanted
+
+    held = [
+        CallableTool(
+            str(function.get("name")),
+            function.get("parameters") or {} if must_call or function.get("strict") else None,
+        )
+        for function in functions
+        if chosen is None or function.get("name") in chosen
+    ]
+    several = options.get("parallel_tool_calls")
+    if several is not None and not isinstance(several, bool):
+        raise TypeError(f"parallel_tool_calls is {several!r}, expected True or False")
+    return Wanted(
+        grammar=grammar,
+        tools=tuple(held),
+        must_call=must_call,
+        several=several if several is not None else not _is_named(options.get("tool_choice")),
+        reasoning=options.get("reasoning"),
+    )
+
+
+def _chosen(choice: Any, tools: Sequence[Mapping[str, Any]]) -> set[str] | None:
+    """The names of which one has to be called; None if none has to be."""
+    if choice is None or choice in ("auto", "none"):
+        return None
+    known = [str(tool.get("function", tool).get("name")) for tool in tools]
+    if not known:
+        raise ValueError("tool_choice wants a call, but there are no tools")
+    if choice == "required":
+        return set(known)
+    if not _is_named(choice):
+        expected = f"{', '.join(_CHOICES)} or a function as the OpenAI API names it"
+        raise ValueError(f"tool_choice is {choice!r:.60}, expected {expected}")
+    name = choice["function"]["name"]
+    if name not in known:
+        raise ValueError(f"tool_choice names {name!r}, known: {', '.join(known)}")
+    return {name}
+
+
+def _is_named(choice: Any) -> bool:
+    function = choice.get("function") if isinstance(choice, Mapping) else None
+    return isinstance(function, Mapping) and isinstance(function.get("name"), str)

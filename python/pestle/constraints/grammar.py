@@ -1,0 +1,126 @@
+"""What a caller may ask for, as a grammar of `llguidance`: JSON that holds Lark and schemas."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llguidance import LLMatcher
+from llguidance.gbnf_to_lark import any_to_lark
+
+from pestle.errors import GrammarError
+
+KINDS = ("json_schema", "grammar", "regex", "choice")
+_FORMATS = ("text", "json_object", "json_schema")
+# As models write JSON: all on one line, or a line for each value. Without a bound a model may
+# write blanks for ever.
+_BLANKS = r"( |\n[ \t]{0,40})?"
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What the text of an answer has to be.
+
+    `source` is for `llguidance`; `name` says what it is, for messages.
+    """
+
+    name: str
+    source: str
+
+
+def grammar_of(options: Mapping[str, Any]) -> Grammar | None:
+    """The grammar that one of the options in `KINDS`, or `response_format`, asks for.
+
+    None without any of them. Raises TypeError and ValueError for options that say nothing, or two
+    things; whether the grammar can be followed shows when it meets a vocabulary (`Matcher`).
+    """
+    given = {name: options[name] for name in KINDS if options.get(name) is not None}
+    response_format = options.get("response_format")
+    if response_format is not None:
+        schema = _schema_of(response_format)
+        if schema is not None:
+            given["response_format"] = schema
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} exclude each other")
+    for name, value in given.items():
+        if name == "choice":
+            return _choice(value)
+        if name == "grammar":
+            return Grammar(name, _from_lark(_text(name, value)))
+        if name == "regex":
+            return Grammar(name, LLMatcher.grammar_from_regex(_text(name, value)))
+        return Grammar(name, _from_schema(name, value))
+    return None
+
+
+def json_rule(schema: Any) -> str:
+    """A schema as a part of a Lark rule."""
+    if isinstance(schema, Mapping):
+        own = schema.get("x-guidance")
+        options = {"whitespace_pattern": _BLANKS, **(own if isinstance(own, Mapping) else {})}
+        schema = {**schema, "x-guidance": options}
+    return f"%json {json.dumps(schema, ensure_ascii=False)}"
+
+
+def literal(text: str) -> str:
+    """Text as a part of a Lark rule."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _schema_of(response_format: Any) -> Any:
+    """The schema in a `response_format` of the OpenAI API; None for plain text."""
+    if not isinstance(response_format, Mapping):
+        raise TypeError(f"response_format is {response_format!r:.60}, expected a mapping")
+    kind = response_format.get("type")
+    if kind not in _FORMATS:
+        raise ValueError(f"response_format: type is {kind!r}, expected {', '.join(_FORMATS)}")
+    if kind == "text":
+        return None
+    if kind == "json_object":
+        return {"type": "object"}
+    inside = response_format.get("json_schema")
+    if not isinstance(inside, Mapping) or "schema" not in inside:
+        raise ValueError("response_format: json_schema has no schema")
+    return inside["schema"]
+
+
+def _from_schema(name: str, schema: Any) -> str:
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError as error:
+            raise GrammarError(f"{name} is no JSON: {error}") from error
+    if not isinstance(schema, (Mapping, bool)):
+        raise TypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
+    try:
+        return LLMatcher.grammar_from_lark(f"start: {json_rule(schema)}\n")
+    except (TypeError, ValueError) as error:  # what it holds is no JSON
+        raise TypeError(f"{name}: {error}") from error
+
+
+def _from_lark(text: str) -> str:
+    try:
+        return LLMatcher.grammar_from_lark(any_to_lark(text))
+    except Exception as error:  # the converter of GBNF raises plain ones too
+        raise GrammarError(
+            f"grammar: it has no `start:`, so it is no Lark, and as GBNF: {error}"
+        ) from error
+
+
+def _choice(value: Any) -> Grammar:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f"choice is {value!r:.60}, expected several strings")
+    if not all(isinstance(each, str) for each in value):
+        raise TypeError(f"choice is {value!r:.60}, expected strings")
+    if not value or "" in value:
+        raise ValueError("choice has nothing, or an empty string, to choose from")
+    options = " | ".join(literal(each) for each in value)
+    return Grammar("choice", LLMatcher.grammar_from_lark(f"start: {options}\n"))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r:.60}, expected a string")
+    return value

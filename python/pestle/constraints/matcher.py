@@ -1,0 +1,90 @@
+"""A text that follows a grammar, token by token, and which tokens may come next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from llguidance import LLMatcher
+
+from pestle.constraints.vocabulary import Vocabulary
+from pestle.errors import GrammarError
+
+if TYPE_CHECKING:
+    from numpy import uint32
+    from numpy.typing import NDArray
+
+
+class Matcher:
+    """The tokens of a grammar's text so far. Copies are cheap; no two threads may use one."""
+
+    def __init__(self, vocabulary: Vocabulary, grammar: str) -> None:
+        """Raises GrammarError for a grammar that cannot be followed, and says why."""
+        self._vocabulary = vocabulary
+        self._beginning = LLMatcher(vocabulary.tokenizer, grammar, log_level=0)
+        if self._beginning.is_error():
+            raise GrammarError(_first_line(self._beginning.get_error()))
+        self._now = self._beginning.deep_copy()
+        self._text: list[int] = []
+
+    def fresh(self) -> Matcher:
+        """One that is at the beginning of the text."""
+        copy = object.__new__(Matcher)
+        copy._vocabulary, copy._beginning = self._vocabulary, self._beginning
+        copy._now, copy._text = self._beginning.deep_copy(), []
+        return copy
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the text has."""
+        return len(self._text)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text may end here."""
+        return bool(self._now.is_accepting())
+
+    def allows(self, token: int) -> bool:
+        """Whether a token may come next; one that ends answers never does, it is no text."""
+        return token not in self._vocabulary.ends and self._now.validate_tokens([token]) == 1
+
+    def push(self, token: int) -> None:
+        """Take the next token, which must be allowed."""
+        self._now.consume_token(token)
+        self._check()
+        self._text.append(token)
+
+    def mask(self) -> NDArray[uint32]:
+        """The tokens of text that may come next; GrammarError if that cannot be computed."""
+        words = np.zeros(self._vocabulary.n_words, np.uint32)
+        self._now.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)  # without the GIL
+        self._check()
+        for end in self._vocabulary.ends:
+            words[end // 32] &= ~np.uint32(1 << end % 32)
+        return words
+
+    def forced(self) -> list[int]:
+        """The tokens that come next whatever is chosen, as far as can be told."""
+        return list(self._now.compute_ff_tokens())
+
+    def shorten(self, n_tokens: int) -> None:
+        """Have all but the first `n_tokens` forgotten, also after an error."""
+        if self._now.is_error() or not self._now.rollback(len(self._text) - n_tokens):
+            self._now = self._beginning.deep_copy()
+            self._now.consume_tokens(self._text[:n_tokens])
+        del self._text[n_tokens:]
+
+    def _check(self) -> None:
+        if self._now.is_error():
+            raise GrammarError(f"the grammar failed: {_first_line(self._now.get_error())}")
+
+
+def problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
+    """What is wrong with a grammar, warnings too; nothing if it can be followed."""
+    _, messages = LLMatcher.validate_grammar_with_warnings(grammar, vocabulary.tokenizer)
+    return [_first_line(message) for message in messages]
+
+
+def _first_line(message: str) -> str:
+    return message.partition("<state>")[0].strip().partition("\n<")[0]

@@ -1,0 +1,73 @@
+"""A tokenizer's vocabulary as the parser of grammars wants it: the bytes of every token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from llguidance import LLTokenizer
+
+from pestle.tokenizer import Tokenizer
+
+_made: WeakKeyDictionary[Tokenizer, dict[Any, Vocabulary]] = WeakKeyDictionary()
+_making = Lock()
+
+
+class Vocabulary:
+    """A vocabulary of `n_vocab` tokens. Control tokens, and those named `apart`, are no text.
+
+    Building one takes 1 to 2 seconds for 200,000 tokens, so `vocabulary_of` keeps them.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, n_vocab: int, apart: frozenset[int]) -> None:
+        self.n_vocab = n_vocab
+        self.n_words = (n_vocab + 31) // 32
+        self.ends = tuple(sorted(tokenizer.eog_ids))
+        words = _Words(tokenizer, n_vocab, apart, self.ends)
+        self.tokenizer = LLTokenizer(words)  # type: ignore[arg-type]
+        words.greedy = self.tokenizer.greedy_tokenize
+        assert self.tokenizer.vocab_size == n_vocab
+
+
+def vocabulary_of(tokenizer: Tokenizer, n_vocab: int, apart: Iterable[int] = ()) -> Vocabulary:
+    """The vocabulary of a tokenizer, made once; `n_vocab` counts the model's padding too.
+
+    `apart`: tokens that are no text, though the file does not call them control tokens.
+    """
+    key = (n_vocab, frozenset(apart))
+    with _making:
+        of_tokenizer = _made.setdefault(tokenizer, {})
+        if key not in of_tokenizer:
+            of_tokenizer[key] = Vocabulary(tokenizer, *key)
+        return of_tokenizer[key]
+
+
+class _Words:
+    """What `LLTokenizer` asks for, by the names that it asks for."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+
+    def __init__(
+        self, tokenizer: Tokenizer, n_vocab: int, apart: frozenset[int], ends: tuple[int, ...]
+    ) -> None:
+        known = range(tokenizer.n_vocab)
+        padding = [b""] * (n_vocab - tokenizer.n_vocab)
+        self.tokens = [tokenizer.token_bytes(token) for token in known] + padding
+        self.special_token_ids = sorted(
+            {token for token in known if tokenizer.is_control(token)} | apart | {*ends}
+        )
+        # It must have one. What ends an answer is decided by the phases, not by this.
+        self.eos_token_id = ends[0] if ends else 0
+        self.greedy: Callable[[str], list[int]] | None = None
+        self._encode = tokenizer.encode_within
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        """Tokens of text that a grammar forces: the model's own, if they are that text."""
+        text = text if isinstance(text, str) else text.decode()
+        tokens = self._encode(text)
+        if self.greedy is None or b"".join(map(self.tokens.__getitem__, tokens)) == text.encode():
+            return tokens
+        return self.greedy(text)

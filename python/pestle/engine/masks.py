@@ -1,0 +1,45 @@
+"""Masks of the next tokens, computed in a thread of their own while the model computes logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from numpy import uint32
+    from numpy.typing import NDArray
+
+Masks: TypeAlias = "Callable[[], list[NDArray[uint32]]]"
+"""Waits for the masks of a pass: one for each of its rows of logits, from the first on.
+
+There may be fewer, where a later one cannot be computed. Raises GrammarError if there is none.
+"""
+
+
+class TokenConstraint(Protocol):
+    """A `constraints.Constraint`: what may come next in an answer."""
+
+    def push(self, token: int, *, forced: bool = ...) -> None: ...
+    def masks(self, draft: Sequence[int]) -> list[NDArray[uint32]]: ...
+    def admitted(self, draft: Sequence[int]) -> int: ...
+    def sure(self, most: int) -> list[int]: ...
+
+
+class MaskAhead:
+    """The masks of one answer."""
+
+    def __init__(self, constraint: TokenConstraint) -> None:
+        self._constraint = constraint
+        self._aside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pestle-masks")
+
+    def begin(self, draft: Sequence[int]) -> Masks:
+        """Begin to compute the mask of the next token, and of that after each of `draft`.
+
+        The constraint is not to be used before the result was waited for.
+        """
+        return self._aside.submit(self._constraint.masks, list(draft)).result
+
+    def close(self) -> None:
+        """End the thread, once it has no work."""
+        self._aside.shutdown()
