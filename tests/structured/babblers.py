@@ -61,6 +61,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
         (*THINK, DSML),
         "deepseek2",
     ),
+    "spelled": ("{# <think></think> #}" + _CHAT + _OFF, (), "qwen3"),
     "harmony": (_HARMONY, MARKS, "gpt-oss"),
     "plain": (_CHAT, (), "llama"),
 }

@@ -27,7 +27,7 @@ FIND = {
 REST = {"name": "rest", "parameters": {"type": "object", "additionalProperties": False}}
 TOOLS = [{"type": "function", "function": each} for each in (FIND, REST)]
 NAMED = {"type": "function", "function": {"name": "find_it"}}
-CALLING = [name for name in FAMILIES if name != "plain"]
+CALLING = [name for name in FAMILIES if name not in ("plain", "spelled")]
 
 
 BARE = ("coder", "deepseek v3.2")

@@ -13,7 +13,7 @@ from pestle.formats.calls_xml import types_of
 # What says of which form a string is cannot be held where strings stand bare.
 _OF_STRINGS = ("pattern", "format", "minLength", "maxLength")
 _ROOTS = ("$defs", "definitions")
-_OF_PARAMETERS = {
+OF_PARAMETERS = {
     *("type", "properties", "required", "additionalProperties", *_ROOTS),
     *("$schema", "title", "description"),
 }
@@ -84,7 +84,7 @@ class TextValues:
 
 def _properties(tool: CallableTool) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     schema = tool.schema or {}
-    if others := schema.keys() - _OF_PARAMETERS:
+    if others := schema.keys() - OF_PARAMETERS:
         raise GrammarError(
             f"tool {tool.name}: {min(others)} of its parameters cannot be held "
             "in this model's form of calls"

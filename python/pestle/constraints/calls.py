@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pestle.constraints.call_values import CallableTool, TextValues
+from pestle.constraints.call_values import OF_PARAMETERS, CallableTool, TextValues
 from pestle.constraints.grammar import json_rule, literal
 from pestle.formats import Format
 from pestle.formats.model_format import SEPARATED
@@ -109,4 +109,8 @@ def _rules(tools: Sequence[CallableTool], write: Callable[[CallableTool], str]) 
 
 
 def _object(tool: CallableTool) -> str:
-    return json_rule(_ANYTHING if tool.schema is None else _ANYTHING | dict(tool.schema))
+    if tool.schema is None:
+        return json_rule(_ANYTHING)
+    # A function takes no other arguments, whether or not its schema says so.
+    closed = {} if tool.schema.keys() - OF_PARAMETERS else {"additionalProperties": False}
+    return json_rule({**_ANYTHING, **closed, **tool.schema})

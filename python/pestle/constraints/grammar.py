@@ -51,8 +51,25 @@ def grammar_of(options: Mapping[str, Any]) -> Grammar | None:
             return Grammar(name, _from_lark(_text(name, value)))
         if name == "regex":
             return Grammar(name, LLMatcher.grammar_from_regex(_text(name, value)))
-        return Grammar(name, _from_schema(name, value))
+        return grammar_of_schema(name, value)
     return None
+
+
+def grammar_of_schema(name: str, schema: Any) -> Grammar:
+    """JSON of a schema, which is a mapping, a bool, or JSON itself. Raises as `grammar_of`."""
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError as error:
+            raise GrammarError(f"{name} is no JSON: {error}") from error
+    if not isinstance(schema, (Mapping, bool)):
+        raise TypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
+    try:
+        text = json.dumps(schema)
+        source = LLMatcher.grammar_from_json_schema(text, defaults={"whitespace_pattern": _BLANKS})
+    except (TypeError, ValueError) as error:  # what it holds is no JSON
+        raise TypeError(f"{name}: {error}") from error
+    return Grammar(name, source)
 
 
 def json_rule(schema: Any) -> str:
@@ -84,20 +101,6 @@ def _schema_of(response_format: Any) -> Any:
     if not isinstance(inside, Mapping) or "schema" not in inside:
         raise ValueError("response_format: json_schema has no schema")
     return inside["schema"]
-
-
-def _from_schema(name: str, schema: Any) -> str:
-    if isinstance(schema, str):
-        try:
-            schema = json.loads(schema)
-        except ValueError as error:
-            raise GrammarError(f"{name} is no JSON: {error}") from error
-    if not isinstance(schema, (Mapping, bool)):
-        raise TypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
-    try:
-        return LLMatcher.grammar_from_lark(f"start: {json_rule(schema)}\n")
-    except (TypeError, ValueError) as error:  # what it holds is no JSON
-        raise TypeError(f"{name}: {error}") from error
 
 
 def _from_lark(text: str) -> str:

@@ -24,7 +24,7 @@ class Matcher:
         self._vocabulary = vocabulary
         self._beginning = LLMatcher(vocabulary.tokenizer, grammar, log_level=0)
         if self._beginning.is_error():
-            raise GrammarError(_first_line(self._beginning.get_error()))
+            raise GrammarError(_one_line(self._beginning.get_error()))
         self._now = self._beginning.deep_copy()
         self._text: list[int] = []
 
@@ -77,14 +77,16 @@ class Matcher:
 
     def _check(self) -> None:
         if self._now.is_error():
-            raise GrammarError(f"the grammar failed: {_first_line(self._now.get_error())}")
+            raise GrammarError(f"the grammar failed: {_one_line(self._now.get_error())}")
 
 
 def problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
     """What is wrong with a grammar, warnings too; nothing if it can be followed."""
     _, messages = LLMatcher.validate_grammar_with_warnings(grammar, vocabulary.tokenizer)
-    return [_first_line(message) for message in messages]
+    return [_one_line(message) for message in messages]
 
 
-def _first_line(message: str) -> str:
-    return message.partition("<state>")[0].strip().partition("\n<")[0]
+def _one_line(message: str) -> str:
+    """A message without the parser's state, and without lines that only point at the one above."""
+    said = message.partition("<state>")[0].partition("<backtrace>")[0]
+    return " ".join(line.strip() for line in said.splitlines() if line.strip(" ^"))

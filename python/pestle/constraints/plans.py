@@ -10,7 +10,7 @@ from itertools import takewhile
 from pestle.constraints.call_values import CallableTool
 from pestle.constraints.calls import arguments_grammar, calls_grammar
 from pestle.constraints.constraint import Constraint
-from pestle.constraints.grammar import Grammar
+from pestle.constraints.grammar import Grammar, grammar_of_schema
 from pestle.constraints.matcher import Matcher, problems
 from pestle.constraints.phases import Body, Fixed, Free, Opening, Phase, Words, sequences, words_of
 from pestle.constraints.vocabulary import Vocabulary, vocabulary_of
@@ -87,6 +87,9 @@ class _Maker:
         self._wanted, self._form = wanted, form
         self._vocabulary, self._marks = vocabulary, marks
         self._n_vocab = vocabulary.n_vocab
+        for tool in wanted.tools:  # each by itself: the messages are clearer
+            if tool.schema is not None:
+                _check(grammar_of_schema(f"tool {tool.name}", tool.schema), vocabulary)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         encode = self._form.vocabulary.encode
@@ -241,8 +244,12 @@ def _parts(grammar: Grammar) -> list[dict[str, object]]:
 
 
 def _matcher(grammar: Grammar, vocabulary: Vocabulary) -> Matcher:
-    """Raises GrammarError for whatever is wrong with the grammar, or would be left out of it."""
+    _check(grammar, vocabulary)
+    return Matcher(vocabulary, grammar.source)
+
+
+def _check(grammar: Grammar, vocabulary: Vocabulary) -> None:
+    """Raise GrammarError for whatever is wrong with a grammar, or would be left out of it."""
     wrong = problems(vocabulary, grammar.source)
     if wrong:
         raise GrammarError(f"{grammar.name}: {'; '.join(wrong)}")
-    return Matcher(vocabulary, grammar.source)
