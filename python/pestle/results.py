@@ -63,6 +63,20 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredToken:
+    """A token of a prompt, as the model sees it after all tokens before it.
+
+    `logprob` and `top` are as in `TokenLogprob`.
+    """
+
+    token: int
+    piece: bytes
+    logprob: float
+    is_greedy: bool  # it is the likeliest one; of equal ones the lowest id is
+    top: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """A call that the model asks for.
 

@@ -55,7 +55,10 @@ class _Words:
     ) -> None:
         known = range(tokenizer.n_vocab)
         padding = [b""] * (n_vocab - tokenizer.n_vocab)
-        self.tokens = [tokenizer.token_bytes(token) for token in known] + padding
+        unused = tokenizer.suppressed_ids
+        self.tokens = [
+            b"" if token in unused else tokenizer.token_bytes(token) for token in known
+        ] + padding
         self.special_token_ids = sorted(
             {token for token in known if tokenizer.is_control(token)} | apart | {*ends}
         )

@@ -56,8 +56,21 @@ class Sampled(Protocol):
     def top(self) -> list[tuple[int, float]]: ...
 
 
+class Scored(Protocol):
+    """A `_core.Scored`: what the model itself thinks of a token."""
+
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def greedy(self) -> bool: ...
+    @property
+    def top(self) -> list[tuple[int, float]]: ...
+
+
 class TokenSampler(Protocol):
     """A `_core.Sampler`."""
+
+    def score(self, engine: Any, row: int, token: int, n_top: int = ...) -> Scored: ...
 
     def sample(
         self,
@@ -284,6 +297,19 @@ class Runtime:
             if row == len(draft) or sampled.token != draft[row]:
                 return
             text.append(sampled.token)
+
+    def score(
+        self, sequence: HeldSequence, tokens: list[int], targets: list[int], top: int
+    ) -> list[Scored]:
+        """Extend `sequence` by `tokens`; what the model thinks of each one's target after it.
+
+        `top` alternatives are reported.
+        """
+        with self._lock:
+            engine = self.loaded.engine
+            engine.step([(sequence.kv, tokens)], "all")
+            sampler = self.loaded.sampler(temperature=0.0, seed=0, logit_bias=None)
+            return [sampler.score(engine, row, each, top) for row, each in enumerate(targets)]
 
     def read_logits(self, sequence: HeldSequence, tokens: list[int]) -> NDArray[float32]:
         """Extend `sequence` by `tokens`; the logits after each, (n_tokens, n_vocab)."""

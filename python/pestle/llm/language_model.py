@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from pestle.chat.calls import GeneratingCalls, check_prompt
 from pestle.chat.session import Session
 from pestle.engine.runtime import Runtime
-from pestle.options import check_seed
+from pestle.engine.scoring import rows_at_once, scores
+from pestle.options import check_integer, check_seed
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,10 +30,9 @@ if TYPE_CHECKING:
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
     from pestle.options import Sampling
+    from pestle.results import ScoredToken
     from pestle.template import ChatTemplate
     from pestle.tokenizer import Tokenizer
-
-_LOGITS_BYTES = 64 << 20  # how much of `logits` is computed at once
 
 
 class LLM(GeneratingCalls):
@@ -202,19 +202,39 @@ class LLM(GeneratingCalls):
         import numpy as np
 
         loaded = self._runtime.loaded
-        tokens = (
-            self.tokenize(prompt)
-            if isinstance(prompt, str)
-            else [operator.index(t) for t in prompt]
-        )
-        check_prompt(loaded, tokens)
+        tokens = self._prompt_tokens(prompt)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
-        size = min(loaded.engine.chunk, max(1, _LOGITS_BYTES // (4 * loaded.n_vocab)))
+        size = rows_at_once(self._runtime)
         sequence = self._runtime.new_sequence()
         for start in range(0, len(tokens), size):
             piece = tokens[start : start + size]
             rows[start : start + size] = self._runtime.read_logits(sequence, piece)
         return rows
+
+    def score(
+        self, prompt: Prompt, *, start: int = 1, logprobs: int = 0
+    ) -> tuple[ScoredToken, ...]:
+        """What the model thinks of the tokens of `prompt` (text or token ids), but for the first.
+
+        One entry for each token from number `start` on: its log probability after all tokens
+        before it, whether it is the likeliest one there, and the `logprobs` likeliest. The numbers
+        are those of generation, and the same however much is computed at once or was before; 64 MB
+        hold them. Raises ValueError for a prompt or a number out of range, ContextLengthError.
+        """
+        tokens = self._prompt_tokens(prompt)
+        start = check_integer("start", start, 1, len(tokens))
+        top = check_integer("logprobs", logprobs, 0, self.n_vocab)
+        with self._sequence_for_a_call() as sequence:
+            return tuple(scores(self._runtime, sequence, tokens, start, top))
+
+    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
+        tokens = (
+            self.tokenize(prompt)
+            if isinstance(prompt, str)
+            else [operator.index(t) for t in prompt]
+        )
+        check_prompt(self._runtime.loaded, tokens)
+        return tokens
 
     def expert_counts(self) -> NDArray[uint64]:
         """How many tokens each expert has served so far: (n_layers, n_experts).
