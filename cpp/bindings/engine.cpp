@@ -1,6 +1,7 @@
 // Engine and Sequence: one forward pass per call, without the GIL.
 #include "runtime/engine.h"
 
+#include <pybind11/functional.h>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
@@ -11,6 +12,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
+#include "bindings/sequence.h"
 
 namespace py = pybind11;
 
@@ -24,33 +26,52 @@ LogitsOf logits_of(const std::string& name) {
   throw std::invalid_argument("logits is \"" + name + "\", expected \"last\", \"all\" or \"none\"");
 }
 
-// Keeps its engine alive, and no other sequence. Waits for a step in progress, which reads the sequence.
-struct SequenceHandle {
-  SequenceHandle(std::shared_ptr<Engine> e, Sequence s) : engine(std::move(e)), sequence(std::move(s)) {}
-  std::shared_ptr<Engine> engine;
-  Sequence sequence;
+void keep(Engine& engine, const SequenceHandle& handle) {
+  const py::gil_scoped_release released;
+  const auto lock = engine.lock();
+  engine.keep(handle.sequence);
+}
 
-  std::vector<int32_t> tokens() const {
-    const py::gil_scoped_release released;
-    const auto lock = engine->lock();
-    return {sequence.tokens().begin(), sequence.tokens().end()};
-  }
-  int reusable(int n) const {
-    const py::gil_scoped_release released;
-    const auto lock = engine->lock();
-    return sequence.reusable(n);
-  }
-  std::shared_ptr<SequenceHandle> fork(int n) const {
-    const py::gil_scoped_release released;
-    const auto lock = engine->lock();
-    return std::make_shared<SequenceHandle>(engine, sequence.fork(n));
-  }
-  void truncate(int n) {
-    const py::gil_scoped_release released;
-    const auto lock = engine->lock();
-    sequence.truncate(n);
-  }
-};
+void forget(Engine& engine, const SequenceHandle& handle) {
+  const py::gil_scoped_release released;
+  const auto lock = engine.lock();
+  engine.forget(handle.sequence);
+}
+
+std::tuple<int, int, std::vector<int32_t>> find(const Engine& engine, const std::vector<int32_t>& tokens) {
+  const py::gil_scoped_release released;
+  const auto lock = engine.lock();
+  PrefixCache::Match m = engine.find(tokens);
+  return {m.n_tokens, m.reusable, std::move(m.next)};
+}
+
+std::shared_ptr<SequenceHandle> recall(const std::shared_ptr<Engine>& engine,
+                                       const std::vector<int32_t>& tokens, int n) {
+  const py::gil_scoped_release released;
+  const auto lock = engine->lock();
+  auto handle = std::make_shared<SequenceHandle>(engine, engine->recall(tokens, n));
+  handle->sequence.remember();
+  return handle;
+}
+
+std::shared_ptr<SequenceHandle> restore(const std::shared_ptr<Engine>& engine,
+                                        const std::vector<int32_t>& tokens, const std::vector<int>& first,
+                                        const std::function<py::bytes(int, int)>& read) {
+  const auto read_page = [&](int group, int index, char* to) {
+    const py::bytes page = read(group, index);
+    const std::string_view bytes = page;
+    const size_t expected = engine->kv_layout().group(group).page_bytes();
+    if (bytes.size() != expected)
+      throw std::invalid_argument("page " + std::to_string(index) + " of group " + std::to_string(group) +
+                                  " has " + std::to_string(bytes.size()) + " bytes, expected " +
+                                  std::to_string(expected));
+    std::copy(bytes.begin(), bytes.end(), to);
+  };
+  // Without the engine's lock: nobody else knows the sequence yet.
+  auto handle = std::make_shared<SequenceHandle>(engine, engine->restore(tokens, first, read_page));
+  handle->sequence.remember();
+  return handle;
+}
 
 int step(Engine& engine,
          const std::vector<std::pair<std::shared_ptr<SequenceHandle>, std::vector<int32_t>>>& batch,
@@ -116,55 +137,76 @@ SumsByName input_sums(const Engine& engine) {
 }  // namespace
 
 void bind_engine(py::module_& m) {
-  py::class_<SequenceHandle, std::shared_ptr<SequenceHandle>>(
-      m, "Sequence", "The tokens of one text and their keys and values.")
-      .def_property_readonly("n_tokens", [](const SequenceHandle& h) { return h.tokens().size(); })
-      .def_property_readonly("tokens", &SequenceHandle::tokens)
-      .def_property_readonly(
-          "has_windows", [](const SequenceHandle& h) { return h.engine->kv_layout().has_windows(); },
-          "Whether some layers see, and keep, the last tokens only.")
-      .def("reusable", &SequenceHandle::reusable, py::arg("n_tokens"),
-           "How many of the first n_tokens can be kept by a fork or after truncating: all of them, or none "
-           "where layers\n"
-           "with a window have given back what the next token would see. IndexError beyond n_tokens.")
-      .def(
-          "fork", [](const SequenceHandle& h, int n) { return h.fork(n); }, py::arg("n_tokens"),
-          "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens, ValueError "
-          "for "
-          "more than\n"
-          "`reusable`.")
-      .def(
-          "truncate", [](SequenceHandle& h, int n) { h.truncate(n); }, py::arg("n_tokens"),
-          "Forgets all but the first n_tokens. Raises as fork does.");
-
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
       .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill,
-                       const std::string& type, int chunk, bool gather_inputs) {
-             if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || chunk < 1)
+                       const std::string& type, int chunk, bool gather_inputs, int64_t prefix_bytes) {
+             if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || prefix_bytes < 0 || chunk < 1)
                throw std::invalid_argument(
-                   "n_ctx, threads and threads_prefill must not be negative, chunk must be positive");
+                   "n_ctx, threads, threads_prefill and prefix_bytes must not be negative, chunk must be "
+                   "positive");
              return std::make_shared<Engine>(
                  model.model,
-                 EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk, gather_inputs});
+                 EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk, gather_inputs,
+                               size_t(prefix_bytes)});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
            py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = 512,
-           py::arg("gather_inputs") = false,
+           py::arg("gather_inputs") = false, py::arg("prefix_bytes") = 0,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
            "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
            "and one for values,\n"
-           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums.")
+           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums. prefix_bytes: for texts that no "
+           "sequence holds\n"
+           "any more; see `recall`.")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
       .def_property_readonly("threads", &Engine::threads)
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)
       .def_property_readonly("chunk", &Engine::chunk)
       .def_property_readonly("kv_bytes", &Engine::kv_bytes, "Allocated for keys and values.")
       .def_property_readonly(
+          "kept_bytes",
+          [](const Engine& e) {
+            const py::gil_scoped_release released;
+            const auto lock = e.lock();
+            return e.kept_bytes();
+          },
+          "Of kv_bytes, what is kept of texts that no sequence holds.")
+      .def_property_readonly(
+          "kv_groups",
+          [](const Engine& e) {
+            std::vector<std::pair<int, size_t>> groups;
+            for (int g = 0; g < e.kv_layout().n_groups(); g++)
+              groups.emplace_back(e.kv_layout().group(g).window(), e.kv_layout().group(g).page_bytes());
+            return groups;
+          },
+          "(window, bytes of a page) of each group of layers; window 0: they see all.")
+      .def_property_readonly(
           "kv_memory", [](const Engine& e) { return KvMemory::of(e.kv_layout(), e.n_ctx(), e.chunk()); },
           "What one sequence takes.")
-      .def("sequence",
-           [](const std::shared_ptr<Engine>& e) { return std::make_shared<SequenceHandle>(e, Sequence(*e)); })
+      .def(
+          "sequence",
+          [](const std::shared_ptr<Engine>& e, bool remembered) {
+            auto handle = std::make_shared<SequenceHandle>(e, Sequence(*e));
+            if (remembered) handle->sequence.remember();
+            return handle;
+          },
+          py::arg("remembered") = false,
+          "An empty sequence. remembered: its text's pages are kept as they are read, for `recall`.")
+      .def("keep", &keep, py::arg("sequence"),
+           "Keeps the pages of all that a sequence holds, as long as prefix_bytes allow.")
+      .def("forget", &forget, py::arg("sequence"), "Keeps no longer what only this sequence begins with.")
+      .def(
+          "find", &find, py::arg("tokens"),
+          "(n_tokens, reusable, next): how many tokens `tokens` has in common with the kept text that has "
+          "most; how many\n"
+          "of these `recall` can give, as windows may have left what more would need; how that text goes on.")
+      .def("recall", &recall, py::arg("tokens"), py::arg("n_tokens"),
+           "A sequence of the first n_tokens, remembered. ValueError for more than `find` says is reusable.")
+      .def("restore", &restore, py::arg("tokens"), py::arg("first"), py::arg("read"),
+           "A remembered sequence of pages that `Sequence.page` gave: read(group, index) returns each, first "
+           "all of group 0.\n"
+           "Of a group they begin at first[group]. ValueError for what does not fit this engine.")
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
            "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of "
            "the last or of\n"

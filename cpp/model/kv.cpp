@@ -39,16 +39,35 @@ KvGroup::KvGroup(int window, const std::vector<KvShape>& layers, KvTypes types) 
   }
 }
 
-void KvGroup::copy(const KvPage& from, const KvPage& to) const {
+template <class Visit>
+void KvGroup::for_pieces(const Visit& visit) const {
   for (size_t l = 0; l < layers_.size(); l++)
     for (int i = 0; i < layers_[l].n_heads; i++) {
       const KvHead h = head(static_cast<int>(l), i);
-      std::memcpy(key_page(h, to), key_page(h, from), layers_[l].key_page);
+      visit([&](const KvPage& p) { return key_page(h, p); }, layers_[l].key_page);
       // The values of one page: all at once, or a block at a time.
       const size_t piece = h.value_page, step = piece * kSpanPages;
       for (size_t done = 0, at = 0; done < layers_[l].value_page; done += piece, at += step)
-        std::memcpy(value_page(h, to) + at, value_page(h, from) + at, piece);
+        visit([&, at](const KvPage& p) { return value_page(h, p) + at; }, piece);
     }
+}
+
+void KvGroup::copy(const KvPage& from, const KvPage& to) const {
+  for_pieces([&](const auto& place, size_t bytes) { std::memcpy(place(to), place(from), bytes); });
+}
+
+void KvGroup::gather(const KvPage& from, char* to) const {
+  for_pieces([&](const auto& place, size_t bytes) {
+    std::memcpy(to, place(from), bytes);
+    to += bytes;
+  });
+}
+
+void KvGroup::scatter(const char* from, const KvPage& to) const {
+  for_pieces([&](const auto& place, size_t bytes) {
+    std::memcpy(place(to), from, bytes);
+    from += bytes;
+  });
 }
 
 int KvGroup::most_pages(int n_ctx, int pass) const {
@@ -69,10 +88,6 @@ KvLayout::KvLayout(const std::vector<KvShape>& shapes, KvTypes types) : types_(t
     group.push_back(s);
   }
   for (const std::vector<KvShape>& group : alike) groups_.emplace_back(group[0].window, group, types);
-}
-
-bool KvLayout::has_windows() const {
-  return std::any_of(groups_.begin(), groups_.end(), [](const KvGroup& g) { return g.window() > 0; });
 }
 
 size_t KvLayout::token_bytes() const {

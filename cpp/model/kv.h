@@ -16,6 +16,9 @@ struct KvShape {  // of one layer
 };
 constexpr KvTypes types_of(bool latent, KvTypes t) { return latent ? KvTypes{t.keys, t.keys} : t; }
 
+// Of what gather writes: another number for pages that another version would read otherwise.
+constexpr int kKvLayoutVersion = 1;
+
 // Positions behind a window that are kept all the same, so that a text can be cut back by as many tokens.
 constexpr int kWindowSlack = 256;
 
@@ -35,6 +38,10 @@ class KvGroup {
     return h;
   }
   void copy(const KvPage& from, const KvPage& to) const;
+  // A page as page_bytes() in a row, wherever it lies: layer by layer, of each the heads, of each its keys
+  // and then its values. kKvLayoutVersion names this order and the layouts of kernels/attention.h.
+  void gather(const KvPage& from, char* to) const;
+  void scatter(const char* from, const KvPage& to) const;
 
   // The first page that the token at `position` sees, and the first that is kept once n_tokens are read.
   int first_page(int position) const {
@@ -52,6 +59,10 @@ class KvGroup {
     int n_heads;
     size_t key_page, value_page;
   };
+  // Calls visit(place, bytes) for each piece of a page that lies in a row; place(page) is where.
+  template <class Visit>
+  void for_pieces(const Visit& visit) const;
+
   int window_;
   int spans_ = 0;  // of a slab
   size_t page_bytes_ = 0;
@@ -69,7 +80,6 @@ class KvLayout {
   KvHead head(int layer, int head) const {
     return groups_[places_[layer].group].head(places_[layer].layer, head);
   }
-  bool has_windows() const;
   // What each token adds, in the layers that see all of them.
   size_t token_bytes() const;
   // The most that the pages of windows take, of a text of up to n_ctx tokens, read `pass` at once.

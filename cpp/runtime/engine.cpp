@@ -30,13 +30,17 @@ void Sequence::check_reusable(int n) const {
 
 Sequence Sequence::fork(int n) const {
   check_reusable(n);
-  return Sequence(*engine_, pages_.fork(n), {tokens_.begin(), tokens_.begin() + n});
+  Sequence s(*engine_, pages_.fork(n), {tokens_.begin(), tokens_.begin() + n});
+  s.remembered_ = remembered_;
+  s.mark_ = std::min(mark_, n);
+  return s;
 }
 
 void Sequence::truncate(int n) {
   check_reusable(n);
   pages_.shrink(n);
   tokens_.resize(static_cast<size_t>(n));
+  mark_ = std::min(mark_, n);
 }
 
 Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
@@ -48,6 +52,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       pool_(std::max(threads_, threads_prefill_)),
       workspace_(pool_, model_->decoder.scratch_bytes()),
       cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)),
+      prefixes_(cache_.pools(), o.prefix_bytes),
       expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {
   if (!model_->part.is_whole())
     throw std::invalid_argument("an engine runs a whole model, not a part of one");
@@ -65,11 +70,78 @@ void Engine::check(std::span<const Input> inputs) const {
         throw std::invalid_argument("the same sequence stands in the batch twice");
     const int64_t needed = in.sequence->n_tokens() + int64_t(in.tokens.size());
     if (needed > n_ctx_) throw ContextLengthError(needed, n_ctx_);
-    for (int32_t t : in.tokens)
-      if (t < 0 || t >= model_->n_vocab)
-        throw std::invalid_argument("token " + std::to_string(t) + " is not in the vocabulary of " +
-                                    std::to_string(model_->n_vocab));
+    check(in.tokens);
   }
+}
+
+void Engine::check(std::span<const int32_t> tokens) const {
+  for (int32_t t : tokens)
+    if (t < 0 || t >= model_->n_vocab)
+      throw std::invalid_argument("token " + std::to_string(t) + " is not in the vocabulary of " +
+                                  std::to_string(model_->n_vocab));
+}
+
+// Texts that nobody holds make room for one that is read.
+void Engine::grow(Sequence& sequence, int more) {
+  try {
+    sequence.pages_.grow(sequence.n_tokens(), more);
+  } catch (const MemoryLimitError&) {
+    if (!prefixes_.clear()) throw;
+    sequence.pages_.grow(sequence.n_tokens(), more);
+  }
+}
+
+void Engine::append(Sequence& s, std::span<const int32_t> tokens) {
+  const auto settled = [&] { return std::max(0, s.n_tokens() - kWindowSlack) / kPageTokens; };
+  const int before = settled();
+  s.tokens_.insert(s.tokens_.end(), tokens.begin(), tokens.end());
+  // Before windows give them back, and not before it is sure that they are not cut back.
+  if (s.remembered_ && settled() > before)
+    prefixes_.keep(s.tokens().first(size_t(settled()) * kPageTokens), s.pages_, s.mark_);
+  s.pages_.slide(s.n_tokens());
+}
+
+void Engine::keep(const Sequence& sequence) {
+  prefixes_.keep(sequence.tokens(), sequence.pages_, sequence.mark_);
+}
+
+Sequence Engine::recall(std::span<const int32_t> tokens, int n) {
+  if (n < 0 || prefixes_.find(tokens).reusable < n)
+    throw std::invalid_argument("n_tokens is " + std::to_string(n) + ", more than was kept of these");
+  SequencePages pages(cache_);
+  const auto kept = tokens.first(size_t(n));
+  prefixes_.share(kept, pages);
+  return Sequence(*this, std::move(pages), {kept.begin(), kept.end()});
+}
+
+Sequence Engine::restore(std::span<const int32_t> tokens, std::span<const int> first, const ReadPage& read) {
+  const KvLayout& layout = cache_.layout();
+  check(tokens);
+  if (tokens.size() > size_t(n_ctx_)) throw ContextLengthError(int64_t(tokens.size()), n_ctx_);
+  if (first.size() != size_t(layout.n_groups()))
+    throw std::invalid_argument("first has " + std::to_string(first.size()) + " numbers, expected " +
+                                std::to_string(layout.n_groups()));
+  const int n = static_cast<int>(tokens.size());
+  SequencePages pages(cache_);
+  std::vector<char> row;
+  for (int g = 0; g < layout.n_groups(); g++) {
+    const KvGroup& group = layout.group(g);
+    if (first[g] < 0 || first[g] > group.first_page(n))
+      throw std::invalid_argument("first[" + std::to_string(g) + "] is " + std::to_string(first[g]) +
+                                  ", expected 0 to " + std::to_string(group.first_page(n)));
+    row.resize(group.page_bytes());
+    PageTable& table = pages.table(g);
+    for (int i = 0; i < pages_of(n); i++) {
+      if (i < first[g]) {
+        table.append({});
+        continue;
+      }
+      read(g, i, row.data());
+      table.append(table.pool().take(table.page(i - 1), i));
+      group.scatter(row.data(), table.page(i).place);
+    }
+  }
+  return Sequence(*this, std::move(pages), {tokens.begin(), tokens.end()});
 }
 
 void Engine::step(std::span<const Input> inputs, LogitsOf which) {
@@ -100,8 +172,7 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
     run(tokens, slices, logit_rows, first_logits);
     size_t at = 0;
     for (auto& [sequence, n] : done) {
-      sequence->tokens_.insert(sequence->tokens_.end(), tokens.begin() + at, tokens.begin() + at + n);
-      sequence->pages_.slide(sequence->n_tokens());
+      append(*sequence, std::span(tokens).subspan(at, n));
       at += n;
     }
     first_logits += int(logit_rows.size());
@@ -112,7 +183,7 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
       const size_t n = std::min(in.tokens.size() - from, size_t(chunk_) - tokens.size());
       const int row = int(tokens.size()), position = in.sequence->n_tokens();
       done.push_back({in.sequence, n});
-      in.sequence->pages_.grow(position, int(n));
+      grow(*in.sequence, int(n));
       slices.push_back({row, int(n), position, in.sequence->pages_.data()});
       tokens.insert(tokens.end(), in.tokens.begin() + from, in.tokens.begin() + from + n);
       from += n;

@@ -1,6 +1,7 @@
 // Runs a model over the tokens of one or several sequences.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -8,7 +9,7 @@
 
 #include "model/model.h"
 #include "runtime/input_sums.h"
-#include "runtime/page_table.h"
+#include "runtime/prefix_cache.h"
 
 namespace pestle {
 
@@ -19,6 +20,7 @@ struct EngineOptions {
   KvTypes kv_types;
   int chunk = 512;             // rows of one forward pass at most
   bool gather_inputs = false;  // whether there are input_sums()
+  size_t prefix_bytes = 0;     // for texts that no sequence holds any more
 };
 
 enum class LogitsOf { none, last, all };
@@ -38,6 +40,13 @@ class Sequence {
   Sequence fork(int n_tokens) const;
   void truncate(int n_tokens);
 
+  // Has the engine keep this text's pages as they are read, so that other sequences find them; what could
+  // still be cut back is kept by Engine::keep.
+  void remember() { remembered_ = true; }
+  // The text is likely to be gone on with from here.
+  void mark() { mark_ = n_tokens(); }
+  const SequencePages& pages() const { return pages_; }
+
  private:
   friend class Engine;
   void check_reusable(int n_tokens) const;
@@ -45,6 +54,8 @@ class Sequence {
   Engine* engine_;
   SequencePages pages_;
   std::vector<int32_t> tokens_;
+  bool remembered_ = false;
+  int mark_ = 0;
 };
 
 struct Input {
@@ -62,6 +73,18 @@ class Engine {
   // computed. Concurrent calls queue.
   void step(std::span<const Input> inputs, LogitsOf which);
 
+  // Keeps all that a sequence holds. This and the next three: hold lock().
+  void keep(const Sequence& sequence);
+  void forget(const Sequence& sequence) { prefixes_.forget(sequence.tokens()); }
+  // Of the texts that were kept, the one that has most in common with `tokens`, and a sequence of its
+  // beginning.
+  PrefixCache::Match find(std::span<const int32_t> tokens) const { return prefixes_.find(tokens); }
+  Sequence recall(std::span<const int32_t> tokens, int n_tokens);
+  // A sequence that was written elsewhere. `read` fills a page of a group, given its index; those of a group
+  // with a window may begin at first[group]. std::invalid_argument for what no sequence can be.
+  using ReadPage = std::function<void(int group, int index, char* to)>;
+  Sequence restore(std::span<const int32_t> tokens, std::span<const int> first, const ReadPage& read);
+
   int logits_rows() const { return logits_.n_rows; }
   // Of the last step, until the next one begins: hold lock() where other threads may step.
   std::span<const float> logits(int row) const;
@@ -72,7 +95,8 @@ class Engine {
   int threads() const { return threads_; }
   int threads_prefill() const { return threads_prefill_; }
   int chunk() const { return chunk_; }
-  size_t kv_bytes() const { return cache_.bytes(); }  // allocated
+  size_t kv_bytes() const { return cache_.bytes(); }       // allocated
+  size_t kept_bytes() const { return prefixes_.bytes(); }  // of these, what no sequence holds; hold lock()
   const KvLayout& kv_layout() const { return cache_.layout(); }
   // Of all steps so far; null unless they are gathered. Hold lock().
   const InputSums* input_sums() const { return input_sums_.get(); }
@@ -82,6 +106,9 @@ class Engine {
  private:
   friend class Sequence;
   void check(std::span<const Input> inputs) const;
+  void check(std::span<const int32_t> tokens) const;
+  void grow(Sequence& sequence, int more);
+  void append(Sequence& sequence, std::span<const int32_t> tokens);
   void run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows,
            int first_logits);
 
@@ -90,6 +117,7 @@ class Engine {
   ThreadPool pool_;
   Workspace workspace_;
   KvCache cache_;
+  PrefixCache prefixes_;
   std::vector<uint64_t> expert_counts_;
   std::unique_ptr<InputSums> input_sums_;
   mutable std::mutex stepping_;

@@ -64,6 +64,11 @@ void PagePool::release(const Page& page) {
   if (--owners_[page.id] == 0) n_free_++;
 }
 
+int PagePool::owners(const Page& page) const {
+  const std::lock_guard lock(mutex_);
+  return owners_[page.id];
+}
+
 PagePool::Page PagePool::own(const Page& page, int index) {
   const std::lock_guard lock(mutex_);
   if (owners_[page.id] == 1) return page;

@@ -28,6 +28,7 @@ class PagePool {
   Page take(const Page& before, int index);
   void share(const Page& page);
   void release(const Page& page);
+  int owners(const Page& page) const;
   // The page itself when it has one owner; else a copy in its place, which takes over one ownership.
   Page own(const Page& page, int index);
 

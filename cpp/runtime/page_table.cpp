@@ -3,9 +3,6 @@
 #include <algorithm>
 
 namespace pestle {
-namespace {
-int pages_of(int n_tokens) { return n_tokens / kPageTokens + (n_tokens % kPageTokens != 0); }
-}  // namespace
 
 void PageTable::swap(PageTable& other) noexcept {
   std::swap(pool_, other.pool_);
@@ -52,6 +49,18 @@ void PageTable::slide(int n_tokens) {
     pages_[first_] = {};
     places_[first_] = {};
   }
+}
+
+void PageTable::append(const PagePool::Page& page) {
+  try {
+    reserve(pages_.size() + 1);
+  } catch (...) {
+    if (page.id >= 0) pool_->release(page);
+    throw;
+  }
+  pages_.push_back(page);
+  places_.push_back(page.place);
+  if (page.id < 0) first_ = static_cast<int>(pages_.size());
 }
 
 PageTable PageTable::fork(int n_tokens) const {

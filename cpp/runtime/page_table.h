@@ -7,6 +7,9 @@
 
 namespace pestle {
 
+// Pages that so many tokens take.
+constexpr int pages_of(int n_tokens) { return n_tokens / kPageTokens + (n_tokens % kPageTokens != 0); }
+
 // Those of one group of layers, by their place in the text. Pages of a common prefix are shared; the first
 // write into a shared page copies it. Pages that a window has left are given back, and their places empty.
 class PageTable {
@@ -25,6 +28,13 @@ class PageTable {
   PageTable fork(int n_tokens) const;
   // Whether all is there that tokens after the first n_tokens see of these.
   bool reaches(int n_tokens) const { return n_tokens == 0 || pool_->group().first_page(n_tokens) >= first_; }
+  PagePool& pool() const { return *pool_; }
+  // The i-th page; none (id -1) where it was given back or never taken.
+  PagePool::Page page(int i) const {
+    return i >= 0 && i < static_cast<int>(pages_.size()) ? pages_[i] : PagePool::Page{};
+  }
+  // Goes on with a page whose ownership it takes over; with none, only before the first page.
+  void append(const PagePool::Page& page);
   const KvPage* data() const { return places_.data(); }
 
  private:
@@ -49,6 +59,9 @@ class SequencePages {
   int reusable(int n_tokens) const;
   // Of each group of layers the pages, position 0 on. Valid until the next change.
   const KvPage* const* data();
+  int n_groups() const { return static_cast<int>(tables_.size()); }
+  const PageTable& table(int group) const { return tables_[group]; }
+  PageTable& table(int group) { return tables_[group]; }
 
  private:
   SequencePages() = default;

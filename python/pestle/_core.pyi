@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -184,10 +184,23 @@ class Sequence:
     """
     The tokens of one text and their keys and values.
     """
+    def first_pages(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> list[int]:
+        """
+        Of each group the first page that a token after n_tokens sees.
+        """
     def fork(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> Sequence:
         """
         A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens, ValueError for more than
         `reusable`.
+        """
+    def mark(self: Sequence) -> None:
+        """
+        Says that the text is likely to be gone on with from here.
+        """
+    def page(self: Sequence, group: typing.SupportsInt | typing.SupportsIndex, index: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+        """
+        Keys and values of KV_PAGE_TOKENS positions in one group's layers, as `Engine.restore` takes them; None where
+        they are not held.
         """
     def reusable(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
@@ -199,11 +212,6 @@ class Sequence:
         Forgets all but the first n_tokens. Raises as fork does.
         """
     @property
-    def has_windows(self) -> bool:
-        """
-        Whether some layers see, and keep, the last tokens only.
-        """
-    @property
     def n_tokens(self) -> int:
         ...
     @property
@@ -213,16 +221,26 @@ class Engine:
     """
     Runs a model; holds threads and the KV cache.
     """
-    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False) -> None:
+    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False, prefix_bytes: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
         n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
         chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
-        as in "q8_0/f16". gather_inputs: whether there shall be input_sums.
+        as in "q8_0/f16". gather_inputs: whether there shall be input_sums. prefix_bytes: for texts that no sequence holds
+        any more; see `recall`.
         """
     def expert_counts(self) -> numpy.typing.NDArray[numpy.uint64]:
         """
         uint64 [n_layers, n_experts]: tokens that each expert has served since the engine was made. Layers without
         experts have served none.
+        """
+    def find(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[int, int, list[int]]:
+        """
+        (n_tokens, reusable, next): how many tokens `tokens` has in common with the kept text that has most; how many
+        of these `recall` can give, as windows may have left what more would need; how that text goes on.
+        """
+    def forget(self, sequence: Sequence) -> None:
+        """
+        Keeps no longer what only this sequence begins with.
         """
     def input_sums(self) -> dict[str, tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint64]]]:
         """
@@ -231,12 +249,27 @@ class Engine:
         [n_matrices]. The inputs are those before they are quantized. One sequence after the other gives the same
         bits however the tokens are split into steps, on any number of threads. ValueError without gather_inputs.
         """
+    def keep(self, sequence: Sequence) -> None:
+        """
+        Keeps the pages of all that a sequence holds, as long as prefix_bytes allow.
+        """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """
         float32 [rows, n_vocab] of the last step, a copy.
         """
-    def sequence(self) -> Sequence:
-        ...
+    def recall(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], n_tokens: typing.SupportsInt | typing.SupportsIndex) -> Sequence:
+        """
+        A sequence of the first n_tokens, remembered. ValueError for more than `find` says is reusable.
+        """
+    def restore(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], first: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], read: collections.abc.Callable[[int, int], bytes]) -> Sequence:
+        """
+        A remembered sequence of pages that `Sequence.page` gave: read(group, index) returns each, first all of group 0.
+        Of a group they begin at first[group]. ValueError for what does not fit this engine.
+        """
+    def sequence(self, remembered: bool = False) -> Sequence:
+        """
+        An empty sequence. remembered: its text's pages are kept as they are read, for `recall`.
+        """
     def step(self, batch: collections.abc.Sequence[tuple[Sequence, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]], logits: str = 'last') -> int:
         """
         Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of the last or of
@@ -246,9 +279,19 @@ class Engine:
     def chunk(self) -> int:
         ...
     @property
+    def kept_bytes(self) -> int:
+        """
+        Of kv_bytes, what is kept of texts that no sequence holds.
+        """
+    @property
     def kv_bytes(self) -> int:
         """
         Allocated for keys and values.
+        """
+    @property
+    def kv_groups(self) -> list[tuple[int, int]]:
+        """
+        (window, bytes of a page) of each group of layers; window 0: they see all.
         """
     @property
     def kv_memory(self) -> KvMemory:
@@ -410,3 +453,5 @@ def widen_fp8(codes: numpy.typing.NDArray[numpy.uint8], scales: numpy.typing.NDA
     """
     E4M3 codes, uint8 [rows, columns], times the float32 scale of each 128 x 128 block, to float32.
     """
+KV_LAYOUT_VERSION: int = 1
+KV_PAGE_TOKENS: int = 64

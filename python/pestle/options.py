@@ -13,6 +13,9 @@ from typing import Any, TypedDict
 from pestle.errors import FormatError
 
 INT32_MAX = 2**31 - 1  # the core counts with 32 bits
+INT64_MAX = 2**63 - 1  # bytes with 64
+PREFIX_CACHE = 512 << 20
+"""Bytes of keys and values that are kept of texts which nothing holds any more."""
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127  # and keeps logits in as many
 
 

@@ -26,6 +26,22 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """What of a prompt did not have to be read again, and what of it had to.
+
+    Of all texts whose keys and values are kept, the one that has most in common with the prompt
+    has `shared` tokens. Where `reused` is less, layers with a window have given back what going on
+    from there would need. `had` are some tokens with which that text goes on, `wanted` those of the
+    prompt in their place.
+    """
+
+    reused: int
+    shared: int
+    had: tuple[int, ...] = ()
+    wanted: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Where the time went. Seconds; the consumer's own time between two chunks is not counted."""
 
@@ -132,6 +148,7 @@ class Completion:
     timings: Timings
     seed: int  # give it again to get the same text again
     logprobs: tuple[TokenLogprob, ...] | None = None  # one for each of token_ids, if asked for
+    reuse: Reuse = Reuse(0, 0)
 
 
 @dataclass(frozen=True, slots=True)

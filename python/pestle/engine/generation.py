@@ -23,6 +23,7 @@ from pestle.results import (
     Chunk,
     Completion,
     FinishReason,
+    Reuse,
     Timings,
     TokenLogprob,
     Usage,
@@ -72,7 +73,7 @@ class Run(Generic[R]):
         self._logprobs: list[TokenLogprob] | None = None if request.logprobs is None else []
         self._finish_reason: FinishReason = "cancelled"
         self._stop_reason: str | int | None = None
-        self._cached = 0
+        self._reuse = Reuse(0, 0)
         self._prefill_s = self._decode_s = 0.0
         self._prefilled = self._decoded = self._passes = 0
         self._first_token_s: float | None = None
@@ -102,6 +103,7 @@ class Run(Generic[R]):
             timings=self._timings(),
             seed=self._request.seed,
             logprobs=None if self._logprobs is None else tuple(self._logprobs),
+            reuse=self._reuse,
             **chat,
         )
 
@@ -119,6 +121,7 @@ class Run(Generic[R]):
                     sequence.shorten(len(self._history) - bool(self._ahead))
                 if self._on_end is not None:
                     self._on_end(self.result())
+            self._runtime.keep(sequence)  # of one that is dropped, when it is used again
 
     def _generate(self, sequence: HeldSequence) -> Iterator[Chunk]:
         for sampled in self._sample(sequence):
@@ -167,9 +170,11 @@ class Run(Generic[R]):
     def _prefill(self, sequence: HeldSequence, sampler: TokenSampler | None) -> Sampled | None:
         """Read the prompt's rest; the first token, or None without a sampler or when cancelled."""
         began = time.perf_counter()
-        self._cached = self._runtime.reuse(sequence, self._prompt)
+        self._reuse = self._runtime.reuse(sequence, self._prompt)
         sampled = None
-        for piece, last in pieces(self._prompt[self._cached :], self._runtime.loaded.engine.chunk):
+        for piece, last in pieces(
+            self._prompt[self._reuse.reused :], self._runtime.loaded.engine.chunk
+        ):
             if self.cancel.is_set():
                 return None
             if last and sampler is not None:
@@ -282,7 +287,7 @@ class Run(Generic[R]):
 
     def _usage(self) -> Usage:
         return Usage(
-            len(self._prompt), self._cached, len(self._tokens), self._answer.reasoning_tokens
+            len(self._prompt), self._reuse.reused, len(self._tokens), self._answer.reasoning_tokens
         )
 
     def _timings(self) -> Timings:

@@ -19,6 +19,7 @@ from pestle.engine.turns import Turns
 from pestle.errors import Error
 from pestle.formats import Format
 from pestle.options import Request, Sampling
+from pestle.results import Reuse
 
 if TYPE_CHECKING:
     from numpy import float32, uint32
@@ -40,7 +41,11 @@ class ForwardPass(Protocol):
     def n_ctx(self) -> int: ...
     @property
     def chunk(self) -> int: ...
-    def sequence(self) -> Any: ...
+    def sequence(self, remembered: bool = ...) -> Any: ...
+    def keep(self, sequence: Any) -> None: ...
+    def forget(self, sequence: Any) -> None: ...
+    def find(self, tokens: list[int]) -> tuple[int, int, list[int]]: ...
+    def recall(self, tokens: list[int], n_tokens: int) -> Any: ...
     def step(self, batch: list[tuple[Any, list[int]]], logits: str = ...) -> int: ...
     def logits(self) -> NDArray[float32]: ...
 
@@ -155,10 +160,10 @@ class Runtime:
                 sequence.drop()
             self._held.clear()
 
-    def new_sequence(self) -> HeldSequence:
-        """An empty sequence."""
+    def new_sequence(self, *, remembered: bool = True) -> HeldSequence:
+        """An empty sequence. What is read with it is found again by others if `remembered`."""
         with self._lock:
-            return self._hold(HeldSequence(self.loaded.engine.sequence()))
+            return self._hold(HeldSequence(self.loaded.engine.sequence(remembered)))
 
     def fork(self, sequence: HeldSequence) -> HeldSequence:
         """A sequence of the same tokens, which shares their memory."""
@@ -176,9 +181,16 @@ class Runtime:
             return sequence.kv.n_tokens
 
     def reset(self, sequence: HeldSequence) -> None:
-        """Make `sequence` empty."""
+        """Make `sequence` empty, and forget what only it began with."""
         with self._lock:
+            self.loaded.engine.forget(sequence.kv)
             sequence.clear()
+
+    def keep(self, sequence: HeldSequence) -> None:
+        """Keep what `sequence` holds for others that begin as it does, as long as there is room."""
+        with self._lock:
+            if not self.closed:
+                self.loaded.engine.keep(sequence.kv)
 
     def _hold(self, sequence: HeldSequence) -> HeldSequence:
         self._held.add(sequence)
@@ -212,13 +224,10 @@ class Runtime:
             return None
         return Speculation(drafter(), self._costs, self.loaded.tokenizer.eog_ids)
 
-    def reuse(self, sequence: HeldSequence, prompt: Sequence[int]) -> int:
-        """Cut `sequence` back to what it can keep of `prompt`; return how many tokens that is.
-
-        The prompt's last token is never among them: its logits are needed.
-        """
+    def reuse(self, sequence: HeldSequence, prompt: list[int]) -> Reuse:
+        """Have `sequence` hold as much of the beginning of `prompt` as is still there."""
         with self._lock:
-            return sequence.rewind(prompt[:-1])
+            return sequence.rewind(self.loaded.engine, prompt)
 
     def read(self, sequence: HeldSequence, tokens: list[int]) -> None:
         """Extend `sequence` by `tokens`; nothing is chosen after them."""
@@ -236,12 +245,13 @@ class Runtime:
     ) -> Sampled:
         """Extend `sequence` by `tokens`, the end of a prompt, and choose the one after them.
 
-        `history` is the whole prompt; `top` alternatives are reported. `reuse` can come back to
-        the prompt's end, whatever follows it.
+        `history` is the whole prompt; `top` alternatives are reported. Others that begin as this
+        prompt does find it from now on.
         """
         with self._lock:
             self.loaded.engine.step([(sequence.kv, tokens)], "last")
-            sequence.mark()
+            sequence.kv.mark()
+            self.loaded.engine.keep(sequence.kv)
             mask = None if masks is None else masks()[0]
             return sampler.sample(self.loaded.engine, 0, history, top, mask)
 

@@ -25,7 +25,7 @@ def scores(
     What `sequence` holds of the text's beginning is not computed again. The numbers do not depend
     on that, nor on how many are computed at once.
     """
-    begin = runtime.reuse(sequence, tokens[:start])
+    begin = runtime.reuse(sequence, list(tokens[:start])).reused
     chunk = runtime.loaded.engine.chunk
     for at in range(begin, start - 1, chunk):
         runtime.read(sequence, list(tokens[at : min(at + chunk, start - 1)]))

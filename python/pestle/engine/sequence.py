@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pestle.errors import Error
+from pestle.results import Reuse
+
+_SHOWN = 12  # tokens on either side of a difference
 
 
 class KvSequence(Protocol):
@@ -15,11 +18,18 @@ class KvSequence(Protocol):
     def n_tokens(self) -> int: ...
     @property
     def tokens(self) -> list[int]: ...
-    @property
-    def has_windows(self) -> bool: ...
     def reusable(self, n_tokens: int) -> int: ...
     def fork(self, n_tokens: int) -> KvSequence: ...
     def truncate(self, n_tokens: int) -> None: ...
+    def mark(self) -> None: ...
+
+
+class KeptTexts(Protocol):
+    """Of a `_core.Engine`, what keeps the keys and values of texts and finds them again."""
+
+    def keep(self, sequence: KvSequence) -> None: ...
+    def find(self, tokens: list[int]) -> tuple[int, int, list[int]]: ...
+    def recall(self, tokens: list[int], n_tokens: int) -> KvSequence: ...
 
 
 class HeldSequence:
@@ -28,17 +38,12 @@ class HeldSequence:
     A sequence of the core keeps its engine, and with it the weights, alive. Who uses one therefore
     gets it in this shell, from which `Runtime.close` takes it. Only the runtime looks inside, under
     its lock.
-
-    Layers with a window forget what it has left, so a text can be cut back by some tokens only. A
-    checkpoint at the end of a prompt makes up for that: the answer is often what the next prompt
-    does not have, or has without its reasoning.
     """
 
-    __slots__ = ("__weakref__", "_checkpoint", "_kv", "_most")
+    __slots__ = ("__weakref__", "_kv", "_most")
 
-    def __init__(self, kv: KvSequence, checkpoint: KvSequence | None = None) -> None:
+    def __init__(self, kv: KvSequence) -> None:
         self._kv: KvSequence | None = kv
-        self._checkpoint = checkpoint
         self._most: int | None = None
 
     @property
@@ -60,49 +65,45 @@ class HeldSequence:
         """
         self._most = n_tokens
 
-    def mark(self) -> None:
-        """Make it possible to come back to the tokens that are held now."""
-        kv = self.kv
-        if kv.has_windows:  # others can be cut back anywhere
-            self._checkpoint = kv.fork(kv.n_tokens)
+    def rewind(self, texts: KeptTexts, prompt: list[int]) -> Reuse:
+        """Hold what is still there of the beginning of `prompt`: held here or kept in `texts`.
 
-    def rewind(self, prompt: Sequence[int]) -> int:
-        """Cut back to what can be kept of the beginning of `prompt`; return how many tokens.
-
-        The mark is gone then: it would hold memory that the prompt may need.
+        The prompt's last token is never among it: its logits are needed. What this sequence held
+        until now is kept, as long as there is room for it.
         """
-        kv, checkpoint = self.kv, self._checkpoint
-        kept = _kept(kv, prompt)
-        if checkpoint is not None and (of_checkpoint := _kept(checkpoint, prompt)) > kept:
-            kept = of_checkpoint
-            self._kv = kv = checkpoint.fork(kept)  # a forked session may share it
-        self._checkpoint = None
-        if kept < kv.n_tokens:
+        kv, beginning = self.kv, prompt[:-1]
+        texts.keep(kv)
+        held = kv.tokens
+        shared = _common_prefix(held, beginning)
+        kept, had = kv.reusable(shared), held[shared : shared + _SHOWN]
+        of_texts, reusable, following = texts.find(beginning)
+        if of_texts > shared:
+            shared, had = of_texts, following[:_SHOWN]
+        if reusable > kept:
+            kept = reusable
+            self._kv = kv = texts.recall(beginning, kept)
+        elif kept < kv.n_tokens:
             kv.truncate(kept)
-        return kept
+        if shared == len(beginning) and had[:1] == prompt[-1:]:
+            had = []  # nothing differs
+        return Reuse(kept, shared, tuple(had), tuple(prompt[shared : shared + _SHOWN]))
 
     def clear(self) -> None:
         """Hold no tokens."""
-        self._checkpoint = None
         self.kv.truncate(0)
 
     def fork(self) -> HeldSequence:
-        """One that holds the same, and can come back to the same."""
-        return HeldSequence(self.kv.fork(self.kv.n_tokens), self._checkpoint)
+        """One that holds the same."""
+        return HeldSequence(self.kv.fork(self.kv.n_tokens))
 
     def drop(self) -> None:
         """Let go of the core's sequence; further use raises Error."""
-        self._kv = self._checkpoint = None
+        self._kv = None
 
 
 def closed() -> Error:
     """What every use of a closed model raises."""
     return Error("the model is closed")
-
-
-def _kept(kv: KvSequence, prompt: Sequence[int]) -> int:
-    """How many tokens of the beginning of `prompt` the sequence can keep."""
-    return kv.reusable(_common_prefix(kv.tokens, prompt))
 
 
 def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

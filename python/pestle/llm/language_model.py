@@ -12,7 +12,7 @@ from pestle.chat.calls import GeneratingCalls, check_prompt
 from pestle.chat.session import Session
 from pestle.engine.runtime import Runtime
 from pestle.engine.scoring import rows_at_once, scores
-from pestle.options import check_integer, check_seed
+from pestle.options import PREFIX_CACHE, check_integer, check_seed
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,6 +46,9 @@ class LLM(GeneratingCalls):
     threads_prefill threads that read prompts; 0: as `threads`
     kv_type         "f16", "f32" or "q8_0": how keys and values are kept; "q8_0/f16" names the
                     keys' type and the values'. q8_0 takes 53 % of the memory of f16
+    prefix_cache    bytes of keys and values that are kept of texts which nothing holds any more,
+                    so that a prompt that begins as one of them is not read from its beginning;
+                    what has not been used for longest goes first
     chunk           most prompt tokens in one forward pass; changes speed and memory, never results
     rope_scaling    "none", "linear" or "yarn": how positions are stretched beyond the context that
                     the model was trained for; None, here and below: as the file has it. The
@@ -63,9 +66,9 @@ class LLM(GeneratingCalls):
     run), and MemoryLimitError. Use it as a context manager, or call `close`.
 
     `generate`, `chat` and their asynchronous forms may be called from several threads, also while
-    streams are open: each call has a sequence of its own, and forward passes take turns. The
-    sequence of the call that ended last is kept, so a prompt that begins as the last one did is
-    not computed from its beginning again. Where that must not be left to chance, use `session`.
+    streams are open: each call has a sequence of its own, and forward passes take turns. All of
+    them share what they read: a prompt that begins as another one did is not computed from its
+    beginning again, as long as `prefix_cache` or a session holds that.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class LLM(GeneratingCalls):
         threads_prefill: int = 0,
         kv_type: str = "f16",
         chunk: int = 512,
+        prefix_cache: int = PREFIX_CACHE,
         rope_scaling: str | None = None,
         rope_scale: float | None = None,
         yarn_orig_ctx: int | None = None,
@@ -94,7 +98,7 @@ class LLM(GeneratingCalls):
         from pestle.models import resolve
 
         rope = rope_override(rope_scaling, rope_scale, yarn_orig_ctx, rope_freq_base)
-        options = EngineOptions(n_ctx, threads, threads_prefill, kv_type, chunk, rope)
+        options = EngineOptions(n_ctx, threads, threads_prefill, kv_type, chunk, prefix_cache, rope)
         path = resolve(model, hf=hf, offline=offline, progress=progress)
         self._use(load(path, options, chat_template=chat_template, seed=seed, progress=progress))
 
@@ -205,7 +209,7 @@ class LLM(GeneratingCalls):
         tokens = self._prompt_tokens(prompt)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
         size = rows_at_once(self._runtime)
-        sequence = self._runtime.new_sequence()
+        sequence = self._runtime.new_sequence(remembered=False)
         for start in range(0, len(tokens), size):
             piece = tokens[start : start + size]
             rows[start : start + size] = self._runtime.read_logits(sequence, piece)

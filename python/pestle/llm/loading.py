@@ -14,7 +14,7 @@ from pestle.engine.runtime import Loaded
 from pestle.errors import FormatError
 from pestle.formats import format_of
 from pestle.models.progress import task
-from pestle.options import INT32_MAX, check_integer, sampling_of_file
+from pestle.options import INT32_MAX, INT64_MAX, PREFIX_CACHE, check_integer, sampling_of_file
 from pestle.template import ChatTemplate, template_of
 from pestle.tokenizer import Tokenizer
 
@@ -37,12 +37,14 @@ class EngineOptions:
     threads_prefill: int = 0
     kv_type: str = "f16"
     chunk: int = 512
+    prefix_cache: int = PREFIX_CACHE
     rope: RopeOverride = field(default_factory=RopeOverride)
 
     def __post_init__(self) -> None:
         for name, least in (("n_ctx", 0), ("threads", 0), ("threads_prefill", 0), ("chunk", 1)):
             checked = check_integer(name, getattr(self, name), least, INT32_MAX)
             object.__setattr__(self, name, checked)  # the class is frozen for everyone else
+        check_integer("prefix_cache", self.prefix_cache, 0, INT64_MAX)
         keys, slash, values = self.kv_type.partition("/")
         if keys not in KV_TYPES or (slash and values not in KV_TYPES):
             raise ValueError(
@@ -101,6 +103,7 @@ def load(
         threads_prefill=options.threads_prefill,
         kv_type=options.kv_type,
         chunk=options.chunk,
+        prefix_bytes=options.prefix_cache,
     )
     return Loaded(
         name=file.get("general.name") or Path(path).stem,

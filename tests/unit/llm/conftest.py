@@ -89,15 +89,18 @@ def says(text: str, end: bool = True) -> Callable[[list[int]], NDArray[np.float3
 
 @dataclass
 class FakeSequence:
-    """With `slack`, as of a model with windows: it can be cut back by as many tokens only."""
+    """With `slack`, as of a model with windows: it can be cut back by as many tokens only.
+
+    `marks` has where it was marked.
+    """
 
     held: list[int] = field(default_factory=list)
     slack: int | None = None
     most: int = 0  # tokens that it ever held
+    marks: list[int] = field(default_factory=list)
 
-    @property
-    def has_windows(self) -> bool:
-        return self.slack is not None
+    def mark(self) -> None:
+        self.marks.append(len(self.held))
 
     @property
     def n_tokens(self) -> int:
@@ -136,9 +139,33 @@ class FakeEngine:
     passes: list[int] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
+    kept: list[list[int]] = field(default_factory=list)
+    reach: int | None = None  # what windows left of kept texts: so many of their last tokens
 
-    def sequence(self) -> FakeSequence:
+    def sequence(self, remembered: bool = False) -> FakeSequence:
         return FakeSequence(slack=self.slack)
+
+    def keep(self, sequence: FakeSequence) -> None:
+        if sequence.held:
+            self.kept.append(list(sequence.held))
+
+    def forget(self, sequence: FakeSequence) -> None:
+        held = sequence.held
+        self.kept = [text for text in self.kept if text != held[: len(text)]]
+
+    def find(self, tokens: list[int]) -> tuple[int, int, list[int]]:
+        best, reusable, following = 0, 0, []
+        for text in self.kept:
+            n = next((i for i, (a, b) in enumerate(zip(text, tokens, strict=False)) if a != b),
+                     min(len(text), len(tokens)))  # fmt: skip
+            if n > best:
+                best, following = n, text[n:]
+            if self.reach is None or n >= len(text) - self.reach:
+                reusable = max(reusable, n)
+        return best, reusable, following
+
+    def recall(self, tokens: list[int], n_tokens: int) -> FakeSequence:
+        return FakeSequence(tokens[:n_tokens], self.slack, n_tokens)
 
     def step(self, batch: list[tuple[FakeSequence, list[int]]], logits: str = "last") -> int:
         self.before()

@@ -29,7 +29,7 @@ def watched_llm(make_llm: MakeLlm) -> tuple[LLM, Callable[[], object]]:
     watched = Watched()
     make_sequence = type(llm.engine).sequence
 
-    def sequence() -> Any:
+    def sequence(remembered: bool = True) -> Any:
         made = make_sequence(llm_engine())
         made.engine = watched
         made.fork = lambda n: sequence()

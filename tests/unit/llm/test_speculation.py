@@ -220,7 +220,7 @@ def test_ended_early(make_llm: MakeLlm, plan: list[tuple[int, int]], after: int,
         return chunks, done.text, done.finish_reason, again.usage.cached_tokens, session.tokens
 
     plain_llm, llm = make_llm(), make_llm()
-    plain = plain_llm.generate(HELLO, seed=3, max_tokens=12)
+    plain = make_llm().generate(HELLO, seed=3, max_tokens=12)
     speculate(llm, HELLO, plain.token_ids, plan)
     assert end(llm) == end(plain_llm)
 

@@ -1,4 +1,4 @@
-"""Sessions of models with windows: what has left one is gone, but for a prompt's checkpoint."""
+"""Sessions of models with windows: what has left one is gone, but for what is kept of a text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pestle import LLM
+from pestle import LLM, Reuse
 
 MakeLlm = Callable[..., LLM]
 PROMPT = "a prompt of some length"
@@ -38,7 +38,7 @@ def test_an_answer_once_more(llm: Any) -> None:
 
 
 def test_a_few_tokens_back(llm: Any) -> None:
-    """Within the slack the text itself is cut back: it holds more than the checkpoint."""
+    """Within the slack the text itself is cut back: it holds more than was kept."""
     session = llm.session()
     first = session.generate(PROMPT, max_tokens=30)
     n_kept = 29 - SLACK
@@ -46,14 +46,22 @@ def test_a_few_tokens_back(llm: Any) -> None:
     assert again.usage.cached_tokens == len(PROMPT) + n_kept
 
 
-def test_the_checkpoint_is_the_last_prompt_s(llm: Any) -> None:
+def test_every_prompt_that_was_read_is_kept(llm: Any) -> None:
+    """As when a chat leaves out what was thought and called before the last question."""
     session = llm.session()
     session.generate(PROMPT, max_tokens=30)
     session.generate(PROMPT + " that grows", max_tokens=30)
-    assert session.generate(PROMPT + "!", max_tokens=1).usage.cached_tokens == 0
-    session.generate(PROMPT + " that grows", max_tokens=30)
+    assert session.generate(PROMPT + "!", max_tokens=1).usage.cached_tokens == len(PROMPT)
     again = session.generate(PROMPT + " that grows!", max_tokens=1)
     assert again.usage.cached_tokens == len(PROMPT + " that grows")
+
+
+def test_what_windows_have_left_is_told(make_llm: MakeLlm) -> None:
+    session = make_llm(slack=SLACK, reach=SLACK, seed=3).session()
+    first = session.generate(PROMPT, max_tokens=30)
+    again = session.generate(PROMPT + first.text[:9] + "!", max_tokens=1)
+    n = len(PROMPT) + 9
+    assert again.reuse == Reuse(len(PROMPT), n, tuple(first.token_ids[9:21]), (ord("!"),))
 
 
 def test_another_text(llm: Any, make_llm: MakeLlm) -> None:
@@ -65,7 +73,7 @@ def test_another_text(llm: Any, make_llm: MakeLlm) -> None:
     assert session.n_tokens == len("something else") + 8
 
 
-def test_a_fork_has_the_checkpoint_too(llm: Any) -> None:
+def test_a_fork_comes_back_too(llm: Any) -> None:
     session = llm.session()
     session.generate(PROMPT, max_tokens=30)
     fork = session.fork()
@@ -96,11 +104,10 @@ def test_calls_without_a_session(llm: Any) -> None:
 
 
 def test_a_closed_model_holds_nothing(make_llm: MakeLlm) -> None:
-    """Neither the text nor its checkpoint, which would keep the weights."""
+    """It would keep the weights."""
     llm: Any = make_llm(slack=SLACK)
     session = llm.session()
     session.generate(PROMPT, max_tokens=30)
     held = session._sequence
-    assert held._checkpoint is not None
     llm.close()
-    assert (held._kv, held._checkpoint) == (None, None)
+    assert held._kv is None

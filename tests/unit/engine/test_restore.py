@@ -1,0 +1,100 @@
+"""Keys and values that leave an engine and come back to another: the same bits, or refused."""
+
+from __future__ import annotations
+
+import pytest
+from pestle import ContextLengthError, _core
+
+from tests.oracle import checkpoints, gguf_file
+from tests.oracle.checkpoints import CASES
+
+from .feeding import feed, fresh, same_bits
+
+N = 450
+Pages = dict[tuple[int, int], bytes]
+
+
+@pytest.fixture(scope="module")
+def latent(tmp_path_factory: pytest.TempPathFactory) -> _core.Model:
+    case = CASES["deepseek2-lite"]
+    path = tmp_path_factory.mktemp("latent") / "tiny.gguf"
+    gguf_file.write(path, case, checkpoints.weights(case), "F32")
+    return _core.Model(path, threads=1)
+
+
+def engine_of(model: _core.Model, kv_type: str = "f16") -> _core.Engine:
+    return _core.Engine(model, n_ctx=2 * N, threads=1, kv_type=kv_type)
+
+
+def text(n: int) -> list[int]:
+    return [(7 * i * i + 3 * i) % 97 for i in range(n)]
+
+
+def pages_of(sequence: _core.Sequence, first: list[int]) -> Pages:
+    count = -(-sequence.n_tokens // _core.KV_PAGE_TOKENS)
+    return {
+        (g, i): sequence.page(g, i) for g, start in enumerate(first) for i in range(start, count)
+    }
+
+
+def written(engine: _core.Engine, tokens: list[int]) -> tuple[list[int], Pages]:
+    sequence = engine.sequence()
+    engine.step([(sequence, tokens)], "none")
+    first = sequence.first_pages(len(tokens))
+    return first, pages_of(sequence, first)
+
+
+@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0", "q8_0/f16"])
+@pytest.mark.parametrize("name", ["model", "windowed", "latent"])
+def test_the_same_bits(request: pytest.FixtureRequest, name: str, kv_type: str) -> None:
+    model = request.getfixturevalue(name)
+    first, pages = written(engine_of(model, kv_type), text(N))
+    engine = engine_of(model, kv_type)
+    for (group, _), page in pages.items():
+        assert len(page) == engine.kv_groups[group][1]
+    again = engine.restore(text(N), first, lambda group, index: pages[group, index])
+    assert again.tokens == text(N)
+    assert pages_of(again, first) == pages
+    more = text(N + 40)
+    assert same_bits(feed(engine, again, more[N:]), fresh(engine, more))
+
+
+def test_what_a_window_has_left_is_not_there(windowed: _core.Model, window: int) -> None:
+    engine = engine_of(windowed)
+    sequence = engine.sequence()
+    engine.step([(sequence, text(N))], "none")
+    of_window = next(g for g, (w, _) in enumerate(engine.kv_groups) if w == window)
+    assert sequence.page(of_window, 0) is None
+    assert sequence.page(of_window, 99) is None
+    assert sequence.first_pages(N)[of_window] == (N + 1 - window) // _core.KV_PAGE_TOKENS
+    with pytest.raises(IndexError, match="no group 2"):
+        sequence.page(2, 0)
+
+
+def test_what_does_not_fit_is_refused(model: _core.Model) -> None:
+    hundred = text(100)
+    first, pages = written(engine_of(model), hundred)
+    engine = engine_of(model)
+
+    def restore(
+        tokens: list[int] = hundred, first: list[int] = first, pages: Pages = pages
+    ) -> None:
+        engine.restore(tokens, first, lambda group, index: pages[group, index])
+
+    with pytest.raises(ValueError, match=r"page 1 of group 0 has 3 bytes, expected \d+"):
+        restore(pages=pages | {(0, 1): b"abc"})
+    with pytest.raises(ValueError, match="first has 2 numbers, expected 1"):
+        restore(first=[0, 0])
+    with pytest.raises(ValueError, match=r"first\[0\] is 1, expected 0 to 0"):
+        restore(first=[1])
+    with pytest.raises(ValueError, match="token 5000 is not in the vocabulary"):
+        restore(tokens=[5000])
+    with pytest.raises(ContextLengthError):
+        restore(tokens=text(2 * N + 1))
+    with pytest.raises(KeyError):
+        restore(pages={})
+    taken = engine.kv_bytes
+    for _ in range(20):  # what was refused holds no page
+        with pytest.raises(ValueError, match="has 3 bytes"):
+            restore(pages=pages | {(0, 1): b"abc"})
+    assert engine.kv_bytes == taken
