@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import filelock
 from pestle._core import GgufFile
 from pestle.convert.journal import Journal, Recorder, State
 from pestle.convert.manifest import Manifest, headers_match, read_manifest
-from pestle.convert.partial import PartialFiles, partial_path, publish, sync_folder, writing
+from pestle.convert.partial import PartialFiles, partial_path, publish, writing
 from pestle.convert.passes import finish, write_tensors
 from pestle.convert.prepared import Prepared, refusal
 from pestle.convert.source import total_bytes
@@ -115,7 +116,7 @@ def carry_out(
                 try:
                     state = write_tensors(prepared, files, recorder, found, threads, progress)
                     manifest = finish(prepared, files, state, threads, progress)
-                    _write_manifest(prepared, manifest, path, paths)
+                    _write_manifest(prepared, manifest, manifest_path(path), paths)
                     recorder.note(replace(state, whole=manifest.headers))
                     recorder.wait()
                 finally:
@@ -123,7 +124,7 @@ def carry_out(
             finally:
                 files.close()
                 journal.close()
-        publish(paths)
+        publish(paths, manifest_path(path))
         journal.path.unlink(missing_ok=True)
     types: dict[str, int] = {}
     for output in prepared.plan.outputs:
@@ -171,13 +172,12 @@ def _require_space(folder: Path, needed: int) -> None:
 
 
 def _write_manifest(prepared: Prepared, manifest: Manifest, path: Path, paths: list[Path]) -> None:
+    """Beside its place, from which it is moved with the files."""
     data = manifest.to_json([p.name for p in paths], prepared.plan.outputs)
-    target = manifest_path(path)
-    aside = partial_path(target)
-    with writing(target):
-        aside.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        aside.replace(target)
-    sync_folder(path.parent)
+    with writing(path), partial_path(path).open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(data, indent=1) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _plan_digest(prepared: Prepared, headers: list[bytes]) -> str:

@@ -122,8 +122,8 @@ class PartialFiles:
                 data = data[stream.write(data) :]
 
 
-def publish(paths: Sequence[Path]) -> None:
-    """Move all shards to their places, those that have not been moved yet.
+def publish(paths: Sequence[Path], manifest: Path) -> None:
+    """Move all shards and the manifest to their places, those that have not been moved yet.
 
     Never does a first shard stand beside others that are not its own: one that is replaced goes
     before, and the new one comes last. What was stopped in between is ended by another call.
@@ -133,7 +133,7 @@ def publish(paths: Sequence[Path]) -> None:
         if others and partial_path(first).exists():
             first.unlink(missing_ok=True)
             sync_folder(first.parent)
-    for group in (reversed(others), (first,)):
+    for group in (reversed(others), (manifest, first)):
         for path in group:
             with writing(path):
                 if partial_path(path).exists():
