@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -69,6 +71,27 @@ class Files:
         self._streams.clear()
 
 
+class Digest:
+    """sha256 of a file's parts, taken by a thread while the next part is read."""
+
+    def __init__(self, thread: Executor) -> None:
+        self._thread = thread
+        self._digest = hashlib.sha256()
+        self._pending: Future[None] | None = None
+
+    def update(self, part: Bytes) -> None:
+        self._wait()
+        self._pending = self._thread.submit(self._digest.update, part.data)
+
+    def hexdigest(self) -> str:
+        self._wait()
+        return self._digest.hexdigest()
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+
+
 def read_source(
     source: SourceModel,
     jobs: Mapping[str, Job],
@@ -82,18 +105,16 @@ def read_source(
     The first `skip` pieces are left out: they are read for the digest only, or not at all where
     `known` has the file's digest. `advance(n)` hears of every n bytes that are dealt with.
     """
-    files = Files()
-    try:
+    with closing(Files()) as files, ThreadPoolExecutor(1, "pestle-digest") as thread:
         for file in source.files:
             count = sum(1 for t in file.tensors if t.name in jobs for _ in jobs[t.name].pieces())
             if file.name in known and count <= skip:
                 skip -= count
                 advance(file.size)
                 continue
-            yield from _read_file(files, file, jobs, min(skip, count), advance)
+            digest = Digest(thread)
+            yield from _read_file(files, file, jobs, min(skip, count), digest, advance)
             skip = max(0, skip - count)
-    finally:
-        files.close()
 
 
 def read_job(files: Files, job: Job) -> Iterator[Piece]:
@@ -112,15 +133,16 @@ def _read_file(
     file: StoredFile,
     jobs: Mapping[str, Job],
     skip: int,
+    digest: Digest,
     advance: Callable[[int], None],
 ) -> Iterator[Piece | FileRead]:
-    digest, at = hashlib.sha256(), 0
+    at = 0
 
     def read(end: int) -> Bytes:
         """The bytes from `at` to `end`, of which all has to be read in that order."""
         nonlocal at
         part = files.read(file.path, at, end - at)
-        digest.update(part.data)
+        digest.update(part)
         at = end
         advance(len(part))
         return part
