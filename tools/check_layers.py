@@ -53,7 +53,8 @@ PYTHON_LAYERS = {
     "models": "gguf errors _core",
     "constraints": "formats tokenizer errors _core",
     "imatrix": "models blocks tokenizer gguf_header errors _core",
-    "measure": "template models tokenizer gguf errors _core",
+    "memory": "",
+    "measure": "memory template models tokenizer gguf errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
     "chat": "engine constraints template formats results options tokenizer gguf errors _core",
     "llm": "chat engine constraints template models formats results options tokenizer gguf errors "
@@ -62,7 +63,7 @@ PYTHON_LAYERS = {
     "__init__": "evaluate measure convert llm chat engine results options errors _core",
     "__main__": "cli",
     "cli": "__init__ llm chat engine template models formats results options evaluate measure "
-    "convert imatrix blocks tokenizer gguf errors _core",
+    "memory convert imatrix blocks tokenizer gguf errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from pestle import _core
-from pestle.cli import doctor, memory
-from pestle.cli.memory import Memory
+from pestle import _core, memory
+from pestle.cli import doctor
+from pestle.memory import Memory
 
 from .conftest import Pestle
 

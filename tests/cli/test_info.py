@@ -9,10 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 from pestle import _core, gguf, models
+from pestle.cli import info
 from pestle.errors import OfflineError
 from pestle.gguf import FileDescription, KvCache, Share, TokenizerDescription
+from pestle.measure import Certificate
 
 from .conftest import Pestle
+from .test_evaluate import FOUND
 
 FILE = FileDescription(
     path="/models/small.gguf",
@@ -148,3 +151,20 @@ def test_missing_model_is_not_fetched(pestle: Pestle) -> None:
         "pestle: error: missing is not on this machine: `pestle pull missing` fetches it\n"
     )
     assert (result.stdout, result.exit_code) == ("", 1)
+
+
+CERTIFICATE = """\
+certificate  picks the same next token as the source 97.8 % of the time
+             perplexity is 1.0084 times the source's
+             mean divergence 0.01234 nats; 9,812 tokens of pestle-1, without tools/departures
+             measured by Pestle 1.0, which made the file
+             something is wrong: it is another model
+"""
+
+
+def test_certificate() -> None:
+    found = replace(FOUND, left_out=("tools/departures: why",), problems=("it is another model",))
+    data = Certificate("1.0", found).to_json()
+    file = replace(FILE, certificate=data)
+    assert "\n".join(info.lines(file)) + "\n" == f"{TEXT}\n{CERTIFICATE}"
+    assert file.to_json()["certificate"]["total"]["divergence"]["same_best"] == 0.978

@@ -123,7 +123,7 @@ def lines(made: Conversion) -> list[str]:
     if made.refusal:
         found.append(f"Pestle itself does not run this file: {made.refusal}")
     if (certificate := made.certificate) is not None:
-        found.append(f"It {meaning(certificate.divergence, 'its source')}.")
+        found.append(f"It {'; '.join(meaning(certificate.divergence, 'its source'))}.")
         found += [f"Something is wrong: {text}" for text in certificate.evaluation.problems]
     return found
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from pestle.cli import memory, units
+from pestle import memory
+from pestle.cli import units
 from pestle.cli.console import current
 from pestle.cli.options import json_option, verbosity
 

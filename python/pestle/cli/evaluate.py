@@ -22,10 +22,12 @@ CTX_SIZE = (
 )
 
 
-def meaning(of: Divergence, original: str) -> str:
-    """What a divergence means, as a part of a sentence."""
-    same = f"picks the same next token as {original} {100 * of.same_best:.1f} % of the time"
-    return f"{same}; perplexity is {of.perplexity_ratio:.4f} times {original}'s"
+def meaning(of: Divergence, original: str) -> tuple[str, str]:
+    """What a divergence means, as two parts of a sentence."""
+    return (
+        f"picks the same next token as {original} {100 * of.same_best:.1f} % of the time",
+        f"perplexity is {of.perplexity_ratio:.4f} times {original}'s",
+    )
 
 
 def lines(found: Evaluation) -> list[str]:
@@ -42,8 +44,8 @@ def lines(found: Evaluation) -> list[str]:
     table = units.aligned(rows, numbers=range(1, len(heading)))
     said = [head, "", *table]
     if found.total.divergence is not None:
-        text = meaning(found.total.divergence, "the reference")
-        said += ["", f"{text[0].upper()}{text[1:]}."]
+        same, ratio = meaning(found.total.divergence, "the reference")
+        said += ["", f"P{same[1:]}; {ratio}."]
     return said
 
 
@@ -86,7 +88,7 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
 @click.option(
     "--stream",
     is_flag=True,
-    help="Run files layer by layer, for those larger than memory; the figures are the same.",
+    help="Run files layer by layer even if they fit into memory; the figures are the same.",
 )
 @click.option(
     "-t",
@@ -142,7 +144,7 @@ def command(
             texts=texts,
             ctx_size=ctx_size,
             threads=threads,
-            stream=stream,
+            stream=stream or None,
             progress=Counts(console, "tokens"),
         )
         evaluations.append((path, found))

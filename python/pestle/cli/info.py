@@ -42,13 +42,12 @@ def _certificate(data: dict[str, Any]) -> list[str]:
     texts = f"{evaluation.total.tokens:,} tokens of {evaluation.texts}"
     if evaluation.left_out:
         texts += f", without {', '.join(evaluation.left_out)}"
+    same, ratio = meaning(certificate.divergence, evaluation.reference or "")
     rows = [
-        ("certificate", meaning(certificate.divergence, evaluation.reference or "")),
+        ("certificate", same),
+        ("", ratio),
         ("", f"mean divergence {certificate.divergence.mean:.4g} nats; {texts}"),
-        (
-            "",
-            f"measured by Pestle {certificate.pestle} that converted it; `pestle eval` repeats it",
-        ),
+        ("", f"measured by Pestle {certificate.pestle}, which made the file"),
         *(("", f"something is wrong: {text}") for text in evaluation.problems),
     ]
     return ["", *units.aligned(rows)]

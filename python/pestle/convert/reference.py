@@ -43,6 +43,7 @@ class CheckpointSubject:
         self._prepared = prepare(folder, Options("F32"))
         self._plan = exact(self._prepared.plan)
         self.name = folder.resolve().name
+        self.whole_bytes = 0
         self.metadata: Metadata = dict(self._prepared.keys)
         self.types = matrix_types((o.type, o.shape) for o in self._plan.outputs)
 

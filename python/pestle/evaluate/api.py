@@ -18,7 +18,7 @@ def evaluate(
     texts: str | os.PathLike[str] | None = None,
     ctx_size: int = CTX_SIZE,
     threads: int = 0,
-    stream: bool = False,
+    stream: bool | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a model's perplexity, and its divergence from a reference.
@@ -31,7 +31,7 @@ def evaluate(
     ctx_size: tokens of the windows into which texts are cut; each is read on its own. Not more
     than the model was trained for are taken.
     threads: 0 for one per usable core. Never decides a figure, nor does the instruction set.
-    stream: run the files layer by layer too, for those that do not fit into memory. The figures
+    stream: run the files layer by layer too; None: where they do not fit into memory. The figures
     are the same.
     progress: hears of tokens; those of a model that is run by layers count once a layer.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pestle import memory
 from pestle.errors import FormatError
 from pestle.measure.agreement import check_tokenizers, same_template
 from pestle.measure.divergence import compare, losses
@@ -23,6 +24,8 @@ from pestle.tokenizer import Tokenizer
 JSON_VERSION = 1
 CTX_SIZE = 512
 """Tokens of a window, where nobody says otherwise."""
+_SHARE = 0.8
+"""Of the memory that is free: keys, values and logits need some too."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,15 @@ def measure(
     *,
     ctx_size: int = CTX_SIZE,
     threads: int = 0,
-    stream: bool = False,
+    stream: bool | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate `model` on the texts, each cut into windows of `ctx_size` tokens.
 
     A context for which the model was not trained is cut down to that for which it was.
 
-    stream: run both layer by layer, with one layer in memory at a time; the figures are the same.
+    stream: run both layer by layer, with one layer in memory at a time; None: where the whole of
+    both does not fit. The figures are the same.
     progress: hears of tokens; those of a streamed model count once for each layer.
     Raises TokenizerError where the reference reads text otherwise, FormatError where the two have
     vocabularies of different sizes or no text is left, and what loading a model raises.
@@ -78,13 +82,16 @@ def measure(
     template = template_of(model.metadata, tokenizer, now=fixed_now)
     ctx_size = min(ctx_size, _trained(model) or ctx_size)
     windows = windows_of(texts, tokenizer, template, ctx_size)
+    subjects = [model] if reference is None else [model, reference]
+    if stream is None:
+        stream = not _fits(subjects)
     tallies: dict[str, Tally] = {}
     with ExitStack() as stack:
         sources = [
             stack.enter_context(
                 subject.source(windows.windows, threads=threads, stream=stream, progress=progress)
             )
-            for subject in ([model] if reference is None else [model, reference])
+            for subject in subjects
         ]
         advance = stack.enter_context(task(progress, "Comparing", windows.n_tokens))
         for category, tally, n_tokens in _tallies(windows, sources, threads, model.name):
@@ -110,6 +117,10 @@ def measure(
         {category: tally.figures() for category, tally in tallies.items()},
         tuple(problems),
     )
+
+
+def _fits(subjects: Sequence[Subject]) -> bool:
+    return sum(subject.whole_bytes for subject in subjects) < _SHARE * memory.read().available
 
 
 def _trained(model: Subject) -> int:

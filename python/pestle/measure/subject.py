@@ -37,6 +37,10 @@ class Subject(Protocol):
     def types(self) -> Mapping[str, int]:
         """Elements of the matrices, by type."""
 
+    @property
+    def whole_bytes(self) -> int:
+        """What it takes to have all of it in memory; 0 where that never happens."""
+
     def source(
         self, windows: Sequence[Window], *, threads: int, stream: bool, progress: Progress | None
     ) -> AbstractContextManager[LogitSource]:
@@ -56,7 +60,7 @@ class FileSubject:
         self.name = self._path.name
         self.metadata: Metadata = self._file
         self.types = matrix_types((t.type, t.shape) for t in self._file.tensors)
-        self.nbytes = self._file.size
+        self.whole_bytes = self._file.size
 
     @contextmanager
     def part(self, part: Part, threads: int) -> Iterator[Model]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pestle import _core, gguf
-from pestle.convert import conversion, convert, verify
+from pestle.convert import certification, conversion, convert, verify
 from pestle.errors import FormatError, UnsupportedError
 from pestle.evaluate import api, evaluate
 from pestle.measure import TextSet, built_in
@@ -32,7 +32,7 @@ def _some_texts() -> TextSet:
 def _fewer_texts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         texts = _some_texts()
-        patch.setattr(conversion, "built_in", lambda: texts)
+        patch.setattr(certification, "built_in", lambda: texts)
         patch.setattr(api, "built_in", lambda: texts)
         yield
 

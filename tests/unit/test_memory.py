@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pestle.cli import memory
-from pestle.cli.memory import Memory
+from pestle import memory
+from pestle.memory import Memory
 
 MEMINFO = "MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    600 kB\n"
 KB = 1024
