@@ -80,7 +80,7 @@ def measure(
     if reference is not None:
         check_tokenizers(model.name, model.metadata, reference.metadata)
     template = template_of(model.metadata, tokenizer, now=fixed_now)
-    ctx_size = min(ctx_size, _trained(model) or ctx_size)
+    ctx_size = min(ctx_size, _trained_for(model) or ctx_size)
     windows = windows_of(texts, tokenizer, template, ctx_size)
     subjects = [model] if reference is None else [model, reference]
     if stream is None:
@@ -123,9 +123,11 @@ def _fits(subjects: Sequence[Subject]) -> bool:
     return sum(subject.whole_bytes for subject in subjects) < _SHARE * memory.read().available
 
 
-def _trained(model: Subject) -> int:
+def _trained_for(model: Subject) -> int | None:
+    """Tokens; None where that is missing or malformed, which loading refuses."""
     architecture = model.metadata.get("general.architecture")
-    return int(model.metadata.get(f"{architecture}.context_length") or 0)
+    found = model.metadata.get(f"{architecture}.context_length")
+    return found if isinstance(found, int) and found > 0 else None
 
 
 def _tallies(

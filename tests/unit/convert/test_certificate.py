@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pestle import _core, gguf
-from pestle.convert import certification, conversion, convert, verify
+from pestle.convert import certification, conversion, convert, quantize, verify
 from pestle.errors import FormatError, UnsupportedError
 from pestle.evaluate import api, evaluate
 from pestle.measure import TextSet, built_in
@@ -94,6 +94,17 @@ def test_the_same_bytes_again(certified: Certified) -> None:
     assert file[KEY] == _core.GgufFile(path)[KEY]
     assert verify(split.paths[0]).ok
     assert not [p for p in path.parent.iterdir() if p.is_dir() and p != source]
+
+
+def test_of_a_file_that_was_quantized(certified: Certified) -> None:
+    """Against the file that it was made from: in F32 that is the checkpoint, to the bit."""
+    source, path, returned = certified
+    exact = convert(source, path.with_name("f32.gguf"), to="F32", certify=True)
+    assert exact.certificate is not None
+    assert (exact.certificate.divergence.max, exact.certificate.divergence.same_best) == (0, 1)
+    made = quantize(exact.paths[0], path.with_name("q8.gguf"), "Q8_0", certify=True)
+    assert made.certificate == returned
+    assert verify(made.paths[0], rederive=exact.paths[0]).ok
 
 
 def test_a_changed_certificate_is_found(certified: Certified, tmp_path: Path) -> None:
