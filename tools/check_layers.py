@@ -60,6 +60,8 @@ PYTHON_LAYERS = {
     "llm": "chat engine constraints template models formats results options tokenizer gguf errors "
     "_core",
     "evaluate": "convert measure models errors _core",
+    "harness": "llm results errors",
+    "lm_eval": "harness llm errors",
     "__init__": "evaluate measure convert llm chat engine results options errors _core",
     "__main__": "cli",
     "cli": "__init__ llm chat engine template models formats results options evaluate measure "
@@ -73,6 +75,7 @@ PYTHON_ONLY_IN: dict[str, set[str]] = {
     "huggingface_hub": {"models"},
     "jinja2": {"template"},
     "llguidance": {"constraints"},
+    "lm_eval": {"lm_eval"},
     "tokenizers": {"tokenizer"},
 }
 MAY_PRINT = {"cli"}

@@ -69,18 +69,20 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
 Babbler = Callable[..., LLM]
 
 
-def babbler(path: Path, family: str, threads: int = 1, seed: int = 1) -> LLM:
+def babbler(path: Path, family: str, threads: int = 1, n_ctx: int = 4096) -> LLM:
     """A model of a format; its file is `path`, written if it is not there."""
-    template, marks, architecture = FAMILIES[family]
+    template, marks, architecture = FAMILIES.get(family, (None, (), "llama"))
     if not path.exists():
-        case = Case("babbler", CASES["qwen3-tied"].config | {"vocab_size": N_VOCAB}, seed=seed)
+        case = Case("babbler", CASES["qwen3-tied"].config | {"vocab_size": N_VOCAB})
         gguf_file.write(path, case, checkpoints.weights(case))
     file: Any = byte_level(
         MERGES,
         control=map(str, ("<|im_start|>", "<|im_end|>", "<|endoftext|>", *marks)),
         eos="<|return|>" if family == "harmony" else "<|im_end|>",
         add_bos_token=False,
-    ) | {"tokenizer.chat_template": template, "general.architecture": architecture}
+    ) | {"general.architecture": architecture}
+    if template is not None:
+        file["tokenizer.chat_template"] = template
     tokenizer = Tokenizer.from_gguf(file)
     model = _core.Model(path, threads=1)
     return LLM.from_loaded(
@@ -90,7 +92,7 @@ def babbler(path: Path, family: str, threads: int = 1, seed: int = 1) -> LLM:
             architecture=architecture,
             n_vocab=model.n_vocab,
             model=model,
-            engine=_core.Engine(model, n_ctx=4096, threads=threads),
+            engine=_core.Engine(model, n_ctx=n_ctx, threads=threads),
             sampler=_core.Sampler,
             tokenizer=tokenizer,
             template=template_of(file, tokenizer),
