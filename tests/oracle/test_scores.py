@@ -91,3 +91,26 @@ def test_wrong_asking(llm: LLM) -> None:
         llm.score([1] * (LONGEST + 1))
     assert llm.score([1, 2, 3], start=3) == ()
     assert llm.score([1]) == ()
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "name", ["llama-llama3-rope", "qwen3-tied", "gptoss-256", "deepseek2-lite"]
+)
+def test_against_transformers_live(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", minversion="5.24", reason="transformers is not installed")
+    pytest.importorskip("torch", reason="torch is not installed")
+    from . import gguf_file, transformers_model
+
+    case = CASES[name]
+    parameters = checkpoints.weights(case)
+    tokens = checkpoints.tokens(case, 200, stream=2)
+    logits = transformers_model.logits(transformers_model.load(case, parameters), tokens)
+    wanted = _log_softmax(logits)
+    with _llm(gguf_file.write(tmp_path / "tiny.gguf", case, parameters), "f32") as llm:
+        scored = llm.score(tokens, logprobs=1)
+    tolerance = 3e-4 * float(abs(logits).max())
+    got = [each.logprob for each in scored]
+    expected = [wanted[at][token] for at, token in enumerate(tokens[1:])]
+    np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
+    assert sum(got) == pytest.approx(sum(expected), abs=len(got) * tolerance / 10)
