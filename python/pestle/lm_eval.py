@@ -25,7 +25,8 @@ class PestleLM(TemplateLM):  # type: ignore[misc]  # the harness may be absent
     """A model for the harness.
 
     model, and further arguments, are those of `pestle.LLM`: `hf`, `n_ctx`, `threads`, `kv_type` ...
-    batch_size, max_batch_size and device are the harness's; there is one way here.
+    batch_size, max_batch_size and device are what the harness gives every model, whatever it asks
+    for; they have no meaning here.
     """
 
     def __init__(
@@ -39,8 +40,6 @@ class PestleLM(TemplateLM):  # type: ignore[misc]  # the harness may be absent
         **options: Any,
     ) -> None:
         super().__init__()
-        if device not in (None, "", "cpu"):
-            raise ValueError(f"device is {device!r}: Pestle runs on the CPU")
         self.llm = model if isinstance(model, LLM) else LLM(model, **options)
         self._backend = Backend(self.llm, max_gen_toks=int(max_gen_toks))
 
