@@ -192,7 +192,8 @@ class GeneratingCalls(ABC):
         return result if stream else result.result()
 
     def check_switches(self, **options: Unpack[ChatOptions]) -> None:
-        """Raise as `chat` would for options that this model has no switch for."""
+        """Raise as `chat` would for a switch that this model does not have, or a bad grammar."""
+        plan_of_text(self._runtime.loaded, options)
         template_variables(self._runtime.loaded, options)
         lead_out(self._runtime.loaded, options.get("reasoning_budget"))
 

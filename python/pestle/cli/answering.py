@@ -47,13 +47,15 @@ def require_template(llm: LLM) -> None:
         )
 
 
-def require_switches(llm: LLM, settings: ChatSettings) -> None:
-    """Raise unless the model has the switches that are asked for."""
+def require_switches(
+    llm: LLM, settings: ChatSettings, sampling: GenerateOptions | None = None
+) -> None:
+    """Raise unless the model has the switches, and can hold the grammar, that are asked for."""
     from pestle.errors import UnsupportedError
 
     try:
-        llm.check_switches(**settings.options({}))
-    except UnsupportedError as error:
+        llm.check_switches(**settings.options(sampling or {}))
+    except (UnsupportedError, ValueError) as error:
         raise click.UsageError(str(error)) from error
 
 

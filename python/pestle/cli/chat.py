@@ -81,7 +81,7 @@ def command(
     known = tool_calls.load(tools)
     with loading.loaded(settings.of_model(options), console) as llm:
         answering.require_template(llm)
-        answering.require_switches(llm, settings)
+        answering.require_switches(llm, settings, sampling)
         words = {command.name: command.words() for command in COMMANDS.values()}
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
         source = ChatInput(console, completer)

@@ -92,7 +92,7 @@ def once(
     with loading.loaded(settings.of_model(options), console) as llm:
         if not raw:
             answering.require_template(llm)
-            answering.require_switches(llm, settings)
+            answering.require_switches(llm, settings, sampling)
         if not _is_sampled(llm, sampling):
             sampling["temperature"] = 0.0
         stream = answering.begin(

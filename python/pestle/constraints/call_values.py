@@ -13,12 +13,14 @@ from pestle.formats.calls_xml import types_of
 # What says of which form a string is cannot be held where strings stand bare.
 _OF_STRINGS = ("pattern", "format", "minLength", "maxLength")
 _ROOTS = ("$defs", "definitions")
-OF_PARAMETERS = {
-    *("type", "properties", "required", "additionalProperties", *_ROOTS),
-    *("$schema", "title", "description"),
-}
 _CHOICES = ("anyOf", "oneOf")
 _OTHERS = {"$ref", "allOf", "enum", *_CHOICES}
+COMBINED = frozenset(("$ref", "allOf", "enum", "const", *_CHOICES)) | {
+    "patternProperties",
+    "minProperties",
+    "maxProperties",
+}
+"""What a schema of parameters may have that is more than a list of them."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,20 @@ class TextValues:
         rules: those made so far, as Lark.
     """
 
-    def __init__(self, end: str, end_after_json: str, *, lazy: bool) -> None:
+    def __init__(
+        self,
+        end: str,
+        end_after_json: str,
+        *,
+        lazy: bool,
+        booleans: tuple[str, ...] = ("true", "false"),
+    ) -> None:
         """`end`, a regular expression, ends a bare string: at once if `lazy`, else the last one.
 
-        `end_after_json` is the same end as a part of a rule.
+        `end_after_json` is the same end as a part of a rule. `booleans`: how these are written.
         """
         self._end, self._end_after_json, self._lazy = end, end_after_json, lazy
+        self._booleans = booleans
         self._n = 0
         self.rules = ""
 
@@ -70,6 +80,9 @@ class TextValues:
             options = " | ".join(map(literal, values))
             return f"({options}) {self._end_after_json}", True
         known = types_of(schema)
+        if known == {"boolean"} and "enum" not in schema:
+            words = " | ".join(map(literal, self._booleans))
+            return f"({words}) {self._end_after_json}", False
         if not ("string" in known if known else not _OTHERS & schema.keys()):
             whole = tool.schema or {}
             roots = {name: whole[name] for name in _ROOTS if name in whole}
@@ -84,7 +97,7 @@ class TextValues:
 
 def _properties(tool: CallableTool) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     schema = tool.schema or {}
-    if others := schema.keys() - OF_PARAMETERS:
+    if others := schema.keys() & COMBINED:
         raise GrammarError(
             f"tool {tool.name}: {min(others)} of its parameters cannot be held "
             "in this model's form of calls"

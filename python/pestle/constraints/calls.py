@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pestle.constraints.call_values import OF_PARAMETERS, CallableTool, TextValues
+from pestle.constraints.call_values import COMBINED, CallableTool, TextValues
 from pestle.constraints.grammar import json_rule, literal
 from pestle.formats import Format
 from pestle.formats.model_format import SEPARATED
@@ -38,7 +38,10 @@ def _hermes(form: Format, spell: Spell, tools: Sequence[CallableTool], several: 
 
 
 def _xml(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bool) -> str:
-    text = TextValues(r"\n<\/parameter>", r'"\n</parameter>"', lazy=True)
+    # As Python writes them: the template lets Jinja do it.
+    booleans = ("true", "false", "True", "False")
+    end, end_after_json = r"\n<\/parameter>", r'"\n</parameter>"'
+    text = TextValues(end, end_after_json, lazy=True, booleans=booleans)
 
     def one(tool: CallableTool) -> str:
         def write(key: str, value: str, bare: bool) -> str:
@@ -112,5 +115,5 @@ def _object(tool: CallableTool) -> str:
     if tool.schema is None:
         return json_rule(_ANYTHING)
     # A function takes no other arguments, whether or not its schema says so.
-    closed = {} if tool.schema.keys() - OF_PARAMETERS else {"additionalProperties": False}
+    closed = {} if tool.schema.keys() & COMBINED else {"additionalProperties": False}
     return json_rule({**_ANYTHING, **closed, **tool.schema})
