@@ -56,16 +56,18 @@ PYTHON_LAYERS = {
     "memory": "",
     "measure": "memory template models tokenizer gguf errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
-    "chat": "engine constraints template formats results options tokenizer gguf errors _core",
-    "llm": "chat engine constraints template models formats results options tokenizer gguf errors "
-    "_core",
+    "sessions": "engine models options errors _core",
+    "chat": "sessions engine constraints template models formats results options tokenizer gguf "
+    "errors _core",
+    "llm": "chat sessions engine constraints template models formats results options tokenizer gguf "
+    "errors _core",
     "evaluate": "convert measure models errors _core",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
     "__init__": "evaluate measure convert llm chat engine results options errors _core",
     "__main__": "cli",
-    "cli": "__init__ llm chat engine template models formats results options evaluate measure "
-    "memory convert imatrix blocks tokenizer gguf errors _core",
+    "cli": "__init__ llm chat sessions engine template models formats results options evaluate "
+    "measure memory convert imatrix blocks tokenizer gguf errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <map>
+#include <optional>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
@@ -55,20 +56,22 @@ std::shared_ptr<SequenceHandle> recall(const std::shared_ptr<Engine>& engine,
 }
 
 std::shared_ptr<SequenceHandle> restore(const std::shared_ptr<Engine>& engine,
-                                        const std::vector<int32_t>& tokens, const std::vector<int>& first,
-                                        const std::function<py::bytes(int, int)>& read) {
+                                        const std::vector<int32_t>& tokens,
+                                        const std::function<std::optional<py::bytes>(int, int)>& read) {
   const auto read_page = [&](int group, int index, char* to) {
-    const py::bytes page = read(group, index);
-    const std::string_view bytes = page;
+    const std::optional<py::bytes> page = read(group, index);
+    if (!page) return false;
+    const std::string_view bytes = *page;
     const size_t expected = engine->kv_layout().group(group).page_bytes();
     if (bytes.size() != expected)
       throw std::invalid_argument("page " + std::to_string(index) + " of group " + std::to_string(group) +
                                   " has " + std::to_string(bytes.size()) + " bytes, expected " +
                                   std::to_string(expected));
     std::copy(bytes.begin(), bytes.end(), to);
+    return true;
   };
   // Without the engine's lock: nobody else knows the sequence yet.
-  auto handle = std::make_shared<SequenceHandle>(engine, engine->restore(tokens, first, read_page));
+  auto handle = std::make_shared<SequenceHandle>(engine, engine->restore(tokens, read_page));
   handle->sequence.remember();
   return handle;
 }
@@ -203,10 +206,12 @@ void bind_engine(py::module_& m) {
           "of these `recall` can give, as windows may have left what more would need; how that text goes on.")
       .def("recall", &recall, py::arg("tokens"), py::arg("n_tokens"),
            "A sequence of the first n_tokens, remembered. ValueError for more than `find` says is reusable.")
-      .def("restore", &restore, py::arg("tokens"), py::arg("first"), py::arg("read"),
+      .def("restore", &restore, py::arg("tokens"), py::arg("read"),
            "A remembered sequence of pages that `Sequence.page` gave: read(group, index) returns each, first "
-           "all of group 0.\n"
-           "Of a group they begin at first[group]. ValueError for what does not fit this engine.")
+           "all of group 0,\n"
+           "or None for one that is not there and that no token to come sees. ValueError for what does not "
+           "fit "
+           "this engine.")
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
            "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of "
            "the last or of\n"

@@ -3,6 +3,8 @@
 
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "bindings/bindings.h"
 
 namespace py = pybind11;
@@ -10,7 +12,7 @@ namespace py = pybind11;
 namespace pestle {
 namespace {
 
-py::object page(const SequenceHandle& handle, int group, int index) {
+std::optional<py::bytes> page(const SequenceHandle& handle, int group, int index) {
   const KvLayout& layout = handle.engine->kv_layout();
   if (group < 0 || group >= layout.n_groups())
     throw py::index_error("there is no group " + std::to_string(group));
@@ -24,7 +26,7 @@ py::object page(const SequenceHandle& handle, int group, int index) {
       layout.group(group).gather(found.place, row.data());
     }
   }
-  if (row.empty()) return py::none();
+  if (row.empty()) return std::nullopt;
   return py::bytes(row);
 }
 

@@ -114,31 +114,27 @@ Sequence Engine::recall(std::span<const int32_t> tokens, int n) {
   return Sequence(*this, std::move(pages), {kept.begin(), kept.end()});
 }
 
-Sequence Engine::restore(std::span<const int32_t> tokens, std::span<const int> first, const ReadPage& read) {
+Sequence Engine::restore(std::span<const int32_t> tokens, const ReadPage& read) {
   const KvLayout& layout = cache_.layout();
   check(tokens);
   if (tokens.size() > size_t(n_ctx_)) throw ContextLengthError(int64_t(tokens.size()), n_ctx_);
-  if (first.size() != size_t(layout.n_groups()))
-    throw std::invalid_argument("first has " + std::to_string(first.size()) + " numbers, expected " +
-                                std::to_string(layout.n_groups()));
   const int n = static_cast<int>(tokens.size());
   SequencePages pages(cache_);
   std::vector<char> row;
   for (int g = 0; g < layout.n_groups(); g++) {
     const KvGroup& group = layout.group(g);
-    if (first[g] < 0 || first[g] > group.first_page(n))
-      throw std::invalid_argument("first[" + std::to_string(g) + "] is " + std::to_string(first[g]) +
-                                  ", expected 0 to " + std::to_string(group.first_page(n)));
     row.resize(group.page_bytes());
     PageTable& table = pages.table(g);
     for (int i = 0; i < pages_of(n); i++) {
-      if (i < first[g]) {
+      if (read(g, i, row.data())) {
+        table.append(table.pool().take(table.page(i - 1), i));
+        group.scatter(row.data(), table.page(i).place);
+      } else if (i < group.first_page(n)) {
         table.append({});
-        continue;
+      } else {
+        throw std::invalid_argument("page " + std::to_string(i) + " of group " + std::to_string(g) +
+                                    " is missing");
       }
-      read(g, i, row.data());
-      table.append(table.pool().take(table.page(i - 1), i));
-      group.scatter(row.data(), table.page(i).place);
     }
   }
   return Sequence(*this, std::move(pages), {tokens.begin(), tokens.end()});

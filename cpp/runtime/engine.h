@@ -80,10 +80,11 @@ class Engine {
   // beginning.
   PrefixCache::Match find(std::span<const int32_t> tokens) const { return prefixes_.find(tokens); }
   Sequence recall(std::span<const int32_t> tokens, int n_tokens);
-  // A sequence that was written elsewhere. `read` fills a page of a group, given its index; those of a group
-  // with a window may begin at first[group]. std::invalid_argument for what no sequence can be.
-  using ReadPage = std::function<void(int group, int index, char* to)>;
-  Sequence restore(std::span<const int32_t> tokens, std::span<const int> first, const ReadPage& read);
+  // A sequence that was written elsewhere. `read` fills a page of a group, given its index, or says that it
+  // has none, which only a page that the next token does not see may lack. std::invalid_argument for what no
+  // sequence can be.
+  using ReadPage = std::function<bool(int group, int index, char* to)>;
+  Sequence restore(std::span<const int32_t> tokens, const ReadPage& read);
 
   int logits_rows() const { return logits_.n_rows; }
   // Of the last step, until the next one begins: hold lock() where other threads may step.

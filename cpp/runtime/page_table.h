@@ -33,7 +33,7 @@ class PageTable {
   PagePool::Page page(int i) const {
     return i >= 0 && i < static_cast<int>(pages_.size()) ? pages_[i] : PagePool::Page{};
   }
-  // Goes on with a page whose ownership it takes over; with none, only before the first page.
+  // Goes on with a page whose ownership it takes over; with none, the text can be cut back to here only.
   void append(const PagePool::Page& page);
   const KvPage* data() const { return places_.data(); }
 

@@ -197,7 +197,7 @@ class Sequence:
         """
         Says that the text is likely to be gone on with from here.
         """
-    def page(self: Sequence, group: typing.SupportsInt | typing.SupportsIndex, index: typing.SupportsInt | typing.SupportsIndex) -> typing.Any:
+    def page(self: Sequence, group: typing.SupportsInt | typing.SupportsIndex, index: typing.SupportsInt | typing.SupportsIndex) -> bytes | None:
         """
         Keys and values of KV_PAGE_TOKENS positions in one group's layers, as `Engine.restore` takes them; None where
         they are not held.
@@ -261,10 +261,10 @@ class Engine:
         """
         A sequence of the first n_tokens, remembered. ValueError for more than `find` says is reusable.
         """
-    def restore(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], first: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], read: collections.abc.Callable[[int, int], bytes]) -> Sequence:
+    def restore(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], read: collections.abc.Callable[[int, int], bytes | None]) -> Sequence:
         """
-        A remembered sequence of pages that `Sequence.page` gave: read(group, index) returns each, first all of group 0.
-        Of a group they begin at first[group]. ValueError for what does not fit this engine.
+        A remembered sequence of pages that `Sequence.page` gave: read(group, index) returns each, first all of group 0,
+        or None for one that is not there and that no token to come sees. ValueError for what does not fit this engine.
         """
     def sequence(self, remembered: bool = False) -> Sequence:
         """

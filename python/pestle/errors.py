@@ -37,6 +37,10 @@ class OfflineError(DownloadError):
     """The model is not on this machine, and the network may not be used."""
 
 
+class SessionError(Error):
+    """A session cannot be saved or loaded: its name, another process, or the disk."""
+
+
 def prompt_too_long(needed: int, limit: int) -> ContextLengthError:
     """The ContextLengthError of a prompt of `needed` tokens, in a context that holds `limit`.
 
@@ -57,6 +61,7 @@ __all__ = [
     "ModelNotFoundError",
     "OfflineError",
     "QuantizeError",
+    "SessionError",
     "TemplateError",
     "TokenizerError",
     "UnsupportedError",

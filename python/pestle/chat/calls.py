@@ -191,6 +191,21 @@ class GeneratingCalls(ABC):
         result = AsyncStream(self.chat_run(messages, tools, template_args, options))
         return result if stream else result.result()
 
+    def chat_tokens(
+        self,
+        messages: Messages,
+        tools: Sequence[Tool] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        options: ChatOptions | None = None,
+    ) -> list[int]:
+        """The prompt that `chat` would have the model read. Raises as it does."""
+        loaded = self._runtime.loaded
+        if loaded.template is None:
+            raise TemplateError(f"{loaded.path}: the file has no chat template")
+        variables = {**(template_args or {}), **template_variables(loaded, options or {})}
+        told = told_tools(described_tools(tools), options or {})
+        return loaded.template.encode(messages, tools=told, **variables)
+
     def check_switches(self, **options: Unpack[ChatOptions]) -> None:
         """Raise as `chat` would for a switch that this model does not have, or a bad grammar."""
         plan_of_text(self._runtime.loaded, options)
@@ -227,13 +242,8 @@ class GeneratingCalls(ABC):
     ) -> Run[ChatCompletion]:
         """What `chat` does, not begun; `on_end` hears of its end, early or not."""
         loaded = self._runtime.loaded
-        if loaded.template is None:
-            raise TemplateError(f"{loaded.path}: the file has no chat template")
-        thinking = template_variables(loaded, options)
+        tokens = self.chat_tokens(messages, tools, template_args, options)
         described = described_tools(tools)
-        tokens = loaded.template.encode(
-            messages, tools=told_tools(described, options), **{**(template_args or {}), **thinking}
-        )
         plan = plan_of_chat(loaded, options, described, tokens)
         budget = options.get("reasoning_budget")
         out = lead_out(loaded, budget)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.stream import Stream
+from pestle.errors import TemplateError
 from pestle.results import ToolCall
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.chat.session import Session
+    from pestle.models import Progress
     from pestle.options import ChatOptions
     from pestle.results import ChatCompletion
+    from pestle.sessions import Loaded, Saved, SessionFolder
 
 
 REFUSED = "error: the user does not allow this call"
@@ -43,6 +48,7 @@ class Conversation:
         self.messages: list[dict[str, Any]] = [dict(message) for message in messages]
         self.tools = tools
         self.template_args = template_args
+        self._last_options: ChatOptions = {}
 
     @overload
     def ask(
@@ -136,6 +142,38 @@ class Conversation:
             answer = self.proceed(**options)
         return answer
 
+    def save(self, session: str | os.PathLike[str] | SessionFolder) -> Saved:
+        """Save the messages and all that the model has read of them, in place of an earlier save.
+
+        `session` is a name, or a folder as a path object. A name's folder lies in `sessions` in
+        PESTLE_DATA, else in the user's data folder. Only what is new since the last save is
+        written; until it is on the disk, that one stays valid. Raises SessionError.
+        """
+        following: list[int] = []
+        if self.messages:
+            question = {"role": "user", "content": "?"}
+            with contextlib.suppress(TemplateError):
+                following = self._prompt([*self.messages, question], self._last_options)
+        return self.session.save(_folder(session), self.messages, following)
+
+    def load(
+        self,
+        session: str | os.PathLike[str] | SessionFolder,
+        *,
+        progress: Progress | None = None,
+    ) -> Loaded:
+        """Take up a saved conversation in place of this one; nothing of it is read again.
+
+        Where the model, an option that decides its numbers or Pestle's version is another one, or
+        the saved memory is damaged, the messages are taken up all the same, to be read again; the
+        result's `reason` says why. The first time the model's files are read for their digest;
+        `progress` hears of it. Raises SessionError where there is no such session or another
+        process uses it, FormatError where its messages are damaged; nothing has changed then.
+        """
+        found = self.session.load(_folder(session), progress)
+        self.messages[:] = found.saved.messages
+        return found
+
     def clear(self) -> None:
         """Forget everything but the system messages at the start."""
         roles = [message.get("role") for message in self.messages]
@@ -149,6 +187,16 @@ class Conversation:
             if answer.text or answer.finish_reason != "cancelled":
                 self.messages[:] = [*messages, answer.message]
 
+        self._last_options = options
         return Stream(
             self.session.chat_run(messages, self.tools, self.template_args, options, keep)
         )
+
+    def _prompt(self, messages: list[dict[str, Any]], options: ChatOptions) -> list[int]:
+        return self.session.chat_tokens(messages, self.tools, self.template_args, options)
+
+
+def _folder(session: str | os.PathLike[str] | SessionFolder) -> SessionFolder:
+    from pestle.sessions import SessionFolder
+
+    return session if isinstance(session, SessionFolder) else SessionFolder(session)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pestle.chat.calls import GeneratingCalls
+from pestle.engine.sequence import common_prefix
 from pestle.errors import Error
 
 if TYPE_CHECKING:
     from pestle.engine.generation import Lease
     from pestle.engine.runtime import Runtime
     from pestle.engine.sequence import HeldSequence
+    from pestle.models import Progress
+    from pestle.sessions import Loaded, Saved, SessionFolder
 
 
 class Session(GeneratingCalls):
@@ -57,6 +60,32 @@ class Session(GeneratingCalls):
         """Forget all tokens and free their memory."""
         with self._exclusive() as sequence:
             self._runtime.reset(sequence)
+
+    def save(
+        self, folder: SessionFolder, messages: list[dict[str, Any]], following: Sequence[int] = ()
+    ) -> Saved:
+        """Save `messages` and what the session holds; `following` is what the next prompt may be.
+
+        Raises SessionError. See `Conversation.save`.
+        """
+        from pestle.sessions import fingerprint_of, save
+
+        with self._exclusive() as sequence:
+            resume = common_prefix(self._runtime.tokens(sequence), following)
+            fingerprint = fingerprint_of(self._runtime.loaded)
+            return save(folder, self._runtime, sequence, messages, fingerprint, resume)
+
+    def load(self, folder: SessionFolder, progress: Progress | None = None) -> Loaded:
+        """Hold what was saved in `folder`, or nothing where that cannot be used.
+
+        Raises SessionError and FormatError. See `Conversation.load`.
+        """
+        from pestle.sessions import fingerprint_of, load
+
+        with self._exclusive():
+            found = load(folder, self._runtime, fingerprint_of(self._runtime.loaded, progress))
+            self._sequence = found.sequence or self._runtime.new_sequence()
+            return found
 
     @property
     def _lease(self) -> Lease:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
+from pestle._core import KV_PAGE_TOKENS
 from pestle.engine.masks import Masks
-from pestle.engine.sequence import HeldSequence, closed
+from pestle.engine.pages import HeldPages
+from pestle.engine.sequence import HeldSequence, KvSequence, closed
 from pestle.engine.speculation import Speculation, TokenDrafter
 from pestle.engine.step_costs import StepCosts
 from pestle.engine.turns import Turns
@@ -46,6 +48,9 @@ class ForwardPass(Protocol):
     def forget(self, sequence: Any) -> None: ...
     def find(self, tokens: list[int]) -> tuple[int, int, list[int]]: ...
     def recall(self, tokens: list[int], n_tokens: int) -> Any: ...
+    def restore(
+        self, tokens: list[int], read: Callable[[int, int], bytes | None]
+    ) -> KvSequence: ...
     def step(self, batch: list[tuple[Any, list[int]]], logits: str = ...) -> int: ...
     def logits(self) -> NDArray[float32]: ...
 
@@ -115,6 +120,10 @@ class Loaded:
     sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
     drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation
+    files: Mapping[str, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # as they were before they were read
+    numbers: Mapping[str, str] = field(default_factory=dict)  # options that decide logits
 
     def token_bytes(self, token: int) -> bytes:
         """What a token stands for; nothing, if it is of the rows that only pad the vocabulary."""
@@ -191,6 +200,27 @@ class Runtime:
         with self._lock:
             if not self.closed:
                 self.loaded.engine.keep(sequence.kv)
+
+    def pages_of(self, sequence: HeldSequence, resume: int) -> HeldPages:
+        """The pages that going on with `sequence` needs, and with its first `resume` tokens.
+
+        The latter only where they are kept; while the sequence goes on they stay what they are.
+        """
+        with self._lock:
+            kv = sequence.kv
+            tokens = kv.tokens
+            # Whole pages: what stands behind `resume` in the last one has to be of this text.
+            end = min(-(-resume // KV_PAGE_TOKENS) * KV_PAGE_TOKENS, len(tokens))
+            _, reusable, _ = self.loaded.engine.find(tokens[:end])
+            earlier = self.loaded.engine.recall(tokens, end) if reusable == end else None
+            return HeldPages(kv.fork(len(tokens)), earlier, resume)
+
+    def restore(self, tokens: list[int], read: Callable[[int, int], bytes | None]) -> HeldSequence:
+        """A sequence of pages that are kept elsewhere; raises as `_core.Engine.restore` does."""
+        kv = self.loaded.engine.restore(tokens, read)
+        with self._lock:
+            self.loaded.engine.keep(kv)
+            return self._hold(HeldSequence(kv))
 
     def _hold(self, sequence: HeldSequence) -> HeldSequence:
         self._held.add(sequence)

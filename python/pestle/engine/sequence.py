@@ -22,6 +22,8 @@ class KvSequence(Protocol):
     def fork(self, n_tokens: int) -> KvSequence: ...
     def truncate(self, n_tokens: int) -> None: ...
     def mark(self) -> None: ...
+    def page(self, group: int, index: int) -> bytes | None: ...
+    def first_pages(self, n_tokens: int) -> list[int]: ...
 
 
 class KeptTexts(Protocol):
@@ -74,7 +76,7 @@ class HeldSequence:
         kv, beginning = self.kv, prompt[:-1]
         texts.keep(kv)
         held = kv.tokens
-        shared = _common_prefix(held, beginning)
+        shared = common_prefix(held, beginning)
         kept, had = kv.reusable(shared), held[shared : shared + _SHOWN]
         of_texts, reusable, following = texts.find(beginning)
         if of_texts > shared:
@@ -106,7 +108,8 @@ def closed() -> Error:
     return Error("the model is closed")
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two texts have in common at their beginning."""
     for position, (left, right) in enumerate(zip(a, b, strict=False)):
         if left != right:
             return position

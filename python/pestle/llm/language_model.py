@@ -94,11 +94,20 @@ class LLM(GeneratingCalls):
         if seed is not None:
             seed = check_seed(seed)
         # Here, because these bring the tokenizer, the templates and the downloads.
-        from pestle.llm.loading import EngineOptions, load, rope_override
+        from pestle.llm.loading import EngineOptions, load, rope_override, rope_words
         from pestle.models import resolve
 
-        rope = rope_override(rope_scaling, rope_scale, yarn_orig_ctx, rope_freq_base)
-        options = EngineOptions(n_ctx, threads, threads_prefill, kv_type, chunk, prefix_cache, rope)
+        rope = (rope_scaling, rope_scale, yarn_orig_ctx, rope_freq_base)
+        options = EngineOptions(
+            n_ctx,
+            threads,
+            threads_prefill,
+            kv_type,
+            chunk,
+            prefix_cache,
+            rope_override(*rope),
+            rope_words(*rope),
+        )
         path = resolve(model, hf=hf, offline=offline, progress=progress)
         self._use(load(path, options, chat_template=chat_template, seed=seed, progress=progress))
 

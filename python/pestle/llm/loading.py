@@ -14,6 +14,7 @@ from pestle.engine.runtime import Loaded
 from pestle.errors import FormatError
 from pestle.formats import format_of
 from pestle.models.progress import task
+from pestle.models.stamp import file_stamp
 from pestle.options import INT32_MAX, INT64_MAX, PREFIX_CACHE, check_integer, sampling_of_file
 from pestle.template import ChatTemplate, template_of
 from pestle.tokenizer import Tokenizer
@@ -39,6 +40,7 @@ class EngineOptions:
     chunk: int = 512
     prefix_cache: int = PREFIX_CACHE
     rope: RopeOverride = field(default_factory=RopeOverride)
+    rope_words: str = "those of the file"  # the same, for people and to compare
 
     def __post_init__(self) -> None:
         for name, least in (("n_ctx", 0), ("threads", 0), ("threads_prefill", 0), ("chunk", 1)):
@@ -67,6 +69,20 @@ def rope_override(
     )
 
 
+def rope_words(
+    scaling: str | None, scale: float | None, original_context: int | None, base: float | None
+) -> str:
+    """What `rope_override` is given, as text: the same for the same numbers."""
+    given = {
+        "rope_scaling": scaling,
+        "rope_scale": None if scale is None else float(scale),
+        "yarn_orig_ctx": original_context,
+        "rope_freq_base": None if base is None else float(base),
+    }
+    stated = [f"{name}={value}" for name, value in given.items() if value is not None]
+    return " ".join(stated) or EngineOptions.rope_words
+
+
 def load(
     path: str | os.PathLike[str],
     options: EngineOptions,
@@ -81,6 +97,7 @@ def load(
     Raises FormatError, UnsupportedError and MemoryLimitError; KeyboardInterrupt ends it early.
     """
     file = GgufFile(path)
+    files = {each: file_stamp(each) for each in file.paths}
     with (
         task(progress, f"loading {Path(path).name}", file.size) as advance,
         ThreadPoolExecutor(max_workers=1) as aside,
@@ -119,6 +136,8 @@ def load(
         sampling=sampling_of_file(file.get),
         seed=seed,
         drafter=Drafter,
+        files=files,
+        numbers={"kv_type": options.kv_type, "options": options.rope_words},
     )
 
 

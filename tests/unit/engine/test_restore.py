@@ -52,11 +52,29 @@ def test_the_same_bits(request: pytest.FixtureRequest, name: str, kv_type: str) 
     engine = engine_of(model, kv_type)
     for (group, _), page in pages.items():
         assert len(page) == engine.kv_groups[group][1]
-    again = engine.restore(text(N), first, lambda group, index: pages[group, index])
+    again = engine.restore(text(N), lambda group, index: pages.get((group, index)))
     assert again.tokens == text(N)
     assert pages_of(again, first) == pages
     more = text(N + 40)
     assert same_bits(feed(engine, again, more[N:]), fresh(engine, more))
+
+
+def test_older_pages_of_a_window(windowed: _core.Model) -> None:
+    """With those that a prompt needs which goes on from an earlier position, it can."""
+    origin = _core.Engine(windowed, n_ctx=2 * N, threads=1, prefix_bytes=1 << 20)
+    sequence = origin.sequence(remembered=True)
+    origin.step([(sequence, text(N))], "none")
+    origin.keep(sequence)
+    pages = pages_of(sequence, sequence.first_pages(N))
+    earlier = origin.recall(text(200), 200)
+    pages |= pages_of(earlier, earlier.first_pages(200))
+    engine = _core.Engine(windowed, n_ctx=2 * N, threads=1, prefix_bytes=1 << 20)
+    again = engine.restore(text(N), lambda group, index: pages.get((group, index)))
+    engine.keep(again)
+    assert engine.find([*text(200), 98])[:2] == (200, 200)
+    other = [*text(200), 98, 5]
+    assert same_bits(feed(engine, engine.recall(other, 200), other[200:]), fresh(engine, other))
+    assert same_bits(feed(engine, again, [98]), fresh(engine, [*text(N), 98]))
 
 
 def test_what_a_window_has_left_is_not_there(windowed: _core.Model, window: int) -> None:
@@ -73,26 +91,20 @@ def test_what_a_window_has_left_is_not_there(windowed: _core.Model, window: int)
 
 def test_what_does_not_fit_is_refused(model: _core.Model) -> None:
     hundred = text(100)
-    first, pages = written(engine_of(model), hundred)
+    _, pages = written(engine_of(model), hundred)
     engine = engine_of(model)
 
-    def restore(
-        tokens: list[int] = hundred, first: list[int] = first, pages: Pages = pages
-    ) -> None:
-        engine.restore(tokens, first, lambda group, index: pages[group, index])
+    def restore(tokens: list[int] = hundred, pages: Pages = pages) -> None:
+        engine.restore(tokens, lambda group, index: pages.get((group, index)))
 
     with pytest.raises(ValueError, match=r"page 1 of group 0 has 3 bytes, expected \d+"):
         restore(pages=pages | {(0, 1): b"abc"})
-    with pytest.raises(ValueError, match="first has 2 numbers, expected 1"):
-        restore(first=[0, 0])
-    with pytest.raises(ValueError, match=r"first\[0\] is 1, expected 0 to 0"):
-        restore(first=[1])
+    with pytest.raises(ValueError, match="page 0 of group 0 is missing"):
+        restore(pages={})
     with pytest.raises(ValueError, match="token 5000 is not in the vocabulary"):
         restore(tokens=[5000])
     with pytest.raises(ContextLengthError):
         restore(tokens=text(2 * N + 1))
-    with pytest.raises(KeyError):
-        restore(pages={})
     taken = engine.kv_bytes
     for _ in range(20):  # what was refused holds no page
         with pytest.raises(ValueError, match="has 3 bytes"):

@@ -1,0 +1,241 @@
+"""A saved session: what was said, and the keys and values of what the model has read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pestle._core import KV_PAGE_TOKENS
+from pestle.engine.pages import HeldPages
+from pestle.engine.runtime import Runtime
+from pestle.engine.sequence import HeldSequence, common_prefix
+from pestle.errors import ContextLengthError, FormatError, SessionError
+from pestle.options import INT32_MAX
+from pestle.sessions.files import sync_names, written_aside
+from pestle.sessions.fingerprint import Fingerprint
+from pestle.sessions.pages import (
+    PageFiles,
+    PageKey,
+    Place,
+    places_from_json,
+    places_to_json,
+)
+from pestle.sessions.places import STATE, SessionFolder
+
+VERSION = 1
+_HEADER = "pestle session"
+_MOST_BYTES = 1 << 30  # of the session's own file: some 100 million characters and all their tokens
+_MOST_FILES = 64  # of pages; then all are written into one
+
+Messages = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Tokens whose keys and values are in files, and under what they were computed."""
+
+    fingerprint: Fingerprint
+    tokens: tuple[int, ...] = field(repr=False)
+    places: Mapping[PageKey, Place] = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the pages in use."""
+        return sum(place.size for place in self.places.values())
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a session's file says. `memory`: None where nothing had been read."""
+
+    messages: Messages = field(repr=False)
+    memory: Memory | None
+    model: str = ""  # its name, for people
+    written: int = field(default=0, compare=False)  # bytes that saving it wrote
+
+
+def save(
+    folder: SessionFolder,
+    runtime: Runtime,
+    sequence: HeldSequence,
+    messages: Messages,
+    fingerprint: Fingerprint,
+    resume: int = 0,
+) -> Saved:
+    """Save `messages` and what `sequence` holds, in place of what was saved in `folder` before.
+
+    Pages that are there already are not written again. The next prompt is likely to begin with
+    `resume` of the tokens: where layers have windows, what going on from there needs is saved too.
+    What was saved before stays valid until all of this is on the disk. Raises SessionError.
+    """
+    with folder.hold():
+        try:
+            before = _read(folder.path / STATE) if folder.exists else None
+        except FormatError:
+            before = None  # whoever saves over it has been told, or has not asked
+        pages = runtime.pages_of(sequence, resume)
+        try:
+            return _write(folder.path, pages, messages, fingerprint, before, runtime.loaded.name)
+        except OSError as error:
+            raise SessionError(
+                f"cannot save the session {folder.name} in {folder.path}: {error.strerror}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was saved. Where `sequence` is None, `reason` says why its memory cannot be used."""
+
+    saved: Saved
+    sequence: HeldSequence | None = None
+    reason: str | None = None
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens need not be read again."""
+        return len(self.saved.memory.tokens) if self.saved.memory and self.sequence else 0
+
+
+def load(folder: SessionFolder, runtime: Runtime, fingerprint: Fingerprint) -> Loaded:
+    """What was saved in `folder`, with a sequence of its keys and values.
+
+    Those that this model would not have computed, or that are damaged, are not used: the messages
+    are there all the same. Raises SessionError where nothing was saved, FormatError where the
+    session's own file is damaged.
+    """
+    if not folder.exists:
+        raise SessionError(f"there is no session {folder.name} ({folder.path})")
+    with folder.hold():
+        saved = _read(folder.path / STATE)
+        memory = saved.memory
+        if memory is None:
+            return Loaded(saved)
+        difference = fingerprint.difference(memory.fingerprint)
+        if difference is not None:
+            return Loaded(saved, reason=difference)
+        files = PageFiles(folder.path)
+
+        def page(group: int, index: int) -> bytes | None:
+            place = memory.places.get((group, index))
+            return None if place is None else files.read(place)
+
+        try:
+            return Loaded(saved, runtime.restore(list(memory.tokens), page))
+        except ContextLengthError as error:
+            return Loaded(saved, reason=str(error))
+        except (FormatError, ValueError, OverflowError) as error:
+            return Loaded(saved, reason=f"it is damaged: {error}")
+        except OSError as error:
+            return Loaded(saved, reason=f"{error.filename or folder.path}: {error.strerror}")
+
+
+def _write(
+    folder: Path,
+    pages: HeldPages,
+    messages: Messages,
+    fingerprint: Fingerprint,
+    before: Saved | None,
+    model: str,
+) -> Saved:
+    files = PageFiles(folder)
+    usable = {} if before is None else _usable(before.memory, pages, fingerprint)
+    size = sum(place.size for place in usable.values())
+    if before is not None and before.memory is not None and 2 * size < _on_disk(folder):
+        usable = {}  # more than half of the files would be of no use: begin new ones
+    if len({place.file for place in usable.values()}) >= _MOST_FILES:
+        usable = {}
+    new = [(key, n) for key, n in pages.sizes.items() if key not in usable]
+    written = files.write(new, pages.read) if new else {}
+    places = {key: (usable | written)[key] for key in pages.sizes}
+    memory = Memory(fingerprint, tuple(pages.tokens), places) if pages.tokens else None
+    data = _encode(messages, memory, model)
+    with written_aside(folder / STATE) as stream:
+        stream.write(data)
+    sync_names(folder)
+    files.keep_only({place.file for place in places.values()})
+    return Saved([*messages], memory, model, len(data) + sum(p.size for p in written.values()))
+
+
+def _usable(
+    memory: Memory | None, pages: HeldPages, fingerprint: Fingerprint
+) -> dict[PageKey, Place]:
+    """The pages on disk that are those of `pages`."""
+    if memory is None or memory.fingerprint != fingerprint:
+        return {}
+    common = common_prefix(memory.tokens, pages.tokens)
+    found = {}
+    for key, n_tokens in pages.sizes.items():
+        place = memory.places.get(key)
+        end = key[1] * KV_PAGE_TOKENS + n_tokens
+        if place is not None and place.n_tokens >= n_tokens and end <= common:
+            found[key] = place
+    return found
+
+
+def _on_disk(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("kv-*"))
+
+
+def _encode(messages: Messages, memory: Memory | None, model: str) -> bytes:
+    session = {
+        "model": model,
+        "messages": messages,
+        "memory": None
+        if memory is None
+        else {
+            "fingerprint": memory.fingerprint.to_json(),
+            "tokens": memory.tokens,
+            "pages": places_to_json(memory.places),
+        },
+    }
+    try:
+        text = json.dumps(session, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise SessionError(f"the messages cannot be saved as JSON: {error}") from error
+    return f"{_HEADER} {VERSION} {hashlib.sha256(text).hexdigest()}\n".encode() + text
+
+
+def _read(path: Path) -> Saved:
+    """A session's own file. Raises FormatError, SessionError where it cannot be read."""
+    try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise FormatError(f"{path} has {size} bytes, expected {_MOST_BYTES} at most")
+        header, _, text = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise SessionError(f"cannot read {path}: {error.strerror}") from error
+    words = header.decode("ascii", "replace").removeprefix(_HEADER).split()
+    if not header.startswith(_HEADER.encode()) or len(words) != 2:
+        raise FormatError(f"{path} is no session: it begins with {header[:40]!r}")
+    if words[0] != str(VERSION):
+        raise FormatError(f"{path} has version {words[0]}, expected {VERSION}")
+    if hashlib.sha256(text).hexdigest() != words[1]:
+        raise FormatError(f"{path} is damaged: its sha256 is not the one in its first line")
+    try:
+        return _decode(json.loads(text))
+    except (ValueError, RecursionError, FormatError) as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _decode(found: Any) -> Saved:
+    if not isinstance(found, dict):
+        raise FormatError(f"it holds {found!r:.40}, expected an object")
+    messages, memory, model = (found.get(name) for name in ("messages", "memory", "model"))
+    if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
+        raise FormatError("the messages are no list of objects")
+    if not isinstance(model, str):
+        raise FormatError("the model has no name")
+    if memory is None:
+        return Saved(messages, None, model)
+    tokens = memory.get("tokens") if isinstance(memory, dict) else None
+    if not isinstance(tokens, list) or not all(
+        type(token) is int and 0 <= token <= INT32_MAX for token in tokens
+    ):
+        raise FormatError("the tokens are no list of token ids")
+    fingerprint = Fingerprint.from_json(memory.get("fingerprint"))
+    places = places_from_json(memory.get("pages"))
+    return Saved(messages, Memory(fingerprint, tuple(tokens), places), model)
