@@ -120,7 +120,13 @@ class FakeLLM:
             architecture="llama", n_params=1_000_000_000, weight_bytes=600_000_000,
             decode_bytes=500_000_000, prefill_ops=1_800_000_000,
         )  # fmt: skip
-        self.engine = SimpleNamespace(threads=2, threads_prefill=4, kv_bytes=2_000_000, chunk=512)
+        self.engine = SimpleNamespace(
+            threads=2,
+            threads_prefill=4,
+            kv_bytes=2_000_000,
+            kept_bytes=500_000,
+            chunk=512,
+        )
         self.asked: list[tuple[Any, dict[str, Any]]] = []
         self.template_args: Any = None
         self.loaded_with: Any = None

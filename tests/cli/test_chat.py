@@ -165,12 +165,13 @@ def test_thinking_is_switched(hold: Hold) -> None:
 def test_show_info_and_template(hold: Hold) -> None:
     talk = hold(FakeLLM(template="{{ a }}\n{{ b }}"), "/show info", "/show template")
     assert talk.out == (
-        "model         Fake 1B\n"
-        "file          /models/fake.Q4_1.gguf\n"
-        "architecture  llama, 1.00B parameters\n"
-        "weights       600 MB\n"
-        "context       0 of 100 tokens, 2.00 MB\n"
-        "threads       2, 4 to read\n"
+        "model            Fake 1B\n"
+        "file             /models/fake.Q4_1.gguf\n"
+        "architecture     llama, 1.00B parameters\n"
+        "weights          600 MB\n"
+        "context          0 of 100 tokens\n"
+        "keys and values  2.00 MB, 500 kB of it of earlier texts\n"
+        "threads          2, 4 to read\n"
         "{{ a }}\n{{ b }}\n"
     )
 
@@ -181,6 +182,8 @@ def test_help(hold: Hold) -> None:
         "/bye                               leave\n"
         "/clear                             forget what was said\n"
         "/regen                             answer the last message again\n"
+        "/save NAME                         keep the conversation, with what was read of it\n"
+        "/load NAME                         go on with one that was saved\n"
         "/show info|params|template|system  the model, the parameters, ...\n"
         '/set PARAMETER VALUE               a parameter such as temp; "default" unsets it\n'
         "/system TEXT                       the system message; without TEXT, remove it\n"
@@ -222,8 +225,8 @@ def test_messages_that_look_like_commands(hold: Hold, text: str) -> None:
 def test_long_message_is_refused(hold: Hold) -> None:
     talk = hold(FakeLLM(n_ctx=8), "one two three four five six seven eight nine", "Hi")
     assert talk.err.startswith(
-        "pestle: error: the prompt has 9 tokens, the context holds 8. /clear begins anew; "
-        "`pestle chat -c` sets another size\n"
+        "pestle: error: the prompt has 9 tokens, the context holds 8; -c sets another size, and "
+        "--on-full slide drops the oldest turns of a chat; /clear begins anew\n"
     )
     assert len(talk.dialogue.conversation.messages) == 2
 

@@ -17,7 +17,7 @@ from prompt_toolkit.output import DummyOutput
 
 ENTER, ALT_ENTER, CTRL_C, CTRL_D, UP = "\r", "\x1b\r", "\x03", "\x04", "\x1b[A"
 COMPLETER = CommandCompleter(
-    {"/set": ("temp", "top-k", "top-p"), "/show": ("info",), "/bye": ()},
+    {"/set": lambda: ("temp", "top-k", "top-p"), "/show": lambda: ("info",), "/bye": tuple},
     {"/set": "set", "/show": "show", "/bye": "leave"},
 )
 Reader = Callable[[], str]

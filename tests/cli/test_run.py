@@ -148,6 +148,7 @@ def test_json(pestle: Pestle, llm: FakeLLM) -> None:
             "prompt_tokens": 6, "cached_tokens": 0, "completion_tokens": 6,
             "reasoning_tokens": 0, "total_tokens": 12,
         },
+        "reuse": {"reused": 0, "shared": 0, "had": [], "wanted": []},
         "reasoning": "",
         "tool_calls": [],
         "warnings": [],

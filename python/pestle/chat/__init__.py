@@ -4,7 +4,7 @@ calls          generate, chat and their asynchronous forms
 session        the calls over one sequence that keeps its prefix
 tools          functions that a model may call; schemas tells it of them
 thinking       the switches of models that reason
-conversation   a chat that keeps its history
+conversation   a chat that keeps its history; sliding drops what the context cannot hold
 """
 
 from pestle.chat.conversation import Conversation

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from pestle.chat.sliding import ON_FULL, slide
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.stream import Stream
 from pestle.errors import TemplateError
@@ -32,6 +33,10 @@ class Conversation:
     two calls. A question and its answer join it when the answer ends. An answer that was ended
     early stays as far as it came; one that has no text yet leaves the history as it was.
 
+    When the next prompt would not fit the context, `on_full` says what happens: "error" raises
+    ContextLengthError, "slide" drops the oldest turns, each with all its tool rounds, but never the
+    system's messages; `dropped` has what the last call dropped.
+
     Where the answer calls `tools`, `answer_calls` carries them out and `proceed` lets the model
     go on with their results; `converse` does both until there is an answer without calls.
     """
@@ -43,11 +48,17 @@ class Conversation:
         *,
         tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
+        on_full: str = "error",
     ) -> None:
+        """`on_full`: "error" or "slide"; ValueError for anything else."""
+        if on_full not in ON_FULL:
+            raise ValueError(f"on_full is {on_full!r}, expected {' or '.join(ON_FULL)}")
         self.session = session
         self.messages: list[dict[str, Any]] = [dict(message) for message in messages]
         self.tools = tools
         self.template_args = template_args
+        self.on_full = on_full
+        self.dropped: list[dict[str, Any]] = []
         self._last_options: ChatOptions = {}
 
     @overload
@@ -188,6 +199,14 @@ class Conversation:
                 self.messages[:] = [*messages, answer.message]
 
         self._last_options = options
+        self.dropped = []
+        if self.on_full == "slide":
+            messages, self.dropped = slide(
+                messages,
+                lambda kept: len(self._prompt(kept, options)),
+                self.session.n_ctx,
+                options.get("max_tokens"),
+            )
         return Stream(
             self.session.chat_run(messages, self.tools, self.template_args, options, keep)
         )

@@ -38,6 +38,11 @@ class Session(GeneratingCalls):
         self._busy = Lock()
 
     @property
+    def n_ctx(self) -> int:
+        """How many tokens the session may hold."""
+        return self._runtime.loaded.engine.n_ctx
+
+    @property
     def n_tokens(self) -> int:
         """How many tokens the session holds."""
         return self._runtime.n_tokens(self._sequence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -29,12 +29,17 @@ def begin(
     template_args: dict[str, Any] | None = None,
 ) -> Stream[Any]:
     """Start the answer to one prompt. A value that this model cannot take is a usage error."""
+    if raw:
+        plain = cast("GenerateOptions", options)  # without a chat there are no others
+        return checked(llm.generate, prompt, parse_special=True, stream=True, **plain)
+    messages = messages_of(prompt, system)
+    return checked(llm.chat, messages, template_args=template_args, stream=True, **options)
+
+
+def checked(begin: Callable[..., Stream[Any]], *arguments: Any, **options: Any) -> Stream[Any]:
+    """What `begin` starts; a value that this model cannot take is a usage error."""
     try:
-        if raw:
-            plain = cast("GenerateOptions", options)  # without a chat there are no others
-            return llm.generate(prompt, parse_special=True, stream=True, **plain)
-        messages = messages_of(prompt, system)
-        return llm.chat(messages, template_args=template_args, stream=True, **options)
+        return begin(*arguments, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

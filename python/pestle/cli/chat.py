@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from pestle.cli import answering, figures, loading, tool_calls, units
+from pestle.cli import answering, exits, figures, loading, sessions, tool_calls, units
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import Console, current, terminal_on_stdin
 from pestle.cli.options import (
@@ -79,14 +79,18 @@ def command(
     from pestle.cli.dialogue import Dialogue
 
     known = tool_calls.load(tools)
-    with loading.loaded(settings.of_model(options), console) as llm:
+    with (
+        sessions.held(settings.session) as folder,
+        loading.loaded(settings.of_model(options), console) as llm,
+    ):
         answering.require_template(llm)
         answering.require_switches(llm, settings, sampling)
-        words = {command.name: command.words() for command in COMMANDS.values()}
+        words = {command.name: command.words for command in COMMANDS.values()}
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
         source = ChatInput(console, completer)
         console.note(_greeting(llm))
-        dialogue = Dialogue(llm, system, sampling, settings, known)
+        dialogue = Dialogue(llm, system, sampling, settings, known, folder)
+        dialogue.take_up(console)
         converse(dialogue, source, console, tool_calls.Approval(console, allowed=yes))
 
 
@@ -117,6 +121,7 @@ def converse(
             going = _turn(text, dialogue, console, approval)
         except KeyboardInterrupt:
             console.note("Stopped.")
+        dialogue.keep(console)
 
 
 def _turn(text: str, dialogue: Dialogue, console: Console, approval: tool_calls.Approval) -> bool:
@@ -141,7 +146,7 @@ def _turn(text: str, dialogue: Dialogue, console: Console, approval: tool_calls.
         else:
             _answer(result, dialogue, console, approval)
     except errors.ContextLengthError as error:
-        console.error(f"{error}. /clear begins anew; `pestle chat -c` sets another size")
+        console.error(f"{exits.over_context(error)}; /clear begins anew")
     except (RefusedError, ValueError, errors.Error) as error:
         console.error(str(error))
     return True
@@ -163,9 +168,14 @@ def _answer(
 
 
 def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> Any:
+    for line in figures.dropped_lines(dialogue.conversation.dropped):
+        console.note(line)
     with answering.interruptible(stream):
         answer = answering.show(stream, console, reasoning=dialogue.settings.shows_reasoning)
     console.note(figures.status_line(dialogue.llm, answer))
+    if console.verbose:
+        for line in figures.reuse_lines(dialogue.llm, answer):
+            console.note(line)
     if figures.context_is_full(dialogue.llm, answer):
         console.note("The context is full, so the answer ends here. /clear begins anew.")
     elif answer.finish_reason == "length":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pestle.cli import units
+from pestle.cli import sessions, units
 from pestle.cli.dialogue import Dialogue, RefusedError
 from pestle.cli.options import sampling_parameters
 
@@ -84,6 +84,27 @@ def _system(dialogue: Dialogue, argument: str) -> list[str]:
     return ["The system message is set." if argument else "The system message is removed."]
 
 
+def _save(dialogue: Dialogue, argument: str) -> list[str]:
+    saved = dialogue.conversation.save(_session(argument, "/save"))
+    return [sessions.saved_line(argument, saved)]
+
+
+def _load(dialogue: Dialogue, argument: str) -> list[str]:
+    return sessions.lines(argument, dialogue.conversation.load(_session(argument, "/load")))
+
+
+def _session(name: str, command: str) -> str:
+    if not name:
+        raise RefusedError(f"{command} needs a name, as in {command} trip.")
+    return name
+
+
+def _saved_names() -> tuple[str, ...]:
+    from pestle.sessions import saved_sessions
+
+    return tuple(entry.name for entry in saved_sessions())
+
+
 def _set(dialogue: Dialogue, argument: str) -> list[str]:
     name, _, value = argument.partition(" ")
     if name in ("think", "nothink") and not value:
@@ -124,6 +145,8 @@ COMMANDS = {
         Command("/bye", "", "leave", _leave),
         Command("/clear", "", "forget what was said", _clear),
         Command("/regen", "", "answer the last message again", _regenerate),
+        Command("/save", "NAME", "keep the conversation, with what was read of it", _save),
+        Command("/load", "NAME", "go on with one that was saved", _load, _saved_names),
         Command("/show", "|".join(_SHOWN), "the model, the parameters, ...", _show,
                 lambda: tuple(_SHOWN)),
         Command("/set", "PARAMETER VALUE", "a parameter such as temp; \"default\" unsets it", _set,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -40,8 +40,10 @@ def unquoted(text: str) -> str:
 class CommandCompleter(Completer):
     """Completes `/` commands and what may follow them."""
 
-    def __init__(self, words: dict[str, tuple[str, ...]], help_of: dict[str, str]) -> None:
-        self._words = words  # command -> what may follow it
+    def __init__(
+        self, words: Mapping[str, Callable[[], tuple[str, ...]]], help_of: Mapping[str, str]
+    ) -> None:
+        self._words = words  # command -> what may follow it, at this moment
         self._help = help_of
 
     def get_completions(self, document: Document, event: CompleteEvent) -> Iterable[Completion]:
@@ -55,7 +57,7 @@ class CommandCompleter(Completer):
                 if name.startswith(command):
                     yield Completion(name, -len(command), display_meta=self._help[name])
         elif " " not in rest:
-            for word in self._words.get(command, ()):
+            for word in self._words.get(command, tuple)():
                 if word.startswith(rest):
                     yield Completion(word, -len(rest))
 

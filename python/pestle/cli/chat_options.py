@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 EFFORTS = ("low", "medium", "high")
+ON_FULL = ("error", "slide")
 _REASONING = {"on": True, "off": False, "auto": None}
 
 
@@ -29,6 +30,8 @@ class ChatSettings:
     budget: int | None = None
     shows_reasoning: bool = True
     template_file: str | None = None
+    session: str | None = None  # the name under which the chat is kept
+    on_full: str = "error"
     template_args: dict[str, Any] = field(default_factory=dict)
 
     def options(self, sampling: GenerateOptions) -> ChatOptions:
@@ -80,6 +83,11 @@ _CHAT = (
                  help="After N tokens of thinking it is led to its answer.  [default: no limit]"),
     click.option("--hide-reasoning", is_flag=True,
                  help="Do not show on a terminal what the model thinks."),
+    click.option("--session", metavar="NAME",
+                 help="Go on with what was said under this name, and keep it up to date on disk."),
+    click.option("--on-full", type=click.Choice(ON_FULL), default="error",
+                 help="When a chat outgrows the context: an error, or slide, which drops its oldest"
+                      " turns.  [default: error]"),
     click.option("--chat-template-file", "template_file", metavar="FILE",
                  help="A Jinja template to use instead of the model's own."),
     click.option("--chat-template-kwargs", "template_args", metavar="JSON", type=JsonObject(),
@@ -99,5 +107,7 @@ def _settings(values: dict[str, Any]) -> ChatSettings:
         budget=values["budget"],
         shows_reasoning=not values["hide_reasoning"],
         template_file=values["template_file"],
+        session=values["session"],
+        on_full=values["on_full"],
         template_args=values["template_args"] or {},
     )

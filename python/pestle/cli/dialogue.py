@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from pestle.cli import units
+from pestle.cli import sessions, units
 from pestle.cli.chat_options import ChatSettings
+from pestle.cli.console import Console
 from pestle.cli.options import sampling_parameters
-from pestle.errors import UnsupportedError
+from pestle.errors import SessionError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pestle import LLM, ChatOptions, GenerateOptions, Stream, ToolCall
     from pestle.chat.tools import Tool
     from pestle.cli.tool_calls import Approval
+    from pestle.sessions import SessionFolder
 
 
 class RefusedError(Exception):
@@ -33,11 +35,16 @@ class Dialogue:
         sampling: GenerateOptions,
         settings: ChatSettings | None = None,
         tools: Sequence[Tool] = (),
+        folder: SessionFolder | None = None,
     ) -> None:
+        """`folder`: where the conversation is kept after each turn."""
         self.llm = llm
         self.settings = settings or ChatSettings()
         self.conversation = llm.conversation(system, tools=tools or None)
         self.conversation.template_args = self.settings.template_args or None
+        self.conversation.on_full = self.settings.on_full
+        self.folder = folder
+        self._kept: list[dict[str, Any]] = []
         self._options: dict[str, Any] = {**self.settings.options(sampling)}
 
     def ask(self, text: str) -> Stream[Any]:
@@ -69,6 +76,30 @@ class Dialogue:
             self.conversation.answer_calls(dict.fromkeys(range(len(calls)), REFUSED))
             raise
         return self.conversation.proceed(stream=True, **self._sampling())
+
+    def take_up(self, console: Console) -> None:
+        """Go on with what was kept, if anything was; a system message that is given stays."""
+        if self.folder is None or not self.folder.exists:
+            return
+        system = self.system
+        sessions.take_up(self.conversation, self.folder, console)
+        self._kept = [*self.conversation.messages]
+        if system is not None:
+            self.set_system(system)
+
+    def keep(self, console: Console) -> None:
+        """Bring what is kept up to date; what cannot be saved is said, and the chat goes on."""
+        messages = self.conversation.messages
+        if self.folder is None or messages == self._kept:
+            return
+        try:
+            saved = self.conversation.save(self.folder)
+        except SessionError as error:
+            console.error(str(error))
+            return
+        self._kept = [*messages]
+        if console.verbose:
+            console.note(sessions.saved_line(self.folder.name, saved))
 
     def clear(self) -> None:
         """Forget what was said; the system message stays."""
@@ -134,13 +165,21 @@ class Dialogue:
             ("file", llm.path),
             ("architecture", f"{llm.architecture}, {units.count(llm.model.n_params)} parameters"),
             ("weights", units.size(llm.model.weight_bytes)),
-            ("context", f"{used:,} of {llm.n_ctx:,} tokens, {units.size(llm.engine.kv_bytes)}"),
+            ("context", f"{used:,} of {llm.n_ctx:,} tokens"),
+            ("keys and values", _memory(llm)),
             ("threads", f"{llm.engine.threads}, {llm.engine.threads_prefill} to read"),
         )
         return units.aligned(rows)
 
     def _sampling(self) -> ChatOptions:
         return cast("ChatOptions", self._options)
+
+
+def _memory(llm: LLM) -> str:
+    """What keys and values take, and what of that is kept of texts that are over."""
+    kept = llm.engine.kept_bytes
+    part = f", {units.size(kept)} of it of earlier texts" if kept else ""
+    return units.size(llm.engine.kv_bytes) + part
 
 
 _UNSET = {"max_tokens": "no limit", "stop": "none", "seed": "random", "speculation": "on"}

@@ -54,6 +54,11 @@ def report(error: BaseException, console: Console) -> int:
     return code
 
 
+def over_context(error: BaseException) -> str:
+    """Of a chat that does not fit the context, what to do about it."""
+    return f"{error}; -c sets another size, and --on-full slide drops the oldest turns of a chat"
+
+
 def _code_of(error: BaseException) -> int | None:
     """The code of an error that Pestle raises on purpose; None for any other."""
     if isinstance(error, OSError):

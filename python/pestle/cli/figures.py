@@ -9,7 +9,11 @@ from pestle.cli import units
 from pestle.results import ChatCompletion
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pestle import LLM, Completion, Timings, TokenLogprob
+
+_QUOTED = 24  # characters of what differs
 
 
 def status_line(llm: LLM, answer: Completion) -> str:
@@ -42,7 +46,38 @@ def statistics(llm: LLM, answer: Completion) -> list[str]:
         ("ended by", ended_by(llm, answer)),
         ("seed", str(answer.seed)),
     )
-    return units.aligned(rows)
+    return [*units.aligned(rows), *reuse_lines(llm, answer)]
+
+
+def reuse_lines(llm: LLM, answer: Completion) -> list[str]:
+    """How much of a prompt was there already, and why not more."""
+    reuse, n = answer.reuse, answer.usage.prompt_tokens
+    if not (reuse.shared or reuse.had):
+        return []  # there was nothing
+    said = f"prompt: {reuse.reused:,} of {_tokens(n)} reused"
+    if reuse.had:
+        said += f"; at token {reuse.shared:,} {_quoted(llm, reuse.had)} was read before,"
+        said += f" now it is {_quoted(llm, reuse.wanted)}"
+    if reuse.reused < reuse.shared:
+        said += f"; {_tokens(reuse.shared)} are the same, but what the windows of some layers need"
+        said += " to go on from there was given back"
+    return [said]
+
+
+def dropped_lines(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a chat dropped because it outgrew the context."""
+    if not messages:
+        return []
+    turns = sum(message.get("role") == "user" for message in messages)
+    what = "oldest turn is" if turns == 1 else f"{turns:,} oldest turns are"
+    return [f"The context is full: the {what} dropped ({len(messages):,} messages)."]
+
+
+def _quoted(llm: LLM, tokens: Sequence[int]) -> str:
+    """A short piece of text, on one line, control tokens as they are spelled."""
+    known = (token for token in tokens if token < llm.tokenizer.n_vocab)
+    text = b"".join(map(llm.tokenizer.token_bytes, known)).decode(errors="replace")
+    return f"“{text[:_QUOTED]}”".replace("\n", "\\n")
 
 
 def context_is_full(llm: LLM, answer: Completion) -> bool:
@@ -69,6 +104,7 @@ def as_json(llm: LLM, answer: Completion) -> dict[str, Any]:
         "finish_reason": answer.finish_reason,
         "stop_reason": answer.stop_reason,
         "seed": answer.seed,
+        "reuse": asdict(answer.reuse),
         "usage": {**asdict(usage), "total_tokens": usage.total_tokens},
         "timings": {
             **asdict(timings),

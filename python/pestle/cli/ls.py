@@ -45,16 +45,43 @@ def _as_json(model: InstalledModel) -> dict[str, Any]:
     }
 
 
+def _list_sessions(as_json: bool) -> None:
+    from pestle.sessions import saved_sessions
+
+    console, entries = current(), saved_sessions()
+    if as_json:
+        listed = [
+            {"name": e.name, "path": str(e.path), "bytes": e.size, "modified": e.modified}
+            for e in entries
+        ]
+        console.json({"version": 1, "sessions": listed})
+        return
+    if not entries:
+        console.note("No sessions yet: `pestle chat --session NAME` begins one.")
+        return
+    rows = [("name", "size", "saved")]
+    for entry in entries:
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
+        rows.append((entry.name, units.size(entry.size), day))
+    for line in units.aligned(rows, numbers=(1,)):
+        console.out(line)
+
+
 @click.command("ls")
 @click.option("--all", "with_available", is_flag=True,
               help="Also list the names that `pestle pull` knows.")  # fmt: skip
+@click.option("--sessions", "of_sessions", is_flag=True,
+              help="List the chats that were saved instead.")  # fmt: skip
 @json_option
 @verbosity
-def command(with_available: bool, as_json: bool) -> None:
-    """List the models on this disk, and what -m calls them."""
+def command(with_available: bool, of_sessions: bool, as_json: bool) -> None:
+    """List the models on this disk, and what -m calls them; or the chats that were saved."""
     from pestle import models
 
     console = current()
+    if of_sessions:
+        _list_sessions(as_json)
+        return
     installed = models.installed()
     here = {model.name for model in installed}
     entries = [entry for entry in models.CATALOGUE.values() if entry.name not in here]

@@ -11,15 +11,18 @@ from pestle.cli.options import verbosity
 
 @click.command("rm")
 @click.argument("name")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--session", "of_session", is_flag=True, help="NAME is a chat that was saved, not a model."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")  # fmt: skip
 @verbosity
-def command(name: str, yes: bool) -> None:
-    """Delete a downloaded model, by the name that `pestle ls` shows.
+def command(name: str, of_session: bool, yes: bool) -> None:
+    """Delete a downloaded model, by the name that `pestle ls` shows, or a saved chat.
 
     Asks first. Without a terminal to ask on, -y is needed. Files that were not downloaded by
     Pestle or into the Hugging Face cache are never touched.
     """
-    from pestle import models
+    from pestle import models, sessions
 
     console = current()
     if not yes:
@@ -28,4 +31,5 @@ def command(name: str, yes: bool) -> None:
         if not click.confirm(f"Delete {name}?", err=True):
             console.note("Nothing was deleted.")
             return
-    console.note(f"Deleted {name}: {units.size(models.remove(name))} freed.")
+    freed = sessions.remove(name) if of_session else models.remove(name)
+    console.note(f"Deleted {name}: {units.size(freed)} freed.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli import answering, exits, figures, loading
+from pestle.cli import answering, exits, figures, loading, sessions
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import current
 from pestle.cli.options import (
@@ -56,7 +56,8 @@ def command(
 
     The answer goes to stdout as it is written; on a terminal, what the model thinks goes before
     it. A pipe on stdin is the prompt, but for its last line end; with -p too, the prompt is -p's
-    text, a blank line, and the pipe's text. -v adds statistics on stderr.
+    text, a blank line, and the pipe's text. -v adds statistics on stderr. With --session the prompt
+    goes on with what was said under that name.
 
     Where neither the model nor an option says how to sample, the likeliest token is taken: the
     same prompt gives the same answer.
@@ -87,27 +88,45 @@ def once(
     as_json: bool = False,
 ) -> None:
     """Answer one prompt: `given`, what a pipe on stdin holds, or both."""
+    from pestle.cli.dialogue import Dialogue
+    from pestle.errors import ContextLengthError
+
     console = current()
     text = prompt_from(given, console)
-    with loading.loaded(settings.of_model(options), console) as llm:
+    with (
+        sessions.held(settings.session) as folder,
+        loading.loaded(settings.of_model(options), console) as llm,
+    ):
         if not raw:
             answering.require_template(llm)
             answering.require_switches(llm, settings, sampling)
         if not _is_sampled(llm, sampling):
             sampling["temperature"] = 0.0
-        stream = answering.begin(
-            llm,
-            text,
-            raw=raw,
-            system=system,
-            options=settings.options(sampling),
-            template_args=settings.template_args or None,
-        )
+        dialogue = Dialogue(llm, system, sampling, settings, folder=folder) if folder else None
+        if dialogue is not None:
+            dialogue.take_up(console)
+            try:
+                stream = answering.checked(dialogue.ask, text)
+            except ContextLengthError as error:
+                raise ContextLengthError(exits.over_context(error)) from error
+        else:
+            stream = answering.begin(
+                llm,
+                text,
+                raw=raw,
+                system=system,
+                options=settings.options(sampling),
+                template_args=settings.template_args or None,
+            )
         if as_json:
             answer = stream.result()
             console.json(figures.as_json(llm, answer))
         else:
             answer = answering.show(stream, console, reasoning=settings.shows_reasoning)
+        if dialogue is not None:
+            for line in figures.dropped_lines(dialogue.conversation.dropped):
+                console.note(line)
+            dialogue.keep(console)
         if console.verbose:
             for line in figures.statistics(llm, answer):
                 console.note(line)

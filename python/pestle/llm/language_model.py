@@ -266,12 +266,19 @@ class LLM(GeneratingCalls):
         *,
         tools: Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
+        on_full: str = "error",
     ) -> Conversation:
-        """A new chat that keeps its history, begun with a system message if there is one."""
+        """A new chat that keeps its history, begun with a system message if there is one.
+
+        `on_full`: what happens when it outgrows the context; "error", or "slide", which drops the
+        oldest turns.
+        """
         from pestle.chat.conversation import Conversation
 
         messages = [] if system is None else [{"role": "system", "content": system}]
-        return Conversation(self.session(), messages, tools=tools, template_args=template_args)
+        return Conversation(
+            self.session(), messages, tools=tools, template_args=template_args, on_full=on_full
+        )
 
     @property
     def _lease(self) -> Lease:

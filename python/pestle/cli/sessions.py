@@ -1,0 +1,54 @@
+"""Saved chats on the command line: held while they are in use, and said what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pestle.cli import units
+from pestle.cli.console import Console
+from pestle.cli.progress import Loading
+
+if TYPE_CHECKING:
+    from pestle import Conversation
+    from pestle.sessions import Loaded, Saved, SessionFolder
+
+
+@contextmanager
+def held(name: str | None) -> Iterator[SessionFolder | None]:
+    """The session of --session, for this process alone while the context is open."""
+    if name is None:
+        yield None
+        return
+    from pestle.sessions import SessionFolder
+
+    folder = SessionFolder(name)
+    with folder.hold():
+        yield folder
+
+
+def take_up(conversation: Conversation, folder: SessionFolder, console: Console) -> None:
+    """Go on with a session that was saved, and say what of it has to be read again."""
+    found = conversation.load(folder, progress=Loading(console))
+    for line in lines(folder.name, found):
+        console.note(line)
+
+
+def lines(name: str, found: Loaded) -> list[str]:
+    """What a session that was loaded is like."""
+    said = f"Session {name}: {_messages(len(found.saved.messages))}"
+    if found.reason is not None:
+        return [f"{said}. All of it is read again: {found.reason}."]
+    return [f"{said}, {found.n_tokens:,} tokens that need not be read again."]
+
+
+def saved_line(name: str, saved: Saved) -> str:
+    """What a session that was saved takes."""
+    memory = saved.memory
+    tokens = f", {len(memory.tokens):,} tokens in {units.size(memory.size)}" if memory else ""
+    return f"Session {name} is saved: {_messages(len(saved.messages))}{tokens}."
+
+
+def _messages(n: int) -> str:
+    return f"{n:,} message{'' if n == 1 else 's'}"

@@ -1,0 +1,89 @@
+"""Saved chats on the command line, with a tiny model that is loaded for real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.sessions import models
+
+from .conftest import Pestle
+
+FIRST, SECOND = "What is the first question?", "And the second?"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.write(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PESTLE_DATA", str(tmp_path / "data"))
+
+
+def ask(pestle: Pestle, model: Path, question: str, *options: str) -> dict[str, object]:
+    arguments = ("-m", str(model), "-t", "1", "-n", "9", "--json", *options, question)
+    result = pestle("run", *arguments)
+    assert result.exit_code == 0, result.stderr
+    answer: dict[str, object] = json.loads(result.stdout)
+    return answer
+
+
+def test_run_goes_on_with_a_session(pestle: Pestle, model: Path) -> None:
+    first = ask(pestle, model, FIRST, "--session", "trip", "-sys", "Be brief.")
+    second = ask(pestle, model, SECOND, "--session", "trip")
+    held = first["usage"]["total_tokens"] - 1
+    assert second["reuse"]["reused"] >= first["usage"]["prompt_tokens"]
+    assert second["usage"]["prompt_tokens"] > held
+
+
+def test_what_is_said_of_it(pestle: Pestle, model: Path) -> None:
+    run = ("run", "-m", str(model), "-t", "1", "-n", "9", "--session", "trip")
+    assert "Session" not in pestle(*run, FIRST).stderr
+    again = pestle(*run, "-v", SECOND).stderr
+    assert "Session trip: 2 messages, " in again
+    assert "tokens that need not be read again." in again
+    assert "Session trip is saved: 4 messages, " in again
+    assert " reused" in again
+    other = pestle(*run, "-ctk", "f32", SECOND).stderr
+    assert (
+        "Session trip: 4 messages. All of it is read again: keys and values were f16, now they are "
+        "f32.\n"
+    ) in other
+
+
+def test_bad_names(pestle: Pestle, model: Path) -> None:
+    result = pestle("run", "-m", str(model), "--session", "../x", FIRST)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("pestle: error: '../x' is no name of a session: letters, ")
+    result = pestle("run", "-m", str(model), "--raw", "--session", "x", FIRST)
+    assert result.exit_code == 2
+
+
+def test_ls_and_rm(pestle: Pestle, model: Path) -> None:
+    assert "No sessions yet" in pestle("ls", "--sessions").stderr
+    ask(pestle, model, FIRST, "--session", "trip")
+    (listed,) = json.loads(pestle("ls", "--sessions", "--json").stdout)["sessions"]
+    assert (listed["name"], listed["bytes"] > 30_000) == ("trip", True)
+    header, line = pestle("ls", "--sessions").stdout.splitlines()
+    assert header.split() == ["name", "size", "saved"]
+    assert line.split()[0] == "trip"
+    assert pestle("rm", "trip", "-y").exit_code == 1  # no model has this name
+    assert pestle("rm", "--session", "trip", "-y").stderr.startswith("Deleted trip: ")
+    assert json.loads(pestle("ls", "--sessions", "--json").stdout)["sessions"] == []
+
+
+def test_sliding(pestle: Pestle, model: Path) -> None:
+    """The oldest turns go, and it is said; else it is an error that says what to do."""
+    run = ("run", "-m", str(model), "-t", "1", "-n", "9", "-c", "220", "--session", "long")
+    for n in range(2):
+        assert pestle(*run, f"{n} {FIRST * 2}").exit_code == 0
+    full = pestle(*run, FIRST * 2)
+    assert full.exit_code == 5
+    assert "tokens, the context holds 220; -c sets another size, and --on-full " in full.stderr
+    slid = pestle(*run, "--on-full", "slide", FIRST * 2)
+    assert slid.exit_code == 0
+    assert "The context is full: the oldest turn is dropped (2 messages).\n" in slid.stderr
