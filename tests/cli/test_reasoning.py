@@ -47,7 +47,7 @@ def on_terminal(
 
 def test_a_terminal_shows_thinking_faint(thinker: FakeLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     assert on_terminal(thinker, monkeypatch, colours=True) == (
-        f"\x1b[2mFra\x1b[0m\x1b[2mnce? Paris.\x1b[0m\n\n{ANSWER}\n"
+        f"\x1b[2mFrance? Paris.\x1b[0m\n\n{ANSWER}\n"
     )
 
 

@@ -1,4 +1,7 @@
-"""An answer on the screen while it is written: what the model thinks, faint, and what it says."""
+"""An answer on the screen while it is written: what the model thinks, faint, and what it says.
+
+What it says is Markdown, and styled where colours belong; a pipe gets every character as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pestle.cli.console import Console, coloured
+from pestle.cli.markdown import FAINT, Markdown
 from pestle.cli.wrapping import WordWrap
 
 if TYPE_CHECKING:
@@ -22,8 +26,9 @@ class AnswerView:
     def __init__(self, console: Console, *, reasoning: bool) -> None:
         self._console = console
         self._shows_reasoning = reasoning and sys.stdout.isatty()
-        self._faint = coloured(sys.stdout)
+        self._coloured = coloured(sys.stdout)
         self._wrap = WordWrap()
+        self._markdown = Markdown() if self._coloured else None
         self._thinking = False
         self._ended = True
         self._warnings: dict[str, None] = {}
@@ -33,18 +38,22 @@ class AnswerView:
         if chunk.reasoning and self._shows_reasoning:
             if not self._thinking:
                 self._thinking = True
-                self._write("" if self._faint else "Thinking:\n", faint=True)
-            self._write(chunk.reasoning, faint=True)
+                self._write("" if self._coloured else "Thinking:\n")
+            self._write(chunk.reasoning, FAINT if self._coloured else "")
         if chunk.text:
-            self._end_thinking("" if self._faint else "Answer:\n")
-            self._write(chunk.text)
+            self._end_thinking("" if self._coloured else "Answer:\n")
+            self._say(chunk.text)
         for call in chunk.tool_calls:
             self.end()
             self._console.note(f"The model calls {call.name}({call.arguments})")
         self._warnings |= dict.fromkeys(chunk.warnings)
 
     def end(self) -> None:
-        """End the last line, if it was not."""
+        """Write what was held back, and end the last line, if it was not."""
+        if self._markdown is not None:
+            for style, text in self._markdown.finish():
+                self._write(text, style)
+            self._console.end_style(self._wrap)
         if not self._ended:
             self._console.out("")
             self._ended = True
@@ -59,7 +68,14 @@ class AnswerView:
             self._thinking = False
             self._write(("\n" if self._ended else "\n\n") + heading)
 
-    def _write(self, text: str, *, faint: bool = False) -> None:
+    def _say(self, text: str) -> None:
+        if self._markdown is None:
+            self._write(text)
+            return
+        for style, piece in self._markdown.feed(text):
+            self._write(piece, style)
+
+    def _write(self, text: str, style: str = "") -> None:
         if text:
-            self._console.piece(text, self._wrap, faint=faint)
+            self._console.piece(text, self._wrap, style)
             self._ended = text.endswith("\n")

@@ -77,7 +77,7 @@ def show(stream: Stream[Any], console: Console, *, reasoning: bool = True) -> Co
         try:
             for chunk in stream:
                 view.add(chunk)
-        except Exception:
+        except BaseException:  # a second Ctrl-C, too, leaves no style behind
             view.end()
             raise
     view.end()

@@ -42,12 +42,20 @@ class Console:
         indent = 2 if sys.stdout.isatty() else None
         self.out(json.dumps(data, ensure_ascii=not utf8, indent=indent))
 
-    def piece(self, text: str, wrap: WordWrap, *, faint: bool = False) -> None:
-        """Write a piece of an answer to stdout at once; readable and harmless on a terminal."""
+    def piece(self, text: str, wrap: WordWrap, style: str = "") -> None:
+        """Write a piece of an answer to stdout at once; readable and harmless on a terminal.
+
+        `style`, the parameters of an SGR sequence, is for streams that may be coloured.
+        """
         text = _harmless(text, sys.stdout)
         if _understands_escapes(sys.stdout):
-            text = wrap.feed(text, shutil.get_terminal_size().columns)
-        sys.stdout.write(dim(text, sys.stdout) if faint else text)
+            text = wrap.feed(text, shutil.get_terminal_size().columns, style)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def end_style(self, wrap: WordWrap) -> None:
+        """Leave the style of the last piece."""
+        sys.stdout.write(wrap.close())
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
