@@ -59,8 +59,8 @@ PYTHON_LAYERS = {
     "sessions": "engine models options errors _core",
     "chat": "sessions engine constraints template models formats results options tokenizer gguf "
     "errors _core",
-    "llm": "chat sessions engine constraints template models formats results options tokenizer gguf "
-    "errors _core",
+    "llm": "chat sessions engine constraints template models formats results options tokenizer "
+    "gguf errors _core",
     "evaluate": "convert measure models errors _core",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
