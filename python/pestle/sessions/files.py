@@ -17,7 +17,7 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
     """
     aside = path.with_name(f"{path.name}.tmp")
     try:
-        with open(aside, "wb", opener=_private) as stream:  # noqa: PTH123 (Path has no opener)
+        with open(aside, "wb", opener=_private) as stream:  # Path has no opener
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
