@@ -1,11 +1,12 @@
 """`pestle` as a process of its own, with a model that says a thousand words, ten a second.
 
-Its first answer in a chat is short.
+Its first answer in a chat is short. What FAKE_ANSWER holds it says at once, and nothing else.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ spec.loader.exec_module(fakes)
 
 def load(options: Any, console: Any) -> Any:
     """Stand in for `loading.load`."""
+    if "FAKE_ANSWER" in os.environ:
+        return fakes.FakeLLM(os.environ["FAKE_ANSWER"], n_ctx=5000)
     answers = [*(["Short."] if "chat" in sys.argv else []), " ".join(["word"] * 1000)]
     return fakes.FakeLLM(*answers, n_ctx=5000, delay=0.1)
 

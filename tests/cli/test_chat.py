@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -182,6 +184,7 @@ def test_help(hold: Hold) -> None:
         "/bye                               leave\n"
         "/clear                             forget what was said\n"
         "/regen                             answer the last message again\n"
+        "/copy [all]                        copy the last code block, or the answer\n"
         "/save NAME                         keep the conversation, with what was read of it\n"
         "/load NAME                         go on with one that was saved\n"
         "/show info|params|template|system  the model, the parameters, ...\n"
@@ -254,3 +257,15 @@ def test_pipe_is_one_message(pestle: Pestle, llm: FakeLLM) -> None:
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "/help\nHello"},
     ]
+
+
+def test_copy(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last code block, as it was said; else the answer."""
+    code = "def f():\n    return 1\n"
+    answer = f"First:\n```py\nx\n```\nthen:\n~~~\n{code}~~~\nDone."
+    assert "There is no answer yet." in hold(FakeLLM(), "/copy").err
+    assert "no clipboard" in hold(FakeLLM(), "Hi", "/copy").err
+    monkeypatch.setattr("pestle.cli.chat_commands.understands_escapes", lambda stream: True)
+    said = hold(FakeLLM(answer, ANSWER), "Hi", "/copy", "/copy all", "Hi", "/copy").out
+    copied = [base64.b64decode(each).decode() for each in re.findall("\x1b]52;c;(.*?)\a", said)]
+    assert copied == [code, answer, ANSWER]

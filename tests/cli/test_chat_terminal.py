@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,38 @@ FAKE_PESTLE = Path(__file__).with_name("fake_pestle.py")
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
+MARKDOWN = (
+    "# A title\n\nSome **bold** text and `code`.\n\n```py\nx = some_function(1, 2, 3)  # longer "
+    "than the terminal is wide, and one line all the same\n```\nDone."
+)
+Spawn = Callable[..., pexpect.spawn]
+
+
 @pytest.fixture
-def terminal() -> Iterator[pexpect.spawn]:
-    # Nobody here answers when the program asks where the cursor is.
-    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
-    child = pexpect.spawn(
-        sys.executable, [str(FAKE_PESTLE), "chat"], env=environment, encoding="utf-8",
-        dimensions=(24, 80), timeout=20,
-    )  # fmt: skip
-    child.expect("Ctrl-D leaves")
-    yield child
-    child.close(force=True)
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
+    """Start `pestle chat` on a terminal of its own."""
+    started: list[pexpect.spawn] = []
+
+    def start(*arguments: str, **settings: str) -> pexpect.spawn:
+        # Nobody here answers when the program asks where the cursor is.
+        environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | settings
+        environment |= {"XDG_STATE_HOME": str(tmp_path), "PESTLE_DATA": str(tmp_path)}
+        child = pexpect.spawn(
+            sys.executable, [str(FAKE_PESTLE), "chat", *arguments], env=environment,
+            encoding="utf-8", dimensions=(24, 80), timeout=20,
+        )  # fmt: skip
+        started.append(child)
+        child.expect("Ctrl-D leaves")
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+@pytest.fixture
+def terminal(spawn: Spawn) -> pexpect.spawn:
+    return spawn()
 
 
 def ask(terminal: pexpect.spawn, text: str) -> None:
@@ -63,3 +85,67 @@ def test_bye(terminal: pexpect.spawn) -> None:
     terminal.expect(pexpect.EOF)
     terminal.wait()
     assert terminal.exitstatus == 0
+
+
+def answer_to(terminal: pexpect.spawn, text: str) -> str:
+    """What the terminal gets from the end of a question to the line under its answer."""
+    ask(terminal, text)
+    terminal.expect("tokens?, ")
+    said: str = terminal.before
+    return said
+
+
+def test_markdown_and_code_to_copy(spawn: Spawn) -> None:
+    said = answer_to(spawn(FAKE_ANSWER=MARKDOWN), "Hello")
+    assert "\x1b[1mA title" in said
+    assert "Some \x1b[1mbold\x1b[0m text and \x1b[36mcode\x1b[0m." in said
+    code = MARKDOWN.split("```py\n")[1].split("\n```")[0]
+    assert f"{code}\r\n" in said  # one line, without frame or margin
+
+
+@pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_without_colours_it_is_what_was_said(spawn: Spawn, settings: dict[str, str]) -> None:
+    said = answer_to(spawn(FAKE_ANSWER=MARKDOWN, **settings), "Hello")
+    answer = said[said.index("# A title") :]
+    assert answer.startswith(MARKDOWN.replace("\n", "\r\n"))
+    assert "\x1b[" not in answer.removesuffix("\r\n")[: len(MARKDOWN)]
+
+
+def test_resized_while_it_answers(spawn: Spawn) -> None:
+    """The words that come after fit the new width; the chat goes on."""
+    terminal = spawn()
+    answer_to(terminal, "Hello")
+    ask(terminal, "Go on")
+    terminal.expect("word word word")
+    terminal.setwinsize(24, 30)
+    terminal.expect("\r\n(?:word ?){6}\r\n(?:word ?){3}")
+    terminal.send(CTRL_C)
+    terminal.expect("stopped, ")
+    ask(terminal, "/show system")
+    terminal.expect("There is no system message.")
+
+
+def test_several_lines_and_completion(spawn: Spawn) -> None:
+    terminal = spawn(FAKE_ANSWER="Good.")
+    ask(terminal, '"""one')
+    terminal.expect("[.]{3}")
+    terminal.send('two\rthree"""\r')
+    terminal.expect("Good[.]\r\n")
+    terminal.expect(r"context 4/5,000")  # three words were asked, one was said
+    terminal.expect(">>> ")
+    terminal.send("/cl")
+    terminal.expect("forget what was said")
+    terminal.send("\t")
+    terminal.expect("ear")
+    terminal.send("\r")
+    terminal.expect("The conversation begins anew[.]")
+
+
+def test_a_pipe_gets_plain_text(tmp_path: Path) -> None:
+    """On either side, and no terminal anywhere."""
+    environment = os.environ | {"FAKE_ANSWER": MARKDOWN, "TERM": "xterm"}
+    done = subprocess.run(
+        [sys.executable, str(FAKE_PESTLE), "chat"], input="Hello\n", env=environment,
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"{MARKDOWN}\n", "")

@@ -70,3 +70,21 @@ def test_a_terminal_too_narrow_for_anything(columns: int) -> None:
     text = "some words\n一 ```\n"
     written = WordWrap().feed(text, columns)
     assert re.sub(r"\x1b\[\d+D\x1b\[K|\s", "", written) != ""
+
+
+def test_a_terminal_that_changes_its_size() -> None:
+    """What it has broken itself is not erased; the words that follow fit the new size."""
+    wrap = WordWrap()
+    assert wrap.feed("The quick brown", 20) == "The quick brown"
+    said = wrap.feed("ie fox jumps", 8)  # it shows "The quic", "k brown"
+    assert "\x1b" not in said
+    assert said == "\nie fox \njumps"
+    assert wrap.feed(" over the lazy dog", 40) == " over the lazy dog"
+
+
+def test_a_word_that_moves_keeps_its_styles() -> None:
+    wrap = WordWrap()
+    said = wrap.feed("some ", 10) + wrap.feed("b", 10) + wrap.feed("old", 10, "1")
+    assert said == "some b\x1b[1mold"
+    assert wrap.feed("ly", 10) == "\x1b[0m\x1b[4D\x1b[K\nb\x1b[1mold\x1b[0mly"
+    assert wrap.feed("!", 10, "3") + wrap.close() == "\x1b[3m!\x1b[0m"

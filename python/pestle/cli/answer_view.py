@@ -50,13 +50,17 @@ class AnswerView:
 
     def end(self) -> None:
         """Write what was held back, and end the last line, if it was not."""
+        self.settle()
+        if not self._ended:
+            self._console.out("")
+            self._ended = True
+
+    def settle(self) -> None:
+        """Write what was held back, and leave no style behind."""
         if self._markdown is not None:
             for style, text in self._markdown.finish():
                 self._write(text, style)
             self._console.end_style(self._wrap)
-        if not self._ended:
-            self._console.out("")
-            self._ended = True
 
     def warn(self) -> None:
         """Say what of the answer is not as the model's format has it."""

@@ -77,8 +77,11 @@ def show(stream: Stream[Any], console: Console, *, reasoning: bool = True) -> Co
         try:
             for chunk in stream:
                 view.add(chunk)
-        except BaseException:  # a second Ctrl-C, too, leaves no style behind
+        except Exception:
             view.end()
+            raise
+        except BaseException:  # a second Ctrl-C
+            view.settle()
             raise
     view.end()
     view.warn()

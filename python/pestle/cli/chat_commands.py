@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pestle.cli import sessions, units
+from pestle.cli.console import understands_escapes
 from pestle.cli.dialogue import Dialogue, RefusedError
 from pestle.cli.options import sampling_parameters
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 # Qwen's switches are part of a message, and a path is no command either.
 _COMMAND = re.compile(r"/(?!(?:no_)?think\b)[a-z]*(?=\s|$)")
 
+
+_CODE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", re.MULTILINE | re.DOTALL)
 
 Result: TypeAlias = "list[str] | Stream[Any] | None"
 """What a command gives: lines or an answer to show; None when the chat is over."""
@@ -93,6 +98,21 @@ def _load(dialogue: Dialogue, argument: str) -> list[str]:
     return sessions.lines(argument, dialogue.conversation.load(_session(argument, "/load")))
 
 
+def _copy(dialogue: Dialogue, argument: str) -> list[str]:
+    answer = dialogue.last_answer
+    if not answer:
+        raise RefusedError("There is no answer yet.")
+    if not understands_escapes(sys.stdout):
+        raise RefusedError("This terminal has no clipboard that can be written to.")
+    code = list(_CODE.finditer(answer))
+    text, what = (code[-1][2], "the last code block") if code else (answer, "the answer")
+    if argument == "all":
+        text, what = answer, "the answer"
+    # The terminal's own clipboard, also through ssh. It says nothing back.
+    clipboard = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\a"
+    return [f"{clipboard}Copied {what}, if the terminal allows it."]
+
+
 def _session(name: str, command: str) -> str:
     if not name:
         raise RefusedError(f"{command} needs a name, as in {command} trip.")
@@ -145,6 +165,8 @@ COMMANDS = {
         Command("/bye", "", "leave", _leave),
         Command("/clear", "", "forget what was said", _clear),
         Command("/regen", "", "answer the last message again", _regenerate),
+        Command("/copy", "[all]", "copy the last code block, or the answer", _copy,
+                lambda: ("all",)),
         Command("/save", "NAME", "keep the conversation, with what was read of it", _save),
         Command("/load", "NAME", "go on with one that was saved", _load, _saved_names),
         Command("/show", "|".join(_SHOWN), "the model, the parameters, ...", _show,

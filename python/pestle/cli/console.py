@@ -48,7 +48,7 @@ class Console:
         `style`, the parameters of an SGR sequence, is for streams that may be coloured.
         """
         text = _harmless(text, sys.stdout)
-        if _understands_escapes(sys.stdout):
+        if understands_escapes(sys.stdout):
             text = wrap.feed(text, shutil.get_terminal_size().columns, style)
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -102,7 +102,7 @@ def terminal_on_stdin() -> bool:
 
 def coloured(stream: TextIO) -> bool:
     """Whether colours may be written to `stream`."""
-    return _understands_escapes(stream) and not os.environ.get("NO_COLOR")
+    return understands_escapes(stream) and not os.environ.get("NO_COLOR")
 
 
 def _harmless(text: str, stream: TextIO) -> str:
@@ -110,7 +110,8 @@ def _harmless(text: str, stream: TextIO) -> str:
     return text.translate(_CONTROLS) if stream.isatty() else text
 
 
-def _understands_escapes(stream: TextIO) -> bool:
+def understands_escapes(stream: TextIO) -> bool:
+    """Whether escape sequences mean something to whoever reads `stream`."""
     if sys.platform == "win32" and "WT_SESSION" not in os.environ:
         return False  # the old console would show them
     return stream.isatty() and os.environ.get("TERM") != "dumb"

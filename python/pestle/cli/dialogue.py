@@ -111,6 +111,12 @@ class Dialogue:
         first = next(iter(self.conversation.messages), None)
         return first["content"] if first is not None and first["role"] == "system" else None
 
+    @property
+    def last_answer(self) -> str:
+        """What the model said last; nothing, if it has not said anything."""
+        answers = [m["content"] for m in self.conversation.messages if m["role"] == "assistant"]
+        return answers[-1] if answers else ""
+
     def set_system(self, text: str | None) -> None:
         """Replace the system message; None removes it. What was said stays."""
         messages = self.conversation.messages

@@ -24,6 +24,7 @@ class WordWrap:
         self._head = ""  # the first characters of the line, to see a fence
         self._code = False
         self._style = ""
+        self._columns = 0
 
     def feed(self, text: str, columns: int, style: str = "") -> str:
         """What to write for `text` on a terminal of so many columns.
@@ -32,9 +33,18 @@ class WordWrap:
         """
         if not text:
             return ""
+        if columns != self._columns:
+            self._resized(columns)
         change = self._change(style)
         # The last column stays free: terminals differ about where the cursor is after it.
         return change + "".join(self._put(character, columns - 1) for character in text)
+
+    def _resized(self, columns: int) -> None:
+        """The terminal has broken the lines that are too long now: nothing there is erased."""
+        if self._columns:
+            self._word = []
+            self._column %= columns
+        self._columns = columns
 
     def close(self) -> str:
         """What ends the style."""
