@@ -34,6 +34,7 @@ def load(options: ModelOptions, console: Console) -> LLM:
     """Find the model, fetching it if it must be, and load it; bars show both."""
     from pestle import LLM
     from pestle.models import resolve
+    from pestle.options import PREFIX_CACHE
 
     path = resolve(
         options.model, hf=options.hub, offline=options.offline, progress=Downloads(console)
@@ -44,6 +45,7 @@ def load(options: ModelOptions, console: Console) -> LLM:
         threads=options.threads,
         threads_prefill=options.threads_prefill,
         kv_type=options.kv_type,
+        prefix_cache=PREFIX_CACHE if options.cache_ram is None else options.cache_ram << 20,
         rope_scaling=options.rope_scaling,
         rope_scale=options.rope_scale,
         yarn_orig_ctx=options.yarn_orig_ctx,

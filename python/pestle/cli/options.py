@@ -35,6 +35,7 @@ class ModelOptions:
     threads: int = 0  # 0: chosen by the engine
     threads_prefill: int = 0
     kv_type: str = "f16"
+    cache_ram: int | None = None  # MiB for texts that no chat holds; None: the library's
     expert_stats: str | None = None  # a file for the counts of a mixture's experts
     rope_scaling: str | None = None  # None, here and below: as the file has it
     rope_scale: float | None = None
@@ -162,6 +163,9 @@ _MODEL = (
                  help="Type of the cached keys; q8_0 takes 53 % of f16's memory.  [default: f16]"),
     click.option("-ctv", "kv_v", type=click.Choice(KV_TYPES),
                  help="Type of the cached values.  [default: as -ctk]"),
+    click.option("--cache-ram", metavar="MIB", type=COUNT,
+                 help="Memory for keys and values of texts that are over, to be used again where a "
+                      "prompt begins alike.  [default: 512]"),
     click.option("--expert-stats", metavar="FILE", type=click.Path(dir_okay=False),
                  help="Write how many tokens each expert of a mixture served, as JSON."),
     click.option("--rope-scaling", type=click.Choice(ROPE_SCALINGS),
