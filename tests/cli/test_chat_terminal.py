@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.unit.sessions import models
 
 pexpect = pytest.importorskip("pexpect", reason="pseudo terminals need pexpect")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo terminals on Windows")
@@ -149,3 +152,32 @@ def test_a_pipe_gets_plain_text(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == (f"{MARKDOWN}\n", "")
+
+
+def test_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None:
+    """What was saved after the turn before is taken up, and not read again."""
+    model = models.write(tmp_path / "tiny.gguf")
+    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm", "NO_COLOR": "1"}
+    environment |= {"XDG_STATE_HOME": str(tmp_path), "PESTLE_DATA": str(tmp_path)}
+    arguments = ["-m", "pestle", "chat", "-m", str(model), "-t", "1", "--session", "trip"]
+
+    def start() -> pexpect.spawn:
+        return pexpect.spawn(
+            sys.executable, arguments, env=environment, encoding="utf-8", timeout=20
+        )
+
+    first = start()
+    ask(first, "/set max-tokens 9")
+    ask(first, "Hello")
+    first.expect("context ")
+    second = start()
+    second.expect("the session trip is in use by another process")
+    second.expect(pexpect.EOF)
+    ask(first, "/set max-tokens default")
+    ask(first, "Go on")
+    first.expect(r"\r\n\S{3}")
+    first.kill(signal.SIGKILL)
+    first.wait()
+    again = start()
+    again.expect(r"Session trip: 2 messages, \d\d tokens that need not be read again[.]")
+    again.close(force=True)

@@ -97,6 +97,9 @@ class Dialogue:
         except SessionError as error:
             console.error(str(error))
             return
+        except KeyboardInterrupt:
+            console.note("Stopped: the session is as it was before this turn.")
+            return
         self._kept = [*messages]
         if console.verbose:
             console.note(sessions.saved_line(self.folder.name, saved))
