@@ -126,6 +126,7 @@ def test_sizes_that_are_none(size: str, pestle: Pestle, source: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("convert", "gone"), 1, "gone is no folder, expected a Hugging Face checkpoint"),
+        (("convert", "gone.gguf"), 1, "; `pestle quantize` takes GGUF files"),
         (("convert", "tiny", "--to", "Q9"), 2, "Invalid value for '--to'"),
         (("convert", "tiny", "-o", "gone/x.gguf"), 1, "gone is no folder"),
         (("verify", "tiny/config.json"), 3, "config.json"),

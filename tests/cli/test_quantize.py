@@ -74,6 +74,7 @@ def test_importance(pestle: Pestle, wide: str) -> None:
         (("wide.gguf", "wide.gguf", "Q8_0", "--overwrite"), 1, "is the source itself"),
         (("wide.gguf", "out.gguf", "Q8_0", "--imatrix", "gone"), 1, "cannot read gone"),
         (("gone.gguf", "out.gguf", "Q8_0"), 1, "gone.gguf"),
+        (("tiny", "out.gguf", "Q8_0"), 1, "`pestle convert` takes checkpoints"),
         (("tiny/config.json", "out.gguf", "Q8_0"), 3, "config.json"),
     ],
 )

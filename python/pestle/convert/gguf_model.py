@@ -11,7 +11,7 @@ from pestle._core import GgufFile, GgufTensor
 from pestle.convert.names.transforms import Config
 from pestle.convert.source import Source, StoredFile, StoredTensor
 from pestle.convert.types import TYPE_IDS
-from pestle.errors import UnsupportedError
+from pestle.errors import ModelNotFoundError, UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,13 @@ class GgufModel:
 def open_gguf(path: Path) -> GgufModel:
     """Open a GGUF file.
 
-    Raises as GgufFile does, and UnsupportedError for a tensor of a type that Pestle does not read.
+    Raises as GgufFile does, UnsupportedError for a tensor of a type that Pestle does not read, and
+    ModelNotFoundError for a folder.
     """
+    if path.is_dir():
+        raise ModelNotFoundError(
+            f"{path} is a folder, expected a GGUF file; `pestle convert` takes checkpoints"
+        )
     file = GgufFile(path)
     paths = [Path(name) for name in file.paths]
     tensors = {

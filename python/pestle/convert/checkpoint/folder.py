@@ -40,7 +40,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     UnsupportedError: it is of a kind that Pestle does not convert. Error: it cannot be read.
     """
     if not folder.is_dir():
-        raise ModelNotFoundError(f"{folder} is no folder, expected a Hugging Face checkpoint")
+        hint = "; `pestle quantize` takes GGUF files" if folder.suffix == ".gguf" else ""
+        raise ModelNotFoundError(f"{folder} is no folder, expected a Hugging Face checkpoint{hint}")
     config = read_config(folder / "config.json")
     index = folder / INDEX
     places = _weight_map(index) if index.is_file() else None
