@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from pestle.measure import Divergence, Evaluation, Figures
 
-CTX_SIZE = (
-    512  # pestle.measure.CTX_SIZE, which would cost every command's start the import of numpy
-)
+# pestle.measure.CTX_SIZE, which would cost every command's start the import of numpy.
+CTX_SIZE = 512
 
 
 def meaning(of: Divergence, original: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from typing import Final
 from pestle._core import Model
 from pestle.convert.names.transforms import Config
 from pestle.convert.options import Options
+from pestle.convert.partial import writing
 from pestle.convert.pipeline import encode_piece
 from pestle.convert.plan import Job, Output, Share, TensorPlan
 from pestle.convert.preparation import prepare
@@ -128,7 +129,7 @@ def _write(
     header = header_bytes(keys, map(entry, outputs))
     files = Files()
     try:
-        with path.open("wb") as stream:
+        with writing(path), path.open("wb") as stream:
             stream.write(header)
             end = max((o.offset + o.nbytes for o in outputs), default=0)
             stream.truncate(len(header) + aligned(end))

@@ -57,24 +57,29 @@ class Certificate:
         """What a file holds. FormatError: it is no certificate."""
         try:
             evaluation = Evaluation(
-                model=str(data["model"]),
-                reference=str(data["reference"]),
-                texts=str(data["texts"]),
-                texts_sha256=str(data["texts_sha256"]),
-                left_out=tuple(map(str, data["left_out"])),
+                model=_text(data["model"]),
+                reference=_text(data["reference"]),
+                texts=_text(data["texts"]),
+                texts_sha256=_text(data["texts_sha256"]),
+                left_out=tuple(map(_text, data["left_out"])),
                 ctx_size=int(data["ctx_size"]),
                 total=_figures(data["total"]),
-                categories={str(name): _figures(of) for name, of in data["categories"].items()},
-                problems=tuple(map(str, data["problems"])),
+                categories={_text(name): _figures(of) for name, of in data["categories"].items()},
+                problems=tuple(map(_text, data["problems"])),
             )
-            return cls(str(data["pestle"]), evaluation)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            return cls(_text(data["pestle"]), evaluation)
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             raise FormatError(f"key `{KEY}` is no certificate: {error!r:.80}") from error
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-ready data."""
         data: dict[str, Any] = json.loads(self.text())
         return data
+
+
+def _text(value: Any) -> str:
+    """Text for a line of output: a file may hold what a terminal would act on."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
 
 
 def _figures(data: Mapping[str, Any]) -> Figures:

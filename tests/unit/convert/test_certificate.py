@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pestle import _core, gguf
-from pestle.convert import certification, conversion, convert, quantize, verify
+from pestle.convert import certification, conversion, convert, passes, quantize, verify
 from pestle.errors import FormatError, UnsupportedError
 from pestle.evaluate import api, evaluate
 from pestle.measure import TextSet, built_in
@@ -127,7 +127,31 @@ def test_its_length_is_fixed(certified: Certified) -> None:
     assert Certificate.from_json(json.loads(text)).evaluation.left_out[0] == "chat/some-name"
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"total": 1}'])
+def test_interrupted_and_taken_up(
+    certified: Certified, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, path, _ = certified
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passes, "certified", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            convert(source, tmp_path / "a.gguf", to="Q8_0", certify=True)
+    assert not (tmp_path / "a.gguf").exists()
+    made = convert(source, tmp_path / "a.gguf", to="Q8_0", certify=True)
+    assert made.resumed
+    assert made.paths[0].read_bytes() == path.read_bytes()
+
+
+def test_what_a_terminal_would_act_on(certified: Certified) -> None:
+    data = certified[2].to_json() | {"texts": "a\x1b[2Jb", "left_out": ["\n"]}
+    evaluation = Certificate.from_json(data).evaluation
+    assert (evaluation.texts, evaluation.left_out) == ("a\ufffd[2Jb", ("\ufffd",))
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"total": 1}', '{"total": {"tokens": 1e999}}'])
 def test_a_malformed_one(certified: Certified, tmp_path: Path, text: str) -> None:
     _, path, _ = certified
     other = altered_file.write(tmp_path / "other.gguf", path, keys={KEY: text})
