@@ -16,7 +16,11 @@ SCHEMA = {
     "properties": {
         "name": {"type": "string", "maxLength": 12},
         "kind": {"enum": ["red", "green", "redder"]},
-        "many": {"type": "array", "items": {"type": "integer"}, "maxItems": 3},
+        "many": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": -99, "maximum": 99},
+            "maxItems": 3,
+        },
         "n": {"type": "integer", "minimum": 3, "maximum": 3000},
         "inner": {
             "type": "object",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from llguidance import LLMatcher
@@ -15,8 +16,14 @@ from pestle.errors import GrammarError
 KINDS = ("json_schema", "grammar", "regex", "choice")
 _FORMATS = ("text", "json_object", "json_schema")
 # As models write JSON: all on one line, or a line for each value. Without a bound a model may
-# write blanks for ever.
-_BLANKS = r"( |\n[ \t]{0,40})?"
+# write blanks for ever. Before 1.8 the pattern bounds nothing, so there it is one line; systems
+# with a C library before glibc 2.31 have only such versions.
+_BOUNDS_BLANKS = tuple(map(int, version("llguidance").split(".")[:2])) >= (1, 8)
+_LAYOUT: Any = (
+    {"whitespace_pattern": r"( |\n[ \t]{0,40})?"}
+    if _BOUNDS_BLANKS
+    else {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def grammar_of_schema(name: str, schema: Any) -> Grammar:
         raise TypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
     try:
         text = json.dumps(schema)
-        source = LLMatcher.grammar_from_json_schema(text, defaults={"whitespace_pattern": _BLANKS})
+        source = LLMatcher.grammar_from_json_schema(text, defaults=_LAYOUT)
     except (TypeError, ValueError) as error:  # what it holds is no JSON
         raise TypeError(f"{name}: {error}") from error
     return Grammar(name, source)
@@ -76,7 +83,7 @@ def json_rule(schema: Any) -> str:
     """A schema as a part of a Lark rule."""
     if isinstance(schema, Mapping):
         own = schema.get("x-guidance")
-        options = {"whitespace_pattern": _BLANKS, **(own if isinstance(own, Mapping) else {})}
+        options = {**_LAYOUT, **(own if isinstance(own, Mapping) else {})}
         schema = {**schema, "x-guidance": options}
     return f"%json {json.dumps(schema, ensure_ascii=False)}"
 
