@@ -25,6 +25,7 @@ MARKS = (START, CHANNEL, MESSAGE, CONSTRAIN, END, RETURN, CALL)
 FUNCTIONS = "functions."
 _BUILTIN = ("browser", "python", "container")
 _NO_HEADER = "the message has no header"
+_NO_MESSAGE = "the header has no message"
 _PARAGRAPH = "\n\n"  # between two messages of one kind
 _LONGEST_HEADER = 256  # characters; the text of a model that forgot its header is not held longer
 _RECIPIENT = re.compile(r"to=(\S+)")
@@ -71,11 +72,17 @@ class HarmonyParser(Parser):
         """What was held back. A call that is whole but for its end counts."""
         if self._message is not None:
             return self._end_message("")
-        header, given = self._header, self._given
-        self._header = self._given = ""
-        if _is_cut_off(header, self._names):
+        if _is_cut_off(self._header, self._names):
+            self._header = self._given = ""
             return []
-        return self._content(header.removeprefix(given), _NO_HEADER)
+        return self._end_header()
+
+    def _end_header(self) -> list[Event]:
+        """A header that no message follows is what the model says, but for the prompt's part."""
+        header, said = self._header, self._header.removeprefix(self._given)
+        self._header = self._given = ""
+        problem = _NO_MESSAGE if _is_cut_off(header, self._names) else _NO_HEADER
+        return self._content(said, problem) if said.strip() else []
 
     def _feed(self, text: str) -> list[Event]:
         events: list[Event] = []
@@ -104,7 +111,7 @@ class HarmonyParser(Parser):
             self._fresh, self._lost = True, False
             return []
         if mark in (names[START], names[END], names[RETURN], names[CALL]):
-            events = self.finish()
+            events = self._end_header()
             self._lost = False
             return events
         self._lost = False

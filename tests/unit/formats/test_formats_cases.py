@@ -30,6 +30,7 @@ from tests.unit.text.toy import byte_level
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 NO_HEADER = "the message has no header"
+NO_MESSAGE = "the header has no message"
 SEP, CALL_BEGIN, CALL_END = (SEPARATED[name] for name in ("sep", "call begin", "call end"))
 
 HARMONY: list[tuple[list[str], list[Event]]] = [
@@ -67,6 +68,13 @@ HARMONY: list[tuple[list[str], list[Event]]] = [
     ([CHANNEL, "ana"], []),
     ([CHANNEL, "final", MESSAGE, "Hi", END_MESSAGE, START, "assi"], [Content("Hi")]),
     ([" to=functions.get_wea"], []),
+    # Ended within a header.
+    ([CHANNEL, "final", RETURN], [Content("<|channel|>final", NO_MESSAGE)]),
+    (
+        [CHANNEL, "commentary to=functions.f", END_MESSAGE, START, "assistant", CHANNEL, "final",
+         MESSAGE, "Hi"],
+        [Content("<|channel|>commentary to=functions.f", NO_MESSAGE), Content("Hi")],
+    ),
     # Forgotten ends.
     (
         [CHANNEL, "analysis", MESSAGE, "hm", START, "assistant", CHANNEL, "final", MESSAGE, "Hi"],
