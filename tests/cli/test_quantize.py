@@ -68,7 +68,7 @@ def test_importance(pestle: Pestle, wide: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("wide.gguf", "out.gguf", "Q9"), 2, "Invalid value for 'TYPE'"),
+        (("wide.gguf", "out.gguf", "Q9"), 2, "Invalid value for '[TYPE]'"),
         (("wide.gguf", "out.gguf", "Q8_0", "--tensor-type", "x"), 2, "is not REGEX=TYPE"),
         (("wide.gguf", "out.gguf", "Q8_0", "--tensor-type", "x=Q8_0"), 1, "no matrix of this"),
         (("wide.gguf", "wide.gguf", "Q8_0", "--overwrite"), 1, "is the source itself"),

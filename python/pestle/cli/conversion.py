@@ -116,6 +116,13 @@ def lines(made: Conversion) -> list[str]:
             f"Quantized again: {_kinds(made.requantized)}. That loses more than quantizing the "
             "original does."
         )
+    if "sensitivities" in made.manifest.options:
+        measured = "calibration" in made.manifest.options
+        found.append(
+            "Types were chosen by what rounding was measured to cost."
+            if measured
+            else "Types were chosen without running the model, by what is typical of models."
+        )
     if names := made.without_importance:
         shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
         noun = "tensor" if len(names) == 1 else "tensors"

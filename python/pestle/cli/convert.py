@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pestle.cli.console import current
 from pestle.cli.conversion import TYPE, TYPES, Encoding, encoding_options, report
 from pestle.cli.options import json_option, verbosity
 from pestle.cli.progress import Downloads
+from pestle.cli.target import target_options
+
+if TYPE_CHECKING:
+    from pestle.convert import Target
 
 
 @click.command("convert", short_help="Convert a Hugging Face checkpoint to GGUF.")
@@ -24,11 +30,12 @@ from pestle.cli.progress import Downloads
 @click.option(
     "--to",
     type=TYPE,
-    default="Q4_K_M",
+    default=None,
     metavar="TYPE",
     help=f"The type of the matrices, or a mixture: {', '.join(TYPES)}.  [default: Q4_K_M]",
 )
 @click.option("--name", metavar="TEXT", help="The model's name.  [default: config.json's, or none]")
+@target_options
 @encoding_options
 @json_option
 @verbosity
@@ -37,8 +44,9 @@ def command(
     hub: str | None,
     offline: bool,
     output: str | None,
-    to: str,
+    to: str | None,
     name: str | None,
+    target: Target | None,
     encoding: Encoding,
     as_json: bool,
 ) -> None:
@@ -49,6 +57,10 @@ def command(
     unless floats are wanted. One pass, in bounded memory. After an interruption the same command
     goes on where it stopped, and makes the same bytes. Until the end everything is in FILE.partial.
 
+    For --target-size and --target-bpw the model is put beside FILE as BF16, and run in memory some
+    60 times with some matrices rounded: each takes 2 bytes a weight. What is measured is not kept
+    when it is interrupted.
+
     The same source and options give the same bytes on every machine. FILE and FILE.manifest.json
     say what they were made from; `pestle verify` checks it. Prints the path of the file.
     """
@@ -57,12 +69,14 @@ def command(
     console = current()
     if (source is None) == (hub is None):
         raise click.UsageError("Give a checkpoint either as a folder or with -hf.")
+    if to is not None and target is not None:
+        raise click.UsageError("--to excludes --target-size and --target-bpw.")
     made = convert(
         source,
         output,
         hf=hub,
         offline=offline,
-        to=to,
+        to=target or to or "Q4_K_M",
         name=name,
         **vars(encoding),
         progress=Downloads(console),

@@ -11,6 +11,7 @@ import click
 from pestle.cli.console import current
 from pestle.cli.options import COUNT, POSITIVE, Number, json_option, verbosity
 from pestle.cli.progress import Downloads
+from pestle.cli.target import text_of
 
 if TYPE_CHECKING:
     from pestle.imatrix import Gathering
@@ -132,11 +133,7 @@ def command(
         raise click.ClickException(f"{path} is there already; --overwrite replaces it")
     text, name = None, {}
     if text_file is not None:
-        try:
-            text = Path(text_file).read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise click.ClickException(f"{text_file} is no UTF-8: {error.reason}") from error
-        name = {"name": Path(text_file).name}
+        text, name = text_of(text_file), {"name": Path(text_file).name}
     found = gather(
         model,
         text,

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pestle.cli.console import current
 from pestle.cli.conversion import TYPE, Encoding, encoding_options, report
 from pestle.cli.options import json_option, verbosity
 from pestle.cli.progress import Downloads
+from pestle.cli.target import target_options
+
+if TYPE_CHECKING:
+    from pestle.convert import Target
 
 
 @click.command("quantize", short_help="Quantize a GGUF file.")
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("output", metavar="OUT", type=click.Path(dir_okay=False))
-@click.argument("to", metavar="TYPE", type=TYPE)
+@click.argument("to", metavar="[TYPE]", type=TYPE, required=False)
+@target_options
 @encoding_options
 @json_option
 @verbosity
-def command(source: str, output: str, to: str, encoding: Encoding, as_json: bool) -> None:
+def command(
+    source: str,
+    output: str,
+    to: str | None,
+    target: Target | None,
+    encoding: Encoding,
+    as_json: bool,
+) -> None:
     """Quantize the GGUF file IN, or the split model that begins there, and write OUT.
 
-    TYPE is the type of the matrices, or a mixture, as `pestle convert --to` takes it. Norms and the
+    TYPE is the type of the matrices, or a mixture, as `pestle convert --to` takes it; or give
+    --target-size or --target-bpw, which measure as they do in `pestle convert`. Norms and the
     like stay as they are, and so does MXFP4 unless floats are wanted. A matrix that is quantized
     already is refused, unless it has its new type: what was rounded twice is worse than what was
     rounded once. Metadata stays. One pass, in bounded memory. After an interruption the same
@@ -33,5 +48,9 @@ def command(source: str, output: str, to: str, encoding: Encoding, as_json: bool
     from pestle.convert import quantize
 
     console = current()
-    made = quantize(source, output, to, **vars(encoding), progress=Downloads(console))
+    if (to is None) == (target is None):
+        raise click.UsageError("Give TYPE, --target-size or --target-bpw: one of them.")
+    wanted = target or to
+    assert wanted is not None
+    made = quantize(source, output, wanted, **vars(encoding), progress=Downloads(console))
     report(made, console, as_json)

@@ -9,9 +9,10 @@ from types import ModuleType
 from pestle.convert.api import convert, quantize
 from pestle.convert.conversion import Conversion
 from pestle.convert.manifest import Manifest
+from pestle.convert.targets import Target
 from pestle.convert.verification import Verification, verify
 
-__all__ = ["Conversion", "Manifest", "Verification", "convert", "quantize", "verify"]
+__all__ = ["Conversion", "Manifest", "Target", "Verification", "convert", "quantize", "verify"]
 
 
 class _Package(ModuleType):

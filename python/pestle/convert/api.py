@@ -15,6 +15,7 @@ from pestle.convert.importance import ImportanceSource, opened
 from pestle.convert.options import Options
 from pestle.convert.preparation import prepare
 from pestle.convert.prepared import Prepared
+from pestle.convert.targets import Preparation, Target, targeted
 from pestle.errors import Error
 from pestle.models.progress import Progress
 
@@ -28,7 +29,7 @@ def convert(
     *,
     hf: str | None = None,
     offline: bool = False,
-    to: str = "Q4_K_M",
+    to: str | Target = "Q4_K_M",
     tensor_types: Sequence[str] = (),
     imatrix: StrPath | ImportanceSource | None = None,
     allow_requantize: bool = False,
@@ -44,7 +45,8 @@ def convert(
     output: the file to write; by default the checkpoint's name and the type, in this folder.
     offline: never use the network; `hf` is then what the cache holds.
     to: the type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which gives
-    each matrix the type that llama.cpp gives it.
+    each matrix the type that llama.cpp gives it; or a `Target`: each matrix gets the type that
+    makes the model diverge least in a file of a given size.
     tensor_types: "REGEX=TYPE", for matrices in whose names the expression is found; the first that
     matches wins. imatrix: an importance matrix, or its file. allow_requantize: whether MXFP4 may
     become another type of blocks because of `tensor_types`; without them it stays as it is.
@@ -72,18 +74,22 @@ def convert(
     repository, revision = _origin(folder)
     importance = opened(imatrix)
     digest = importance.digest if importance is not None else None
-    options = Options(to, name, split_size, tuple(tensor_types), digest, allow_requantize)
-    prepared = prepare(
-        folder, options, importance=importance, repository=repository, revision=revision
-    )
-    path = Path(output) if output is not None else _default(folder, repository, to)
-    return _carried_out(prepared, path, certify, overwrite, threads, progress)
+    path = Path(output) if output is not None else _default(folder, repository, str(to))
+    options = Options(_to(to), name, split_size, tuple(tensor_types), digest, allow_requantize)
+
+    def preparation(options: Options) -> Prepared:
+        given = importance if options.imatrix is not None else None
+        found = prepare(folder, options, importance=given, repository=repository, revision=revision)
+        return with_blank_certificate(found) if certify else found
+
+    prepared = _decided(preparation, options, to, path, importance, threads, progress)
+    return _carried_out(prepared, path, overwrite, threads, progress)
 
 
 def quantize(
     source: StrPath,
     output: StrPath,
-    to: str,
+    to: str | Target,
     *,
     tensor_types: Sequence[str] = (),
     imatrix: StrPath | ImportanceSource | None = None,
@@ -111,11 +117,17 @@ def quantize(
     repository, revision = _origin(path.parent)
     importance = opened(imatrix)
     digest = importance.digest if importance is not None else None
-    options = Options(to, None, split_size, tuple(tensor_types), digest, allow_requantize)
-    prepared = prepare_gguf(
-        path, options, importance=importance, repository=repository, revision=revision
-    )
-    return _carried_out(prepared, Path(output), certify, overwrite, threads, progress)
+    options = Options(_to(to), None, split_size, tuple(tensor_types), digest, allow_requantize)
+
+    def preparation(options: Options) -> Prepared:
+        given = importance if options.imatrix is not None else None
+        found = prepare_gguf(
+            path, options, importance=given, repository=repository, revision=revision
+        )
+        return with_blank_certificate(found) if certify else found
+
+    prepared = _decided(preparation, options, to, Path(output), importance, threads, progress)
+    return _carried_out(prepared, Path(output), overwrite, threads, progress)
 
 
 def _origin(folder: Path) -> tuple[str | None, str | None]:
@@ -124,18 +136,34 @@ def _origin(folder: Path) -> tuple[str | None, str | None]:
     return (f"{match[1]}/{match[2]}", match[3]) if match else (None, None)
 
 
-def _carried_out(
-    prepared: Prepared,
+def _to(to: str | Target) -> str:
+    """What a file is called before its types are chosen."""
+    return "Q4_K_M" if isinstance(to, Target) else to
+
+
+def _decided(
+    preparation: Preparation,
+    options: Options,
+    to: str | Target,
     path: Path,
-    certify: bool,
-    overwrite: bool,
+    importance: ImportanceSource | None,
     threads: int,
     progress: Progress | None,
-) -> Conversion:
-    if certify:
-        prepared = with_blank_certificate(prepared)
+) -> Prepared:
+    """All of the conversion into `path`; the tensors' types, where `to` leaves them open."""
     if not path.parent.is_dir():
         raise Error(f"{path.parent} is no folder, so {path.name} cannot be written there")
+    if not isinstance(to, Target):
+        return preparation(options)
+    return targeted(
+        preparation, options, to, path.with_name(path.name + ".measured"),
+        importance=importance, threads=threads, progress=progress,
+    )  # fmt: skip
+
+
+def _carried_out(
+    prepared: Prepared, path: Path, overwrite: bool, threads: int, progress: Progress | None
+) -> Conversion:
     for there in shard_paths(path, prepared.plan.n_shards):
         if there.exists() and any(there.samefile(file.path) for file in prepared.source.files):
             raise Error(f"{there} is the source itself, which is not replaced")

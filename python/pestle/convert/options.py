@@ -42,8 +42,10 @@ def type_rule(text: str) -> TypeRule:
 class Options:
     """`to`: a type, or a mixture; `tensor_types`: REGEX=TYPE, of which the first that matches wins.
 
-    imatrix: the sha256 of the importance matrix, if there is one. UnsupportedError: `to` is no
-    type; ValueError: something in `tensor_types` is no rule.
+    imatrix: the sha256 of the importance matrix, if there is one. The last four tell why
+    `tensor_types` are what they are: what the file's bytes, or its bits a weight, were limited to,
+    and the sha256 of the text that was read and of what was measured (`pestle.convert.targets`).
+    UnsupportedError: `to` is no type; ValueError: something in `tensor_types` is no rule.
     """
 
     to: str
@@ -52,6 +54,10 @@ class Options:
     tensor_types: tuple[str, ...] = ()
     imatrix: str | None = None
     allow_requantize: bool = False
+    target_size: int = 0
+    target_bpw: float = 0.0
+    calibration: str | None = None
+    sensitivities: str | None = None
 
     def __post_init__(self) -> None:
         if self.to not in TARGETS:
