@@ -148,9 +148,8 @@ void bind_engine(py::module_& m) {
                    "n_ctx, threads, threads_prefill and prefix_bytes must not be negative, chunk must be "
                    "positive");
              return std::make_shared<Engine>(
-                 model.model,
-                 EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk, gather_inputs,
-                               size_t(prefix_bytes)});
+                 model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk,
+                                            gather_inputs, size_t(prefix_bytes)});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
            py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = 512,
@@ -159,7 +158,8 @@ void bind_engine(py::module_& m) {
            "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
            "and one for values,\n"
-           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums. prefix_bytes: for texts that no "
+           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums. prefix_bytes: for texts "
+           "that no "
            "sequence holds\n"
            "any more; see `recall`.")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
