@@ -70,6 +70,7 @@ def plot(
         axes.set_ylabel("mean divergence from the reference, nats")
         axes.set_title(f"against {first.reference}: {first.total.tokens:,} tokens of {first.texts}")
         axes.grid(alpha=0.3, which="both")
+        axes.margins(x=0.15, y=0.12)  # room for the names
         # No date: the same figures give the same file.
         metadata = {"Date": None} if Path(out).suffix.lower() == ".svg" else None
         try:
