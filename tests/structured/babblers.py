@@ -20,7 +20,7 @@ from pestle.tokenizer import Tokenizer
 
 from tests.oracle import checkpoints, gguf_file
 from tests.oracle.checkpoints import CASES, Case
-from tests.unit.formats.dialects import DSML, HERMES, SEPARATED, THINK
+from tests.unit.formats.dialects import DSML, HERMES, MISTRAL, PYTHON_TAG, SEPARATED, THINK
 from tests.unit.text.toy import byte_level
 
 N_VOCAB = 320
@@ -61,6 +61,9 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
         (*THINK, DSML),
         "deepseek2",
     ),
+    "mistral": ("{# [TOOL_CALLS] #}" + _CHAT, MISTRAL, "llama"),
+    "mistral args": ("{# [TOOL_CALLS][CALL_ID][ARGS] #}" + _CHAT, MISTRAL, "llama"),
+    "llama 3": ('{# ipython "parameters":  #}' + _CHAT, (PYTHON_TAG,), "llama"),
     "spelled": ("{# <think></think> #}" + _CHAT + _OFF, (), "qwen3"),
     "harmony": (_HARMONY, MARKS, "gpt-oss"),
     "plain": (_CHAT, (), "llama"),

@@ -59,7 +59,7 @@ def check(call: Any, family: str) -> None:
 
 
 def options_of(family: str) -> dict[str, Any]:
-    has_no_thoughts = family in ("coder", "deepseek v3")
+    has_no_thoughts = family in ("coder", "deepseek v3", "mistral", "mistral args", "llama 3")
     return {} if has_no_thoughts else {"reasoning_budget": 12}
 
 

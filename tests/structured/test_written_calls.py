@@ -10,7 +10,7 @@ from pestle import GrammarError, ToolCall
 from pestle.constraints import CallableTool, Constraint, Wanted, answer_plan
 
 from tests.unit.formats.answers import Mark
-from tests.unit.formats.dialects import coder, hermes, v3, v31, v32
+from tests.unit.formats.dialects import coder, hermes, mistral_list, v3, v31, v32
 
 from .babblers import Babbler
 
@@ -29,6 +29,7 @@ SCHEMA: dict[str, Any] = {
 TOOLS = (CallableTool("fs.write", SCHEMA), CallableTool("nothing", {}))
 FORMS: dict[str, Any] = {
     "qwen3": hermes, "coder": coder, "deepseek v3": v3, "deepseek v3.1": v31, "deepseek v3.2": v32,
+    "mistral": mistral_list,
 }  # fmt: skip
 ARGUMENTS: list[dict[str, Any]] = [
     {"text": "x", "n": 1},

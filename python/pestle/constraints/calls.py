@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pestle.constraints.call_values import COMBINED, CallableTool, TextValues
 from pestle.constraints.grammar import json_rule, literal
 from pestle.formats import Format
-from pestle.formats.model_format import SEPARATED
+from pestle.formats.model_format import FENCE, MISTRAL, SEPARATED
 
 Spell = Callable[[str], str]
 """A mark as a part of a Lark rule: its token where it is one, else its spelling."""
@@ -29,12 +29,8 @@ def calls_grammar(
 
 
 def _hermes(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bool) -> str:
-    def one(tool: CallableTool) -> str:
-        head = literal('{"name": ' + literal(tool.name) + ', "arguments": ')
-        return f'{head} {_object(tool)} "}}"'
-
     call = rf'{spell("<tool_call>")} "\n" one "\n" {spell("</tool_call>")}'
-    return _repeated(call, r'"\n"', several) + _rules(tools, one)
+    return _repeated(call, r'"\n"', several) + _rules(tools, _named("arguments"))
 
 
 def _xml(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bool) -> str:
@@ -59,14 +55,15 @@ def _xml(form: Format, spell: Spell, tools: Sequence[CallableTool], several: boo
 
 def _separated(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bool) -> str:
     begin, end, first, last, sep = map(spell, SEPARATED)
+    fenced = FENCE in form.writes
 
     def one(tool: CallableTool) -> str:
-        if not form.fenced:
+        if not fenced:
             return f"{begin} {literal(tool.name)} {sep} {_object(tool)} {end}"
         head = literal(f"{tool.name}\n```json\n")
         return f'{begin} "function" {sep} {head} {_object(tool)} "\\n```" {end}'
 
-    more = ('("\\n" one)*' if form.fenced else "one*") if several else ""
+    more = ('("\\n" one)*' if fenced else "one*") if several else ""
     start = f"start: {first} one {more} {last}\n"
     return start + _rules(tools, one)
 
@@ -92,11 +89,40 @@ def _dsml(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bo
     return start + _rules(tools, one) + text.rules
 
 
+def _mistral(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bool) -> str:
+    begin, call_id, arguments = map(spell, MISTRAL)
+    if MISTRAL[2] not in form.writes:
+        more = '(", " one)*' if several else ""
+        return f'start: {begin} "[" one {more} "]"\n' + _rules(tools, _named("arguments"))
+    identity = f"{call_id} /[a-zA-Z0-9]{{9}}/" if MISTRAL[1] in form.writes else ""
+
+    def one(tool: CallableTool) -> str:
+        return f"{begin} {literal(tool.name)} {identity} {arguments} {_object(tool)}"
+
+    return f"start: one{'+' if several else ''}\n" + _rules(tools, one)
+
+
+def _llama(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bool) -> str:
+    return "start: one\n" + _rules(tools, _named("parameters"))  # these models know one at a time
+
+
+def _named(key: str) -> Callable[[CallableTool], str]:
+    """A call as an object with its name, and its arguments under `key`."""
+
+    def one(tool: CallableTool) -> str:
+        head = literal('{"name": ' + literal(tool.name) + f', "{key}": ')
+        return f'{head} {_object(tool)} "}}"'
+
+    return one
+
+
 _FORMS: dict[str, Callable[[Format, Spell, Sequence[CallableTool], bool], str]] = {
     "json": _hermes,
     "xml": _xml,
     "separated": _separated,
     "dsml": _dsml,
+    "mistral": _mistral,
+    "llama": _llama,
 }
 
 

@@ -165,10 +165,13 @@ class _Tagged(_Maker):
             raise UnsupportedError(
                 "the model's calls begin with no token of their own, so `strict` cannot be held"
             )
-        # The calls of these forms stand together, those of others one by one.
-        calls = self._calls(several=self._form.calls == "separated")
+        # The calls of these forms stand together, those of others one by one. Nothing follows
+        # calls that have no end of their own.
+        is_last = self._form.name == "trailing"
+        calls = self._calls(several=is_last or self._form.calls == "separated")
         content = Free(self._words())
-        content.ends[begin] = Body(_matcher(calls, self._vocabulary), content)
+        rest = done if is_last else content
+        content.ends[begin] = Body(_matcher(calls, self._vocabulary), rest)
         return content
 
 

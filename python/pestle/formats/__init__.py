@@ -3,7 +3,7 @@
 model_format  which format a model has
 reader        tokens in, events out
 events        what comes out
-parser        what every format has in common; harmony and tagged are the parsers
+parser        what every format has in common; harmony, tagged and trailing are the parsers
 marks         control tokens, told from text by their ids
 calls*        the forms of tool calls
 """

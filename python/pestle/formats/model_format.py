@@ -13,14 +13,17 @@ from typing import Any, Literal, Protocol, TypeAlias
 from pestle.formats import harmony
 from pestle.formats.calls import Schemas, named_call, schemas_of
 from pestle.formats.calls_fenced import separated_call
+from pestle.formats.calls_listed import llama_calls, mistral_calls
 from pestle.formats.calls_xml import dsml_call, function_call
 from pestle.formats.harmony import HarmonyParser
 from pestle.formats.marks import Marks
 from pestle.formats.parser import Parser, PlainParser
 from pestle.formats.tagged import CLOSE, OPEN, CallTags, TaggedParser
+from pestle.formats.trailing import TrailingParser
+from pestle.results import ToolCall
 
-CallForm: TypeAlias = Literal["json", "xml", "separated", "dsml"]
-Name: TypeAlias = Literal["plain", "harmony", "tagged"]
+CallForm: TypeAlias = Literal["json", "xml", "separated", "dsml", "mistral", "llama"]
+Name: TypeAlias = Literal["plain", "harmony", "tagged", "trailing"]
 Stands: TypeAlias = Literal["start", "reasoning", "reasoned", "within"]
 """At its beginning, within its reasoning, behind it, or within something else."""
 
@@ -30,6 +33,9 @@ SEPARATED = tuple(
     for name in ("call\u2581begin", "call\u2581end", "calls\u2581begin", "calls\u2581end", "sep")
 )
 _TOOL_CALL, _TOOL_CALL_END = "<tool_call>", "</tool_call>"
+FENCE = "```json"
+MISTRAL = ("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]")
+_PYTHON_TAG = "<|python_tag|>"
 _TAIL = 32  # tokens at the end of a prompt in which a format looks for what it has begun
 
 
@@ -47,11 +53,13 @@ class Vocabulary(Protocol):
 class Format:
     """How a model's answers are to be read.
 
-    name       "harmony", "tagged" (`<think>`, tags around calls), or "plain": all is content
+    name       "harmony", "tagged" (`<think>`, tags around calls), "trailing" (calls last, without
+               an end), or "plain": all is content
     calls      the form of tool calls; None: the model has none that is known
     thinks     whether reasoning can be told from the rest
     lead_out   tokens that end the reasoning as the model itself does; none where it does not think
-    fenced     "separated" calls have their arguments in a fence, as in DeepSeek V3 and R1
+    writes     which of the parts that calls of one form may have or not the template writes: the
+               fence of DeepSeek V3 and R1, Mistral's `[ARGS]` and `[CALL_ID]`
     """
 
     name: Name
@@ -59,7 +67,7 @@ class Format:
     thinks: bool
     lead_out: tuple[int, ...]
     vocabulary: Vocabulary
-    fenced: bool = False
+    writes: frozenset[str] = frozenset()
 
     def parser(self, prompt: Sequence[int], tools: Sequence[Any] | None = None) -> Parser:
         """A parser for the answer to `prompt`, the tokens of a whole chat."""
@@ -69,6 +77,8 @@ class Format:
             return HarmonyParser(marks, schemas, _last_header(marks, self.vocabulary, prompt))
         if self.name == "plain":
             return PlainParser(Marks(self.vocabulary, ()))
+        if self.name == "trailing":
+            return self._trailing(Marks(self.vocabulary, self.marks), schemas)
         marks = Marks(self.vocabulary, _spellings(self.calls, self.thinks))
         return TaggedParser(
             marks,
@@ -77,16 +87,36 @@ class Format:
             in_reasoning=self.thinks and _begins_reasoning(marks, self.vocabulary, prompt),
         )
 
+    def _trailing(self, marks: Marks, schemas: Schemas) -> Parser:
+        if self.calls == "llama":
+            return TrailingParser(
+                marks,
+                marks[_PYTHON_TAG],
+                lambda text: llama_calls(marks.spelled(text)),
+                without_mark=schemas,
+            )
+        begin, call_id, arguments = (marks[spelling] for spelling in MISTRAL)
+
+        def read(text: str) -> list[ToolCall]:
+            calls = mistral_calls(text, arguments, call_id)
+            return [ToolCall(c.name, marks.spelled(c.arguments)) for c in calls]
+
+        return TrailingParser(marks, begin, read)
+
     @property
     def marks(self) -> tuple[str, ...]:
         """The spellings of the control tokens that the format gives a meaning."""
         if self.name == "harmony":
             return harmony.MARKS
+        if self.name == "trailing":
+            return MISTRAL if self.calls == "mistral" else (_PYTHON_TAG,)
         return () if self.name == "plain" else _spellings(self.calls, self.thinks)
 
     @property
     def first_mark_of_calls(self) -> str | None:
         """The mark with which calls begin, and nothing else does; None where there is none."""
+        if self.calls == "mistral":
+            return MISTRAL[0]
         if self.name != "tagged" or self.calls in (None, "dsml"):
             return None
         return SEPARATED[2] if self.calls == "separated" else _TOOL_CALL
@@ -116,12 +146,15 @@ def format_of(architecture: str, template: str | None, vocabulary: Vocabulary) -
         lead_out = f"{harmony.END}{harmony.START}assistant{harmony.CHANNEL}final{harmony.MESSAGE}"
         return Format("harmony", "json", True, _tokens(vocabulary, lead_out), vocabulary)
     calls = _call_form(source)
-    thinks = OPEN in source or CLOSE in source or _has_tags(vocabulary)
+    thinks = OPEN in source or CLOSE in source
+    if calls is None and not thinks and (trailing := _trailing_form(source)) is not None:
+        return Format("trailing", trailing, False, (), vocabulary, _parts(source))
+    thinks = thinks or _has_tags(vocabulary)
     if calls is None and not thinks:
         return Format("plain", None, False, (), vocabulary)
     lead_out = CLOSE if calls == "dsml" or f"{OPEN}{CLOSE}" in source else f"\n{CLOSE}\n\n"
     tokens = _tokens(vocabulary, lead_out) if thinks else ()
-    return Format("tagged", calls, thinks, tokens, vocabulary, fenced="```json" in source)
+    return Format("tagged", calls, thinks, tokens, vocabulary, _parts(source))
 
 
 def _call_form(template: str) -> CallForm | None:
@@ -132,6 +165,16 @@ def _call_form(template: str) -> CallForm | None:
     if "<function=" in template:
         return "xml"
     return "json" if _TOOL_CALL in template else None
+
+
+def _parts(template: str) -> frozenset[str]:
+    return frozenset(part for part in (FENCE, *MISTRAL[1:]) if part in template)
+
+
+def _trailing_form(template: str) -> CallForm | None:
+    if MISTRAL[0] in template:
+        return "mistral"
+    return "llama" if '"parameters": ' in template and "ipython" in template else None
 
 
 def _has_tags(vocabulary: Vocabulary) -> bool:

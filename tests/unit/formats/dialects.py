@@ -20,6 +20,8 @@ SEPARATED = {
 }
 DSML = Mark(f"{BAR}DSML{BAR}")
 HERMES = BEGIN, END = Mark("<tool_call>"), Mark("</tool_call>")
+MISTRAL = TOOL_CALLS, CALL_ID, ARGS = Mark("[TOOL_CALLS]"), Mark("[CALL_ID]"), Mark("[ARGS]")
+PYTHON_TAG = Mark("<|python_tag|>")
 THINK = OPEN, CLOSE = Mark("<think>"), Mark("</think>")
 START, CHANNEL, MESSAGE, CONSTRAIN, END_MESSAGE, RETURN, CALL = map(Mark, MARKS)
 
@@ -127,6 +129,35 @@ def plain(random: Random, events: list[Event]) -> list[str]:
     return [event.text for event in events if isinstance(event, Content)]
 
 
+def trailing(
+    calls: Callable[[list[ToolCall]], list[str]],
+) -> Callable[[Random, list[Event]], list[str]]:
+    def say(random: Random, events: list[Event]) -> list[str]:
+        said = [event.text for event in events if isinstance(event, Content)]
+        wanted = [event for event in events if isinstance(event, ToolCall)]
+        return [*said, *(calls(wanted) if wanted else [])]
+
+    return say
+
+
+def mistral_list(calls: list[ToolCall]) -> list[str]:
+    each = [f'{{"name": {json.dumps(c.name)}, "arguments": {c.arguments}}}' for c in calls]
+    return [TOOL_CALLS, f"[{', '.join(each)}]"]
+
+
+def mistral_args(calls: list[ToolCall]) -> list[str]:
+    said: list[str] = []
+    for n, call in enumerate(calls):
+        identity = [CALL_ID, f"call{n:05}"] if n % 2 else []
+        said += [TOOL_CALLS, call.name, *identity, ARGS, call.arguments]
+    return said
+
+
+def llama(calls: list[ToolCall]) -> list[str]:
+    each = [f'{{"name": {json.dumps(c.name)}, "parameters": {c.arguments}}}' for c in calls]
+    return [PYTHON_TAG, "; ".join(each)]
+
+
 SEPARATED_TEMPLATE = "</think>" + "".join(SEPARATED.values())
 DIALECTS = [
     Dialect("harmony", "gpt-oss", "", MARKS, harmony, prompt=(START, "assistant")),
@@ -172,6 +203,16 @@ DIALECTS = [
         (*THINK, DSML),
         tagged(v32, opened=True),
         prompt=(OPEN,),
+    ),
+    Dialect("mistral", "llama", "[TOOL_CALLS]", MISTRAL, trailing(mistral_list), thinks=False),
+    Dialect("mistral args", "llama", "[TOOL_CALLS]", MISTRAL, trailing(mistral_args), thinks=False),
+    Dialect(
+        "llama 3",
+        "llama",
+        'ipython "parameters": ',
+        (PYTHON_TAG,),
+        trailing(llama),
+        thinks=False,
     ),
     Dialect("plain", "llama", "", (), plain, thinks=False, calls=False),
 ]

@@ -51,6 +51,23 @@ def test_every_published_template_is_among_the_cases() -> None:
     assert {path.stem for path in path_of("templates").glob("*.jinja")} == known | alike
 
 
+@pytest.mark.parametrize(
+    ("template", "calls", "writes"),
+    [
+        ("[TOOL_CALLS][{{ calls }}]", "mistral", set()),
+        ("[TOOL_CALLS]{{ name }}[ARGS]{{ arguments }}", "mistral", {"[ARGS]"}),
+        ("[TOOL_CALLS]x[CALL_ID]y[ARGS]z", "mistral", {"[ARGS]", "[CALL_ID]"}),
+        ('Environment: ipython {"name": "f", "parameters": {}}', "llama", set()),
+    ],
+)
+def test_calls_without_an_end(template: str, calls: str, writes: set[str]) -> None:
+    """Whatever tags the vocabulary has: the template shows what an answer looks like."""
+    tokenizer = Tokenizer.from_gguf(byte_level(control=map(str, THINK)))
+    found = format_of("llama", template, tokenizer)
+    assert (found.name, found.calls, found.thinks) == ("trailing", calls, False)
+    assert found.writes == writes
+
+
 def test_without_a_template() -> None:
     def kind(architecture: str, marks: tuple[str, ...]) -> str:
         tokenizer = Tokenizer.from_gguf(byte_level(control=map(str, marks)))
