@@ -23,7 +23,9 @@ class AnswerView:
     text does not belong, headings tell the two apart.
     """
 
-    def __init__(self, console: Console, *, reasoning: bool) -> None:
+    def __init__(self, console: Console, *, reasoning: bool, notes_calls: bool = True) -> None:
+        """`notes_calls`: what the model calls is said, on stderr."""
+        self._notes_calls = notes_calls
         self._console = console
         self._shows_reasoning = reasoning and sys.stdout.isatty()
         self._coloured = coloured(sys.stdout)
@@ -43,7 +45,7 @@ class AnswerView:
         if chunk.text:
             self._end_thinking("" if self._coloured else "Answer:\n")
             self._say(chunk.text)
-        for call in chunk.tool_calls:
+        for call in chunk.tool_calls if self._notes_calls else ():
             self.end()
             self._console.note(f"The model calls {call.name}({call.arguments})")
         self._warnings |= dict.fromkeys(chunk.warnings)

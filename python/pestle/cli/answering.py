@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ from pestle.cli.console import Console
 
 if TYPE_CHECKING:
     from pestle import LLM, ChatOptions, Completion, GenerateOptions, Stream
+    from pestle.chat.tools import Tool
 
 
 def begin(
@@ -27,13 +28,21 @@ def begin(
     system: str | None,
     options: ChatOptions,
     template_args: dict[str, Any] | None = None,
+    tools: Sequence[Tool] = (),
 ) -> Stream[Any]:
     """Start the answer to one prompt. A value that this model cannot take is a usage error."""
     if raw:
         plain = cast("GenerateOptions", options)  # without a chat there are no others
         return checked(llm.generate, prompt, parse_special=True, stream=True, **plain)
     messages = messages_of(prompt, system)
-    return checked(llm.chat, messages, template_args=template_args, stream=True, **options)
+    return checked(
+        llm.chat,
+        messages,
+        template_args=template_args,
+        stream=True,
+        **({"tools": tools} if tools else {}),
+        **options,
+    )
 
 
 def checked(begin: Callable[..., Stream[Any]], *arguments: Any, **options: Any) -> Stream[Any]:
@@ -70,9 +79,11 @@ def messages_of(prompt: str, system: str | None) -> list[dict[str, str]]:
     return messages if system is None else [{"role": "system", "content": system}, *messages]
 
 
-def show(stream: Stream[Any], console: Console, *, reasoning: bool = True) -> Completion:
+def show(
+    stream: Stream[Any], console: Console, *, reasoning: bool = True, notes_calls: bool = True
+) -> Completion:
     """Write an answer to stdout as it comes, end its last line, and return it."""
-    view = AnswerView(console, reasoning=reasoning)
+    view = AnswerView(console, reasoning=reasoning, notes_calls=notes_calls)
     with stream:
         try:
             for chunk in stream:

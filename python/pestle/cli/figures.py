@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from pestle.results import ChatCompletion
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pestle import LLM, Completion, Timings, TokenLogprob
+    from pestle import LLM, Completion, Timings, TokenLogprob, ToolCall
 
 _QUOTED = 24  # characters of what differs
 
@@ -92,6 +94,14 @@ def ended_by(llm: LLM, answer: Completion) -> str:
     if answer.finish_reason == "cancelled":
         return "an interrupt"
     return "a stop text" if isinstance(answer.stop_reason, str) else "the model"
+
+
+def call_line(call: ToolCall) -> str:
+    """A call as the line that `run --tools` prints: a JSON object."""
+    arguments: Any = call.arguments
+    with suppress(ValueError):  # those of built-in tools may be any text
+        arguments = json.loads(call.arguments)
+    return json.dumps({"name": call.name, "arguments": arguments}, ensure_ascii=False)
 
 
 def as_json(llm: LLM, answer: Completion) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli import answering, exits, figures, loading, sessions
+from pestle.cli import answering, exits, figures, loading, sessions, tool_calls
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import current
 from pestle.cli.options import (
@@ -22,7 +23,8 @@ from pestle.cli.piped import prompt_from
 from pestle.cli.structure_options import structure_options
 
 if TYPE_CHECKING:
-    from pestle import LLM, GenerateOptions
+    from pestle import LLM, ChatOptions, GenerateOptions
+    from pestle.chat.tools import Tool
 
 
 @click.command("run")
@@ -30,6 +32,17 @@ if TYPE_CHECKING:
 @click.option("-p", "--prompt", help="The prompt; the same as naming it without -p.")
 @system_option
 @click.option("--raw", is_flag=True, help="Continue the text itself: no chat template.")
+@click.option(
+    "--tools",
+    metavar="FILE",
+    help="What the model may call, as in `pestle chat`; its calls are printed as JSON, "
+    "one a line, and not run.",
+)
+@click.option(
+    "--tool-choice",
+    metavar="WHICH",
+    help="With --tools: auto, none, required, or the name of one that it has to call.",
+)
 @json_option
 @click.option("--logprobs", type=COUNT, metavar="N",
               help="With --json: each token's log probability and the N likeliest.")  # fmt: skip
@@ -45,6 +58,8 @@ def command(
     prompt: str | None,
     system: str | None,
     raw: bool,
+    tools: str | None,
+    tool_choice: str | None,
     as_json: bool,
     logprobs: int | None,
     options: ModelOptions,
@@ -66,6 +81,12 @@ def command(
         raise click.UsageError("Give the prompt once, with or without -p.")
     if raw and system is not None:
         raise click.UsageError("--raw has no chat template, so -sys has no place.")
+    if raw and tools is not None:
+        raise click.UsageError("--raw has no chat, so --tools has no place.")
+    if tools is not None and settings.session is not None:
+        raise click.UsageError("--tools and --session exclude each other here: use `pestle chat`.")
+    if tool_choice is not None and tools is None:
+        raise click.UsageError("--tool-choice needs --tools.")
     if raw and settings != ChatSettings():
         raise click.UsageError("--raw has no chat: its options have no place.")
     if logprobs is not None and not as_json:
@@ -73,7 +94,24 @@ def command(
     sampling["logprobs"] = logprobs
     sampling.update(structure)
     given = words if words is not None else prompt
-    once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json)
+    offered = Offered(tuple(tool_calls.load(tools)), tool_choice)
+    once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json, offered=offered)
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What the model may call, and whether it has to."""
+
+    tools: tuple[Tool, ...] = ()
+    choice: str | None = None
+
+    def options(self) -> ChatOptions:
+        """The options of the library's calls."""
+        if self.choice is None:
+            return {}
+        if self.choice in ("auto", "none", "required"):
+            return {"tool_choice": self.choice}
+        return {"tool_choice": {"type": "function", "function": {"name": self.choice}}}
 
 
 def once(
@@ -86,8 +124,10 @@ def once(
     *,
     raw: bool = False,
     as_json: bool = False,
+    offered: Offered | None = None,
 ) -> None:
     """Answer one prompt: `given`, what a pipe on stdin holds, or both."""
+    offered = offered or Offered()
     from pestle.cli.dialogue import Dialogue
     from pestle.errors import ContextLengthError
 
@@ -115,14 +155,19 @@ def once(
                 text,
                 raw=raw,
                 system=system,
-                options=settings.options(sampling),
+                options={**settings.options(sampling), **offered.options()},
                 template_args=settings.template_args or None,
+                tools=offered.tools,
             )
         if as_json:
             answer = stream.result()
             console.json(figures.as_json(llm, answer))
         else:
-            answer = answering.show(stream, console, reasoning=settings.shows_reasoning)
+            answer = answering.show(
+                stream, console, reasoning=settings.shows_reasoning, notes_calls=not offered.tools
+            )
+            for call in getattr(answer, "tool_calls", ()) if offered.tools else ():
+                console.out(figures.call_line(call))
         if dialogue is not None:
             for line in figures.dropped_lines(dialogue.conversation.dropped):
                 console.note(line)
