@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pestle.chat import Conversation, Session
-    from pestle.convert import Conversion, Verification, convert, quantize, verify
+    from pestle.convert import Conversion, Target, Verification, convert, quantize, verify
     from pestle.engine import AsyncStream, Stream
     from pestle.errors import (
         ContextLengthError,
@@ -69,6 +69,7 @@ __all__ = [
     "Session",
     "SessionError",
     "Stream",
+    "Target",
     "TemplateError",
     "Timings",
     "TokenLogprob",
@@ -87,7 +88,7 @@ __all__ = [
 # What `import pestle` need not load: the command line starts faster for it.
 _WHERE = {
     "pestle.chat": ("Conversation", "Session"),
-    "pestle.convert": ("Conversion", "Verification", "quantize", "verify"),
+    "pestle.convert": ("Conversion", "Target", "Verification", "quantize", "verify"),
     "pestle.engine": ("AsyncStream", "Stream"),
     "pestle.errors": (
         "ContextLengthError",
