@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pestle import models
 from pestle.convert.certification import with_blank_certificate
-from pestle.convert.conversion import Conversion, carry_out, shard_paths
+from pestle.convert.conversion import Conversion, carry_out, check_free, shard_paths
 from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.importance import ImportanceSource, opened
 from pestle.convert.options import Options
@@ -82,7 +82,7 @@ def convert(
         found = prepare(folder, options, importance=given, repository=repository, revision=revision)
         return with_blank_certificate(found) if certify else found
 
-    prepared = _decided(preparation, options, to, path, importance, threads, progress)
+    prepared = _decided(preparation, options, to, path, importance, overwrite, threads, progress)
     return _carried_out(prepared, path, overwrite, threads, progress)
 
 
@@ -126,8 +126,9 @@ def quantize(
         )
         return with_blank_certificate(found) if certify else found
 
-    prepared = _decided(preparation, options, to, Path(output), importance, threads, progress)
-    return _carried_out(prepared, Path(output), overwrite, threads, progress)
+    out = Path(output)
+    prepared = _decided(preparation, options, to, out, importance, overwrite, threads, progress)
+    return _carried_out(prepared, out, overwrite, threads, progress)
 
 
 def _origin(folder: Path) -> tuple[str | None, str | None]:
@@ -147,6 +148,7 @@ def _decided(
     to: str | Target,
     path: Path,
     importance: ImportanceSource | None,
+    overwrite: bool,
     threads: int,
     progress: Progress | None,
 ) -> Prepared:
@@ -155,6 +157,7 @@ def _decided(
         raise Error(f"{path.parent} is no folder, so {path.name} cannot be written there")
     if not isinstance(to, Target):
         return preparation(options)
+    check_free(path, overwrite)  # before the long work
     return targeted(
         preparation, options, to, path.with_name(path.name + ".measured"),
         importance=importance, threads=threads, progress=progress,

@@ -72,6 +72,10 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".manifest.json")
 
 
+def _journal_path(path: Path) -> Path:
+    return path.with_name(path.name + ".partial.journal")
+
+
 def carry_out(
     prepared: Prepared,
     path: Path,
@@ -93,8 +97,7 @@ def carry_out(
     paths = shard_paths(path, prepared.plan.n_shards)
     headers = prepared.headers(prepared.manifest)
     sizes = prepared.sizes(headers)
-    journal = Journal(partial_path(path).with_name(path.name + ".partial.journal"),
-                      _plan_digest(prepared, headers))  # fmt: skip
+    journal = Journal(_journal_path(path), _plan_digest(prepared, headers))
     with _exclusive(path):
         found = journal.load()
         if found is not None and not _can_go_on(found, paths, headers):
@@ -157,6 +160,12 @@ def _can_go_on(state: State, paths: list[Path], headers: list[bytes]) -> bool:
         except OSError:
             return False
     return headers_match(there, state.whole)
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Error where the file is there already, but for a conversion that has begun to write it."""
+    if not _journal_path(path).exists():
+        _require_free([path], overwrite)
 
 
 def _require_free(paths: list[Path], overwrite: bool) -> None:

@@ -44,7 +44,8 @@ class Target:
 
     Measuring puts the model on the disk, beside the output and in BF16, and runs it in memory: each
     takes 2 bytes a weight. The model reads up to 2,048 tokens once as it is and up to 64 times
-    (`pestle.allocation.groups`) with some tensors rounded. ValueError: not one of both is given.
+    (`pestle.allocation.groups`) with some tensors rounded. ValueError: not one of both is given, or
+    a text that nothing is measured on.
     """
 
     size: int = 0
@@ -53,6 +54,8 @@ class Target:
     measured: bool = True
 
     def __post_init__(self) -> None:
+        if self.text is not None and not self.measured:
+            raise ValueError("a text is to measure on, which is not wanted")
         if (self.size > 0) == (self.bpw > 0) or self.size < 0 or not 0 <= self.bpw < _MOST_BITS:
             raise ValueError(f"give a target either as size or as bpw, not {self}")
 
@@ -73,16 +76,16 @@ def targeted(
 ) -> Prepared:
     """The conversion whose tensors have the types that lose least within `target`.
 
-    `options.tensor_types` hold for the tensors that they match. Tensors that are quantized in the
-    source stay as they are, unless that is allowed to change. scratch: where the model is put in
-    BF16 meanwhile; the file is deleted again. Error: nothing fits the target;
+    `options.tensor_types` hold for the tensors that they match. MXFP4 stays as it is, unless that
+    is allowed to change. scratch: where the model is put in BF16 meanwhile; the file is deleted
+    again. Error: nothing fits the target;
     UnsupportedError: the model has to be run to be measured, and Pestle does not run it.
     """
     first = preparation(options)
     names = _choosable(first, options)
     if not names:
         raise Error("no tensor of this model is left whose type could be chosen")
-    text = (target.text or calibration_text()) if target.measured else None
+    text = calibration_text() if target.measured and target.text is None else target.text
     shapes = {o.name: o.shape for o in first.plan.outputs if o.name in names}
     if text is None:
         found = assume(shapes)

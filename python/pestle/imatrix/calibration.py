@@ -8,6 +8,6 @@ from importlib.resources import files
 def calibration_text() -> str:
     """Prose, dialogue, code, data and mathematics in several languages, written for Pestle.
 
-    About 20,000 characters. It is never used to measure what a file has lost.
+    About 16,000 characters. It is never used to measure what a file has lost.
     """
     return files("pestle.imatrix").joinpath("calibration.txt").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from pestle._core import GgufFile
 from pestle.convert import Conversion, Target, convert, quantize, verify
 from pestle.errors import Error
 
-from tests.oracle import checkpoint_folder, checkpoints
+from tests.oracle import checkpoint_folder, checkpoints, narrow_sources
 from tests.oracle.checkpoints import CASES
 
 TEXT = "".join("abcdefghij"[i] for i in np.random.Philox(5).random_raw(600) % 10)
@@ -84,20 +84,37 @@ def test_what_matters_more_gets_more(half: Path, tmp_path: Path) -> None:
         assert types[f"blk.0.ffn_{part}_exps.weight"] != "Q2_K"
 
 
+def test_mxfp4_stays(tmp_path: Path) -> None:
+    """It is widened to be measured beside the others, but loses nothing in the file."""
+    source = tmp_path / "source"
+    narrow_sources.write_mxfp4(source, CASES["gptoss-256"])
+    made = convert(source, tmp_path / "a.gguf", to=Target(bpw=5.0, text=TEXT))
+    types = _types(made)
+    assert {types[f"blk.0.ffn_{part}_exps.weight"] for part in ("gate", "up", "down")} == {"MXFP4"}
+    assert len(set(types.values()) - {"F32", "MXFP4"}) > 1
+    assert _bits(made) <= 5.0
+    assert verify(made.paths[0], rederive=source).ok
+
+
 def test_targets_that_do_not_fit(half: Path, tmp_path: Path) -> None:
     for target in (Target(bpw=2.0, measured=False), Target(size=400_000, measured=False)):
         with pytest.raises(Error, match="the target is too small for this model"):
             quantize(half, tmp_path / "a.gguf", target)
+    for text in ("abc", ""):
+        with pytest.raises(Error, match="fewer than one chunk of 256"):
+            quantize(half, tmp_path / "a.gguf", Target(bpw=5.0, text=text))
+    with pytest.raises(Error, match=r"half\.gguf is there already"):  # before anything is measured
+        convert(tmp_path / "source", half, to=Target(bpw=5.0, text="abc"))
     with pytest.raises(Error, match="no tensor of this model is left"):
         quantize(half, tmp_path / "a.gguf", Target(bpw=9), tensor_types=["weight=Q8_0"])
-    with pytest.raises(Error, match="fewer than one chunk of 256"):
-        quantize(half, tmp_path / "a.gguf", Target(bpw=5.0, text="abc"))
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == [
         "half.gguf", "half.gguf.manifest.json",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("values", [{}, {"size": 1, "bpw": 1.0}, {"size": -1}, {"bpw": 32.0}])
+@pytest.mark.parametrize(
+    "values", [{}, {"size": 1, "bpw": 1.0}, {"size": -1}, {"bpw": 32.0}, {"bpw": math.nan}]
+)
 def test_targets_that_are_none(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="either as size or as bpw"):
         Target(**values)
