@@ -49,10 +49,10 @@ def choose(tensors: Sequence[Choosable], budget: int) -> dict[str, Candidate]:
         )
     chosen = _solved(tables, budget - least)
     left = budget - sum(table[i].nbytes for table, i in zip(tables, chosen, strict=True))
-    while (step := max(_steps(tables, chosen, left), default=None)) is not None:
-        _, n, i = step
-        left += tables[-n][chosen[-n]].nbytes - tables[-n][i].nbytes
-        chosen[-n] = i
+    while steps := list(_steps(tables, chosen, left)):
+        _, n, i = max(steps, key=lambda step: step[0])
+        left += tables[n][chosen[n]].nbytes - tables[n][i].nbytes
+        chosen[n] = i
     return {tensor.name: table[i] for tensor, table, i in zip(tensors, tables, chosen, strict=True)}
 
 
@@ -95,8 +95,8 @@ def _solved(tables: Sequence[Sequence[Candidate]], budget: int) -> list[int]:
 def _steps(
     tables: Sequence[Sequence[Candidate]], chosen: Sequence[int], left: int
 ) -> Iterator[tuple[float, int, int]]:
-    """Gain, minus the distance from the end (so that the first of equals is largest), candidate."""
+    """What fits in `left` more bytes: the loss it saves, the tensor, its new candidate."""
     for n, (table, now) in enumerate(zip(tables, chosen, strict=True)):
         for i in range(now + 1, len(table)):
             if table[i].nbytes - table[now].nbytes <= left:
-                yield table[now].loss - table[i].loss, len(tables) - n, i
+                yield table[now].loss - table[i].loss, n, i

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from pestle._core import GgufFile, GgufTensor
+from pestle._core import GgufFile
 from pestle.blocks import dequantize_rows, quantize_rows, row_bytes
 from pestle.errors import QuantizeError
 
@@ -51,10 +52,31 @@ class Distortion:
     error: float
 
 
-def matrices_of(file: GgufFile, tensor: GgufTensor) -> Floats:
-    """A tensor's numbers as float32 [n_matrices, rows, columns]."""
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of a file. Unlike GgufTensor, it does not keep the file open, which is changed.
+
+    shape: as GGUF writes it. offset: from the beginning of the file.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    offset: int
+    nbytes: int
+
+
+def stored_tensors(path: Path) -> dict[str, Stored]:
+    """The tensors of the GGUF file `path` by name."""
+    return {
+        t.name: Stored(t.name, t.type, t.shape, t.offset, t.nbytes) for t in GgufFile(path).tensors
+    }
+
+
+def matrices_of(path: Path, tensor: Stored) -> Floats:
+    """The numbers of a tensor of the file `path`, as float32 [n_matrices, rows, columns]."""
     columns, rows, *more = tensor.shape
-    packed = file.data(tensor.name).reshape(math.prod(more) * rows, -1)
+    packed = GgufFile(path).data(tensor.name).reshape(math.prod(more) * rows, -1)
     return dequantize_rows(tensor.type, packed).reshape(math.prod(more), rows, columns)
 
 

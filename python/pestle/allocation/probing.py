@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from pestle._core import Engine, GgufFile, Model
-from pestle.allocation.distortion import Bytes, Floats
+from pestle.allocation.distortion import Bytes, Floats, stored_tensors
 from pestle.blocks import quantize_rows
 from pestle.imatrix.gathering import sums_of, token_chunks
 from pestle.imatrix.matrix import Importance
@@ -33,9 +33,8 @@ class Probe:
     def __init__(self, path: Path, text: str, *, threads: int = 0) -> None:
         """Run the model as it is. Raises as loading it does, and Error for too short a text."""
         self._path, self._threads = path, threads
-        file = GgufFile(path)
-        self._tensors = {tensor.name: tensor for tensor in file.tensors}
-        tokenizer = Tokenizer.from_gguf(file)
+        self._tensors = stored_tensors(path)
+        tokenizer = Tokenizer.from_gguf(GgufFile(path))
         found = token_chunks(tokenizer, tokenizer.encode(text, add_special=False), WINDOW)
         n_vocab = self._tensors["token_embd.weight"].shape[1]
         most = max(1, min(MAX_WINDOWS, _LOGITS_BYTES // (4 * n_vocab * WINDOW)))
@@ -49,10 +48,14 @@ class Probe:
         file = GgufFile(self._path)
         before = {name: file.data(name).copy() for name in replaced}
         after = {
-            name: quantize_rows(self._tensors[name].type, values.reshape(-1, values.shape[-1]))
+            name: quantize_rows(
+                self._tensors[name].type,
+                values.reshape(-1, values.shape[-1]),
+                threads=self._threads,
+            )
             for name, values in replaced.items()
         }
-        del file
+        del file  # before it is written to
         self._write(after)
         try:
             logits = self._logits()

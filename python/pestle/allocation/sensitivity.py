@@ -12,16 +12,17 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pestle._core import GgufFile, GgufTensor
 from pestle.allocation.choice import Candidate, Choosable
 from pestle.allocation.distortion import (
     Distortion,
     Floats,
+    Stored,
     Weighing,
     distortions,
     fitting,
     matrices_of,
     rounded,
+    stored_tensors,
 )
 from pestle.allocation.groups import MAX_PROBES, groups
 from pestle.allocation.probing import Probe
@@ -32,6 +33,9 @@ from pestle.models.progress import task
 
 _MARGIN: Final = 0.25
 """Bits a weight by which probes stay below the target: what will be chosen is about as coarse."""
+
+_LEAST_ERROR: Final = 1e-3
+"""Of a probe, compared with that of the worst type."""
 
 
 class Importances(Protocol):
@@ -82,8 +86,7 @@ def measure(
     and that of several tensors to add up, which holds while it is small. Raises MemoryLimitError
     where the model does not fit into memory, and what running it raises.
     """
-    file = GgufFile(path)
-    tensors = {tensor.name: tensor for tensor in file.tensors}
+    tensors = stored_tensors(path)
     probe = Probe(path, text, threads=threads)
     weighings = {
         name: weighing(tensors[name], probe.sums.get(name), probe.n_tokens, importance)
@@ -97,7 +100,7 @@ def measure(
         for group in by_group:
             replaced, kinds, error = {}, [], 0.0
             for name in group:
-                matrices = matrices_of(GgufFile(path), tensors[name])
+                matrices = matrices_of(path, tensors[name])
                 found[name] = distortions(matrices, weighings[name], threads=threads)
                 coarse = probe_type(found[name], tensors[name], bits)
                 replaced[name] = rounded(
@@ -142,7 +145,7 @@ def assume(shapes: Mapping[str, Sequence[int]]) -> Sensitivities:
 
 
 def weighing(
-    tensor: GgufTensor, sums: Importance | None, n_tokens: int, told: Importances | None
+    tensor: Stored, sums: Importance | None, n_tokens: int, told: Importances | None
 ) -> Weighing:
     """How a tensor's columns count. sums: what it has read of `n_tokens`; None: all count alike."""
     columns, _, *more = tensor.shape
@@ -159,10 +162,14 @@ def weighing(
     return Weighing(quantizing, measuring)
 
 
-def probe_type(found: Sequence[Distortion], tensor: GgufTensor, bits: float) -> Distortion:
-    """What a probe rounds a tensor to: the best type that has less than `bits`, or the smallest."""
+def probe_type(found: Sequence[Distortion], tensor: Stored, bits: float) -> Distortion:
+    """What a probe rounds a tensor to: the best type that has less than `bits`, or the smallest.
+
+    But none that changes next to nothing: some weights have been what a type holds exactly.
+    """
     n = int(np.prod(tensor.shape))
-    small = [d for d in found if 8 * d.nbytes <= (bits - _MARGIN) * n]
+    least = _LEAST_ERROR * max(d.error for d in found)
+    small = [d for d in found if 8 * d.nbytes <= (bits - _MARGIN) * n and d.error >= least]
     if small:
         return min(small, key=lambda d: (d.error, d.nbytes, d.type))
     return min(found, key=lambda d: (d.nbytes, d.error, d.type))

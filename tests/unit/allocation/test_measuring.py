@@ -7,8 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pestle.allocation import assume, measure
-from pestle.allocation.distortion import CANDIDATES, Weighing, distortions, fitting, rounded
+from pestle.allocation.distortion import (
+    CANDIDATES,
+    Weighing,
+    distortions,
+    fitting,
+    matrices_of,
+    rounded,
+    stored_tensors,
+)
 from pestle.allocation.probing import Probe
+from pestle.allocation.sensitivity import probe_type
 from pestle.blocks import quantize_rows
 from pestle.convert import convert
 
@@ -36,6 +45,15 @@ def test_measuring(model: Path) -> None:
     assert found.n_tokens == 512
     one = measure(model, NAMES, 4.5, text=TEXT, most_probes=1)  # kinds are never put together
     assert len(one.measured) == 3
+
+
+def test_weights_that_a_type_holds_exactly(model: Path) -> None:
+    """A probe that changes nothing would tell nothing: all types would seem to be free."""
+    tensor = stored_tensors(model)[NAMES[0]]
+    exact = rounded("Q4_1", rounded("BF16", matrices_of(model, tensor), None), None)
+    found = distortions(exact, Weighing(None, np.ones((1, 256))))
+    probed = probe_type(found, tensor, 6.0)
+    assert next(d for d in found if d.type == "Q4_1").error < probed.error / 100
 
 
 def test_the_divergence_grows_with_the_error(model: Path) -> None:
