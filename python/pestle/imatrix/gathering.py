@@ -103,11 +103,14 @@ def token_chunks(
 
 
 def sums_of(engine: Engine) -> dict[str, Importance]:
-    """What an engine with `gather_inputs` has read."""
-    return {
-        name: Importance(squares.astype(np.float32), counts.astype(np.float32))
-        for name, (squares, counts) in engine.input_sums().items()
-    }
+    """What an engine with `gather_inputs` has read. Error: some of it was not finite."""
+    found = {}
+    for name, (squares, counts) in engine.input_sums().items():
+        with np.errstate(over="ignore"):  # told below
+            found[name] = Importance(squares.astype(np.float32), counts.astype(np.float32))
+        if not np.isfinite(found[name].sums).all():
+            raise Error(f"the inputs of `{name}` are not finite: the model's weights are damaged")
+    return found
 
 
 def _read(engine: Engine, tokens: Sequence[int], n_vocab: int) -> None:

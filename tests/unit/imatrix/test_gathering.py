@@ -87,6 +87,14 @@ def test_the_first_layer_s_inputs(engine: _core.Engine) -> None:
         np.testing.assert_allclose(squares[0], expected, rtol=1e-4)
 
 
+def test_inputs_that_are_not_finite(tmp_path: Path) -> None:
+    weights = checkpoints.weights(CASE)
+    weights["model.layers.1.input_layernorm.weight"][3] = np.inf
+    path = gguf_file.write(tmp_path / "damaged.gguf", CASE, weights)
+    with pytest.raises(Error, match=r"inputs of `blk.1.attn_\w+.weight` are not finite"):
+        sums_of(_gathered(_core.Model(path, threads=1), threads=1))
+
+
 def test_coverage(engine: _core.Engine) -> None:
     matrix = ImportanceMatrix(sums_of(engine))
     facts = [TensorFacts(f"{name}.weight", (256, 256)) for name in ("blk.0.attn_q", "blk.7.attn_q")]
