@@ -55,6 +55,16 @@ def test_what_is_said_of_it(pestle: Pestle, model: Path) -> None:
     ) in other
 
 
+def test_what_differs_is_said(pestle: Pestle, model: Path) -> None:
+    run = ("run", "-m", str(model), "-t", "1", "-n", "9", "-v", "--session", "trip")
+    pestle(*run, "-sys", "Be brief, please.", FIRST)
+    said = pestle(*run, "-sys", "Be brief and kind.", SECOND).stderr
+    # <|im_start|>system, a line end, "Be brief": 8 + 8 tokens are the same.
+    assert "prompt: 16 of " in said
+    assert "; at token 16 “, please.<|i" in said
+    assert "” was read before, now it is “ and kind.<|" in said
+
+
 def test_bad_names(pestle: Pestle, model: Path) -> None:
     result = pestle("run", "-m", str(model), "--session", "../x", FIRST)
     assert result.exit_code == 1

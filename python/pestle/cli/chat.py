@@ -177,7 +177,9 @@ def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> Any:
         for line in figures.reuse_lines(dialogue.llm, answer):
             console.note(line)
     if figures.context_is_full(dialogue.llm, answer):
-        console.note("The context is full, so the answer ends here. /clear begins anew.")
+        slides = dialogue.conversation.on_full == "slide"
+        next_turn = "The next turn drops the oldest." if slides else "/clear begins anew."
+        console.note(f"The context is full, so the answer ends here. {next_turn}")
     elif answer.finish_reason == "length":
         console.note("The answer was ended by -n; /set max-tokens changes it.")
     return answer

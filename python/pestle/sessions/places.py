@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -99,7 +100,7 @@ def saved_sessions() -> list[SessionEntry]:
         SessionEntry(
             path.parent.name,
             path.parent,
-            sum(each.stat().st_size for each in path.parent.iterdir()),
+            _size(path.parent),
             path.stat().st_mtime,
         )
         for path in (folder.glob(f"*/{STATE}") if folder.is_dir() else ())
@@ -113,6 +114,15 @@ def remove(name: str) -> int:
     if not folder.exists:
         raise SessionError(f"there is no session {name}: `pestle ls --sessions` lists them")
     with folder.hold():
-        size = sum(each.stat().st_size for each in folder.path.iterdir())
+        size = _size(folder.path)
         (folder.path / STATE).unlink()  # first: without it the rest is nothing
+    return size
+
+
+def _size(folder: Path) -> int:
+    """Bytes of its files; one that goes meanwhile, as in a save, has none."""
+    size = 0
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
     return size
