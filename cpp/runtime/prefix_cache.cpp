@@ -82,7 +82,7 @@ void PrefixCache::keep(std::span<const int32_t> tokens, const SequencePages& pag
       next->tokens.assign(own.begin(), own.end());
       for (int g = 0; g < pages.n_groups(); g++) release(*next, g);
     }
-    if (common <= own.size() && next->tokens.size() == own.size()) hold(*next, pages, page);
+    if (next->tokens.size() == own.size()) hold(*next, pages, page);
     for (int g = 0; g < pages.n_groups(); g++) {
       const KvGroup& group = pools_[g].group();
       Held& held = next->held[g];
