@@ -244,7 +244,7 @@ class GeneratingCalls(ABC):
         loaded = self._runtime.loaded
         tokens = self.chat_tokens(messages, tools, template_args, options)
         described = described_tools(tools)
-        plan = plan_of_chat(loaded, options, described, tokens)
+        plan = plan_of_chat(loaded, options, told_tools(described, options), tokens)
         budget = options.get("reasoning_budget")
         out = lead_out(loaded, budget)
         parser = None if loaded.format is None else loaded.format.parser(tokens, described)

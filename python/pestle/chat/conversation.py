@@ -143,9 +143,12 @@ class Conversation:
         """Say `text` as the user, and carry out what the model calls until it answers without.
 
         Each call is put to `approve` before; one that is refused is told so to the model. After
-        `most_rounds` of calls the answer is given back as it is.
+        `most_rounds` of calls the answer is given back as it is. A call that `tool_choice` forces
+        is forced once.
         """
         answer = self.ask(text, **options)
+        if options.get("tool_choice") != "none":
+            options["tool_choice"] = None
         for _ in range(most_rounds):
             refused = {n: REFUSED for n, call in enumerate(answer.tool_calls) if not approve(call)}
             if not self.answer_calls(refused):

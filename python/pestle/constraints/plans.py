@@ -75,16 +75,21 @@ def answer_plan(
     marks = {mark: token for mark in form.marks if (token := tokenizer.token_id(mark)) is not None}
     vocabulary = vocabulary_of(tokenizer, n_vocab, marks.values())
     maker = _Harmony if form.name == "harmony" else _Tagged
-    return maker(wanted, form, vocabulary, marks).plan(prompt)
+    return maker(wanted, form, tokenizer, vocabulary, marks).plan(prompt)
 
 
 class _Maker:
     """What both kinds of formats have in common."""
 
     def __init__(
-        self, wanted: Wanted, form: Format, vocabulary: Vocabulary, marks: dict[str, int]
+        self,
+        wanted: Wanted,
+        form: Format,
+        tokenizer: Tokenizer,
+        vocabulary: Vocabulary,
+        marks: dict[str, int],
     ) -> None:
-        self._wanted, self._form = wanted, form
+        self._wanted, self._form, self._tokenizer = wanted, form, tokenizer
         self._vocabulary, self._marks = vocabulary, marks
         self._n_vocab = vocabulary.n_vocab
         for tool in wanted.tools:  # each by itself: the messages are clearer
@@ -92,8 +97,7 @@ class _Maker:
                 _check(grammar_of_schema(f"tool {tool.name}", tool.schema), vocabulary)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
-        encode = self._form.vocabulary.encode
-        return tuple(encode(text, add_special=False, parse_special=True))
+        return tuple(self._tokenizer.encode(text, add_special=False, parse_special=True))
 
     def _words(self, tokens: Iterable[int] = ()) -> Words:
         return words_of(self._n_vocab, tokens)
@@ -104,7 +108,7 @@ class _Maker:
         return Opening(banned, rest, lambda token: not self._bytes(token).strip())
 
     def _bytes(self, token: int) -> bytes:
-        return self._form.vocabulary.token_bytes(token)
+        return self._tokenizer.token_bytes(token) if token < self._tokenizer.n_vocab else b""
 
     def _answer(self) -> Matcher:
         """What the user is told."""
@@ -145,7 +149,13 @@ class _Tagged(_Maker):
         return Plan(self._n_vocab, Fixed({self._marks[OPEN]: reasoning}, otherwise))
 
     def _reasoning(self, said: Phase) -> Phase:
-        after = sequences({self._tokens("\n"): said, self._tokens("\n\n"): said}, said)
+        # As the tokenizer writes them behind text, and as it does behind a tag.
+        line_ends = [
+            tuple(tokens)
+            for text in ("\n", "\n\n")
+            for tokens in (self._tokenizer.encode_within(text), self._tokens(text))
+        ]
+        after = sequences(dict.fromkeys(line_ends, said), said)
         close = self._marks[CLOSE]
         free = Free(self._words(self._vocabulary.ends), {close: after})
         return self._opening(free, close) if self._wanted.reasoning else free

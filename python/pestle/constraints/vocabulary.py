@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import cached_property
 from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from llguidance import LLTokenizer
 
@@ -27,7 +28,6 @@ class Vocabulary:
         self.ends = tuple(sorted(tokenizer.eog_ids))
         words = _Words(tokenizer, n_vocab, apart, self.ends)
         self.tokenizer = LLTokenizer(words)  # type: ignore[arg-type]
-        words.greedy = self.tokenizer.greedy_tokenize
         assert self.tokenizer.vocab_size == n_vocab
 
 
@@ -64,13 +64,36 @@ class _Words:
         )
         # It must have one. What ends an answer is decided by the phases, not by this.
         self.eos_token_id = ends[0] if ends else 0
-        self.greedy: Callable[[str], list[int]] | None = None
-        self._encode = tokenizer.encode_within
+        # The vocabulary is kept for as long as the tokenizer lives, so it must not keep it alive.
+        self._tokenizer = ref(tokenizer)
 
     def __call__(self, text: str | bytes) -> list[int]:
         """Tokens of text that a grammar forces: the model's own, if they are that text."""
-        text = text if isinstance(text, str) else text.decode()
-        tokens = self._encode(text)
-        if self.greedy is None or b"".join(map(self.tokens.__getitem__, tokens)) == text.encode():
-            return tokens
-        return self.greedy(text)
+        whole = text.encode() if isinstance(text, str) else text
+        tokenizer = self._tokenizer()
+        if tokenizer is not None:
+            tokens = tokenizer.encode_within(whole.decode())
+            if b"".join(map(self.tokens.__getitem__, tokens)) == whole:
+                return tokens
+        return self._greedy(whole)
+
+    def _greedy(self, text: bytes) -> list[int]:
+        """The longest token, again and again, as far as there are any."""
+        tokens: list[int] = []
+        while text:
+            lengths = range(min(len(text), self._longest), 0, -1)
+            known = (self._ids[text[:n]] for n in lengths if text[:n] in self._ids)
+            if (token := next(known, None)) is None:
+                break
+            tokens.append(token)
+            text = text[len(self.tokens[token]) :]
+        return tokens
+
+    @cached_property
+    def _ids(self) -> dict[bytes, int]:
+        special = frozenset(self.special_token_ids)
+        return {text: n for n, text in enumerate(self.tokens) if text and n not in special}
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._ids), default=0)

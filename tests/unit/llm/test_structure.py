@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pestle import LLM, TemplateError, ToolCall, UnsupportedError
+from pestle import LLM, Conversation, TemplateError, ToolCall, UnsupportedError
 from pestle.formats.harmony import MARKS
 
 from .conftest import TEMPLATE as PLAIN
@@ -29,8 +29,10 @@ TELLS = "{% for tool in tools or () %}{{ tool | tojson }}{% endfor %}"
 START, CHANNEL, MESSAGE, CONSTRAIN, END, RETURN, CALLS = range(259, 266)
 
 
-def qwen(make_llm: MakeLlm, model: Any, template: str = TELLS + TELLS_NOTHING) -> LLM:
-    return make_llm(marks=QWEN, template=template, architecture="qwen3", model=model)
+def qwen(
+    make_llm: MakeLlm, model: Any, template: str = TELLS + TELLS_NOTHING, n_ctx: int = 256
+) -> LLM:
+    return make_llm(marks=QWEN, template=template, architecture="qwen3", model=model, n_ctx=n_ctx)
 
 
 def insists(n_vocab: int, *script: str | int) -> Callable[[list[int]], NDArray[np.float32]]:
@@ -106,6 +108,36 @@ def test_tools_that_are_not_to_be_called_are_not_told(make_llm: MakeLlm) -> None
     with pytest.raises(TemplateError, match="does not tell the model of tools"):
         llm.chat(HELLO, tools=[TOOL], tool_choice="auto")
     assert llm.chat(HELLO, tools=[TOOL], tool_choice="none", temperature=0).text == "Hi"
+    llm = qwen(make_llm, scripted(CALL, '{"n": 1}'))
+    held = llm.chat(
+        HELLO, tools=[TOOL], tool_choice="none", json_schema=SCHEMA, temperature=0, max_tokens=2
+    )
+    assert CALL not in held.token_ids
+
+
+def test_a_call_is_forced_once(make_llm: MakeLlm) -> None:
+    def f() -> int:
+        """A function."""
+        return 1
+
+    writes = TELLS_NOTHING.replace(
+        "{{ m.content }}",
+        "{{ m.content }}{% for c in m.tool_calls or () %}<tool_call>{{ c.function | tojson }}"
+        "</tool_call>{% endfor %}",
+    )
+    llm = qwen(make_llm, scripted("So."), TELLS + writes, n_ctx=1000)
+    conversation = Conversation(llm.session(), tools=[f])
+    answer = conversation.converse(
+        "Hi",
+        tool_choice="required",
+        reasoning=False,
+        temperature=0,
+        max_tokens=150,
+        parallel_tool_calls=False,
+    )
+    roles = [message["role"] for message in conversation.messages]
+    assert roles == ["user", "assistant", "tool", "assistant"]
+    assert answer.tool_calls == ()
 
 
 def test_harmony_holds_the_final_message_only(make_llm: MakeLlm) -> None:
