@@ -24,7 +24,7 @@ def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
         return None
     from pestle.constraints import text_plan
 
-    return text_plan(grammar, loaded.tokenizer, loaded.n_vocab)
+    return text_plan(grammar, loaded.tokenizer, loaded.n_vocab, loaded.format)
 
 
 def plan_of_chat(

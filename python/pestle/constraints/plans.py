@@ -58,9 +58,14 @@ class Plan:
         return Constraint(self.n_vocab, self.start)
 
 
-def text_plan(grammar: Grammar, tokenizer: Tokenizer, n_vocab: int) -> Plan:
-    """A text that follows a grammar from its first token on. Raises GrammarError."""
-    vocabulary = vocabulary_of(tokenizer, n_vocab)
+def text_plan(
+    grammar: Grammar, tokenizer: Tokenizer, n_vocab: int, form: Format | None = None
+) -> Plan:
+    """A text that follows a grammar from its first token on. Raises GrammarError.
+
+    The marks of `form` are no text, as in chats, so both share the vocabulary that is made.
+    """
+    vocabulary = vocabulary_of(tokenizer, n_vocab, _marks(form, tokenizer).values())
     return Plan(n_vocab, Body(_matcher(grammar, vocabulary), _any_of(vocabulary.ends)))
 
 
@@ -72,10 +77,17 @@ def answer_plan(
     Reasoning comes as without a plan, but for tokens that would end the answer within it. Raises
     GrammarError for a grammar that cannot be held, UnsupportedError for what the format cannot do.
     """
-    marks = {mark: token for mark in form.marks if (token := tokenizer.token_id(mark)) is not None}
+    marks = _marks(form, tokenizer)
     vocabulary = vocabulary_of(tokenizer, n_vocab, marks.values())
     maker = _Harmony if form.name == "harmony" else _Tagged
     return maker(wanted, form, tokenizer, vocabulary, marks).plan(prompt)
+
+
+def _marks(form: Format | None, tokenizer: Tokenizer) -> dict[str, int]:
+    """The marks of a format that are tokens."""
+    spellings = () if form is None else form.marks
+    known = ((mark, tokenizer.token_id(mark)) for mark in spellings)
+    return {mark: token for mark, token in known if token is not None}
 
 
 class _Maker:
