@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pestle import LLM, _core
 from pestle.engine import speculation
-from pestle.engine.runtime import Loaded
+from pestle.engine.loaded import Loaded
 from pestle.options import Sampling
 from pestle.tokenizer import Tokenizer
 

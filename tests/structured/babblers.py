@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pestle import LLM, _core
-from pestle.engine.runtime import Loaded
+from pestle.engine.loaded import Loaded
 from pestle.formats import format_of
 from pestle.formats.harmony import MARKS
 from pestle.options import Sampling

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.constraints import Plan
-    from pestle.engine.runtime import Loaded, Runtime
+    from pestle.engine.loaded import Loaded
+    from pestle.engine.runtime import Runtime
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Prompt: TypeAlias = "str | Sequence[int]"

@@ -9,7 +9,7 @@ from pestle.formats import Format
 
 if TYPE_CHECKING:
     from pestle.constraints import Grammar, Plan, Wanted
-    from pestle.engine.runtime import Loaded
+    from pestle.engine.loaded import Loaded
 
 GRAMMARS = ("json_schema", "grammar", "regex", "choice")
 _CHOICES = ("auto", "none", "required")

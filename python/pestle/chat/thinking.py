@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pestle.engine.runtime import Loaded
+from pestle.engine.loaded import Loaded
 from pestle.errors import UnsupportedError
 
 SWITCHES = ("enable_thinking", "thinking")  # what templates call it

@@ -10,8 +10,9 @@ from threading import Event
 from typing import Any, Generic, TypeVar
 
 from pestle.engine.answer import Answer, Part
+from pestle.engine.loaded import Sampled, TokenSampler
 from pestle.engine.masks import MaskAhead, Masks, TokenConstraint
-from pestle.engine.runtime import Runtime, Sampled, TokenSampler, pieces
+from pestle.engine.runtime import Runtime, pieces
 from pestle.engine.sequence import HeldSequence
 from pestle.engine.speculation import Speculation
 from pestle.engine.steering import Steering

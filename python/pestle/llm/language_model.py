@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pestle.chat.conversation import Conversation
     from pestle.chat.tools import Tool
     from pestle.engine.generation import Lease
-    from pestle.engine.runtime import Loaded
+    from pestle.engine.loaded import Loaded
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
     from pestle.options import Sampling

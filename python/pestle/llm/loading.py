@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pestle._core import Drafter, Engine, GgufFile, Model, RopeOverride, Sampler
-from pestle.engine.runtime import Loaded
+from pestle.engine.loaded import Loaded
 from pestle.errors import FormatError
 from pestle.formats import format_of
 from pestle.models.progress import task

@@ -10,7 +10,7 @@ from pestle._core import KV_LAYOUT_VERSION, KV_PAGE_TOKENS
 from pestle.errors import FormatError
 
 if TYPE_CHECKING:
-    from pestle.engine.runtime import Loaded
+    from pestle.engine.loaded import Loaded
     from pestle.models import Progress
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pestle import LLM
-from pestle.engine.runtime import Loaded
+from pestle.engine.loaded import Loaded
 from pestle.errors import ContextLengthError
 from pestle.formats import format_of
 from pestle.options import Sampling

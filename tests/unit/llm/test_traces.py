@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pestle import LLM, _core
-from pestle.engine.runtime import Loaded
+from pestle.engine.loaded import Loaded
 from pestle.engine.sequence import HeldSequence, common_prefix
 from pestle.formats import Content, Event, Reasoning, format_of
 from pestle.results import ToolCall

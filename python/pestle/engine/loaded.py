@@ -1,0 +1,121 @@
+"""The parts of a loaded model, as generation sees them.
+
+The protocols name what is used of `pestle._core`, so that tests can put a small model in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pestle.engine.sequence import KvSequence
+from pestle.engine.speculation import TokenDrafter
+from pestle.formats import Format
+from pestle.options import Sampling
+
+if TYPE_CHECKING:
+    from numpy import float32, uint32
+    from numpy.typing import NDArray
+
+    from pestle._core import Model
+    from pestle.tokenizer import Tokenizer
+
+
+class ForwardPass(Protocol):
+    """A `_core.Engine`."""
+
+    @property
+    def n_ctx(self) -> int: ...
+    @property
+    def chunk(self) -> int: ...
+    def sequence(self, remembered: bool = ...) -> Any: ...
+    def keep(self, sequence: Any) -> None: ...
+    def forget(self, sequence: Any) -> None: ...
+    def find(self, tokens: list[int]) -> tuple[int, int, list[int]]: ...
+    def recall(self, tokens: list[int], n_tokens: int) -> Any: ...
+    def restore(
+        self, tokens: list[int], read: Callable[[int, int], bytes | None]
+    ) -> KvSequence: ...
+    def step(self, batch: list[tuple[Any, list[int]]], logits: str = ...) -> int: ...
+    def logits(self) -> NDArray[float32]: ...
+
+
+class Sampled(Protocol):
+    """A `_core.Sampled`: the token that was chosen, with log probabilities."""
+
+    @property
+    def token(self) -> int: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def top(self) -> list[tuple[int, float]]: ...
+
+
+class Scored(Protocol):
+    """A `_core.Scored`: what the model itself thinks of a token."""
+
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def greedy(self) -> bool: ...
+    @property
+    def top(self) -> list[tuple[int, float]]: ...
+
+
+class TokenSampler(Protocol):
+    """A `_core.Sampler`."""
+
+    def score(self, engine: Any, row: int, token: int, n_top: int = ...) -> Scored: ...
+
+    def sample(
+        self,
+        engine: Any,
+        row: int,
+        history: list[int],
+        n_logprobs: int = ...,
+        mask: NDArray[uint32] | None = ...,
+    ) -> Sampled: ...
+
+
+class ChatEncoder(Protocol):
+    """A chat template together with the tokenizer of its file."""
+
+    @property
+    def variables(self) -> frozenset[str]: ...
+
+    def encode(
+        self, messages: Sequence[Mapping[str, Any]], *, tools: Any = ..., **variables: Any
+    ) -> list[int]: ...
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory: its forward pass, its text side and its defaults."""
+
+    name: str
+    path: str
+    architecture: str
+    n_vocab: int
+    model: Model
+    engine: ForwardPass
+    sampler: Callable[..., TokenSampler]
+    tokenizer: Tokenizer
+    template: ChatEncoder | None
+    format: Format | None = None  # None: all that the model says is content
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int | None = None
+    drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation
+    files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The files as they were before they were read."""
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    """Options that decide logits."""
+
+    def token_bytes(self, token: int) -> bytes:
+        """What a token stands for; nothing, if it is of the rows that only pad the vocabulary."""
+        return self.tokenizer.token_bytes(token) if token < self.tokenizer.n_vocab else b""
+
+    def never_chosen(self) -> dict[int, float]:
+        """A bias against the file's unused tokens and those that only pad the vocabulary."""
+        padding = range(self.tokenizer.n_vocab, self.n_vocab)
+        return dict.fromkeys([*self.tokenizer.suppressed_ids, *padding], float("-inf"))
