@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,28 +22,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def results_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Results]:
-    """results_of(instruction set): the arrays that worker.py describes."""
+def results_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Results]]:
+    """results_of(instruction set): the arrays that worker.py describes. All are at work at once."""
     folder = tmp_path_factory.mktemp("kernels")
+    workers: dict[str, subprocess.Popen[bytes]] = {}
     loaded: dict[str, Results] = {}
 
-    def results(isa: str) -> Results:
-        if isa not in loaded:
-            path = folder / f"{isa}.npz"
-            done = subprocess.run(
-                [sys.executable, "-m", "tests.kernels.worker", str(path)],
+    def start(isa: str) -> subprocess.Popen[bytes]:
+        with (folder / f"{isa}.txt").open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.kernels.worker", str(folder / f"{isa}.npz")],
                 cwd=ROOT,
                 env=os.environ | {"PESTLE_ISA": isa},
-                capture_output=True,
-                text=True,
-                check=False,
+                stdout=said,
+                stderr=said,
             )
-            assert done.returncode == 0, f"{isa}: {done.stderr}"
-            with np.load(path) as arrays:
+
+    def results(isa: str) -> Results:
+        if not workers:
+            workers.update((each, start(each)) for each in _core.isas())
+        if isa not in loaded:
+            code = workers[isa].wait()
+            assert code == 0, f"{isa}: {(folder / f'{isa}.txt').read_text()}"
+            with np.load(folder / f"{isa}.npz") as arrays:
                 loaded[isa] = dict(arrays)
         return loaded[isa]
 
-    return results
+    yield results
+    for worker in workers.values():
+        worker.kill()
+        worker.wait()
 
 
 @pytest.fixture
