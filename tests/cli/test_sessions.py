@@ -40,6 +40,21 @@ def test_run_goes_on_with_a_session(pestle: Pestle, model: Path) -> None:
     assert second["usage"]["prompt_tokens"] > held
 
 
+def test_a_session_that_cannot_be_saved(
+    pestle: Pestle, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = ("run", "-m", str(model), "-t", "1", "-n", "9", "--session", "trip")
+    monkeypatch.setattr("os.fsync", full)
+    result = pestle(*run, FIRST)
+    assert result.exit_code == 1
+    assert result.stdout, "the answer is given all the same"
+    assert "cannot save the session trip" in result.stderr
+    assert "No space left on device" in result.stderr
+
+
 def test_what_is_said_of_it(pestle: Pestle, model: Path) -> None:
     run = ("run", "-m", str(model), "-t", "1", "-n", "9", "--session", "trip")
     assert "Session" not in pestle(*run, FIRST).stderr

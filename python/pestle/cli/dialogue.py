@@ -87,22 +87,23 @@ class Dialogue:
         if system is not None:
             self.set_system(system)
 
-    def keep(self, console: Console) -> None:
-        """Bring what is kept up to date; what cannot be saved is said, and the chat goes on."""
+    def keep(self, console: Console) -> bool:
+        """Bring what is kept up to date; False where that cannot be, which is said."""
         messages = self.conversation.messages
         if self.folder is None or messages == self._kept:
-            return
+            return True
         try:
             saved = self.conversation.save(self.folder)
         except SessionError as error:
             console.error(str(error))
-            return
+            return False
         except KeyboardInterrupt:
             console.note("Stopped: the session is as it was before this turn.")
-            return
+            return False
         self._kept = [*messages]
         if console.verbose:
             console.note(sessions.saved_line(self.folder.name, saved))
+        return True
 
     def clear(self) -> None:
         """Forget what was said; the system message stays."""

@@ -168,16 +168,19 @@ def once(
             )
             for call in getattr(answer, "tool_calls", ()) if offered.tools else ():
                 console.out(figures.call_line(call))
+        kept = True
         if dialogue is not None:
             for line in figures.dropped_lines(dialogue.conversation.dropped):
                 console.note(line)
-            dialogue.keep(console)
+            kept = dialogue.keep(console)
         if console.verbose:
             for line in figures.statistics(llm, answer):
                 console.note(line)
         if figures.context_is_full(llm, answer):
             console.error(f"the answer reached the end of the context, {llm.n_ctx:,} tokens")
             ctx.exit(exits.OVER_CONTEXT)
+        if not kept:
+            ctx.exit(exits.ERROR)
 
 
 def _is_sampled(llm: LLM, options: GenerateOptions) -> bool:
