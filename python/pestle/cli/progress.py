@@ -16,15 +16,34 @@ if TYPE_CHECKING:
 PATIENCE = 0.5  # seconds: what is loaded sooner needs no bar
 
 
-class Downloads:
+class _Task:
+    """One task at a time, of which so much is done; a bar, where one is shown."""
+
+    def __init__(self) -> None:
+        self._bar: _Bar | None = None
+        self._done = 0
+
+    def advance(self, n: int) -> None:
+        """`n` more are done; negative when a transfer begins again."""
+        self._done += n
+        if self._bar is not None:
+            self._bar.show(self._done)
+
+    def finish(self) -> None:
+        """The task ended, well or not."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class Downloads(_Task):
     """Hears of `pestle.models`' tasks, one after another, and shows each from its beginning."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
-        self._bar: _Bar | None = None
         self._label = ""
         self._total: int | None = None
-        self._done = 0
         self._began = 0.0
 
     def start(self, label: str, total_bytes: int | None) -> None:
@@ -39,48 +58,27 @@ class Downloads:
             amount = f" ({units.size(total_bytes)})" if total_bytes else ""
             self._console.note(f"{label}{amount} ...")
 
-    def advance(self, n: int) -> None:
-        """`n` more bytes are done; negative when a transfer begins again."""
-        self._done += n
-        if self._bar is not None:
-            self._bar.show(self._done)
-
     def finish(self) -> None:
         """The task ended; one line stays behind if everything arrived."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        super().finish()
         if self._total is not None and self._done >= self._total:
             seconds = time.monotonic() - self._began
             self._console.note(f"{self._label}: {units.size(self._done)} in {seconds:.1f} s")
 
 
-class Counts:
+class Counts(_Task):
     """Hears of tasks that count something else than bytes; shows them on a terminal only."""
 
     def __init__(self, console: Console, unit: str) -> None:
+        super().__init__()
         self._shown = not console.quiet and sys.stderr.isatty()
         self._unit = unit
-        self._bar: _Bar | None = None
-        self._done = 0
 
     def start(self, label: str, total_bytes: int | None) -> None:
         """A task begins; the total is of whatever is counted."""
         self._done = 0
         if self._shown:
             self._bar = _Bar(label, total_bytes, transfer=True, unit=self._unit)
-
-    def advance(self, n: int) -> None:
-        """`n` more are done."""
-        self._done += n
-        if self._bar is not None:
-            self._bar.show(self._done)
-
-    def finish(self) -> None:
-        """The task ended, well or not."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 class Loading:
