@@ -51,7 +51,8 @@ Range attend_span(const Tile& t, int span, Mass* masses) {
   std::memset(t.part(queries.begin), 0, sizeof(float) * queries.size() * t.s.value_stride);
   for (int i = 0; i < kSpanPages; i++) {
     const int from = start + i * kPageTokens;
-    if (values.block[i]) gather_floats(t, values.block[i], t.seeing(from, kPageTokens), from);
+    const auto gather = a.latent ? gather_latent : gather_floats;
+    if (values.block[i]) gather(t, values.block[i], t.seeing(from, kPageTokens), from);
   }
   return queries;
 }

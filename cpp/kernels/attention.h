@@ -91,14 +91,17 @@ constexpr int first_span(const AttendArgs& a) { return a.first_key[0] / kSpanTok
 constexpr int end_span(const AttendArgs& a) {
   return (a.n_keys[a.n_queries - 1] + kSpanTokens - 1) / kSpanTokens;
 }
-constexpr int value_row(const AttendArgs& a) { return a.latent ? a.head_dim : a.value_dim; }
 constexpr int span_floats(int value_dim) { return 16 + round_up(value_dim, 32); }
+
+constexpr int kLatentPiece = 64;  // channels of latents that are worked on at a time: 16 KB of a page
 
 constexpr size_t attend_scratch(int head_dim, int value_dim) {
   const size_t k = size_t(round_up(head_dim, 32)), v = size_t(round_up(value_dim, 32));
-  const size_t floats = kMaxQueries * (k + 2 * v + kSpanTokens)  // queries; sums of a span, of all; scores
-                        + kPageTokens * (k > v ? k : v)          // a page as float32
-                        + 5 * kSpanTokens;                       // integer weights of a group of queries
+  const size_t page = kPageTokens * (k > v ? k : v);                // as float32
+  const size_t piece = kPageTokens * (kLatentPiece + kMaxQueries);  // of latents, and all scores with it
+  const size_t floats = kMaxQueries * (k + 2 * v + kSpanTokens)     // queries; sums of a span, of all; scores
+                        + (page > piece ? page : piece) +
+                        5 * kSpanTokens;  // integer weights of a group of queries
   return floats * sizeof(float);
 }
 

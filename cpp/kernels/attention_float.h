@@ -87,16 +87,17 @@ void score_group(const Tile& t, const void* page, Range group, int start) {
   });
 }
 
-// What all queries of the group see of the page is read once. Positions that a query does not see are not
-// touched for it: they may hold NaNs.
+// The `channels` of some queries, whose rows of values begin at `values`, `stride` apart. What all queries of
+// the group see of the page is read once. Positions that a query does not see are not touched for it: they
+// may hold NaNs.
 template <class Page>
-void gather_group(const Tile& t, const void* page, Range group, int start) {
+void gather_channels_of(const Tile& t, const typename Page::Type* values, int stride, Range channels,
+                        Range group, int start) {
   const auto some = [&](int n, int number, Range seen) {
     if (seen.empty()) return;
     with_count(number, [&]<int N>() {
-      gather_page<Page, N>(t.scores(n) + start % kSpanTokens, static_cast<const typename Page::Type*>(page),
-                           float_value_stride(t.a.value_dim), float_value_stride(value_row(t.a)), t.part(n),
-                           t.s.value_stride, seen);
+      gather_page<Page, N>(t.scores(n) + start % kSpanTokens, values, channels.size(), stride,
+                           t.part(n) + channels.begin, t.s.value_stride, seen);
     });
   };
   Range all{t.seen(group.end - 1, start, kPageTokens).begin, t.seen(group.begin, start, kPageTokens).end};
@@ -107,6 +108,12 @@ void gather_group(const Tile& t, const void* page, Range group, int start) {
   }
   some(group.begin, group.size(), all);
   for (int n = group.begin; n < group.end; n++) some(n, 1, {all.end, t.seen(n, start, kPageTokens).end});
+}
+
+template <class Page>
+void gather_group(const Tile& t, const void* page, Range group, int start) {
+  const int width = float_value_stride(t.a.value_dim);
+  gather_channels_of<Page>(t, static_cast<const typename Page::Type*>(page), width, {0, width}, group, start);
 }
 
 // Many queries read a copy of an f16 page as float32, which is cheaper than converting it for each group. The
@@ -137,9 +144,9 @@ PESTLE_INLINE void score_floats(const Tile& t, const void* page, Range queries, 
   each_group<score_group<F16Page>, score_group<F32Page>>(t, page, t.a.types.keys, size_t(t.a.head_dim),
                                                          queries, start);
 }
-PESTLE_INLINE void gather_floats(const Tile& t, const void* page, Range queries, int start) {
+inline void gather_floats(const Tile& t, const void* page, Range queries, int start) {
   each_group<gather_group<F16Page>, gather_group<F32Page>>(
-      t, page, t.a.types.values, size_t(float_value_stride(value_row(t.a))), queries, start);
+      t, page, t.a.types.values, size_t(float_value_stride(t.a.value_dim)), queries, start);
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -1,23 +1,38 @@
-// Scores over pages in which keys and values are one row: 16 queries stand side by side in the lanes, because
-// in such attention all heads share the row, and a row's channels come one after the other. A score is the
-// same chain of fmas over the channels as everywhere.
+// Scores and sums over pages in which keys and values are one row. A piece of some channels is widened to
+// float32 in L1 and meets all queries there. For the scores, 16 queries stand side by side in the lanes,
+// because in such attention all heads share the row, and a row's channels come one after the other. A score
+// is the same chain of fmas over the channels as everywhere, and so is a sum over the positions.
 #pragma once
 
+#include "kernels/attention_float.h"
 #include "kernels/attention_int8.h"
-#include "kernels/attention_tile.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
 constexpr int kSide = 16;  // queries side by side
 static_assert(kMaxQueries % kSide == 0);
+static_assert(kLatentPiece % 32 == 0 && kPageTokens % kSide == 0);
+
+// 16 channels of a row from `d` on, zeros behind its end.
+PESTLE_INLINE Vec16 channels_of(const float* row, int d, int head_dim) {
+  if (head_dim - d >= 16) return load16(row + d);
+  float rest[16] = {};
+  std::memcpy(rest, row + d, sizeof(float) * (head_dim - d));
+  return load16(rest);
+}
 
 // [queries / 16][channels, stride of them][16 queries], scaled; lanes without a query are zero.
 inline void side_by_side(const AttendArgs& a, float scale, int stride, float* q) {
+  const Vec16 factor = splat16(scale);
   for (int first = 0; first < a.n_queries; first += kSide, q += kSide * stride) {
     const int n = a.n_queries - first < kSide ? a.n_queries - first : kSide;
-    if (n < kSide) std::memset(q, 0, sizeof(float) * kSide * stride);
-    for (int i = 0; i < n; i++)
-      for (int d = 0; d < a.head_dim; d++) q[kSide * d + i] = a.q[first + i][d] * scale;
+    for (int d = 0; d < a.head_dim; d += 16) {
+      Vec16 x[kSide];
+      for (int i = 0; i < kSide; i++)
+        x[i] = i < n ? channels_of(a.q[first + i], d, a.head_dim) * factor : splat16(0.0f);
+      transpose(x);
+      for (int i = 0; i < 16; i++) store16(q + kSide * (d + i), x[i]);
+    }
   }
 }
 
@@ -29,64 +44,97 @@ PESTLE_INLINE F32 scale_of(const ValueBlock* block, int position) {
   return simd::splat(scale * 0x1p-16f);
 }
 
-// Rows of floats, as they lie or widened into `copy`, which loses nothing.
+// Channels of a page's rows, as they lie or widened, which loses nothing.
 struct LatentRows {
   const float* data;
   int stride;
 };
-inline LatentRows latent_rows(const void* page, KvType type, int head_dim, Range seen, float* copy) {
-  const int stride = round_up(head_dim, type == KvType::q8_0 ? 32 : 16);
-  if (type == KvType::f32) return {static_cast<const float*>(page), stride};
+// Those of `channels`, which begin at a multiple of kLatentPiece; of other positions than `seen`, anything.
+inline LatentRows latent_rows(const Tile& t, const void* page, KvType type, Range channels, Range seen) {
+  const int stride = round_up(t.a.head_dim, 16), first = channels.begin;
+  if (type == KvType::f32) return {static_cast<const float*>(page) + first, stride};
+  float* copy = t.s.page;
   if (type == KvType::f16) {
-    const auto* half = static_cast<const uint16_t*>(page);
-    for (int i = seen.begin * stride; i < seen.end * stride; i += L) {
-      fetch_ahead(half + i, L * sizeof(*half));
-      simd::store(copy + i, simd::load_f16(half + i));
-    }
-    return {copy, stride};
+    const auto* half = static_cast<const uint16_t*>(page) + first;
+    for (int p = seen.begin; p < seen.end; p++)
+      for (int c = 0; c < channels.size(); c += L)
+        simd::store(copy + p * kLatentPiece + c, simd::load_f16(half + size_t(p) * stride + c));
+    return {copy, kLatentPiece};
   }
-  const auto* block = static_cast<const ValueBlock*>(page);
-  for (int b = 0; b < stride / 32; b++, block += kSpanPages)
+  for (int c = 0; c < channels.size(); c += 32) {
+    const ValueBlock* block = static_cast<const ValueBlock*>(page) + (first + c) / 32 * kSpanPages;
     for (int p = seen.begin / 2 * 2; p < seen.end; p += 2) {
-      float* row = copy + p * stride + 32 * b;
+      float* row = copy + p * kLatentPiece + c;
       const F32 even = scale_of(block, p), odd = scale_of(block, p + 1);
-      for (int c = 0; c < 32; c += L) {  // both integers of a pair, times 2^16
-        const I32 pair = simd::load_pairs(block->v[p / 2][c]);
-        simd::store(row + c, simd::mul(simd::to_f32(simd::shl<16>(pair)), even));
-        simd::store(row + stride + c, simd::mul(simd::to_f32(simd::bit_and(pair, -65536)), odd));
+      for (int i = 0; i < 32; i += L) {  // both integers of a pair, times 2^16
+        const I32 pair = simd::load_pairs(block->v[p / 2][i]);
+        simd::store(row + i, simd::mul(simd::to_f32(simd::shl<16>(pair)), even));
+        simd::store(row + kLatentPiece + i, simd::mul(simd::to_f32(simd::bit_and(pair, -65536)), odd));
       }
     }
-  return {copy, stride};
+  }
+  return {copy, kLatentPiece};
 }
 
-// The scores of 16 queries with P positions: [P][16].
+// Asks for this piece's share of the page behind `page`, which is mostly the one that is read next.
+inline void fetch_share(const void* page, size_t bytes, int piece, int pieces) {
+  const char* next = static_cast<const char*>(page) + bytes;
+  for (size_t i = bytes * piece / pieces / 64 * 64; i < bytes * (piece + 1) / pieces; i += 64)
+    simd::prefetch_l2(next + i);
+}
+
+// sums[P][16] += some channels of 16 queries with P positions.
 template <int P>
-PESTLE_NOINLINE void score_side(const float* q, int head_dim, const float* rows, int stride, float* out) {
+PESTLE_NOINLINE void score_side(const float* q, int channels, const float* rows, int stride, float* sums) {
   Vec16 sum[P];
-  PESTLE_UNROLL for (int p = 0; p < P; p++) sum[p] = splat16(0.0f);
-  for (int d = 0; d < head_dim; d++) {
+  PESTLE_UNROLL for (int p = 0; p < P; p++) sum[p] = load16(sums + kSide * p);
+  for (int d = 0; d < channels; d++) {
     const Vec16 x = load16(q + kSide * d);
     PESTLE_UNROLL for (int p = 0; p < P; p++) sum[p] = fma(splat16(rows[p * stride + d]), x, sum[p]);
   }
-  PESTLE_UNROLL for (int p = 0; p < P; p++) store16(out + kSide * p, sum[p]);
+  PESTLE_UNROLL for (int p = 0; p < P; p++) store16(sums + kSide * p, sum[p]);
 }
 
 inline void score_latent(const Tile& t, const void* page, Range queries, int start) {
-  // As many positions as leave the sums in registers; they divide a page.
-  constexpr int P = kRegisters == 32 && L == 16 ? 16 : 4;
+  // As many positions as hide the latency of an fma; the pointers to sixteen rows would not stay in
+  // registers.
+  constexpr int P = L == 16 ? 8 : 4;
   const Range seen = t.seen(queries, start);
-  const Range whole{seen.begin / P * P, round_up(seen.end, P)};
-  const LatentRows rows = latent_rows(page, t.a.types.keys, t.a.head_dim, whole, t.s.page);
-  for (int side = queries.begin / kSide; side * kSide < queries.end; side++) {
-    const float* q = t.q + side * kSide * t.s.key_stride;
-    const int begin = side * kSide > queries.begin ? side * kSide : queries.begin;
-    const int end = (side + 1) * kSide < queries.end ? (side + 1) * kSide : queries.end;
-    for (int p = whole.begin; p < whole.end; p += P) {
-      float out[P * kSide];
-      score_side<P>(q, t.a.head_dim, rows.data + size_t(p) * rows.stride, rows.stride, out);
-      for (int n = begin; n < end; n++)
-        for (int i = 0; i < P; i++) t.scores(n)[start % kSpanTokens + p + i] = out[i * kSide + n % kSide];
+  const Range whole{seen.begin / kSide * kSide, round_up(seen.end, kSide)};
+  const int begin = queries.begin / kSide, end = (queries.end + kSide - 1) / kSide, dim = t.a.head_dim;
+  float* sums = t.s.page + kPageTokens * kLatentPiece;  // [queries / 16][position][16 queries]
+  const auto sums_of = [&](int side, int p) { return sums + (side * kPageTokens + p) * kSide; };
+  std::memset(sums_of(begin, 0), 0, sizeof(float) * kSide * kPageTokens * (end - begin));
+  const int pieces = (dim + kLatentPiece - 1) / kLatentPiece;
+  for (int i = 0; i < pieces; i++) {
+    const Range channels{i * kLatentPiece, i + 1 < pieces ? (i + 1) * kLatentPiece : dim};
+    fetch_share(page, value_page_bytes(t.a.types.keys, dim), i, pieces);
+    const LatentRows rows = latent_rows(t, page, t.a.types.keys, channels, whole);
+    for (int side = begin; side < end; side++)
+      for (int p = whole.begin; p < whole.end; p += P)
+        score_side<P>(t.q + kSide * (side * t.s.key_stride + channels.begin), channels.size(),
+                      rows.data + size_t(p) * rows.stride, rows.stride, sums_of(side, p));
+  }
+  for (int side = begin; side < end; side++)
+    for (int p = whole.begin; p < whole.end; p += kSide) {
+      Vec16 x[16];
+      for (int j = 0; j < 16; j++) x[j] = load16(sums_of(side, p + j));
+      transpose(x);
+      for (int j = 0; j < kSide; j++) {
+        const int n = side * kSide + j;
+        if (n >= queries.begin && n < queries.end) store16(t.scores(n) + start % kSpanTokens + p, x[j]);
+      }
     }
+}
+
+inline void gather_latent(const Tile& t, const void* page, Range queries, int start) {
+  const Groups groups(queries, queries.size() <= kGroup ? kGroup : kManyGroup);
+  const int width = float_value_stride(t.a.value_dim);
+  for (int c = 0; c < width; c += kLatentPiece) {
+    const Range channels{c, c + kLatentPiece < width ? c + kLatentPiece : width};
+    const LatentRows rows = latent_rows(t, page, t.a.types.values, channels, t.seen(queries, start));
+    for (int g = 0; g < groups.count; g++)
+      gather_channels_of<F32Page>(t, rows.data, rows.stride, channels, groups[g], start);
   }
 }
 

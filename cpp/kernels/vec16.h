@@ -62,6 +62,31 @@ PESTLE_INLINE Vec16 max(const Vec16& a, const Vec16& b) {
   return v;
 }
 
+// The lanes of a and b in turn: those of the lower halves in `low`, those of the upper ones in `high`.
+PESTLE_INLINE void zip(const Vec16& a, const Vec16& b, Vec16& low, Vec16& high) {
+  if constexpr (Vec16::kRegisters == 1) {
+    low.r[0] = simd::zip_low(a.r[0], b.r[0]);
+    high.r[0] = simd::zip_high(a.r[0], b.r[0]);
+  } else {
+    constexpr int kHalf = Vec16::kRegisters / 2;
+    PESTLE_UNROLL for (int i = 0; i < kHalf; i++) {
+      low.r[2 * i] = simd::zip_low(a.r[i], b.r[i]);
+      low.r[2 * i + 1] = simd::zip_high(a.r[i], b.r[i]);
+      high.r[2 * i] = simd::zip_low(a.r[kHalf + i], b.r[kHalf + i]);
+      high.r[2 * i + 1] = simd::zip_high(a.r[kHalf + i], b.r[kHalf + i]);
+    }
+  }
+}
+// Rows become columns: to zip each row with the one eight further on turns the index of every value (row,
+// then column) left by one of its eight bits, and four such turns exchange its halves.
+PESTLE_INLINE void transpose(Vec16 (&x)[16]) {
+  PESTLE_UNROLL for (int turn = 0; turn < 4; turn++) {
+    Vec16 y[16];
+    PESTLE_UNROLL for (int i = 0; i < 8; i++) zip(x[i], x[i + 8], y[2 * i], y[2 * i + 1]);
+    PESTLE_UNROLL for (int i = 0; i < 16; i++) x[i] = y[i];
+  }
+}
+
 // |x| as the bits of a float, which order as integers: infinities and NaNs stand above every finite value, on
 // every ISA alike, where a maximum of floats may lose a NaN.
 PESTLE_INLINE simd::I32 magnitude(simd::F32 x) { return simd::as_i32(simd::abs(x)); }

@@ -26,6 +26,12 @@ PESTLE_INLINE U8 load(const void* p) { return _mm256_loadu_si256((const __m256i*
 PESTLE_INLINE void store(void* p, U8 x) { _mm256_storeu_si256((__m256i*)p, x); }
 PESTLE_INLINE F32 load(const float* p) { return _mm256_loadu_ps(p); }
 PESTLE_INLINE void store(float* p, F32 x) { _mm256_storeu_ps(p, x); }
+PESTLE_INLINE F32 zip_low(F32 a, F32 b) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+PESTLE_INLINE F32 zip_high(F32 a, F32 b) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
 PESTLE_INLINE F32 load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)); }
 PESTLE_INLINE void store_f16(uint16_t* p, F32 x) {
   _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

@@ -32,6 +32,14 @@ PESTLE_INLINE U8 load(const void* p) { return _mm512_loadu_si512(p); }
 PESTLE_INLINE void store(void* p, U8 x) { _mm512_storeu_si512(p, x); }
 PESTLE_INLINE F32 load(const float* p) { return _mm512_loadu_ps(p); }
 PESTLE_INLINE void store(float* p, F32 x) { _mm512_storeu_ps(p, x); }
+PESTLE_INLINE F32 zip_low(F32 a, F32 b) {
+  const __m512i from = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return _mm512_permutex2var_ps(a, from, b);
+}
+PESTLE_INLINE F32 zip_high(F32 a, F32 b) {
+  const __m512i from = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return _mm512_permutex2var_ps(a, from, b);
+}
 PESTLE_INLINE F32 load_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
 }

@@ -32,6 +32,8 @@ PESTLE_INLINE U8 load(const void* p) { return vld1q_u8((const uint8_t*)p); }
 PESTLE_INLINE void store(void* p, U8 x) { vst1q_u8((uint8_t*)p, x); }
 PESTLE_INLINE F32 load(const float* p) { return vld1q_f32(p); }
 PESTLE_INLINE void store(float* p, F32 x) { vst1q_f32(p, x); }
+PESTLE_INLINE F32 zip_low(F32 a, F32 b) { return vzip1q_f32(a, b); }
+PESTLE_INLINE F32 zip_high(F32 a, F32 b) { return vzip2q_f32(a, b); }
 PESTLE_INLINE F32 load_f16(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 PESTLE_INLINE void store_f16(uint16_t* p, F32 x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
 PESTLE_INLINE uint8x8_t load_4(const void* p) {

@@ -55,6 +55,10 @@ PESTLE_INLINE F32 load(const float* p) {
 }
 PESTLE_INLINE void store(float* p, F32 x) { std::memcpy(p, &x, 16); }
 
+// The lanes of a and b in turn: of their lower halves, and of their upper ones.
+PESTLE_INLINE F32 zip_low(F32 a, F32 b) { return {{a.v[0], b.v[0], a.v[1], b.v[1]}}; }
+PESTLE_INLINE F32 zip_high(F32 a, F32 b) { return {{a.v[2], b.v[2], a.v[3], b.v[3]}}; }
+
 // IEEE half <-> single. To half: round to nearest even, overflow to infinity.
 PESTLE_INLINE float from_f16(uint16_t h) {
   const uint32_t sign = uint32_t(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
