@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ISAS = ("scalar", "avx2", "avxvnni", "avx512vnni", "avx512amx", "neondot")
+ISAS = ("scalar", "avx2", "avxvnni", "avx512vnni", "avx512zen", "avx512amx", "neondot")
 LAYERS = ("kernels", "quantize")
 OBJECT_SUFFIXES = {".o", ".obj"}
 _TEMPLATE_ARGUMENTS = re.compile(r"<[^<>]*>")

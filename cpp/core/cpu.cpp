@@ -1,6 +1,7 @@
 #include "core/cpu.h"
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -30,6 +31,12 @@ Leaf cpuid(unsigned leaf, unsigned sub) {
 }
 bool bit(unsigned word, int i) { return word >> i & 1; }
 
+bool made_by(const char (&vendor)[13]) {
+  const Leaf zero = cpuid(0, 0);
+  const unsigned name[3] = {zero.b, zero.d, zero.c};
+  return std::memcmp(name, vendor, sizeof(name)) == 0;
+}
+
 // Linux lends the tiles only to processes that ask for them (kernel documentation, x86/xstate).
 bool tiles_granted() {
 #if defined(__linux__)
@@ -51,6 +58,7 @@ CpuFeatures detect() {
   f.avxvnni = f.avx2 && bit(seven_one.a, 4);
   f.avx512vnni = f.avx2 && os_avx512 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) &&
                  bit(seven.b, 31) && bit(seven.c, 11);
+  f.avx512zen = f.avx512vnni && made_by("AuthenticAMD");
   f.avx512amx =
       f.avx512vnni && (low & 0x60000) == 0x60000 && bit(seven.d, 24) && bit(seven.d, 25) && tiles_granted();
   return f;
@@ -84,6 +92,7 @@ std::vector<std::string> cpu_feature_names() {
   if (f.avx2) names.emplace_back("avx2");
   if (f.avxvnni) names.emplace_back("avxvnni");
   if (f.avx512vnni) names.emplace_back("avx512vnni");
+  if (f.avx512zen) names.emplace_back("avx512zen");
   if (f.avx512amx) names.emplace_back("avx512amx");
   if (f.neondot) names.emplace_back("neondot");
   return names;

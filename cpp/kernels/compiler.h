@@ -2,6 +2,7 @@
 #pragma once
 
 #define PESTLE_INLINE [[gnu::always_inline]] inline
+#define PESTLE_INLINE_LAMBDA __attribute__((always_inline))
 #define PESTLE_NOINLINE [[gnu::noinline]]
 #if defined(PESTLE_NO_UNROLL)
 #define PESTLE_UNROLL  // plain C++ gains nothing from it, and compiles for minutes

@@ -193,15 +193,12 @@ struct AsWords {
   }
 };
 
-template <class F, class Form, int P>
-PESTLE_INLINE void decode_block(const typename F::Tile& t, const typename F::Scales& scales, int sub, int h,
-                                ScratchOf<F, Form::kWords>& s, int v) {
-  U8 w[8];
-  F::decode(t, sub, h, w);
-  PESTLE_UNROLL for (int k = 0; k < 8; k++) Form::store(s.q, k, v, w[k]);
+// The scales of a block's register v, in a struct with the arrays of Scratch.
+template <class F, int P, class To>
+PESTLE_INLINE void store_scales(const typename F::Scales& scales, int sub, int h, To& to, int v) {
   PESTLE_UNROLL for (int i = 0; i < F::kScales; i++) {
-    simd::store(s.scale[i][v], scales.template scale<P>(sub, i, h));
-    if constexpr (F::kMin) simd::store(s.minimum[i][v], scales.template minimum<P>(sub, i, h));
+    simd::store(to.scale[i][v], scales.template scale<P>(sub, i, h));
+    if constexpr (F::kMin) simd::store(to.minimum[i][v], scales.template minimum<P>(sub, i, h));
   }
 }
 
@@ -209,31 +206,45 @@ PESTLE_INLINE void decode_block(const typename F::Tile& t, const typename F::Sca
 constexpr int kPassTileRows = simd::kStripVectors / kVectors;
 static_assert(simd::kStripVectors % kVectors == 0);
 
-// Tiles [0, count) of a pass; `row` tiles lie in a row.
-template <class F, class Form>
-PESTLE_NOINLINE void decode_tiles(const typename F::Tile* tiles, int row, int count,
-                                  ScratchOf<F, Form::kWords>* scratch) {
+// Calls body.operator()<P>(tile, scales, sub, h, block, v) for the blocks of tiles [0, count) of a pass and
+// its registers; `row` tiles lie in a row.
+template <class F, class Body>
+PESTLE_INLINE void each_block(const typename F::Tile* tiles, size_t row, int count, const Body& body) {
   constexpr int kBlocks = kColumns<F> / kBlockColumns;
   for (int i = 0; i < kPassTileRows; i++) {
-    const auto* t = tiles + size_t(i) * row;
+    const auto* t = tiles + i * row;
     for (int b = 0; b < count; b++) {
       const typename F::Scales scales(t[b]);
       PESTLE_UNROLL for (int h = 0; h < kVectors; h++) {
         const int v = i * kVectors + h;
         if constexpr (kBlocks == 1) {
-          decode_block<F, Form, 0>(t[b], scales, 0, h, scratch[b], v);
+          body.template operator()<0>(t[b], scales, 0, h, b, v);
         } else {
           for (int sub = 0; sub < kBlocks; sub += 4) {
-            auto* s = scratch + b * kBlocks + sub;
-            decode_block<F, Form, 0>(t[b], scales, sub, h, s[0], v);
-            decode_block<F, Form, 1>(t[b], scales, sub + 1, h, s[1], v);
-            decode_block<F, Form, 2>(t[b], scales, sub + 2, h, s[2], v);
-            decode_block<F, Form, 3>(t[b], scales, sub + 3, h, s[3], v);
+            const int block = b * kBlocks + sub;
+            body.template operator()<0>(t[b], scales, sub, h, block, v);
+            body.template operator()<1>(t[b], scales, sub + 1, h, block + 1, v);
+            body.template operator()<2>(t[b], scales, sub + 2, h, block + 2, v);
+            body.template operator()<3>(t[b], scales, sub + 3, h, block + 3, v);
           }
         }
       }
     }
   }
+}
+
+template <class F, class Form>
+PESTLE_NOINLINE void decode_tiles(const typename F::Tile* tiles, size_t row, int count,
+                                  ScratchOf<F, Form::kWords>* scratch) {
+  each_block<F>(tiles, row, count,
+                [&]<int P>(const typename F::Tile& t, const typename F::Scales& scales, int sub, int h, int b,
+                           int v) PESTLE_INLINE_LAMBDA {
+                  auto& s = scratch[b];
+                  U8 w[8];
+                  F::decode(t, sub, h, w);
+                  PESTLE_UNROLL for (int k = 0; k < 8; k++) Form::store(s.q, k, v, w[k]);
+                  store_scales<F, P>(scales, sub, h, s, v);
+                });
 }
 
 // What is to be decoded next, asked for while the decoded is multiplied: some lines of each row of tiles

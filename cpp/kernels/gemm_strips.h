@@ -20,7 +20,7 @@ struct Piece {
 template <class F, class Form>
 PESTLE_INLINE void decode_piece(const Piece& p, ScratchOf<F, Form::kWords>* w) {
   using Tile = typename F::Tile;
-  decode_tiles<F, Form>(reinterpret_cast<const Tile*>(p.tiles), static_cast<int>(p.row_bytes / sizeof(Tile)),
+  decode_tiles<F, Form>(reinterpret_cast<const Tile*>(p.tiles), p.row_bytes / sizeof(Tile),
                         p.columns / kColumns<F>, w);
 }
 

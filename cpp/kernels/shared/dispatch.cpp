@@ -18,6 +18,9 @@ PESTLE_DECLARE(scalar)
 PESTLE_DECLARE(avx2)
 PESTLE_DECLARE(avxvnni)
 PESTLE_DECLARE(avx512vnni)
+namespace avx512zen {
+void decode_in_registers(KernelTable&);
+}
 namespace avx512amx {
 void use_tiles(KernelTable&);
 }
@@ -29,6 +32,10 @@ PESTLE_DECLARE(neondot)
 namespace {
 
 #ifdef PESTLE_HAS_avx2
+void fill_avx512zen(KernelTable& t) {
+  avx512vnni::fill_table(t);
+  avx512zen::decode_in_registers(t);
+}
 void fill_avx512amx(KernelTable& t) {
   avx512vnni::fill_table(t);
   avx512amx::use_tiles(t);
@@ -45,8 +52,11 @@ std::vector<Set> sets() {
   [[maybe_unused]] const CpuFeatures& f = cpu_features();
   return {
 #ifdef PESTLE_HAS_avx2
-      {"avx512amx", f.avx512amx, fill_avx512amx},  {"avx512vnni", f.avx512vnni, avx512vnni::fill_table},
-      {"avxvnni", f.avxvnni, avxvnni::fill_table}, {"avx2", f.avx2, avx2::fill_table},
+      {"avx512amx", f.avx512amx, fill_avx512amx},
+      {"avx512zen", f.avx512zen, fill_avx512zen},
+      {"avx512vnni", f.avx512vnni, avx512vnni::fill_table},
+      {"avxvnni", f.avxvnni, avxvnni::fill_table},
+      {"avx2", f.avx2, avx2::fill_table},
 #endif
 #ifdef PESTLE_HAS_neondot
       {"neondot", f.neondot, neondot::fill_table},

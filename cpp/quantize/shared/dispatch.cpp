@@ -27,7 +27,7 @@ namespace {
 Table table() {
   [[maybe_unused]] const std::string_view isa = kernels().isa;
 #ifdef PESTLE_HAS_avx2
-  if (isa == "avx512vnni" || isa == "avx512amx") return avx512vnni::quantize::quantizers_of;
+  if (isa.starts_with("avx512")) return avx512vnni::quantize::quantizers_of;
   if (isa == "avx2" || isa == "avxvnni") return avx2::quantize::quantizers_of;
 #endif
 #ifdef PESTLE_HAS_neondot
