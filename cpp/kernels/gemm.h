@@ -75,7 +75,7 @@ PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, false, F::kScal
     const I32 low = dot<D, Begin, kQuads>(w, x.low[m], first_dot<kOffset>(&x.aux[s][m]));
     return simd::add(simd::shl<7>(high), low);
   } else if constexpr (M == 1 && kQuads == 8 && !simd::kWords) {
-    // A single row's chain of eight is longer than what the core sees ahead: MXFP4 takes 26 instead of 33
+    // A single row's chain of eight is longer than what the core sees ahead: MXFP4 takes 27 instead of 33
     // cycles a block on a Zen 4, Q4_K 19.5 instead of 20.5.
     const I32 first = dot<D, 0, 4>(w, x.q[m], first_dot<kOffset>(&x.aux[s][m]));
     return simd::add(first, dot<D, 4, 4>(w, x.q[m], simd::splat(int32_t(0))));
