@@ -49,9 +49,9 @@ Range attend_span(const Tile& t, int span, Mass* masses) {
     return queries;
   }
   std::memset(t.part(queries.begin), 0, sizeof(float) * queries.size() * t.s.value_stride);
+  const auto gather = a.latent ? gather_latent : gather_floats;
   for (int i = 0; i < kSpanPages; i++) {
     const int from = start + i * kPageTokens;
-    const auto gather = a.latent ? gather_latent : gather_floats;
     if (values.block[i]) gather(t, values.block[i], t.seeing(from, kPageTokens), from);
   }
   return queries;

@@ -108,7 +108,8 @@ inline void score_latent(const Tile& t, const void* page, Range queries, int sta
   const int pieces = (dim + kLatentPiece - 1) / kLatentPiece;
   for (int i = 0; i < pieces; i++) {
     const Range channels{i * kLatentPiece, i + 1 < pieces ? (i + 1) * kLatentPiece : dim};
-    fetch_share(page, value_page_bytes(t.a.types.keys, dim), i, pieces);
+    if (t.a.types.keys != KvType::q8_0)  // whose pages do not lie one behind the other
+      fetch_share(page, value_page_bytes(t.a.types.keys, dim), i, pieces);
     const LatentRows rows = latent_rows(t, page, t.a.types.keys, channels, whole);
     for (int side = begin; side < end; side++)
       for (int p = whole.begin; p < whole.end; p += P)

@@ -38,7 +38,7 @@ PESTLE_INLINE const T* afresh(const T* p) {
   return p;
 }
 
-// d += the dots of eight quads of 16 weight rows with M activation rows, whose bytes are broadcast as they
+// d += the dots of Count quads of 16 weight rows with M activation rows, whose bytes are broadcast as they
 // are read.
 template <int Begin, int Count, int M>
 PESTLE_INLINE void add_dots(const U8 (&w)[8], const int8_t (&q)[M][32], I32 (&d)[M]) {
