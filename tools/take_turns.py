@@ -88,9 +88,12 @@ def main() -> int:
         *counts,
     ]
     command += ["-r", "1", "-o", "csv"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    try:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    except OSError as error:
+        parser.error(f"--llama-bench: {error}")
     ours: list[float] = []
     theirs: list[float] = []
     try:
