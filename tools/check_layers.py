@@ -82,6 +82,13 @@ PYTHON_ONLY_IN: dict[str, set[str]] = {
     "tokenizers": {"tokenizer"},
 }
 MAY_PRINT = {"cli"}
+# Whatever the program says passes here, where nothing of a file or a model reaches a terminal raw.
+CONSOLE = {Path("cli/console.py"), Path("cli/harmless.py")}
+CONSOLE_WRITES = re.compile(
+    r"^(sys\.std(out|err)\.(write|writelines|buffer\b.*)"
+    r"|os\.(write|fdopen)|click\.(echo|secho|confirm|prompt|pause|style|echo_via_pager|progressbar)"
+    r"|print|input|logging\.(basicConfig|StreamHandler)|traceback\.print_\w+)$"
+)
 
 
 class Violation(NamedTuple):
@@ -180,6 +187,21 @@ def _judge_node(node: ast.AST, relative: Path, layer: str) -> Iterator[str]:
             ("sys.stdout.", "sys.stderr.")
         ):
             yield f"{called}(): only cli prints or exits"
+    if relative not in CONSOLE:
+        yield from _judge_writing(node, layer)
+
+
+def _judge_writing(node: ast.AST, layer: str) -> Iterator[str]:
+    """Yield why what a file other than the console's writes to the terminal is wrong."""
+    if isinstance(node, ast.Attribute) and ast.unparse(node) in {
+        "sys.__stdout__",
+        "sys.__stderr__",
+    }:
+        yield f"{ast.unparse(node)}: only cli/console.py writes to the terminal"
+    if layer in MAY_PRINT and isinstance(node, ast.Call):
+        called = ast.unparse(node.func)
+        if CONSOLE_WRITES.match(called):
+            yield f"{called}(): only cli/console.py writes to the terminal"
 
 
 def _imported(node: ast.AST, relative: Path) -> Iterator[str]:

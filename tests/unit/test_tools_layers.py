@@ -86,6 +86,11 @@ def test_a_right_cpp_line_is_let_through(layers, tmp_path, name, line):
         ("chat.py", "print(1)", "only cli prints or exits"),
         ("engine.py", "def f():\n    sys.exit(1)", "only cli prints or exits"),
         ("engine.py", "sys.stderr.write('x')", "only cli prints or exits"),
+        ("cli/chat.py", "print(1)", "only cli/console.py writes to the terminal"),
+        ("cli/chat.py", "sys.stdout.write('x')", "only cli/console.py writes to the terminal"),
+        ("cli/chat.py", "sys.stderr.buffer.write(x)", "only cli/console.py writes"),
+        ("cli/chat.py", "click.echo('x')", "only cli/console.py writes to the terminal"),
+        ("cli/chat.py", "stream = sys.__stderr__", "only cli/console.py writes to the terminal"),
         ("misc.py", "", "no layer that tools/check_layers.py knows"),
     ],
 )
@@ -100,7 +105,8 @@ def test_a_wrong_python_line_is_found(layers, tmp_path, name, line, why):
     ("name", "line"),
     [
         ("chat.py", "from .engine import Engine"),
-        ("cli/chat.py", "from ..chat import Chat\nimport click\nprint(1)"),
+        ("cli/chat.py", "from ..chat import Chat\nimport click\nconsole.out(1)"),
+        ("cli/console.py", "import sys\nsys.stdout.write('x')"),
         ("models/hub.py", "import huggingface_hub"),
         ("tokenizer/bpe.py", "from .pre import split"),
     ],

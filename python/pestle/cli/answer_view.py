@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pestle.cli.console import Console, coloured
+from pestle.cli.harmless import escaped
 from pestle.cli.markdown import FAINT, Markdown
 from pestle.cli.wrapping import WordWrap
 
@@ -47,7 +48,7 @@ class AnswerView:
             self._say(chunk.text)
         for call in chunk.tool_calls if self._notes_calls else ():
             self.end()
-            self._console.note(f"The model calls {call.name}({call.arguments})")
+            self._console.note(escaped(f"The model calls {call.name}({call.arguments})"))
         self._warnings |= dict.fromkeys(chunk.warnings)
 
     def end(self) -> None:

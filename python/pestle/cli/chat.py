@@ -10,6 +10,7 @@ import click
 from pestle.cli import answering, exits, figures, loading, sessions, tool_calls, units
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import Console, current, terminal_on_stdin
+from pestle.cli.harmless import escaped
 from pestle.cli.options import (
     ModelOptions,
     model_options,
@@ -96,7 +97,7 @@ def command(
 
 def _greeting(llm: LLM) -> str:
     facts = f"{units.count(llm.model.n_params)} parameters, context {llm.n_ctx:,}"
-    return f"{Path(llm.path).stem}: {facts}\n/help lists the commands, Ctrl-D leaves."
+    return f"{escaped(Path(llm.path).stem)}: {facts}\n/help lists the commands, Ctrl-D leaves."
 
 
 def converse(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pestle.cli import sessions, units
-from pestle.cli.console import understands_escapes
+from pestle.cli.console import Console, understands_escapes
 from pestle.cli.dialogue import Dialogue, RefusedError
 from pestle.cli.options import sampling_parameters
 
@@ -108,9 +107,8 @@ def _copy(dialogue: Dialogue, argument: str) -> list[str]:
     text, what = (code[-1][2], "the last code block") if code else (answer, "the answer")
     if argument == "all":
         text, what = answer, "the answer"
-    # The terminal's own clipboard, also through ssh. It says nothing back.
-    clipboard = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\a"
-    return [f"{clipboard}Copied {what}, if the terminal allows it."]
+    Console().copy(text)
+    return [f"Copied {what}, if the terminal allows it."]
 
 
 def _session(name: str, command: str) -> str:

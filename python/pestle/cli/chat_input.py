@@ -19,6 +19,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
 
 from pestle.cli.console import Console
+from pestle.cli.harmless import escaped, raw
 
 QUOTES = '"""'
 PLACEHOLDER = "Type a message, or /help"
@@ -59,7 +60,7 @@ class CommandCompleter(Completer):
         elif " " not in rest:
             for word in self._words.get(command, tuple)():
                 if word.startswith(rest):
-                    yield Completion(word, -len(rest))
+                    yield Completion(word, -len(rest), display=escaped(word))
 
 
 class ChatInput:
@@ -86,7 +87,7 @@ class ChatInput:
             reserve_space_for_menu=4,
             history=_history(console),
             input=source,
-            output=screen or create_output(stream),
+            output=screen or create_output(raw(stream)),
         )
 
     def read(self) -> str:

@@ -1,10 +1,15 @@
 """Where text goes: answers and results to stdout, notes and errors to stderr.
 
-Nothing is coloured or animated unless the stream is a terminal, and NO_COLOR is obeyed.
+The only module that writes to either. On a terminal nothing gets there that `harmless` would
+change, and on stderr nowhere; a pipe on stdout gets every byte of a result. Nothing is coloured or
+animated unless the stream is a terminal, and NO_COLOR is obeyed.
 """
 
 from __future__ import annotations
 
+import base64
+import codecs
+import contextlib
 import json
 import os
 import shutil
@@ -14,15 +19,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from pestle.cli.harmless import Guarded, escaped, harmless, raw
+
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
     from pestle.cli.wrapping import WordWrap
-
-# What a terminal would act on: C0 controls (but for tab and line feed), DEL and C1. A model can
-# be made to say an escape sequence; it must not reach the terminal.
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
-_CONTROLS |= {ord("\t"): "\t", ord("\n"): "\n", ord("\r"): ""}
 
 
 @dataclass
@@ -34,51 +36,65 @@ class Console:
 
     def out(self, text: str) -> None:
         """Write a result's line to stdout."""
-        sys.stdout.write(text + "\n")
+        sys.stdout.write((harmless(text) if sys.stdout.isatty() else text) + "\n")
 
     def json(self, data: dict[str, Any]) -> None:
         """Write one object to stdout: laid out for a person on a terminal, else as one line."""
         utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
         indent = 2 if sys.stdout.isatty() else None
-        self.out(json.dumps(data, ensure_ascii=not utf8, indent=indent))
+        text = json.dumps(data, ensure_ascii=not utf8, indent=indent)
+        if harmless(text) != text:  # escapes keep what a terminal, or UTF-8, would not
+            text = json.dumps(data, indent=indent)
+        self.out(text)
 
     def piece(self, text: str, wrap: WordWrap, style: str = "") -> None:
         """Write a piece of an answer to stdout at once; readable and harmless on a terminal.
 
         `style`, the parameters of an SGR sequence, is for streams that may be coloured.
         """
-        text = _harmless(text, sys.stdout)
-        if understands_escapes(sys.stdout):
+        stdout = sys.stdout
+        if stdout.isatty():
+            text = harmless(text)
+        if understands_escapes(stdout):
             text = wrap.feed(text, shutil.get_terminal_size().columns, style)
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        raw(stdout).write(text)
+        stdout.flush()
 
     def end_style(self, wrap: WordWrap) -> None:
         """Leave the style of the last piece."""
-        sys.stdout.write(wrap.close())
+        raw(sys.stdout).write(wrap.close())
+        sys.stdout.flush()
+
+    def copy(self, text: str) -> None:
+        """Put text into the clipboard of the terminal on stdout, also through ssh.
+
+        The terminal says nothing back.
+        """
+        encoded = base64.b64encode(text.encode(errors="replace")).decode()
+        raw(sys.stdout).write(f"\x1b]52;c;{encoded}\a")
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
         """Say something that is not the result, on stderr; -q silences it."""
         if not self.quiet:
             sys.stdout.flush()
-            sys.stderr.write(dim(_harmless(text, sys.stderr), sys.stderr) + "\n")
+            raw(sys.stderr).write(dim(harmless(text), sys.stderr) + "\n")
             sys.stderr.flush()
 
     def ask(self, question: str) -> str:
-        """Ask the person for a line; nothing at the end of stdin."""
+        """Ask the person for a line; nothing at the end of stdin. The question is one line."""
         sys.stdout.flush()
-        sys.stderr.write(_harmless(question, sys.stderr))
+        sys.stderr.write(escaped(question))
         sys.stderr.flush()
-        return sys.stdin.readline().rstrip("\r\n")
+        return sys.stdin.readline().rstrip("\r\n") if sys.stdin is not None else ""
 
     def error(self, message: str) -> None:
         """Print an error as one line on stderr, whatever it contains."""
-        self.error_text(f"pestle: error: {' '.join(message.split())}")
+        self.error_text(f"pestle: error: {escaped(' '.join(message.split()))}")
 
     def error_text(self, text: str) -> None:
-        """Print text about an error on stderr as it is."""
-        sys.stderr.write(text + "\n")
+        """Print text about an error on stderr, on as many lines as it has."""
+        sys.stderr.write(harmless(text) + "\n")
         sys.stderr.flush()
 
     def end_line(self) -> None:
@@ -86,6 +102,28 @@ class Console:
         if sys.stderr.isatty():
             sys.stderr.write("\n")
             sys.stderr.flush()
+
+
+def guard_streams() -> None:
+    """Put guards before stdout and stderr, for whoever writes there without asking `Console`."""
+    # Whoever started this may have closed them.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    codecs.register_error("pestle", _unencodable)
+    for name in ("stdout", "stderr"):
+        stream = raw(getattr(sys, name))
+        piped = name == "stdout" and not stream.isatty()
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="pestle" if piped else "replace")  # type: ignore[attr-defined]
+        setattr(sys, name, Guarded(stream, always=name == "stderr"))
+
+
+def _unencodable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """In a pipe a file's name keeps its bytes; what else cannot be shown is a "?", as elsewhere."""
+    for handler in ("surrogateescape", "replace"):
+        with contextlib.suppress(UnicodeError):
+            return codecs.lookup_error(handler)(error)
+    raise error
 
 
 def current() -> Console:
@@ -105,11 +143,6 @@ def coloured(stream: TextIO) -> bool:
     return understands_escapes(stream) and not os.environ.get("NO_COLOR")
 
 
-def _harmless(text: str, stream: TextIO) -> str:
-    """`text` without what a terminal would act on; a pipe gets every byte."""
-    return text.translate(_CONTROLS) if stream.isatty() else text
-
-
 def understands_escapes(stream: TextIO) -> bool:
     """Whether escape sequences mean something to whoever reads `stream`."""
     if sys.platform == "win32" and "WT_SESSION" not in os.environ:
@@ -123,7 +156,10 @@ def dim(text: str, stream: TextIO) -> str:
 
 
 def rich_console(stream: TextIO) -> RichConsole:
-    """A rich console for `stream`, made when needed: importing rich costs a start 50 ms."""
+    """A rich console for `stream`, to which harmless text may be given.
+
+    Made when needed: importing rich costs a start 50 ms.
+    """
     from rich.console import Console as RichConsole
 
-    return RichConsole(file=stream, highlight=False, no_color=not coloured(stream))
+    return RichConsole(file=raw(stream), highlight=False, no_color=not coloured(stream))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pestle.cli import units
 from pestle.cli.console import Console, rich_console
+from pestle.cli.harmless import escaped
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -56,14 +57,16 @@ class Downloads(_Task):
             self._bar = _Bar(label, total_bytes, transfer=True)
         else:
             amount = f" ({units.size(total_bytes)})" if total_bytes else ""
-            self._console.note(f"{label}{amount} ...")
+            self._console.note(f"{escaped(label)}{amount} ...")
 
     def finish(self) -> None:
         """The task ended; one line stays behind if everything arrived."""
         super().finish()
         if self._total is not None and self._done >= self._total:
             seconds = time.monotonic() - self._began
-            self._console.note(f"{self._label}: {units.size(self._done)} in {seconds:.1f} s")
+            self._console.note(
+                f"{escaped(self._label)}: {units.size(self._done)} in {seconds:.1f} s"
+            )
 
 
 class Counts(_Task):
@@ -146,7 +149,7 @@ class _Bar:
         self._progress: RichProgress = Progress(
             *columns, console=rich_console(sys.stderr), transient=True
         )
-        self._task: TaskID = self._progress.add_task(escape(label), total=total)
+        self._task: TaskID = self._progress.add_task(escape(escaped(label)), total=total)
         self._progress.start()
 
     def show(self, done: int) -> None:

@@ -28,7 +28,7 @@ def command(name: str, of_session: bool, yes: bool) -> None:
     if not yes:
         if not terminal_on_stdin():
             raise click.UsageError("There is no terminal to ask on: add -y to delete.")
-        if not click.confirm(f"Delete {name}?", err=True):
+        if console.ask(f"Delete {name}? [y/N]: ").strip().lower() not in ("y", "yes"):
             console.note("Nothing was deleted.")
             return
     freed = sessions.remove(name) if of_session else models.remove(name)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -27,7 +24,7 @@ from pestle.cli import (
     run,
     verify,
 )
-from pestle.cli.console import Console
+from pestle.cli.console import Console, current, guard_streams
 from pestle.cli.options import verbosity
 
 
@@ -50,13 +47,7 @@ class Root(click.Group):
         """
         self._main_shell_completion(extra, "pestle", complete_var)
         console = Console()
-        # Whoever started this may have closed them.
-        sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-        for stream in (sys.stdout, sys.stderr):
-            # A terminal that cannot show a character shows "?" instead of a traceback.
-            with contextlib.suppress(AttributeError):
-                stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        guard_streams()
         try:
             arguments = list(sys.argv[1:] if args is None else args)
             with self.make_context("pestle", arguments, obj=console, **extra) as ctx:
@@ -79,7 +70,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     if value:
         from pestle import __version__
 
-        click.echo(f"pestle {__version__}")
+        current().out(f"pestle {__version__}")
         ctx.exit()
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from pestle.cli.harmless import escaped
+
 
 def size(n_bytes: float) -> str:
     """Bytes with three significant digits: 98.4 MB."""
@@ -35,11 +37,6 @@ def gigaops(per_second: float) -> str:
     return f"{per_second / 1e9:,.0f} GOPS"
 
 
-def percent(part: float, whole: float) -> str:
-    """A share: 43 %, or a dash when there is nothing to compare with."""
-    return f"{100 * part / whole:.0f} %" if whole > 0 else "-"
-
-
 def _scaled(value: float, names: tuple[str, ...]) -> str:
     power = 0
     while abs(value) >= 999.5 and power < len(names) - 1:
@@ -50,7 +47,11 @@ def _scaled(value: float, names: tuple[str, ...]) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> list[str]:
-    """Rows as lines of columns two spaces apart; the columns in `numbers` are right-aligned."""
+    """Rows as lines of columns two spaces apart; the columns in `numbers` are right-aligned.
+
+    A row is one line whatever its cells hold.
+    """
+    rows = [[escaped(text) for text in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
