@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pestle.convert import Conversion, Target, Verification, convert, quantize, verify
     from pestle.engine import AsyncStream, Stream
     from pestle.errors import (
+        ArgumentError,
+        ArgumentTypeError,
         ContextLengthError,
         DownloadError,
         Error,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LLM",
+    "ArgumentError",
+    "ArgumentTypeError",
     "AsyncStream",
     "ChatCompletion",
     "ChatOptions",
@@ -91,6 +95,8 @@ _WHERE = {
     "pestle.convert": ("Conversion", "Target", "Verification", "quantize", "verify"),
     "pestle.engine": ("AsyncStream", "Stream"),
     "pestle.errors": (
+        "ArgumentError",
+        "ArgumentTypeError",
         "ContextLengthError",
         "DownloadError",
         "Error",

@@ -13,6 +13,14 @@ from pestle._core import (
 )
 
 
+class ArgumentError(Error, ValueError):
+    """An argument of the Python API is wrong: a prompt, a message, a tool or an option."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument is of the wrong type, or an option does not exist."""
+
+
 class TokenizerError(UnsupportedError):
     """The file's tokenizer is malformed, or of a kind that Pestle does not know."""
 
@@ -52,6 +60,8 @@ def prompt_too_long(needed: int, limit: int) -> ContextLengthError:
 
 
 __all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
     "ContextLengthError",
     "DownloadError",
     "Error",

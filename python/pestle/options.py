@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, TypedDict
 
-from pestle.errors import FormatError
+from pestle.errors import ArgumentError, ArgumentTypeError, FormatError
 
 INT32_MAX = 2**31 - 1  # the core counts with 32 bits
 INT64_MAX = 2**63 - 1  # bytes with 64
@@ -58,15 +58,17 @@ class ChatOptions(GenerateOptions, total=False):
     reasoning_budget: int | None  # after so many tokens of reasoning it is led to its answer
     response_format: Mapping[str, Any] | None  # json_schema, as the OpenAI API has it
     tool_choice: str | Mapping[str, Any] | None  # "auto", "none", "required", or a function
-    parallel_tool_calls: bool | None  # whether a forced call may be several; True unless named
+    # Whether an answer may have several calls: True, but for one that names the function to call.
+    # False ends the answer after its first call, and holds a forced one to one.
+    parallel_tool_calls: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen.
 
-    Raises TypeError for a value that is not a number, or no integer where one is wanted, and
-    ValueError for one out of its range.
+    Raises ArgumentTypeError for a value that is not a number, or not an integer where one is
+    wanted, and ArgumentError for one out of its range.
     """
 
     temperature: float = 0.8
@@ -111,7 +113,6 @@ class Request:
 
 
 _SAMPLING_NAMES = tuple(f.name for f in fields(Sampling))
-_OTHER_NAMES = ("max_tokens", "stop", "seed", "logit_bias", "logprobs", "speculation")
 
 # GGUF key -> option. Samplers that Pestle does not have (xtc, mirostat) are not read.
 _FILE_KEYS = {
@@ -132,16 +133,14 @@ def decide(
     seed: int | None = None,
     reasoning_budget: int | None = None,
 ) -> Request:
-    """Check `options` (see GenerateOptions) and fill in what they leave open.
+    """Check the values of `options` (see GenerateOptions) and fill in what they leave open.
 
-    `seed` is used where the options have none; without either, one is drawn. `reasoning_budget` is
-    of ChatOptions, the other two of which are the chat template's business.
-    Raises TypeError for an unknown option or a value of the wrong type, and ValueError for a value
-    out of its range: whatever is wrong with an option is found here.
+    Options that are of no concern here, such as a schema, are not looked at. `seed` is used where
+    the options have none; without either, one is drawn. `reasoning_budget` is of ChatOptions, the
+    others of which are the chat template's business.
+    Raises ArgumentTypeError for a value of the wrong type, and ArgumentError for one out of its
+    range.
     """
-    unknown = options.keys() - {*_SAMPLING_NAMES, *_OTHER_NAMES}
-    if unknown:
-        raise TypeError(f"unknown generation option {min(unknown)!r}")
     given = {name: value for name, value in options.items() if value is not None}
     sampling = replace(defaults, **{n: given[n] for n in _SAMPLING_NAMES if n in given})
     max_tokens, logprobs = given.get("max_tokens"), given.get("logprobs")
@@ -180,7 +179,7 @@ def sampling_of_file(get: Callable[[str], Any]) -> Sampling:
         wanted = int if name in ("top_k", "repeat_last_n") else (int, float)
         if isinstance(value, bool) or not isinstance(value, wanted):
             kind = "an integer" if wanted is int else "a number"
-            raise FormatError(f"metadata `{key}` is {value!r}, expected {kind}")
+            raise FormatError(f"metadata `{key}` is {value!r:.60}, expected {kind}")
         stated[name] = value
     try:
         return Sampling(**stated)
@@ -189,42 +188,43 @@ def sampling_of_file(get: Callable[[str], Any]) -> Sampling:
 
 
 def check_seed(seed: int) -> int:
-    """Return `seed` as an int of 64 bits without sign. Raises TypeError or ValueError."""
+    """Return `seed` as an int of 64 bits without sign. Raises as `check_integer`."""
     return check_integer("seed", seed, 0, 2**64 - 1)
 
 
 def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Return `value`, of any integer type, as an int.
 
-    Raises TypeError unless it is an integer (a bool is none), ValueError unless it is in range.
+    Raises ArgumentTypeError unless it is an integer (a bool is not), ArgumentError unless it is in
+    range.
     """
     try:
         number = operator.index(value)
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}, expected an integer")
+        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected an integer")
     if number < least or (most is not None and number > most):
         wanted = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} is {number}, expected {wanted}")
+        raise ArgumentError(f"{name} is {number}, expected {wanted}")
     return number
 
 
 def _check_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}, expected True or False")
+        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected True or False")
     return value
 
 
 def _check_number(name: str, value: object, wanted: str, allows: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}, expected a number")
+        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected a number")
     try:
         number = float(value)
     except OverflowError:  # an integer beyond every float
         number = math.inf
     if not allows(number):
-        raise ValueError(f"{name} is {value}, expected {wanted}")
+        raise ArgumentError(f"{name} is {value}, expected {wanted}")
     return number
 
 
@@ -234,18 +234,20 @@ def _stop_strings(stop: object) -> tuple[str, ...]:
     elif isinstance(stop, Iterable) and not isinstance(stop, (bytes, bytearray)):
         strings = tuple(stop)
     else:
-        raise TypeError(f"stop is {stop!r}, expected a string or several")
+        raise ArgumentTypeError(f"stop is {stop!r:.60}, expected a string or several")
     for each in strings:
         if not isinstance(each, str):
-            raise TypeError(f"stop: {each!r} is not a string")
+            raise ArgumentTypeError(f"stop: {each!r:.60} is not a string")
     if "" in strings:
-        raise ValueError("stop: an empty string would end every answer at once")
+        raise ArgumentError("stop: an empty string would end every answer at once")
     return strings
 
 
 def _bias(bias: object, n_vocab: int) -> dict[int, float]:
     if not isinstance(bias, Mapping):
-        raise TypeError(f"logit_bias is {bias!r}, expected a mapping from token ids to numbers")
+        raise ArgumentTypeError(
+            f"logit_bias is {bias!r:.60}, expected a mapping from token ids to numbers"
+        )
     checked = {}
     for token, value in bias.items():
         known = check_integer("logit_bias: token", token, 0, n_vocab - 1)

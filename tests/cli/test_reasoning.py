@@ -79,7 +79,9 @@ def test_json_has_every_part(pestle: Pestle, thinker: FakeLLM) -> None:
     data = json.loads(pestle("run", "--json", "-p", QUESTION).stdout)
     assert data["text"] == ANSWER
     assert data["reasoning"] == THOUGHT
-    assert data["tool_calls"] == [{"name": "f", "arguments": '{"a": 1}', "builtin": False}]
+    assert data["tool_calls"] == [
+        {"name": "f", "arguments": '{"a": 1}', "builtin": False, "id": ""}
+    ]
     assert data["warnings"] == ["odd"]
 
 

@@ -138,9 +138,10 @@ def test_statistics_of_drafts(pestle: Pestle, llm: FakeLLM) -> None:
 def test_json(pestle: Pestle, llm: FakeLLM) -> None:
     result = pestle("run", "--json", "--logprobs", "0", "--seed", "9", "-p", QUESTION)
     assert json.loads(result.stdout) == {
-        "version": 1,
+        "version": 2,
         "model": "Fake 1B",
         "text": ANSWER,
+        "token_ids": [0, 1, 2, 3, 4, 5],
         "finish_reason": "stop",
         "stop_reason": 2,
         "seed": 9,
@@ -148,7 +149,7 @@ def test_json(pestle: Pestle, llm: FakeLLM) -> None:
             "prompt_tokens": 6, "cached_tokens": 0, "completion_tokens": 6,
             "reasoning_tokens": 0, "total_tokens": 12,
         },
-        "reuse": {"reused": 0, "shared": 0, "had": [], "wanted": []},
+        "reuse": {"reused": 0, "shared": 0},
         "reasoning": "",
         "tool_calls": [],
         "warnings": [],

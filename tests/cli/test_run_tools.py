@@ -31,7 +31,7 @@ def test_calls_are_lines_of_json(pestle: Pestle, llm: FakeLLM, tools: str) -> No
         {"name": "f", "arguments": {"a": "caf\u00e9"}},
         {"name": "python", "arguments": "x = 1"},
     ]
-    assert llm.asked[0][1]["tools"] == ({"type": "function", "function": TOOLS[0]},)
+    assert llm.asked[0][1]["tools"] == (TOOLS[0],)
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from pestle.chat.structure import GRAMMARS, plan_of_chat, plan_of_text, told_tools
+from pestle.chat.call_ids import call_ids
+from pestle.chat.entry import check_names, check_prompt, checked_variables, prompt_tokens
+from pestle.chat.messages import checked_messages
+from pestle.chat.structure import plan_of_chat, plan_of_text, told_tools, wanted_of
 from pestle.chat.thinking import lead_out, template_variables
 from pestle.chat.tools import Tool
 from pestle.chat.tools import described as described_tools
 from pestle.engine.generation import Lease, R, Run
 from pestle.engine.stream import AsyncStream, Stream
-from pestle.errors import TemplateError, prompt_too_long
+from pestle.errors import TemplateError
 from pestle.formats import Reader
-from pestle.options import ChatOptions, GenerateOptions, decide
+from pestle.options import ChatOptions, GenerateOptions, Request, decide
 from pestle.results import ChatCompletion, Completion
 from pestle.tokenizer import Detokenizer
 
@@ -23,14 +25,14 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.constraints import Plan
-    from pestle.engine.loaded import Loaded
     from pestle.engine.runtime import Runtime
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Prompt: TypeAlias = "str | Sequence[int]"
 Awaited: TypeAlias = "Coroutine[Any, Any, R]"
 
-_OF_CHATS = ChatOptions.__optional_keys__ - GenerateOptions.__optional_keys__
+_OF_TEXTS = GenerateOptions.__optional_keys__
+_OF_CHATS = ChatOptions.__optional_keys__  # those of texts too
 
 
 class GeneratingCalls(ABC):
@@ -41,10 +43,11 @@ class GeneratingCalls(ABC):
     presence_penalty, seed, logit_bias, logprobs, speculation, and json_schema, grammar, regex or
     choice, which say what the text has to be.
 
-    They check everything before any work. ValueError or TypeError: an option or the prompt is
-    wrong. GrammarError, a ValueError: a schema or grammar cannot be held. ContextLengthError: the
-    prompt is longer than the context; nothing is ever cut to fit. An answer that reaches the end
-    of the context has `finish_reason` "length".
+    They check everything before any work. ArgumentError, a ValueError: an option, the prompt, a
+    message or a tool is wrong; ArgumentTypeError, a TypeError too, where its type is, or there is
+    no such option. GrammarError, a ValueError: a schema or grammar cannot be held.
+    ContextLengthError: the prompt is longer than the context; nothing is ever cut to fit. An answer
+    that reaches the end of the context has `finish_reason` "length".
 
     With `stream=True` they return an iterator of chunks, whose texts joined are the `text` of the
     result. The asynchronous forms compute in worker threads.
@@ -145,10 +148,14 @@ class GeneratingCalls(ABC):
     ) -> ChatCompletion | Stream[ChatCompletion]:
         """Answer the last of `messages`: mappings with "role" and "content".
 
-        The model file's own chat template lays them out; `template_args` are further variables for
-        it. Control tokens spelled out in a message's content are plain text. `tools` are Python
-        functions with type hints, or tools as the OpenAI API has them; what the model calls is in
-        the result's `tool_calls`, for the caller to carry out (see `Conversation.converse`).
+        A content is text, or a list of text parts as the OpenAI API has them, which are joined
+        with line ends. The model file's own chat template lays the messages out; `template_args`
+        are further variables for it. Control tokens spelled out in a message's content are plain
+        text.
+
+        `tools` are Python functions with type hints, or tools as the OpenAI API has them; what the
+        model calls is in the result's `tool_calls`, for the caller to carry out (see
+        `Conversation.converse`).
 
         `reasoning`, `reasoning_effort` and `reasoning_budget` are further options, for models that
         think; so are `response_format`, `tool_choice` and `parallel_tool_calls`, as in the OpenAI
@@ -200,12 +207,8 @@ class GeneratingCalls(ABC):
         options: ChatOptions | None = None,
     ) -> list[int]:
         """The prompt that `chat` would have the model read. Raises as it does."""
-        loaded = self._runtime.loaded
-        if loaded.template is None:
-            raise TemplateError(f"{loaded.path}: the file has no chat template")
-        variables = {**(template_args or {}), **template_variables(loaded, options or {})}
-        told = told_tools(described_tools(tools), options or {})
-        return loaded.template.encode(messages, tools=told, **variables)
+        check_names(options or {}, _OF_CHATS)
+        return self._laid_out(messages, described_tools(tools), template_args, options or {})
 
     def check_switches(self, **options: Unpack[ChatOptions]) -> None:
         """Raise as `chat` would for a switch that this model does not have, or a bad grammar."""
@@ -223,15 +226,14 @@ class GeneratingCalls(ABC):
     def _generate_run(
         self, prompt: Prompt, parse_special: bool, options: GenerateOptions
     ) -> Run[Completion]:
-        tokenizer = self._runtime.loaded.tokenizer
-        if isinstance(prompt, str):
-            tokens = tokenizer.encode(prompt, parse_special=parse_special)
-        else:
-            tokens = [operator.index(token) for token in prompt]
+        loaded = self._runtime.loaded
+        check_names(options, _OF_TEXTS)
+        request = self._request(options)
+        tokens = prompt_tokens(loaded, prompt, parse_special=parse_special)
         # A completion goes on from where its prompt ended.
-        reader = Reader(Detokenizer(tokenizer, at_start=False))
-        plan = plan_of_text(self._runtime.loaded, options)
-        return self._run(tokens, options, Completion, reader, plan=plan)
+        reader = Reader(Detokenizer(loaded.tokenizer, at_start=False))
+        plan = plan_of_text(loaded, options)
+        return self._run(tokens, request, Completion, reader, plan=plan)
 
     def chat_run(
         self,
@@ -243,56 +245,77 @@ class GeneratingCalls(ABC):
     ) -> Run[ChatCompletion]:
         """What `chat` does, not begun; `on_end` hears of its end, early or not."""
         loaded = self._runtime.loaded
-        tokens = self.chat_tokens(messages, tools, template_args, options)
+        check_names(options, _OF_CHATS)
         described = described_tools(tools)
-        plan = plan_of_chat(loaded, options, told_tools(described, options), tokens)
-        budget = options.get("reasoning_budget")
-        out = lead_out(loaded, budget)
+        request = self._request(options)
+        out = lead_out(loaded, request.reasoning_budget)
+        told = told_tools(described, options)
+        wanted = wanted_of(options, told)
+        tokens = self._laid_out(messages, described, template_args, options)
+        check_prompt(loaded, tokens)
+        plan = plan_of_chat(loaded, wanted, tokens)
+        forced = wanted is not None and wanted.must_call  # the grammar knows how many may come
         parser = None if loaded.format is None else loaded.format.parser(tokens, described)
         return self._run(
             tokens,
-            {name: value for name, value in options.items() if name not in _OF_CHATS},
+            request,
             ChatCompletion,
             Reader(Detokenizer(loaded.tokenizer), parser),
-            budget=budget,
             lead_out=out if plan is None or plan.lead_out is None else plan.lead_out,
             on_end=on_end,
             plan=plan,
+            call_ids=call_ids(messages),
+            one_call=options.get("parallel_tool_calls") is False and not forced,
+        )
+
+    def _laid_out(
+        self,
+        messages: Messages,
+        described: Sequence[Mapping[str, Any]] | None,
+        template_args: Mapping[str, Any] | None,
+        options: ChatOptions,
+    ) -> list[int]:
+        """The tokens of a chat, whose messages and variables are checked before."""
+        loaded = self._runtime.loaded
+        if loaded.template is None:
+            raise TemplateError(f"{loaded.path}: the file has no chat template")
+        checked = checked_messages(messages, loaded.template.source)
+        variables = {**checked_variables(template_args), **template_variables(loaded, options)}
+        return loaded.template.encode(checked, tools=told_tools(described, options), **variables)
+
+    def _request(self, options: Mapping[str, Any]) -> Request:
+        loaded = self._runtime.loaded
+        return decide(
+            options,
+            loaded.sampling,
+            n_vocab=loaded.n_vocab,
+            seed=loaded.seed,
+            reasoning_budget=options.get("reasoning_budget"),
         )
 
     def _run(
         self,
         prompt: list[int],
-        options: Mapping[str, Any],
+        request: Request,
         kind: type[R],
         reader: Reader,
         *,
-        budget: int | None = None,
         lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
         plan: Plan | None = None,
+        call_ids: Iterable[str] = (),
+        one_call: bool = False,
     ) -> Run[R]:
-        loaded = self._runtime.loaded
-        request = decide(
-            {name: value for name, value in options.items() if name not in GRAMMARS},
-            loaded.sampling,
-            n_vocab=loaded.n_vocab,
-            seed=loaded.seed,
-            reasoning_budget=budget,
-        )
-        check_prompt(loaded, prompt)
-        constraint = None if plan is None else plan.constraint()
         return Run(
-            self._runtime, self._lease, prompt, request, kind, reader, lead_out, on_end, constraint
+            self._runtime,
+            self._lease,
+            prompt,
+            request,
+            kind,
+            reader,
+            lead_out,
+            on_end,
+            None if plan is None else plan.constraint(),
+            call_ids,
+            one_call,
         )
-
-
-def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:
-    """Raise ValueError or ContextLengthError unless the model can read `prompt`."""
-    if not prompt:
-        raise ValueError("the prompt has no tokens")
-    wrong = next((token for token in prompt if not 0 <= token < loaded.n_vocab), None)
-    if wrong is not None:
-        raise ValueError(f"prompt: token {wrong} is not in [0, {loaded.n_vocab})")
-    if len(prompt) > loaded.engine.n_ctx:
-        raise prompt_too_long(len(prompt), loaded.engine.n_ctx)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from pestle.chat.messages import check_calls
 from pestle.chat.sliding import ON_FULL, slide
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.stream import Stream
-from pestle.errors import TemplateError
+from pestle.errors import ArgumentError, TemplateError
 from pestle.results import ToolCall
 
 if TYPE_CHECKING:
@@ -50,9 +52,9 @@ class Conversation:
         template_args: Mapping[str, Any] | None = None,
         on_full: str = "error",
     ) -> None:
-        """`on_full`: "error" or "slide"; ValueError for anything else."""
+        """`on_full`: "error" or "slide"; ArgumentError for anything else."""
         if on_full not in ON_FULL:
-            raise ValueError(f"on_full is {on_full!r}, expected {' or '.join(ON_FULL)}")
+            raise ArgumentError(f"on_full is {on_full!r:.60}, expected {' or '.join(ON_FULL)}")
         self.session = session
         self.messages: list[dict[str, Any]] = [dict(message) for message in messages]
         self.tools = tools
@@ -90,11 +92,11 @@ class Conversation:
     ) -> ChatCompletion | Stream[ChatCompletion]:
         """Answer the last user message again, replacing the answer it had.
 
-        Raises ValueError when nothing was asked yet.
+        Raises ArgumentError when nothing was asked yet.
         """
         asked = [i for i, message in enumerate(self.messages) if message.get("role") == "user"]
         if not asked:
-            raise ValueError("there is no question to answer again")
+            raise ArgumentError("there is no question to answer again")
         result = self._answer(self.messages[: asked[-1] + 1], options)
         return result if stream else result.result()
 
@@ -121,14 +123,18 @@ class Conversation:
         """
         last = self.messages[-1] if self.messages else {}
         calls = last.get("tool_calls") or ()
-        tools = Tools(self.tools or ())
+        check_calls("tool_calls of the last message", calls)
+        tools = Tools(() if self.tools is None else self.tools)
         said = []
         for n, call in enumerate(calls):
-            asked = ToolCall(call["function"]["name"], call["function"]["arguments"])
+            arguments = call["function"].get("arguments", "")
+            if not isinstance(arguments, str):
+                arguments = json.dumps(arguments, ensure_ascii=False)
+            asked = ToolCall(call["function"]["name"], arguments)
             given = (results or {}).get(n)
             content = tools.run(asked) if given is None else given
-            message = {"role": "tool", "tool_call_id": call["id"], "name": asked.name}
-            said.append({**message, "content": content})
+            named = {"tool_call_id": call["id"]} if call.get("id") else {}
+            said.append({"role": "tool", **named, "name": asked.name, "content": content})
         self.messages += said  # all or none, if one is interrupted
         return len(calls)
 
@@ -166,7 +172,7 @@ class Conversation:
         following: list[int] = []
         if self.messages:
             question = {"role": "user", "content": "?"}
-            with contextlib.suppress(TemplateError):
+            with contextlib.suppress(TemplateError, ArgumentError):
                 following = self._prompt([*self.messages, question], self._last_options)
         return self.session.save(_folder(session), self.messages, following)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
+from pestle.errors import ArgumentTypeError
+
 _NAMES: dict[Any, str] = {
     str: "string",
     int: "integer",
@@ -41,7 +43,12 @@ class Function:
 
     def arguments(self, text: str) -> dict[str, Any]:
         """The arguments of a call; ValueError says which of them do not fit."""
-        given = json.loads(text or "{}")
+        try:
+            given = json.loads(text or "{}")
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{self.name}: the arguments are not valid JSON: {error}") from error
+        if not isinstance(given, dict):
+            raise ValueError(f"{self.name}: the arguments are {text!r:.60}, expected a JSON object")
         schema = self.described["function"]["parameters"]
         properties = schema["properties"]
         if unknown := [name for name in given if name not in properties]:
@@ -52,14 +59,14 @@ class Function:
             if not _fits(value, properties[name]):
                 wanted = json.dumps(properties[name], ensure_ascii=False)
                 raise ValueError(f"{self.name}: {name} is {value!r}, expected {wanted}")
-        return dict(given)
+        return given
 
 
 def function_of(function: Callable[..., Any]) -> Function:
     """A function with type hints as a tool.
 
     The docstring describes it; an `Args:` section in Google's style describes its parameters.
-    Raises TypeError for a parameter that a model could not give.
+    Raises ArgumentTypeError for a parameter that a model could not give.
     """
     name = getattr(function, "__name__", type(function).__name__)
     about, of_parameters = _documentation(inspect.getdoc(function) or "")
@@ -68,11 +75,11 @@ def function_of(function: Callable[..., Any]) -> Function:
     required = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise TypeError(f"{name}: a model cannot give the parameter {parameter}")
+            raise ArgumentTypeError(f"{name}: a model cannot give the parameter {parameter}")
         try:
             schema = _schema(hints.get(parameter.name, Any))
         except TypeError as error:
-            raise TypeError(f"{name}: {parameter.name}: {error}") from error
+            raise ArgumentTypeError(f"{name}: {parameter.name}: {error}") from error
         if parameter.name in of_parameters:
             schema["description"] = of_parameters[parameter.name]
         if parameter.default is parameter.empty:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pestle.errors import ArgumentError, ArgumentTypeError
 from pestle.formats import Format
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _CHOICES = ("auto", "none", "required")
 def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
     """What the options ask of the continuation of a text; None if nothing.
 
-    Raises TypeError and ValueError (GrammarError too) for what cannot be held.
+    Raises ArgumentError and GrammarError for what cannot be held.
     """
     if (grammar := _grammar(options)) is None:
         return None
@@ -27,15 +28,8 @@ def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
     return text_plan(grammar, loaded.tokenizer, loaded.n_vocab, loaded.format)
 
 
-def plan_of_chat(
-    loaded: Loaded,
-    options: Mapping[str, Any],
-    tools: Sequence[Mapping[str, Any]] | None,
-    prompt: Sequence[int],
-) -> Plan | None:
-    """What the options and tools ask of the answer to a chat; None if nothing. Raises as above."""
-    grammar = _grammar(options)
-    wanted = _wanted(grammar, tools or (), options)
+def plan_of_chat(loaded: Loaded, wanted: Wanted | None, prompt: Sequence[int]) -> Plan | None:
+    """How the answer to a chat is held to what is `wanted` of it. Raises as above."""
     if wanted is None:
         return None
     from pestle.constraints import answer_plan
@@ -59,15 +53,26 @@ def _grammar(options: Mapping[str, Any]) -> Grammar | None:
     return grammar_of(options)
 
 
-def _wanted(
-    grammar: Grammar | None, tools: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+def wanted_of(
+    options: Mapping[str, Any], tools: Sequence[Mapping[str, Any]] | None
 ) -> Wanted | None:
+    """What the options and the tools that the model is told of ask of an answer; None if nothing.
+
+    Raises as `plan_of_text`, for whatever can be found before there is a prompt.
+    """
+    tools = tools or ()
+    grammar = _grammar(options)
+    several = options.get("parallel_tool_calls")
+    if several is not None and not isinstance(several, bool):
+        raise ArgumentTypeError(f"parallel_tool_calls is {several!r:.60}, expected True or False")
     chosen = _chosen(options.get("tool_choice"), tools)
     functions = [tool.get("function", tool) for tool in tools]
     strict = any(function.get("strict") for function in functions)
     must_call = chosen is not None
     if must_call and grammar is not None:
-        raise ValueError("a forced call leaves no text for a schema or grammar: give one of them")
+        raise ArgumentError(
+            "a forced call leaves no text for a schema or grammar: give one of them"
+        )
     if grammar is None and not must_call and not strict:
         return None
     from pestle.constraints import CallableTool, Wanted
@@ -80,9 +85,6 @@ def _wanted(
         for function in functions
         if chosen is None or function.get("name") in chosen
     ]
-    several = options.get("parallel_tool_calls")
-    if several is not None and not isinstance(several, bool):
-        raise TypeError(f"parallel_tool_calls is {several!r}, expected True or False")
     return Wanted(
         grammar=grammar,
         tools=tuple(held),
@@ -98,15 +100,15 @@ def _chosen(choice: Any, tools: Sequence[Mapping[str, Any]]) -> set[str] | None:
         return None
     known = [str(tool.get("function", tool).get("name")) for tool in tools]
     if not known:
-        raise ValueError("tool_choice wants a call, but there are no tools")
+        raise ArgumentError("tool_choice wants a call, but there are no tools")
     if choice == "required":
         return set(known)
     if not _is_named(choice):
         expected = f"{', '.join(_CHOICES)} or a function as the OpenAI API names it"
-        raise ValueError(f"tool_choice is {choice!r:.60}, expected {expected}")
+        raise ArgumentError(f"tool_choice is {choice!r:.60}, expected {expected}")
     name = choice["function"]["name"]
     if name not in known:
-        raise ValueError(f"tool_choice names {name!r}, known: {', '.join(known)}")
+        raise ArgumentError(f"tool_choice names {name!r}, known: {', '.join(known)}")
     return {name}
 
 

@@ -7,10 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pestle.chat.schemas import Function, function_of
+from pestle.errors import ArgumentError, ArgumentTypeError
 from pestle.results import ToolCall
 
 Tool: TypeAlias = Callable[..., Any] | Mapping[str, Any]
 """A function with type hints, or a tool as the OpenAI API has it, which the caller carries out."""
+
+_MEMBERS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("description", (str, type(None)), "a string"),
+    ("parameters", (Mapping, type(None)), "a JSON schema"),
+    ("strict", (bool, type(None)), "True or False"),
+)
 
 
 class Tools:
@@ -21,18 +28,30 @@ class Tools:
     """
 
     def __init__(self, tools: Sequence[Tool]) -> None:
-        """Raises TypeError for a function whose hints no schema can say, and for other things."""
+        """Raises ArgumentError for what is not a tool, or for two of one name.
+
+        That is an ArgumentTypeError for a function whose hints no schema can say, too.
+        """
+        if callable(tools) or isinstance(tools, (str, bytes, Mapping)):
+            raise ArgumentTypeError(f"tools is {tools!r:.60}, expected a list of tools")
         self._functions: dict[str, Function] = {}
         self.described: list[Mapping[str, Any]] = []
-        for tool in tools:
-            if callable(tool):
+        names = set()
+        for n, tool in enumerate(tools):
+            if isinstance(tool, Mapping):
+                self.described.append(_checked(f"tools[{n}]", tool))
+            elif callable(tool):
                 function = function_of(tool)
                 self._functions[function.name] = function
                 self.described.append(function.described)
-            elif isinstance(tool, Mapping):
-                self.described.append(tool)
             else:
-                raise TypeError(f"a tool is {tool!r:.60}, expected a function or a mapping")
+                raise ArgumentTypeError(
+                    f"tools[{n}] is {tool!r:.60}, expected a function or a mapping"
+                )
+            name = self.described[-1]["function"]["name"]
+            if name in names:
+                raise ArgumentError(f"tools[{n}]: there is another tool of the name {name!r:.60}")
+            names.add(name)
 
     def runs(self, call: ToolCall) -> bool:
         """Whether a call is of a function; what else was described, the caller carries out."""
@@ -54,13 +73,32 @@ class Tools:
             return f"error: {error}"
         try:
             return _as_text(function.function(**arguments))
-        except Exception as error:  # of a function that is not ours
+        except (Exception, SystemExit) as error:  # of a function that is not ours
             return f"error: {type(error).__name__}: {error}"
 
 
 def described(tools: Sequence[Tool] | None) -> list[Mapping[str, Any]] | None:
     """Tools as the OpenAI API has them; None without any."""
-    return Tools(tools).described if tools else None
+    return None if tools is None else Tools(tools).described or None
+
+
+def _checked(where: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A tool as the OpenAI API has it; a function's description alone is put into one."""
+    kind = tool.get("type", "function")
+    if kind != "function":
+        raise ArgumentError(f"{where} is of the type {kind!r:.60}; only functions can be called")
+    function = tool.get("function", tool)
+    if not isinstance(function, Mapping):
+        raise ArgumentTypeError(f"{where}: function is {function!r:.60}, expected a mapping")
+    name = function.get("name")
+    if not isinstance(name, str) or not name:
+        raise ArgumentError(f"{where}: the function's name is {name!r:.60}, expected a string")
+    for key, types, expected in _MEMBERS:
+        if not isinstance(function.get(key), types):
+            raise ArgumentTypeError(
+                f"{where} ({name:.60}): {key} is {function[key]!r:.60}, expected {expected}"
+            )
+    return tool if function is not tool else {"type": "function", "function": tool}
 
 
 def _as_text(result: object) -> str:

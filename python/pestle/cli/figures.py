@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pestle.cli import units
-from pestle.results import ChatCompletion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pestle import LLM, Completion, Timings, TokenLogprob, ToolCall
+    from pestle import LLM, Completion, Timings, ToolCall
 
 _QUOTED = 24  # characters of what differs
 
@@ -106,39 +104,7 @@ def call_line(call: ToolCall) -> str:
 
 def as_json(llm: LLM, answer: Completion) -> dict[str, Any]:
     """An answer as the object that `run --json` prints."""
-    usage, timings = answer.usage, answer.timings
-    data: dict[str, Any] = {
-        "version": 1,
-        "model": llm.name,
-        "text": answer.text,
-        "finish_reason": answer.finish_reason,
-        "stop_reason": answer.stop_reason,
-        "seed": answer.seed,
-        "reuse": asdict(answer.reuse),
-        "usage": {**asdict(usage), "total_tokens": usage.total_tokens},
-        "timings": {
-            **asdict(timings),
-            "prefill_tokens_per_s": timings.prefill_tokens_per_s,
-            "decode_tokens_per_s": timings.decode_tokens_per_s,
-        },
-    }
-    if isinstance(answer, ChatCompletion):
-        data["reasoning"] = answer.reasoning
-        data["tool_calls"] = [asdict(call) for call in answer.tool_calls]
-        data["warnings"] = list(answer.warnings)
-    if answer.logprobs is not None:
-        data["logprobs"] = [_logprob(token) for token in answer.logprobs]
-    return data
-
-
-def _logprob(token: TokenLogprob) -> dict[str, Any]:
-    return {
-        "token": token.token,
-        "text": token.piece.decode("utf-8", errors="replace"),
-        "bytes": list(token.piece),
-        "logprob": token.logprob,
-        "top": [_logprob(other) for other in token.top],
-    }
+    return {"version": 2, "model": llm.name, **answer.to_dict()}
 
 
 def _tokens(n: int) -> str:

@@ -55,12 +55,10 @@ def _functions(path: str) -> list[Tool]:
 
 
 def _described(path: str) -> list[Tool]:
-    tools = json.loads(Path(path).read_text(encoding="utf-8"))
+    tools: Any = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise click.UsageError(f"--tools: {path} is no JSON list of tools")
-    return [
-        tool if "function" in tool else {"type": "function", "function": tool} for tool in tools
-    ]
+    return tools
 
 
 class Approval:

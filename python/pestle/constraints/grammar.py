@@ -11,7 +11,7 @@ from typing import Any
 from llguidance import LLMatcher
 from llguidance.gbnf_to_lark import any_to_lark
 
-from pestle.errors import GrammarError
+from pestle.errors import ArgumentError, ArgumentTypeError, GrammarError
 
 KINDS = ("json_schema", "grammar", "regex", "choice")
 _FORMATS = ("text", "json_object", "json_schema")
@@ -50,7 +50,7 @@ def grammar_of(options: Mapping[str, Any]) -> Grammar | None:
         if schema is not None:
             given["response_format"] = schema
     if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)} exclude each other")
+        raise ArgumentError(f"{' and '.join(given)} exclude each other")
     for name, value in given.items():
         if name == "choice":
             return _choice(value)
@@ -63,20 +63,36 @@ def grammar_of(options: Mapping[str, Any]) -> Grammar | None:
 
 
 def grammar_of_schema(name: str, schema: Any) -> Grammar:
-    """JSON of a schema, which is a mapping, a bool, or JSON itself. Raises as `grammar_of`."""
+    """JSON of a schema: a mapping, a bool, JSON itself, or a pydantic model that has one.
+
+    Raises as `grammar_of`.
+    """
+    schema = _of_model(name, schema)
     if isinstance(schema, str):
         try:
             schema = json.loads(schema)
         except ValueError as error:
             raise GrammarError(f"{name} is no JSON: {error}") from error
     if not isinstance(schema, (Mapping, bool)):
-        raise TypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
+        raise ArgumentTypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
     try:
         text = json.dumps(schema)
         source = LLMatcher.grammar_from_json_schema(text, defaults=_LAYOUT)
     except (TypeError, ValueError) as error:  # what it holds is no JSON
-        raise TypeError(f"{name}: {error}") from error
+        raise ArgumentTypeError(f"{name}: {error}") from error
     return Grammar(name, source)
+
+
+def _of_model(name: str, schema: Any) -> Any:
+    """The schema of a pydantic model; anything else as it is. pydantic itself is not needed."""
+    of_model = getattr(schema, "model_json_schema", None)
+    if not isinstance(schema, type) or not callable(of_model):
+        return schema
+    try:
+        return of_model()
+    except Exception as error:  # of a class that is not ours
+        kind = type(error).__name__
+        raise ArgumentError(f"{name}: {schema.__name__} has no schema: {kind}: {error}") from error
 
 
 def json_rule(schema: Any) -> str:
@@ -95,18 +111,20 @@ def literal(text: str) -> str:
 
 def _schema_of(response_format: Any) -> Any:
     """The schema in a `response_format` of the OpenAI API; None for plain text."""
+    if isinstance(response_format, type) and hasattr(response_format, "model_json_schema"):
+        return response_format  # as the OpenAI client's `parse` takes one
     if not isinstance(response_format, Mapping):
-        raise TypeError(f"response_format is {response_format!r:.60}, expected a mapping")
+        raise ArgumentTypeError(f"response_format is {response_format!r:.60}, expected a mapping")
     kind = response_format.get("type")
     if kind not in _FORMATS:
-        raise ValueError(f"response_format: type is {kind!r}, expected {', '.join(_FORMATS)}")
+        raise ArgumentError(f"response_format: type is {kind!r}, expected {', '.join(_FORMATS)}")
     if kind == "text":
         return None
     if kind == "json_object":
         return {"type": "object"}
     inside = response_format.get("json_schema")
     if not isinstance(inside, Mapping) or "schema" not in inside:
-        raise ValueError("response_format: json_schema has no schema")
+        raise ArgumentError("response_format: json_schema has no schema")
     return inside["schema"]
 
 
@@ -121,16 +139,16 @@ def _from_lark(text: str) -> str:
 
 def _choice(value: Any) -> Grammar:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError(f"choice is {value!r:.60}, expected several strings")
+        raise ArgumentTypeError(f"choice is {value!r:.60}, expected several strings")
     if not all(isinstance(each, str) for each in value):
-        raise TypeError(f"choice is {value!r:.60}, expected strings")
+        raise ArgumentTypeError(f"choice is {value!r:.60}, expected strings")
     if not value or "" in value:
-        raise ValueError("choice has nothing, or an empty string, to choose from")
+        raise ArgumentError("choice has nothing, or an empty string, to choose from")
     options = " | ".join(literal(each) for each in value)
     return Grammar("choice", LLMatcher.grammar_from_lark(f"start: {options}\n"))
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r:.60}, expected a string")
+        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected a string")
     return value

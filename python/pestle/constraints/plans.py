@@ -180,7 +180,7 @@ class _Tagged(_Maker):
         if not wanted.tools:
             return Body(self._answer(), done)
         if wanted.grammar is not None:
-            either = _either(wanted.grammar, self._calls(several=True))
+            either = _either(wanted.grammar, self._calls(several=wanted.several))
             return Body(_matcher(either, self._vocabulary), done)
         begin = self._marks.get(self._form.first_mark_of_calls or "")
         if begin is None:
@@ -190,7 +190,8 @@ class _Tagged(_Maker):
         # The calls of these forms stand together, those of others one by one. Nothing follows
         # calls that have no end of their own.
         is_last = self._form.name == "trailing"
-        calls = self._calls(several=is_last or self._form.calls == "separated")
+        together = is_last or self._form.calls == "separated"
+        calls = self._calls(several=wanted.several and together)
         content = Free(self._words())
         rest = done if is_last else content
         content.ends[begin] = Body(_matcher(calls, self._vocabulary), rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pestle.formats import Content, Event, Reader, Reasoning
 from pestle.results import ToolCall
@@ -22,20 +22,33 @@ class Part:
 
 @dataclass
 class Answer:
-    """Takes tokens, gives out parts, and keeps them all. Stop strings end the text, and only it."""
+    """Takes tokens, gives out parts, and keeps them all. Stop strings end the text, and only it.
+
+    `call_ids` are those that its calls get, in their order. With `one_call`, it ends with its
+    first; others that came in the same breath are left out, with a warning.
+    """
 
     reader: Reader
     stops: Iterable[str]
+    call_ids: Iterable[str] = ()
+    one_call: bool = False
     reasoning_tokens: int = 0  # sampled while the model was reasoning
     _parts: list[Part] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._stops = StopStrings(self.stops)
+        self._ids = iter(self.call_ids)
+        self._called = False
 
     @property
     def stopped_by(self) -> str | None:
         """The stop string that ended the text; nothing is to be added after it."""
         return self._stops.matched
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is to be added any more."""
+        return self.stopped_by is not None or (self.one_call and self._called)
 
     def add(self, token: int, *, forced: bool = False) -> Part:
         """Take the next token; a `forced` one was not chosen by the model."""
@@ -47,8 +60,9 @@ class Answer:
 
     def end(self, ended_by: int | None) -> Part:
         """What was held back; `ended_by` is the token at which the generation ended, if any."""
-        if self.stopped_by is not None:
-            return Part()
+        if self.is_over:
+            self._parts.append(Part(self._stops.flush()))
+            return self._parts[-1]
         part = self._part(self.reader.finish(ended_by))
         part.text += self._stops.flush()
         return part
@@ -69,6 +83,10 @@ class Answer:
         for event in events:
             if self.stopped_by is not None:
                 break
+            if self.is_over:
+                if isinstance(event, ToolCall):
+                    part.warnings += (f"a further call, of {event.name}, is left out",)
+                continue
             if isinstance(event, Reasoning):
                 part.reasoning += event.text
             elif isinstance(event, Content):
@@ -76,5 +94,6 @@ class Answer:
                 if event.warning is not None:
                     part.warnings += (event.warning,)
             else:
-                part.tool_calls += (event,)
+                part.tool_calls += (replace(event, id=next(self._ids, "")),)
+                self._called = True
         return part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from threading import Event
 from typing import Any, Generic, TypeVar
@@ -54,10 +54,13 @@ class Run(Generic[R]):
         lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
         constraint: TokenConstraint | None = None,
+        call_ids: Iterable[str] = (),
+        one_call: bool = False,
     ) -> None:
         """`lead_out` are the tokens that end the model's reasoning, for the request's budget.
 
-        `constraint` says what may come, at the beginning of the answer.
+        `constraint` says what may come, at the beginning of the answer; `call_ids` are for what it
+        calls, which ends it with `one_call`.
         """
         self.cancel = Event()
         self._runtime = runtime
@@ -66,7 +69,7 @@ class Run(Generic[R]):
         self._request = request
         self._kind = kind
         self._on_end = on_end
-        self._answer = Answer(reader, request.stop)
+        self._answer = Answer(reader, request.stop, call_ids, one_call)
         self._steering = Steering(self._answer, request.reasoning_budget, lead_out)
         self._forced = False  # the last token was
         self._tokens: list[int] = []
@@ -90,11 +93,7 @@ class Run(Generic[R]):
         said = self._answer.whole()
         chat: dict[str, Any] = {}
         if issubclass(self._kind, ChatCompletion):
-            chat = {
-                "reasoning": said.reasoning,
-                "tool_calls": said.tool_calls,
-                "warnings": said.warnings,
-            }
+            chat = {"reasoning": said.reasoning, "tool_calls": said.tool_calls}
         return self._kind(
             text=said.text,
             token_ids=tuple(self._tokens),
@@ -105,6 +104,7 @@ class Run(Generic[R]):
             seed=self._request.seed,
             logprobs=None if self._logprobs is None else tuple(self._logprobs),
             reuse=self._reuse,
+            warnings=said.warnings,
             **chat,
         )
 
@@ -127,10 +127,10 @@ class Run(Generic[R]):
     def _generate(self, sequence: HeldSequence) -> Iterator[Chunk]:
         for sampled in self._sample(sequence):
             part = self._answer.add(sampled.token, forced=self._forced)
-            if self._answer.stopped_by is not None:
+            if self._answer.is_over:
                 self._finish("stop", self._answer.stopped_by)
             yield self._token_chunk(sampled, part)
-            if self._answer.stopped_by is not None:
+            if self._answer.is_over:
                 break
         ended_by = self._stop_reason if isinstance(self._stop_reason, int) else None
         part = self._answer.end(ended_by)

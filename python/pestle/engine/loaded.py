@@ -82,6 +82,8 @@ class ChatEncoder(Protocol):
     """A chat template together with the tokenizer of its file."""
 
     @property
+    def source(self) -> str: ...
+    @property
     def variables(self) -> frozenset[str]: ...
 
     def encode(

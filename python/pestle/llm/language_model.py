@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from pestle.chat.calls import GeneratingCalls, check_prompt
+from pestle.chat.calls import GeneratingCalls
+from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.chat.session import Session
 from pestle.engine.runtime import Runtime
 from pestle.engine.scoring import rows_at_once, scores
@@ -203,8 +203,13 @@ class LLM(GeneratingCalls):
         return self.tokenizer.encode(text, add_special=add_special, parse_special=parse_special)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
-        """The text of token ids; control tokens have none."""
-        return self.tokenizer.decode(tokens)
+        """The text of token ids; control tokens have none.
+
+        Raises ArgumentError for a token outside the vocabulary.
+        """
+        ids = token_ids("tokens", tokens)
+        check_tokens("tokens", ids, self.tokenizer.n_vocab)
+        return self.tokenizer.decode(ids)
 
     def logits(self, prompt: Prompt) -> NDArray[float32]:
         """Logits after every token of `prompt` (text or token ids): (n_tokens, n_vocab) float32.
@@ -215,7 +220,7 @@ class LLM(GeneratingCalls):
         import numpy as np
 
         loaded = self._runtime.loaded
-        tokens = self._prompt_tokens(prompt)
+        tokens = prompt_tokens(self._runtime.loaded, prompt)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
         size = rows_at_once(self._runtime)
         sequence = self._runtime.new_sequence(remembered=False)
@@ -234,20 +239,11 @@ class LLM(GeneratingCalls):
         are those of generation, and the same however much is computed at once or was before; 64 MB
         hold them. Raises ValueError for a prompt or a number out of range, ContextLengthError.
         """
-        tokens = self._prompt_tokens(prompt)
+        tokens = prompt_tokens(self._runtime.loaded, prompt)
         start = check_integer("start", start, 1, len(tokens))
         top = check_integer("logprobs", logprobs, 0, self.n_vocab)
         with self._sequence_for_a_call() as sequence:
             return tuple(scores(self._runtime, sequence, tokens, start, top))
-
-    def _prompt_tokens(self, prompt: Prompt) -> list[int]:
-        tokens = (
-            self.tokenize(prompt)
-            if isinstance(prompt, str)
-            else [operator.index(t) for t in prompt]
-        )
-        check_prompt(self._runtime.loaded, tokens)
-        return tokens
 
     def expert_counts(self) -> NDArray[uint64]:
         """How many tokens each expert has served so far: (n_layers, n_experts).

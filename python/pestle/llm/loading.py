@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pestle._core import Drafter, Engine, GgufFile, Model, RopeOverride, Sampler
 from pestle.engine.loaded import Loaded
-from pestle.errors import FormatError
+from pestle.errors import ArgumentError, ArgumentTypeError, FormatError
 from pestle.formats import format_of
 from pestle.models.progress import task
 from pestle.models.stamp import file_stamp
@@ -30,7 +30,7 @@ KV_TYPES = ("f16", "f32", "q8_0")
 class EngineOptions:
     """How the model and its forward pass are set up; `LLM` explains each.
 
-    Raises TypeError and ValueError.
+    Raises ArgumentError and ArgumentTypeError.
     """
 
     n_ctx: int = 0
@@ -47,9 +47,11 @@ class EngineOptions:
             checked = check_integer(name, getattr(self, name), least, INT32_MAX)
             object.__setattr__(self, name, checked)  # the class is frozen for everyone else
         check_integer("prefix_cache", self.prefix_cache, 0, INT64_MAX)
+        if not isinstance(self.kv_type, str):
+            raise ArgumentTypeError(f"kv_type is {self.kv_type!r:.60}, expected a string")
         keys, slash, values = self.kv_type.partition("/")
         if keys not in KV_TYPES or (slash and values not in KV_TYPES):
-            raise ValueError(
+            raise ArgumentError(
                 f"kv_type is {self.kv_type!r}, expected 'f16', 'f32', 'q8_0' or two of them, "
                 "as in 'q8_0/f16'"
             )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pestle import LLM, ToolCall
+from pestle import LLM, ArgumentError, ToolCall
 from pestle.chat.conversation import REFUSED
 from pestle.chat.schemas import function_of
 from pestle.chat.tools import Tools
@@ -51,6 +51,10 @@ def weather(
 
 def fails() -> None:
     raise KeyError("no")
+
+
+def leaves() -> None:
+    raise SystemExit(3)
 
 
 def says(text: str) -> str:
@@ -119,7 +123,7 @@ def test_what_no_schema_can_say() -> None:
         Tools([odd])
     with pytest.raises(TypeError, match=r"^pair: both: tuple\[int, str\] has no JSON schema$"):
         Tools([pair])
-    with pytest.raises(TypeError, match=r"^a tool is 'f', expected a function or a mapping$"):
+    with pytest.raises(TypeError, match=r"^tools\[0\] is 'f', expected a function or a mapping$"):
         Tools(["f"])  # type: ignore[list-item]
 
 
@@ -133,19 +137,24 @@ def test_what_no_schema_can_say() -> None:
             '{"place": "Bonn", "days": 3, "unit": "c", "tags": ["a"], "factor": 2}',
         ),
         ("fails", "", "error: KeyError: 'no'"),
-        ("wether", "{}", "error: there is no tool 'wether'; known: weather, fails, says"),
+        ("wether", "{}", "error: there is no tool 'wether'; known: weather, fails, says, leaves"),
         ("says", "{}", "error: says needs the argument 'text'"),
         ("says", '{"text": "a", "loud": true}', "error: says takes no argument 'loud'"),
         ("says", '{"text": 3}', "error: says: text is 3, expected {\"type\": \"string\"}"),
         ("weather", '{"place": "x", "days": true}', "error: weather: days is True, expected"),
         ("weather", '{"place": "x", "unit": "k"}', "error: weather: unit is 'k', expected"),
         ("weather", '{"place": "x", "tags": [1]}', "error: weather: tags is [1], expected"),
+        ("says", "[1]", "error: says: the arguments are '[1]', expected a JSON object"),
+        ("says", "3", "error: says: the arguments are '3', expected a JSON object"),
+        ("says", '"text"', "error: says: the arguments are '\"text\"', expected a JSON object"),
+        ("says", "null", "error: says: the arguments are 'null', expected a JSON object"),
+        ("leaves", "", "error: SystemExit: 3"),
     ],
 )  # fmt: skip
 def test_calls_are_carried_out_and_errors_are_results(
     name: str, arguments: str, result: str
 ) -> None:
-    said = Tools([weather, fails, says]).run(ToolCall(name, arguments))
+    said = Tools([weather, fails, says, leaves]).run(ToolCall(name, arguments))
     assert said == result or (result.endswith("expected") and said.startswith(result))
 
 
@@ -195,7 +204,7 @@ def test_rounds_of_calls(make_llm: MakeLlm) -> None:
     ]
     results = [message for message in messages if message["role"] == "tool"]
     assert [each["content"] for each in results] == ["Said a", "error: KeyError: 'no'", "Said b"]
-    assert [each["tool_call_id"] for each in results] == ["call00000", "call00001", "call00000"]
+    assert [each["tool_call_id"] for each in results] == ["call00000", "call00001", "call00002"]
     assert [each["name"] for each in results] == ["says", "fails", "says"]
 
 
@@ -232,3 +241,53 @@ def test_without_calls_there_is_nothing_to_answer(make_llm: MakeLlm) -> None:
     chat = make_llm("x").conversation()
     assert chat.answer_calls() == 0
     assert chat.messages == []
+
+
+def test_arguments_that_are_not_json_are_a_result() -> None:
+    for arguments in ("[" * 100_000, "{"):
+        said = Tools([says]).run(ToolCall("says", arguments))
+        assert said.startswith("error: says: the arguments are not valid JSON: ")
+
+
+@pytest.mark.parametrize(
+    ("used", "ids"),
+    [
+        ([], ["call00000", "call00001"]),
+        (["call00000"], ["call00001", "call00002"]),
+        (["call00007", "call00003"], ["call00008", "call00009"]),
+        (["abc", "call1", "call000011"], ["call00000", "call00001"]),
+        (["call99998"], ["call99999", "call00000"]),
+        (["call99999", "call00000"], ["call00001", "call00002"]),
+    ],
+)
+def test_no_call_has_the_id_of_another(make_llm: MakeLlm, used: list[str], ids: list[str]) -> None:
+    both = [*asks("says", text="a"), *asks("says", text="b")]
+    llm = make_llm(marks=QWEN, template=TEMPLATE, model=rounds(both, both), n_ctx=4096)
+    function = {"name": "says", "arguments": {"text": "x"}}
+    calls = [{"id": each, "type": "function", "function": function} for each in used]
+    before = [{"role": "assistant", "content": "y", "tool_calls": calls}] if calls else []
+    messages = [*before, {"role": "user", "content": "Hi"}]
+    for _ in range(2):  # the same chat has the same ids
+        answer = llm.chat(messages, tools=[says], temperature=0)
+        assert [call.id for call in answer.tool_calls] == ids
+        assert [call["id"] for call in answer.message["tool_calls"]] == ids
+    with llm.chat(messages, tools=[says], temperature=0, stream=True) as stream:
+        assert [call.id for chunk in stream for call in chunk.tool_calls] == ids
+
+
+def test_results_keep_their_ids_too(make_llm: MakeLlm) -> None:
+    llm = make_llm(marks=QWEN, template=TEMPLATE, model=rounds(asks("says", text="a")), n_ctx=4096)
+    result = {"role": "tool", "tool_call_id": "call00004", "content": "x"}
+    answer = llm.chat([result, {"role": "user", "content": "Hi"}], tools=[says], temperature=0)
+    assert [call.id for call in answer.tool_calls] == ["call00005"]
+
+
+def test_calls_in_messages_that_a_person_wrote(make_llm: MakeLlm) -> None:
+    chat = make_llm("x").conversation(tools=[says])
+    function = {"name": "says", "arguments": {"text": "a"}}
+    chat.messages = [{"role": "assistant", "tool_calls": [{"function": function}]}]
+    assert chat.answer_calls() == 1
+    assert chat.messages[-1] == {"role": "tool", "name": "says", "content": "Said a"}
+    chat.messages = [{"role": "assistant", "tool_calls": [{}]}]
+    with pytest.raises(ArgumentError, match=r"last message\[0\] has no function"):
+        chat.answer_calls()

@@ -1,0 +1,99 @@
+"""What callers hand in beside messages and tools, checked before any work: options and prompts."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pestle.errors import ArgumentError, ArgumentTypeError, prompt_too_long
+
+if TYPE_CHECKING:
+    from pestle.engine.loaded import Loaded
+
+# Names that other programs have for what is meant, too far from ours to be recognised as such.
+_ELSEWHERE = {
+    "temp": "temperature",
+    "max_completion_tokens": "max_tokens",
+    "max_length": "max_tokens",
+    "max_new_tokens": "max_tokens",
+    "n_predict": "max_tokens",
+    "num_predict": "max_tokens",
+    "repetition_penalty": "repeat_penalty",
+    "format": "json_schema",
+    "schema": "json_schema",
+    "functions": "tools",
+    "enable_thinking": "reasoning",
+    "think": "reasoning",
+}
+_OURS = ("messages", "tools", "add_generation_prompt")  # variables that are not the caller's
+
+
+def check_names(options: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise ArgumentTypeError for an option that is none of `known`."""
+    from pestle.models.suggest import did_you_mean  # brings the hub
+
+    known = sorted(known)
+    for name in sorted(options.keys() - {*known}):
+        elsewhere = _ELSEWHERE.get(name, "")
+        meant = f"; did you mean {elsewhere}?" if elsewhere in known else did_you_mean(name, known)
+        raise ArgumentTypeError(f"unknown generation option {name!r}{meant}")
+
+
+def checked_variables(template_args: Any) -> dict[str, Any]:
+    """Further variables of a chat template. Raises ArgumentTypeError and ArgumentError."""
+    if template_args is None:
+        return {}
+    if not isinstance(template_args, Mapping):
+        raise ArgumentTypeError(f"template_args is {template_args!r:.60}, expected a mapping")
+    for name in template_args:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"template_args: the name {name!r:.60} is not a string")
+        if name in _OURS:
+            raise ArgumentError(f"template_args: {name} is not a variable to be set here")
+    return dict(template_args)
+
+
+def prompt_tokens(loaded: Loaded, prompt: Any, *, parse_special: bool = False) -> list[int]:
+    """The tokens of a prompt, which is text or token ids.
+
+    Raises ArgumentTypeError for anything else, ArgumentError for a token that the model does not
+    know, ContextLengthError.
+    """
+    if isinstance(prompt, str):
+        tokens = loaded.tokenizer.encode(prompt, parse_special=parse_special)
+    else:
+        tokens = token_ids("prompt", prompt, "text or token ids")
+    check_prompt(loaded, tokens)
+    return tokens
+
+
+def token_ids(name: str, value: Any, expected: str = "token ids") -> list[int]:
+    """`value` as a list of token ids. Raises ArgumentTypeError."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected {expected}")
+    return [_token_id(f"{name}[{n}]", token) for n, token in enumerate(value)]
+
+
+def _token_id(where: str, token: Any) -> int:
+    try:
+        return operator.index(token)
+    except TypeError:
+        one = "; give one text at a time" if isinstance(token, str) else ""
+        raise ArgumentTypeError(f"{where} is {token!r:.60}, expected a token id{one}") from None
+
+
+def check_tokens(name: str, tokens: Sequence[int], n_vocab: int) -> None:
+    """Raise ArgumentError for a token outside a vocabulary."""
+    wrong = next((token for token in tokens if not 0 <= token < n_vocab), None)
+    if wrong is not None:
+        raise ArgumentError(f"{name}: token {wrong} is not in [0, {n_vocab})")
+
+
+def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:
+    """Raise ArgumentError or ContextLengthError unless the model can read `prompt`."""
+    if not prompt:
+        raise ArgumentError("the prompt has no tokens")
+    check_tokens("prompt", prompt, loaded.n_vocab)
+    if len(prompt) > loaded.engine.n_ctx:
+        raise prompt_too_long(len(prompt), loaded.engine.n_ctx)

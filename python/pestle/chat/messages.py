@@ -1,0 +1,123 @@
+"""Messages as callers write them, checked before a chat template sees them.
+
+A template is a program of the model's publisher: a message that it does not expect makes it fail
+with a text of its own, or is left out silently. So what is wrong is found here, and named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pestle.errors import ArgumentError, ArgumentTypeError
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+_KEYS = ("role", "content", "name", "reasoning_content", "tool_calls", "tool_call_id")
+_EXAMPLE = '[{"role": "user", "content": "Hello!"}]'
+_BETWEEN_PARTS = "\n"
+_QUOTED = re.compile(r"""(['"])(\w+)\1|\.(\w+)""")
+
+
+def checked_messages(messages: Any, template: str = "") -> list[dict[str, Any]]:
+    """`messages` as a chat template takes them: each with a role, its content as text.
+
+    The text parts of a content that is a list, as the OpenAI API has it, are joined with line ends.
+    Roles and keys beyond the API's are the template's own: `template` is its source, which names
+    them. Raises ArgumentError, and ArgumentTypeError for a value of the wrong type.
+    """
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
+        raise ArgumentTypeError(
+            f"messages is {messages!r:.60}, expected a list of messages such as {_EXAMPLE}"
+        )
+    if not messages:
+        raise ArgumentError(f"messages is empty, expected one at least, such as {_EXAMPLE}")
+    named = {match[2] or match[3] for match in _QUOTED.finditer(template)}
+    return [_checked(f"messages[{n}]", message, named) for n, message in enumerate(messages)]
+
+
+def _checked(where: str, message: Any, named: set[str]) -> dict[str, Any]:
+    if not isinstance(message, Mapping):
+        raise ArgumentTypeError(
+            f"{where} is {message!r:.60}, expected a mapping with role and content"
+        )
+    for key in message:
+        if key not in _KEYS and key not in named and (meant := _nearest(str(key), _KEYS)):
+            raise ArgumentError(f"{where} has the unknown key {key!r:.60}{meant}")
+    checked = {**message, "role": _role(where, message, named)}
+    calls = message.get("tool_calls")
+    if calls is not None:
+        check_calls(f"{where}: tool_calls", calls)
+    content = message.get("content")
+    if content is None and not calls:
+        raise ArgumentError(f"{where} has no content")
+    checked["content"] = None if content is None else _text(f"{where}: content", content)
+    for key in ("name", "reasoning_content", "tool_call_id"):
+        if not isinstance(message.get(key), (str, type(None))):
+            raise ArgumentTypeError(f"{where}: {key} is {message[key]!r:.60}, expected a string")
+    return checked
+
+
+def _role(where: str, message: Mapping[str, Any], named: set[str]) -> str:
+    role = message.get("role")
+    if role is None:
+        raise ArgumentError(f"{where} has no role, expected {', '.join(ROLES)}")
+    if not isinstance(role, str):
+        raise ArgumentTypeError(f"{where}: role is {role!r:.60}, expected {', '.join(ROLES)}")
+    if role not in ROLES and role not in named:
+        expected = f"expected {', '.join(ROLES)}{_nearest(role, ROLES)}"
+        raise ArgumentError(f"{where}: role is {role!r:.60}, {expected}")
+    return role
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    from pestle.models.suggest import did_you_mean  # brings the hub
+
+    return did_you_mean(word, known)
+
+
+def _text(where: str, content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, (bytes, Mapping)) or not isinstance(content, Sequence):
+        raise ArgumentTypeError(
+            f"{where} is {content!r:.60}, expected a string or a list of text parts"
+        )
+    return _BETWEEN_PARTS.join(_part(f"{where}[{n}]", part) for n, part in enumerate(content))
+
+
+def _part(where: str, part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
+        raise ArgumentTypeError(f"{where} is {part!r:.60}, expected a text part")
+    kind = part.get("type")
+    if kind != "text":
+        raise ArgumentError(f"{where} is of the type {kind!r:.60}; only text parts can be read")
+    text = part.get("text")
+    if not isinstance(text, str):
+        raise ArgumentTypeError(f"{where}: text is {text!r:.60}, expected a string")
+    return text
+
+
+def check_calls(where: str, calls: Any) -> None:
+    """Raise ArgumentError unless `calls` are tool calls as the OpenAI API has them."""
+    if isinstance(calls, (str, bytes, Mapping)) or not isinstance(calls, Sequence):
+        raise ArgumentTypeError(f"{where} is {calls!r:.60}, expected a list of calls")
+    for n, call in enumerate(calls):
+        here = f"{where}[{n}]"
+        if not isinstance(call, Mapping):
+            raise ArgumentTypeError(f"{here} is {call!r:.60}, expected a mapping")
+        function = call.get("function")
+        if not isinstance(function, Mapping):
+            said = "has no function" if function is None else f"has the function {function!r:.60}"
+            raise ArgumentError(f"{here} {said}, expected its name and arguments")
+        name, arguments = function.get("name"), function.get("arguments", {})
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(f"{here}: the function's name is {name!r:.60}, expected a string")
+        if not isinstance(arguments, (str, Mapping)):
+            raise ArgumentTypeError(
+                f"{here}: the arguments are {arguments!r:.60}, expected JSON text or a mapping"
+            )
+        if not isinstance(call.get("id"), (str, type(None))):
+            raise ArgumentTypeError(f"{here}: id is {call['id']!r:.60}, expected a string")
