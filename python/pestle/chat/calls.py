@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from pestle.chat.call_ids import call_ids
 from pestle.chat.entry import check_names, check_prompt, checked_variables, prompt_tokens
 from pestle.chat.messages import checked_messages
-from pestle.chat.structure import plan_of_chat, plan_of_text, told_tools, wanted_of
+from pestle.chat.structure import plan_of_chat, plan_of_text, told_tools, untaught_calls, wanted_of
 from pestle.chat.thinking import lead_out, template_variables
 from pestle.chat.tools import Tool
 from pestle.chat.tools import described as described_tools
@@ -155,7 +155,10 @@ class GeneratingCalls(ABC):
 
         `tools` are Python functions with type hints, or tools as the OpenAI API has them; what the
         model calls is in the result's `tool_calls`, for the caller to carry out (see
-        `Conversation.converse`).
+        `Conversation.converse`). A call in another form than the template teaches counts too, and
+        `warnings` tells of it: JSON in a fence, on lines of its own or in tags, if it names one of
+        the tools. Where the answer is held to a schema, or the tool to its own by `strict`, it
+        does not.
 
         `reasoning`, `reasoning_effort` and `reasoning_budget` are further options, for models that
         think; so are `response_format`, `tool_choice` and `parallel_tool_calls`, as in the OpenAI
@@ -260,7 +263,7 @@ class GeneratingCalls(ABC):
             tokens,
             request,
             ChatCompletion,
-            Reader(Detokenizer(loaded.tokenizer), parser),
+            Reader(Detokenizer(loaded.tokenizer), parser, untaught_calls(told, wanted)),
             lead_out=out if plan is None or plan.lead_out is None else plan.lead_out,
             on_end=on_end,
             plan=plan,

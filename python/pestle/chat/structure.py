@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pestle.errors import ArgumentError, ArgumentTypeError
-from pestle.formats import Format
+from pestle.formats import Format, UntaughtCalls
+from pestle.formats.calls import schemas_of
 
 if TYPE_CHECKING:
     from pestle.constraints import Grammar, Plan, Wanted
@@ -43,6 +44,20 @@ def told_tools(
 ) -> Sequence[Mapping[str, Any]] | None:
     """The tools that the model is told of: none with `tool_choice="none"`."""
     return None if options.get("tool_choice") == "none" else tools
+
+
+def untaught_calls(
+    tools: Sequence[Mapping[str, Any]] | None, wanted: Wanted | None
+) -> UntaughtCalls | None:
+    """What finds calls in another form than the template teaches; None where none may count.
+
+    Content that is held to a grammar is what was asked for, and a call that is to be held to its
+    tool's schema would not be.
+    """
+    if wanted is not None and (wanted.grammar is not None or wanted.must_call):
+        return None
+    free = [tool for tool in tools or () if not tool.get("function", tool).get("strict")]
+    return UntaughtCalls(schemas_of(free)) if free else None
 
 
 def _grammar(options: Mapping[str, Any]) -> Grammar | None:

@@ -6,10 +6,12 @@ events        what comes out
 parser        what every format has in common; harmony, tagged and trailing are the parsers
 marks         control tokens, told from text by their ids
 calls*        the forms of tool calls
+untaught      calls in another form than the template teaches; calls_untaught says what those are
 """
 
 from pestle.formats.events import Content, Event, Reasoning
 from pestle.formats.model_format import Format, format_of
 from pestle.formats.reader import Reader
+from pestle.formats.untaught import UntaughtCalls
 
-__all__ = ["Content", "Event", "Format", "Reader", "Reasoning", "format_of"]
+__all__ = ["Content", "Event", "Format", "Reader", "Reasoning", "UntaughtCalls", "format_of"]

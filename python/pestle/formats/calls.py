@@ -42,7 +42,7 @@ def named_call(text: str) -> ToolCall:
     """
     name: Any = None
     arguments: str | None = None
-    for key, value, spelling in _members(text):
+    for key, value, spelling in members(text):
         if key == "name":
             name = value
         elif key in ("arguments", "parameters"):
@@ -82,8 +82,11 @@ def decoded(text: str) -> Any:
     return value
 
 
-def _members(text: str) -> Iterator[tuple[str, Any, str]]:
-    """Key, value and the value's spelling of each member of the JSON object `text`."""
+def members(text: str) -> Iterator[tuple[str, Any, str]]:
+    """Key, value and the value's spelling of each member of the JSON object `text`.
+
+    Raises MalformedCallError where it is not one.
+    """
     whole = decoded(text)
     if not isinstance(whole, dict):
         raise MalformedCallError("the tool call is no JSON object")

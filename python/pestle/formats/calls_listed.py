@@ -47,18 +47,21 @@ def llama_calls(text: str) -> list[ToolCall]:
 
 def listed_calls(text: str) -> list[ToolCall]:
     """The calls in a JSON list of objects with a name, or in such objects, one after the other."""
-    text = text.strip()
-    if text.startswith("["):
-        decoded(text)  # says what is wrong with the list
-        text = text.removeprefix("[").removesuffix("]")
-    calls = [named_call(each) for each in _objects(text)]
+    calls = [named_call(each) for each in objects(text)]
     if not calls:
         raise MalformedCallError("there is no tool call")
     return calls
 
 
-def _objects(text: str) -> Iterator[str]:
-    """The spelling of each object, with what may stand between two."""
+def objects(text: str) -> Iterator[str]:
+    """The spelling of each object of a JSON list, or of several in a row.
+
+    Raises MalformedCallError for anything else.
+    """
+    text = text.strip()
+    if text.startswith("["):
+        decoded(text)  # says what is wrong with the list
+        text = text.removeprefix("[").removesuffix("]")
     decoder = json.JSONDecoder(strict=False)
     at = 0
     while (rest := text[at:].lstrip(_BETWEEN)) != "":

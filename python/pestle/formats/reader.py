@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from pestle.formats.events import Content, Event
 from pestle.formats.parser import Parser
+from pestle.formats.untaught import UntaughtCalls
 from pestle.tokenizer import Detokenizer
 
 
 class Reader:
-    """Reads one answer as its tokens come. Without a parser, all that is said is content."""
+    """Reads one answer as its tokens come. Without a parser, all that is said is content.
 
-    def __init__(self, detokenizer: Detokenizer, parser: Parser | None = None) -> None:
+    `untaught` finds calls in what the parser takes for content.
+    """
+
+    def __init__(
+        self,
+        detokenizer: Detokenizer,
+        parser: Parser | None = None,
+        untaught: UntaughtCalls | None = None,
+    ) -> None:
         self._detokenizer = detokenizer
         self._parser = parser
+        self._untaught = untaught
 
     @property
     def in_reasoning(self) -> bool:
@@ -21,6 +31,17 @@ class Reader:
 
     def push(self, token: int) -> list[Event]:
         """What the next token adds."""
+        events = self._push(token)
+        return events if self._untaught is None else self._untaught.push(events)
+
+    def finish(self, ended_by: int | None = None) -> list[Event]:
+        """What was held back; `ended_by` is the control token that ended the answer, if one did."""
+        events = self._finish(ended_by)
+        if self._untaught is None:
+            return events
+        return self._untaught.push(events) + self._untaught.finish()
+
+    def _push(self, token: int) -> list[Event]:
         if self._parser is None:
             return _as_content(self._detokenizer.push(token))
         if self._parser.marks.is_mark(token):
@@ -29,8 +50,7 @@ class Reader:
             return events + self._parser.push(token, "")
         return self._parser.push(token, self._detokenizer.push(token))
 
-    def finish(self, ended_by: int | None = None) -> list[Event]:
-        """What was held back; `ended_by` is the control token that ended the answer, if one did."""
+    def _finish(self, ended_by: int | None) -> list[Event]:
         rest = self._detokenizer.flush()
         if self._parser is None:
             return _as_content(rest)
