@@ -41,25 +41,27 @@ PRINTING_CALLS = re.compile(
 PYTHON_LAYERS = {
     "_core": "",
     "errors": "_core",
-    "gguf": "errors _core",
+    "untrusted_json": "errors",
+    "gguf": "untrusted_json errors _core",
     "gguf_header": "errors",
     "options": "errors _core",
     "results": "errors _core",
-    "tokenizer": "gguf errors _core",
+    "tokenizer": "gguf untrusted_json errors _core",
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "blocks": "errors _core",
-    "convert": "allocation measure imatrix models blocks tokenizer gguf gguf_header errors _core",
-    "models": "gguf errors _core",
+    "convert": "allocation measure imatrix models blocks tokenizer gguf gguf_header "
+    "untrusted_json errors _core",
+    "models": "gguf untrusted_json errors _core",
     "constraints": "formats tokenizer errors _core",
     "imatrix": "models blocks tokenizer gguf_header errors _core",
     "memory": "",
     "measure": "memory template models tokenizer gguf errors _core",
     "allocation": "imatrix measure models blocks tokenizer errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
-    "sessions": "engine models options errors _core",
+    "sessions": "engine models options untrusted_json errors _core",
     "chat": "sessions engine constraints template models formats results options tokenizer gguf "
-    "errors _core",
+    "untrusted_json errors _core",
     "llm": "chat sessions engine constraints template models formats results options tokenizer "
     "gguf errors _core",
     "evaluate": "convert measure models errors _core",
@@ -68,7 +70,7 @@ PYTHON_LAYERS = {
     "__init__": "evaluate measure convert llm chat engine results options errors _core",
     "__main__": "cli",
     "cli": "__init__ llm chat sessions engine template models formats results options evaluate "
-    "measure memory convert imatrix blocks tokenizer gguf errors _core",
+    "measure memory convert imatrix blocks tokenizer gguf untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

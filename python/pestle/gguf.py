@@ -3,7 +3,6 @@
 Nothing here loads a model; opening a file maps it, and only metadata is read. All sizes are bytes.
 """
 
-import json
 import math
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Any
 
 from pestle._core import GgufFile, GgufTensor, kv_memory
 from pestle.errors import FormatError, UnsupportedError
+from pestle.untrusted_json import parse_object
 
 JSON_VERSION = 1
 _KV_TYPES = ("f16", "q8_0", "f32")
@@ -163,7 +163,11 @@ class _Keys:
         self._file = file
 
     def error(self, key: str, problem: str) -> FormatError:
-        return FormatError(f"{Path(self._file.path).name}: key `{key}` {problem}")
+        return FormatError(f"{self.where(key)} {problem}")
+
+    def where(self, key: str) -> str:
+        """What messages call the key."""
+        return f"{Path(self._file.path).name}: key `{key}`"
 
     def text(self, key: str) -> str | None:
         """Text for a line of output: without control characters and bytes that are not UTF-8."""
@@ -171,13 +175,13 @@ class _Keys:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise self.error(key, "is no string")
+            raise self.error(key, "is not a string")
         return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", value)
 
     def flag(self, key: str) -> bool | None:
         value = self._file.get(key)
         if value is not None and not isinstance(value, bool):
-            raise self.error(key, "is no bool")
+            raise self.error(key, "is not a bool")
         return value
 
     def integers(self, key: str) -> list[int]:
@@ -186,7 +190,7 @@ class _Keys:
         values: list[Any] = value if isinstance(value, list) else [value]
         for item in values:
             if not isinstance(item, int) or isinstance(item, bool):
-                raise self.error(key, "is no integer")
+                raise self.error(key, "is not an integer")
             if item < 0:
                 raise self.error(key, f"is {item}, expected no negative number")
         return values
@@ -205,13 +209,7 @@ def _certificate(keys: _Keys) -> dict[str, Any] | None:
     text = keys.text(key)
     if text is None or not text.strip():
         return None
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise keys.error(key, "is no JSON") from error
-    if not isinstance(found, dict):
-        raise keys.error(key, "is no JSON object")
-    return found
+    return parse_object(text, keys.where(key))
 
 
 def _parameters(tensor: GgufTensor) -> int:

@@ -46,7 +46,7 @@ def header_bytes(keys: Mapping[str, Any], tensors: Iterable[HeaderTensor]) -> by
     Values: bool, int (u32; within arrays i32), float (f32), str, or a list of one of these, or of
     nothing: an empty list is one of strings; or Encoded.
     """
-    entries = [_string(key) + _typed(value) for key, value in keys.items()]
+    entries = [entry_bytes(key, value) for key, value in keys.items()]
     infos = [
         _string(tensor.name)
         + struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *reversed(tensor.shape))
@@ -56,6 +56,11 @@ def header_bytes(keys: Mapping[str, Any], tensors: Iterable[HeaderTensor]) -> by
     head = b"GGUF" + struct.pack("<IQQ", _VERSION, len(infos), len(entries))
     found = b"".join([head, *entries, *infos])
     return found.ljust(aligned(len(found)), b"\0")
+
+
+def entry_bytes(key: str, value: Any) -> bytes:
+    """One key as it stands among the metadata; values as in `header_bytes`."""
+    return _string(key) + _typed(value)
 
 
 _U16, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY = 2, 4, 5, 6, 7, 8, 9
@@ -95,5 +100,5 @@ def _string(text: str) -> bytes:
     try:
         encoded = text.encode()
     except UnicodeEncodeError as error:  # JSON can spell lone surrogates
-        raise FormatError(f"{text!r:.60} is no text: it holds half a character") from error
+        raise FormatError(f"{text!r:.60} is not text: it holds half a character") from error
     return struct.pack("<Q", len(encoded)) + encoded

@@ -70,4 +70,4 @@ def test_failures(pestle: Pestle, model: Path) -> None:
     assert (done.exit_code, "fewer than one chunk of 512" in done.stderr) == (1, True)
     assert not Path("imatrix.gguf").exists()
     done = pestle("imatrix", "tiny.gguf", "-f", "text.txt", "-o", "gone/m.gguf")
-    assert (done.exit_code, "gone is no folder" in done.stderr) == (1, True)
+    assert (done.exit_code, "gone is not a folder" in done.stderr) == (1, True)

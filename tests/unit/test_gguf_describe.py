@@ -146,9 +146,9 @@ def test_names_are_safe_to_print(tmp_path: Path) -> None:
     ("entries", "words"),
     [
         ([], "m.gguf: key `general.architecture` is missing"),
-        ([entry("general.architecture", U32, 1)], "key `general.architecture` is no string"),
-        ([ARCHITECTURE, entry("llama.block_count", F32, 1.0)], "is no integer"),
-        ([ARCHITECTURE, entry("llama.block_count", BOOL, 1)], "is no integer"),
+        ([entry("general.architecture", U32, 1)], "key `general.architecture` is not a string"),
+        ([ARCHITECTURE, entry("llama.block_count", F32, 1.0)], "is not an integer"),
+        ([ARCHITECTURE, entry("llama.block_count", BOOL, 1)], "is not an integer"),
         ([ARCHITECTURE, entry("llama.block_count", I32, -1)], "is -1, expected no negative number"),
         ([ARCHITECTURE, array("llama.block_count", U32, [1])], "is an array, expected an integer"),
         (
@@ -157,7 +157,7 @@ def test_names_are_safe_to_print(tmp_path: Path) -> None:
                 entry("tokenizer.ggml.model", STRING, "gpt2"),
                 entry("tokenizer.ggml.add_bos_token", U32, 1),
             ],
-            "key `tokenizer.ggml.add_bos_token` is no bool",
+            "key `tokenizer.ggml.add_bos_token` is not a bool",
         ),
     ],
 )

@@ -35,7 +35,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic in new version
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = re.fullmatch(r"(\d+)([MG])", str(value).upper())
         if match is None or match[1].strip("0") == "":
-            self.fail(f"'{value}' is no size, as in 500M or 4G", param, ctx)
+            self.fail(f"'{value}' is not a size, as in 500M or 4G", param, ctx)
         return int(match[1]) * {"M": 10**6, "G": 10**9}[match[2]]
 
 

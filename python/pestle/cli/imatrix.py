@@ -130,7 +130,9 @@ def command(
     console = current()
     path = Path(output)
     if not path.parent.is_dir():
-        raise click.ClickException(f"{path.parent} is no folder, so {path.name} has no place there")
+        raise click.ClickException(
+            f"{path.parent} is not a folder, so {path.name} has no place there"
+        )
     if path.exists() and not overwrite:
         raise click.ClickException(f"{path} is there already; --overwrite replaces it")
     text, name = None, {}

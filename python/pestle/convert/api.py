@@ -103,8 +103,8 @@ def quantize(
     """Quantize the GGUF file `source`, or the split model that begins there, into `output`.
 
     Tensors that are of their new type already are copied, bit for bit; so are MXFP4, unless floats
-    are wanted, and what is no matrix. All others are widened exactly before. All metadata stays but
-    what tells of the file alone: `general.alignment`, `split.*` and `pestle.*`.
+    are wanted, and what is not a matrix. All others are widened exactly before. All metadata stays
+    but what tells of the file alone: `general.alignment`, `split.*` and `pestle.*`.
     allow_requantize: whether blocks may become blocks of another type, which loses more than
     quantizing the original does; `Conversion.requantized` counts them.
     The other options, and what holds of the bytes and of interruptions, as `convert`.
@@ -154,7 +154,7 @@ def _decided(
 ) -> Prepared:
     """All of the conversion into `path`; the tensors' types, where `to` leaves them open."""
     if not path.parent.is_dir():
-        raise Error(f"{path.parent} is no folder, so {path.name} cannot be written there")
+        raise Error(f"{path.parent} is not a folder, so {path.name} cannot be written there")
     if not isinstance(to, Target):
         return preparation(options)
     check_free(path, overwrite)  # before the long work

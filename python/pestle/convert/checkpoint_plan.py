@@ -65,7 +65,7 @@ def _gguf_tensors(checkpoint: Checkpoint, names: NameMap) -> list[Tensor]:
         return names.tensors(value_names(checkpoint.tensors), checkpoint.config)
     except KeyError as error:
         unknown: StoredTensor = checkpoint.tensors[error.args[0]]
-        raise FormatError(f"{unknown} is no part of {names.architecture}") from error
+        raise FormatError(f"{unknown} is not part of {names.architecture}") from error
     except FormatError as error:
         raise FormatError(f"{checkpoint.folder}: {error}") from error
 

@@ -23,7 +23,9 @@ from pestle.convert.prepared import Prepared, refusal
 from pestle.convert.source import total_bytes
 from pestle.errors import Error, UnsupportedError
 from pestle.measure import Certificate
+from pestle.measure.certificate import KEY as CERTIFICATE
 from pestle.models.progress import Progress
+from pestle.untrusted_json import parse_object
 
 RECORD_SECONDS = 5.0
 """How often what is done is synced and noted: at most so much is done again after a crash."""
@@ -55,7 +57,9 @@ class Conversion:
     def certificate(self) -> Certificate | None:
         """What the file has lost of its source, where that was asked for."""
         text = self.manifest.certificate
-        return None if text is None else Certificate.from_json(json.loads(text))
+        if text is None:
+            return None
+        return Certificate.from_json(parse_object(text, f"key `{CERTIFICATE}`"))
 
 
 def shard_paths(path: Path, n_shards: int) -> list[Path]:

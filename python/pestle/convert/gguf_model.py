@@ -75,5 +75,5 @@ def _stored(tensor: GgufTensor, path: Path) -> StoredTensor:
 
 
 def _name(shard: int, n_shards: int) -> str:
-    """What manifests call a file: what its owner calls it is no part of a model."""
+    """What manifests call a file: what its owner calls it is not part of a model."""
     return "source.gguf" if n_shards == 1 else f"source-{shard + 1:05}-of-{n_shards:05}.gguf"

@@ -82,7 +82,7 @@ def _keys(file: GgufFile, mixture: str) -> dict[str, Any]:
 
 
 def _plan(model: GgufModel, options: Options, facts: ModelFacts) -> TensorPlan:
-    """Outputs in the order of the source. Tensors that are no matrices stay as they are."""
+    """Outputs in the order of the source. Tensors that are not matrices stay as they are."""
     now = {name: source.type for name, source in model.sources.items()}
     types = stored_types(model.shapes, now, options, facts, others=now)
     outputs = placed(

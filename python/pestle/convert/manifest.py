@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,7 +16,9 @@ from typing import Any, Final
 from pestle._core import GgufFile
 from pestle.convert.plan import Output
 from pestle.errors import FormatError, UnsupportedError
+from pestle.gguf_header import entry_bytes
 from pestle.measure.certificate import KEY as CERTIFICATE
+from pestle.untrusted_json import parse_object
 
 UNKNOWN: Final = "0" * 64
 """A digest that is not known yet."""
@@ -31,6 +34,7 @@ _FILES = "pestle.source.files"
 _FILE_DIGESTS = "pestle.source.sha256"
 _TENSOR_DIGESTS = "pestle.tensors.sha256"
 _HEADER_DIGEST = "pestle.headers.sha256"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,11 @@ class Manifest:
         }
 
     def _certificate(self) -> dict[str, Any]:
-        return {} if self.certificate is None else {"certificate": json.loads(self.certificate)}
+        return (
+            {}
+            if self.certificate is None
+            else {"certificate": parse_object(self.certificate, CERTIFICATE)}
+        )
 
 
 def read_manifest(file: GgufFile) -> Manifest:
@@ -100,13 +108,10 @@ def read_manifest(file: GgufFile) -> Manifest:
     """
     if _HEADER_DIGEST not in file:
         raise UnsupportedError(f"{file.path} has no manifest: Pestle did not convert it")
-    try:
-        options = json.loads(_text(file, _OPTIONS))
-    except ValueError as error:
-        raise FormatError(f"{file.path}: key `{_OPTIONS}` is no JSON") from error
+    options = parse_object(_text(file, _OPTIONS), f"{file.path}: key `{_OPTIONS}`")
     names, digests = _texts(file, _FILES), _texts(file, _FILE_DIGESTS)
     tensors = _texts(file, _TENSOR_DIGESTS)
-    if len(names) != len(digests) or not isinstance(options, dict):
+    if len(names) != len(digests):
         raise FormatError(f"{file.path}: the manifest's keys do not go together")
     if len(tensors) != len(file.tensors):
         raise FormatError(
@@ -141,8 +146,13 @@ def headers_digest(headers: Sequence[bytes]) -> str:
 
 
 def headers_match(headers: Sequence[bytes], digest: str) -> bool:
-    """Whether headers that state `digest` as their own have it."""
-    return headers_digest([h.replace(digest.encode(), UNKNOWN.encode()) for h in headers]) == digest
+    """Whether headers that state `digest` as their own, and once, have it."""
+    if _DIGEST.fullmatch(digest) is None:
+        return False
+    own, unknown = (entry_bytes(_HEADER_DIGEST, value) for value in (digest, UNKNOWN))
+    if sum(header.count(own) for header in headers) != 1:
+        return False
+    return headers_digest([header.replace(own, unknown) for header in headers]) == digest
 
 
 def _text(file: GgufFile, key: str) -> str:
@@ -155,5 +165,5 @@ def _text(file: GgufFile, key: str) -> str:
 def _texts(file: GgufFile, key: str) -> list[str]:
     found = file.get(key)
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise FormatError(f"{file.path}: key `{key}` is no list of strings")
+        raise FormatError(f"{file.path}: key `{key}` is not a list of strings")
     return found

@@ -31,11 +31,11 @@ def type_rule(text: str) -> TypeRule:
     if not equals or not pattern:
         raise ValueError(f"{text!r} is not REGEX=TYPE, as in ffn_down=Q6_K")
     if kind not in TYPES:
-        raise ValueError(f"{text!r}: {kind:.40} is no type, expected {', '.join(TYPES)}")
+        raise ValueError(f"{text!r}: {kind:.40} is not a type, expected {', '.join(TYPES)}")
     try:
         return TypeRule(text, re.compile(pattern), kind)
     except re.error as error:
-        raise ValueError(f"{text!r}: {pattern!r} is no regular expression: {error}") from error
+        raise ValueError(f"{text!r}: {pattern!r} is not a regular expression: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Options:
     imatrix: the sha256 of the importance matrix, if there is one. The last four tell why
     `tensor_types` are what they are: what the file's bytes, or its bits a weight, were limited to,
     and the sha256 of the text that was read and of what was measured (`pestle.convert.targets`).
-    UnsupportedError: `to` is no type; ValueError: something in `tensor_types` is no rule.
+    UnsupportedError: `to` is not a type; ValueError: something in `tensor_types` is not a rule.
     """
 
     to: str
@@ -78,6 +78,6 @@ class Options:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Options:
-        """TypeError or ValueError: this is no record of this version."""
+        """TypeError or ValueError: this is not a record of this version."""
         rules = record.get("tensor_types", [])
         return cls(**{**record, "tensor_types": tuple(rules)})

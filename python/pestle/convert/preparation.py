@@ -92,7 +92,7 @@ def prepare(
 
 
 def _stated_name(checkpoint: Checkpoint) -> str | None:
-    """What the config itself says: a folder's name is no part of a checkpoint."""
+    """What the config itself says: a folder's name is not part of a checkpoint."""
     found = checkpoint.config.get("_name_or_path")
     return found.rstrip("/").rpartition("/")[2] or None if isinstance(found, str) else None
 

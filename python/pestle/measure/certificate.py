@@ -54,7 +54,7 @@ class Certificate:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Certificate:
-        """What a file holds. FormatError: it is no certificate."""
+        """What a file holds. FormatError: it is not a certificate."""
         try:
             evaluation = Evaluation(
                 model=_text(data["model"]),
@@ -69,7 +69,7 @@ class Certificate:
             )
             return cls(_text(data["pestle"]), evaluation)
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-            raise FormatError(f"key `{KEY}` is no certificate: {error!r:.80}") from error
+            raise FormatError(f"key `{KEY}` is not a certificate: {error!r:.80}") from error
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-ready data."""

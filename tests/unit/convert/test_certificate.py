@@ -155,7 +155,7 @@ def test_what_a_terminal_would_act_on(certified: Certified) -> None:
 def test_a_malformed_one(certified: Certified, tmp_path: Path, text: str) -> None:
     _, path, _ = certified
     other = altered_file.write(tmp_path / "other.gguf", path, keys={KEY: text})
-    with pytest.raises(FormatError, match=r"key `pestle\.certificate` is no"):
+    with pytest.raises(FormatError, match=r"key `pestle\.certificate` is (not|an array)"):
         Certificate.from_json(gguf.describe(other).certificate or {})
 
 

@@ -53,10 +53,17 @@ def _change_index(folder: Path, change: Any) -> None:
         (lambda places: places.update(e="model-00001-of-00002.safetensors"), "`e` is not in"),
         (lambda places: places.update(a="model-00002-of-00002.safetensors"), "`a` is not in"),
         (lambda places: places.pop("b"), "tensor `b` is not in model.safetensors.index.json"),
-        (lambda places: places.update(a="../x.safetensors"), "no file's name"),
-        (lambda places: places.update(a="/etc/passwd"), "no file's name"),
-        (lambda places: places.update(a="..\\x"), "no file's name"),
-        (lambda places: places.update(a=3), "no file's name"),
+        (lambda places: places.update(a="../x.safetensors"), "expected the name of a file"),
+        (lambda places: places.update(a="/etc/passwd"), "expected the name of a file"),
+        (lambda places: places.update(a="..\\x"), "expected the name of a file"),
+        (lambda places: places.update(a="x\0.safetensors"), r"'x\\x00\.safetensors', expected the"),
+        (lambda places: places.update(a="x" * 256), "expected the name of a file"),
+        (lambda places: places.update(a="\u202egnp.safetensors"), "expected the name of a file"),
+        (lambda places: places.update(a="NUL.safetensors"), "expected the name of a file"),
+        (lambda places: places.update(a=".."), "expected the name of a file"),
+        (lambda places: places.update(a=""), "expected the name of a file"),
+        (lambda places: places.update(a=["x"]), "expected the name of a file"),
+        (lambda places: places.update(a=3), "expected the name of a file"),
         (lambda places: places.clear(), "`weight_map` is missing or empty"),
     ],
 )
@@ -75,8 +82,12 @@ def test_a_tensor_that_is_there_twice(folder: Path) -> None:
 
 
 def test_folders_that_are_no_checkpoints(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match="is no folder"):
+    with pytest.raises(ModelNotFoundError, match="gone does not exist"):
         open_checkpoint(tmp_path / "gone")
+    (tmp_path / "x.gguf").write_bytes(b"")
+    with pytest.raises(ModelNotFoundError, match=r"x\.gguf is not a folder.*pestle quantize"):
+        open_checkpoint(tmp_path / "x.gguf")
+    (tmp_path / "x.gguf").unlink()
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(FormatError, match=r"neither .*; pytorch_model.bin is of another format"):

@@ -149,7 +149,7 @@ def test_what_gguf_cannot_express(architecture: str, changes: Any, message: str)
         ({"hidden_size": None}, "`hidden_size` is None, expected a whole number"),
         ({"num_attention_heads": "4"}, "`num_attention_heads` is '4'"),
         ({"num_attention_heads": 0}, "`num_attention_heads` is 0, expected a positive"),
-        ({"rope_scaling": "yarn"}, "rotary parameters are 'yarn', no object"),
+        ({"rope_scaling": "yarn"}, "rotary parameters are 'yarn', expected an object"),
         ({"vocab_size": -1}, "`vocab_size` is -1"),
         ({"vocab_size": True}, "`vocab_size` is True"),
         ({"rms_norm_eps": float("nan")}, "`rms_norm_eps` is nan, expected a number"),

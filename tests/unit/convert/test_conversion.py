@@ -254,7 +254,7 @@ def _short_embedding(tensors: dict[str, Any]) -> None:
         (
             lambda t: t.update({"model.layers.0.mlp.new.weight": stored(np.zeros(3))}),
             FormatError,
-            r"tensor `model\.layers\.0\.mlp\.new\.weight` is no part of qwen3moe",
+            r"tensor `model\.layers\.0\.mlp\.new\.weight` is not part of qwen3moe",
         ),
         (
             lambda t: t.update({"model.norm.weight": stored(np.zeros(256), "U8")}),
@@ -304,7 +304,7 @@ def test_a_type_that_is_unknown(source: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(Error, match="gone is no folder"):
+    with pytest.raises(Error, match="gone is not a folder"):
         convert(source, tmp_path / "gone" / "out.gguf")
 
 

@@ -63,12 +63,12 @@ def test_the_order_is_that_of_the_bytes(tmp_path: Path) -> None:
         (changed("a", data_offsets=[0]), 32, "data_offsets"),
         (changed("a", extra=1), 32, "tensor `a` is not described"),
         ({"a": []}, 0, "tensor `a` is not described"),
-        ([], 0, "no JSON object"),
-        (b'{"a": 1, "a": 2}', 0, "key `a` occurs twice"),
-        (b"\xff", 0, "no JSON"),
-        (b"[" * 100_000, 0, "no JSON"),
-        (b"1" * 5000, 0, "no JSON"),
-        (b"", 0, "no JSON"),
+        ([], 0, "is an array, expected a JSON object"),
+        (b'{"a": 1, "a": 2}', 0, "the key 'a' occurs twice"),
+        (b"\xff", 0, "is not valid JSON"),
+        (b"[" * 100_000, 0, "is not valid JSON"),
+        (b"1" * 5000, 0, "is not valid JSON"),
+        (b"", 0, "is not valid JSON"),
     ],
 )
 def test_wrong_headers(header: Any, n_data: int, message: str, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_an_unknown_dtype(dtype: Any, tmp_path: Path) -> None:
 def test_files_that_are_too_short(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(data)
-    with pytest.raises(FormatError, match="no safetensors file, or cut off"):
+    with pytest.raises(FormatError, match="not a safetensors file, or cut off"):
         open_safetensors(path)
 
 

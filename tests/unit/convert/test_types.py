@@ -66,8 +66,8 @@ def test_rules_that_do_not_fit(
     [
         ("ffn_down", "is not REGEX=TYPE"),
         ("=Q8_0", "is not REGEX=TYPE"),
-        ("ffn=Q4_K_M", "Q4_K_M is no type, expected F32, F16"),
-        ("ffn(=Q8_0", "is no regular expression"),
+        ("ffn=Q4_K_M", "Q4_K_M is not a type, expected F32, F16"),
+        ("ffn(=Q8_0", "is not a regular expression"),
     ],
 )
 def test_what_is_no_rule(rule: str, message: str) -> None:

@@ -183,7 +183,7 @@ def test_ids_that_the_configs_state(tmp_path: Path) -> None:
             "step .*Digits.* is not known",
         ),
         ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "is not known"),
-        ({"pre_tokenizer": 5}, "5 is no step"),
+        ({"pre_tokenizer": 5}, "5 is not a step"),
         ({"model": {"type": "WordPiece"}}, "model 'WordPiece' is not known"),
         ({"model": None}, "model None is not known"),
         ({"model": {"type": "BPE", "vocab": {}}}, "model has no vocab"),
@@ -203,7 +203,7 @@ def test_tokenizers_that_are_refused(change: Any, message: str, tmp_path: Path) 
 
 def test_a_special_token_that_is_none(tmp_path: Path) -> None:
     folder = write(tmp_path, tokenizer=byte_level(300), tokenizer_config={"eos_token": "<x>"})
-    with pytest.raises(TokenizerError, match="eos_token '<x>' is no token"):
+    with pytest.raises(TokenizerError, match="eos_token '<x>' is not a token"):
         keys(folder, 300)
 
 

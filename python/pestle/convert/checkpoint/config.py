@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-from pestle.convert.checkpoint.json_file import read_object
 from pestle.errors import FormatError, UnsupportedError
+from pestle.untrusted_json import read_object
 
 _GEMMA3_DEFAULTS: Final[Mapping[str, Any]] = {
     "vocab_size": 262_208,
@@ -141,7 +141,9 @@ class ModelConfig(Mapping[str, Any]):
     def _object(self, found: Any) -> dict[str, Any]:
         """`found`, or nothing where it is null."""
         if found is not None and not isinstance(found, dict):
-            raise FormatError(f"{self.path}: rotary parameters are {found!r:.60}, no object")
+            raise FormatError(
+                f"{self.path}: rotary parameters are {found!r:.60}, expected an object"
+            )
         return found or {}
 
     def _with_type(self, rope: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +180,7 @@ def read_config(path: Path) -> ModelConfig:
 def _text_model(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
     inner = values.get("text_config")
     if inner is not None and not isinstance(inner, dict):
-        raise FormatError(f"{path}: `text_config` is no object")
+        raise FormatError(f"{path}: `text_config` is not an object")
     merged = {key: value for key, value in values.items() if key != "text_config"} | (inner or {})
     if inner is not None:
         merged["model_type"] = inner.get("model_type", values.get("model_type"))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from pestle.convert.checkpoint.config import ModelConfig, read_config
-from pestle.convert.checkpoint.json_file import read_object
 from pestle.convert.checkpoint.safetensors import SafetensorsFile, open_safetensors
 from pestle.convert.source import StoredTensor
 from pestle.errors import FormatError, ModelNotFoundError
+from pestle.models.file_names import is_file_name
+from pestle.untrusted_json import read_object
 
 INDEX: Final = "model.safetensors.index.json"
 SINGLE: Final = "model.safetensors"
@@ -39,9 +40,13 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     ModelNotFoundError: there is no such folder. FormatError: something in it is missing or wrong.
     UnsupportedError: it is of a kind that Pestle does not convert. Error: it cannot be read.
     """
+    if not folder.exists():
+        raise ModelNotFoundError(f"{folder} does not exist, expected a Hugging Face checkpoint")
     if not folder.is_dir():
         hint = "; `pestle quantize` takes GGUF files" if folder.suffix == ".gguf" else ""
-        raise ModelNotFoundError(f"{folder} is no folder, expected a Hugging Face checkpoint{hint}")
+        raise ModelNotFoundError(
+            f"{folder} is not a folder, expected a Hugging Face checkpoint{hint}"
+        )
     config = read_config(folder / "config.json")
     index = folder / INDEX
     places = _weight_map(index) if index.is_file() else None
@@ -69,8 +74,10 @@ def _weight_map(index: Path) -> dict[str, str]:
     if not isinstance(found, dict) or not found:
         raise FormatError(f"{index}: `weight_map` is missing or empty")
     for name, place in found.items():
-        if not isinstance(place, str) or not place or Path(place).name != place or "\\" in place:
-            raise FormatError(f"{index}: tensor `{name:.100}` is in {place!r:.60}: no file's name")
+        if not isinstance(place, str) or not is_file_name(place):
+            raise FormatError(
+                f"{index}: tensor `{name:.100}` is in {place!r:.60}, expected the name of a file"
+            )
     return found
 
 

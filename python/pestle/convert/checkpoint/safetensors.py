@@ -10,15 +10,16 @@ The format: https://github.com/huggingface/safetensors#format.
 from __future__ import annotations
 
 import math
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pestle.convert.checkpoint.json_file import LONGEST, parse_object
 from pestle.convert.source import StoredFile, StoredTensor
 from pestle.errors import Error, FormatError, UnsupportedError
+from pestle.untrusted_json import LONGEST, parse_object
 
 BYTES_OF: Final[Mapping[str, int]] = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
@@ -43,13 +44,16 @@ def open_safetensors(path: Path) -> SafetensorsFile:
     fit the file; UnsupportedError for a dtype that is not known; Error where it cannot be read.
     """
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise FormatError(f"{path} is not a regular file")
+        size = found.st_size
         with path.open("rb") as stream:
             prefix = stream.read(_PREFIX.size)
             length = _PREFIX.unpack(prefix)[0] if len(prefix) == _PREFIX.size else size
             if length > min(LONGEST, size - _PREFIX.size):
                 raise FormatError(
-                    f"{path}: no safetensors file, or cut off: its header has {length:,} bytes, "
+                    f"{path}: not a safetensors file, or cut off: its header has {length:,} bytes, "
                     f"the file {size:,}"
                 )
             text = stream.read(length)
@@ -60,8 +64,8 @@ def open_safetensors(path: Path) -> SafetensorsFile:
     header = parse_object(text, f"{path}: header")
     header.pop("__metadata__", None)
     begin = _PREFIX.size + length
-    found = [_tensor(path, name, entry, begin) for name, entry in header.items()]
-    tensors = tuple(sorted(found, key=lambda tensor: (tensor.offset, tensor.nbytes)))
+    described = [_tensor(path, name, entry, begin) for name, entry in header.items()]
+    tensors = tuple(sorted(described, key=lambda tensor: (tensor.offset, tensor.nbytes)))
     _check_layout(path, tensors, begin, size)
     return SafetensorsFile(path.name, path, size, tensors, begin)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pestle.convert.checkpoint.config import is_float32
-from pestle.convert.checkpoint.json_file import read_object
 from pestle.errors import FormatError
+from pestle.untrusted_json import read_object
 
 _SAMPLING: Final[Mapping[str, str]] = {
     "temperature": "temp",

@@ -107,12 +107,12 @@ class NameMap:
     wrapper: str = ""
     """A module around the text model, in checkpoints that hold more than that."""
     ignored: tuple[str, ...] = ()
-    """Beginnings of names that are no part of the text model."""
+    """Beginnings of names that are not part of the text model."""
     ignores_extra_layers: bool = False
-    """Whether layers behind the last are no part of it: they predict further tokens."""
+    """Whether layers behind the last are not part of it: they predict further tokens."""
 
     def ignores(self, name: str) -> bool:
-        """Whether a tensor is no part of the text model, or follows from the config."""
+        """Whether a tensor is not part of the text model, or follows from the config."""
         return name.startswith(self.ignored) or name.endswith("rotary_emb.inv_freq")
 
     def tensors(self, names: Iterable[str], config: Config) -> list[Tensor]:

@@ -27,7 +27,7 @@ class Transform:
     """`apply(values, group, config)` for one or more whole groups.
 
     `group(n, config)`: how many elements of the first axis, of the n that the tensor has, belong
-    together; ValueError where n is no whole number of groups.
+    together; ValueError where n is not a whole number of groups.
     """
 
     apply: Callable[[Array, int, Config], Array]

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pestle.convert.checkpoint.config import ModelConfig
-from pestle.convert.checkpoint.json_file import read_object
 from pestle.convert.vocabulary.recognition import ByteLevel, SentencePiece, recognize
 from pestle.convert.vocabulary.sentencepiece import Piece, read_sentencepiece
 from pestle.convert.vocabulary.special import special_keys, with_all_ends
 from pestle.convert.vocabulary.template import template_keys
 from pestle.convert.vocabulary.tokens import Tokens, added, learned, merges
 from pestle.errors import TokenizerError
+from pestle.untrusted_json import read_object
 
 Keys = dict[str, Any]
 

@@ -48,7 +48,7 @@ def steps_of(found: Any, of: str) -> list[Json]:
     if found is None:
         return []
     if not isinstance(found, Mapping) or not isinstance(found.get(of) or [], list):
-        raise TokenizerError(f"tokenizer.json: {found!r:.60} is no step of a tokenizer")
+        raise TokenizerError(f"tokenizer.json: {found!r:.60} is not a step of a tokenizer")
     if found.get("type") != "Sequence":
         return [found]
     return [step for inner in found.get(of) or [] for step in steps_of(inner, of)]

@@ -38,7 +38,7 @@ class SentencePieceModel:
 
 
 def read_sentencepiece(path: Path) -> SentencePieceModel:
-    """Read a tokenizer.model; TokenizerError: malformed, or no BPE; Error: it cannot be read."""
+    """Read a tokenizer.model; TokenizerError: malformed, or not BPE; Error: it cannot be read."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -55,7 +55,7 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
             elif field == 3 and isinstance(value, bytes):
                 prefix = bool(dict(_fields(value)).get(3, 1))
     except (IndexError, struct.error, UnicodeDecodeError, ValueError) as error:
-        raise TokenizerError(f"{path}: no SentencePiece model: {error}") from error
+        raise TokenizerError(f"{path}: not a SentencePiece model: {error}") from error
     if model_type != _BPE:
         raise TokenizerError(f"{path}: model type {model_type!r}, expected {_BPE} (BPE)")
     return SentencePieceModel(tuple(pieces), prefix)

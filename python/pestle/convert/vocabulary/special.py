@@ -32,7 +32,7 @@ def special_keys(
     """The keys of roles, by text in tokenizer_config.json or by number in the other configs.
 
     `ids`: tokens by text. `definition`: tokenizer.json, whose post-processor adds tokens where
-    tokenizer_config.json does not say. TokenizerError: a role's text is no token.
+    tokenizer_config.json does not say. TokenizerError: a role's text is not a token.
     """
     keys: Keys = {}
     for role, name in _ROLES.items():
@@ -43,7 +43,7 @@ def special_keys(
         elif isinstance(text, str) and text in ids:
             token = ids[text]
         else:
-            raise TokenizerError(f"tokenizer_config.json: {role}_token {text!r:.40} is no token")
+            raise TokenizerError(f"tokenizer_config.json: {role}_token {text!r:.40} is not a token")
         if token is not None:
             keys[f"tokenizer.ggml.{name}_token_id"] = token
     for role in ("bos", "eos"):
@@ -93,7 +93,7 @@ def with_all_ends(keys: Keys, generation: Json) -> Keys:
             f"generation_config.json: tokens {unknown} end a generation, GGUF has keys for one more"
         )
     if unknown and not 0 <= unknown[0] < len(keys["tokenizer.ggml.tokens"]):
-        raise TokenizerError(f"generation_config.json: eos_token_id {unknown[0]} is no token")
+        raise TokenizerError(f"generation_config.json: eos_token_id {unknown[0]} is not a token")
     if unknown:
         keys["tokenizer.ggml.eot_token_id"] = unknown[0]
     return keys

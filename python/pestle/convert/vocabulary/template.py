@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pestle.convert.checkpoint.json_file import read_object, read_text
 from pestle.errors import FormatError
+from pestle.untrusted_json import read_object, read_text
 
 _FILE, _JSON = "chat_template.jinja", "chat_template.json"
 _LONGEST = 1_000_000
@@ -17,7 +17,7 @@ _LONGEST = 1_000_000
 def template_keys(folder: Path, tokenizer_config: Mapping[str, Any]) -> dict[str, Any]:
     """`tokenizer.chat_template`, and one key more for each further template that has a name.
 
-    A file of its own comes first, as in transformers. FormatError: a template is no string.
+    A file of its own comes first, as in transformers. FormatError: a template is not a string.
     """
     templates = _templates(folder, tokenizer_config)
     default = templates.pop("default", None)

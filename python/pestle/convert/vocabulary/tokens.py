@@ -90,7 +90,7 @@ def added(definition: Mapping[str, Any], unknown: str | None) -> dict[int, Piece
     tokens = {}
     for entry in _list(definition.get("added_tokens"), "added_tokens"):
         if not isinstance(entry, Mapping):
-            raise TokenizerError(f"tokenizer.json: added token {entry!r:.60} is no object")
+            raise TokenizerError(f"tokenizer.json: added token {entry!r:.60} is not an object")
         token, text = entry.get("id"), entry.get("content")
         if (
             type(token) is not int
