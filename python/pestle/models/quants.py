@@ -46,7 +46,7 @@ class GgufModel:
 def group(files: Iterable[str]) -> list[GgufModel]:
     """Find the models among `files` (paths inside a repository), sorted by name.
 
-    Projectors of vision models (mmproj) and importance matrices are no models and left out.
+    Projectors of vision models (mmproj) and importance matrices are not models and left out.
     """
     shards: dict[tuple[str, int], list[str]] = {}
     for file in sorted(files):
@@ -96,7 +96,7 @@ def tag(model: GgufModel, among: Iterable[GgufModel]) -> str:
 
 
 def _matching(models: list[GgufModel], wanted: str) -> list[GgufModel]:
-    name = wanted.lower().removesuffix(".gguf")
+    name = _SHARD.sub("", wanted.lower().removesuffix(".gguf"))
     by_file = [m for m in models if name in (m.name.lower(), m.label.lower())]
     by_quant = [m for m in models if m.quant == wanted.upper()]
     # Unsloth's dynamic encodings carry a prefix that people leave out.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pestle.errors import DownloadError
+from pestle.models.hub_errors import raise_for_status, transport_error
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -88,8 +89,6 @@ class Transfer:
     def _receive_all(self, out: IO[bytes]) -> None:
         from huggingface_hub.errors import HfHubHTTPError
 
-        from pestle.models.hub_errors import transport_error
-
         lost = transport_error()
         failures = 0
         while self._have < self._file.size:
@@ -114,13 +113,13 @@ class Transfer:
             time.sleep(2 ** (failures - 1))
 
     def _receive(self, out: IO[bytes]) -> None:
-        from huggingface_hub import constants, get_session, hf_raise_for_status
+        from huggingface_hub import constants, get_session
 
         last = min(self._have + _SEGMENT, self._file.size) - 1
         headers = {**self._headers, "Range": f"bytes={self._have}-{last}"}
         timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
         with get_session().stream("GET", self._url, headers=headers, timeout=timeout) as response:
-            hf_raise_for_status(response)
+            raise_for_status(response)
             self._align(out, response.status_code, response.headers.get("Content-Range", ""))
             # As they come: collecting larger chunks would lose them when the line drops.
             for chunk in response.iter_bytes():

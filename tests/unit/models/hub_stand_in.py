@@ -42,6 +42,8 @@ class HubStandIn:
         self.cuts: list[int] = []  # each download consumes one: bytes sent before the line drops
         self.api_statuses: list[int] = []  # each listing consumes one and has that status
         self.file_statuses: list[int] = []  # each download consumes one and has that status
+        self.listing: bytes | None = None  # instead of the true one, in every answer
+        self.error_body = b""  # what comes with a status of `api_statuses` or `file_statuses`
         self.ranges = True  # False: ignores Range, always sends everything
         self.content_host: str | None = None  # where downloads are redirected to
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
@@ -87,7 +89,7 @@ def _handler_for(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
             is_api = path.startswith("/api/")
             statuses = hub.api_statuses if is_api else hub.file_statuses
             if statuses:
-                self._answer(statuses.pop(0), b"", {})
+                self._answer(statuses.pop(0), hub.error_body, {})
             elif path.startswith("/api/models/"):
                 self._list(path.removeprefix("/api/models/").partition("/revision/")[0])
             elif path.startswith("/content/"):
@@ -96,6 +98,9 @@ def _handler_for(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
                 self._resolve(path, with_body)
 
         def _list(self, name: str) -> None:
+            if hub.listing is not None:
+                self._answer(200, hub.listing, {"Content-Type": "application/json"})
+                return
             repo = hub.repos.get(name)
             if repo is None:
                 self._answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
