@@ -56,7 +56,7 @@ def _build(vocabulary: Vocabulary, merges: list[str], pre: PreTokenizer) -> HfTo
         for token, text in enumerate(vocabulary.texts):
             if not _is_utf8(text):
                 raise TokenizerError(
-                    f"tokenizer.ggml.tokens element {token} is no UTF-8: {text!r:.40}"
+                    f"tokenizer.ggml.tokens element {token} is not UTF-8: {text!r:.40}"
                 ) from error
         reason = str(error).partition("\n")[0]
         raise TokenizerError(f"tokenizer.ggml.merges does not fit the tokens: {reason}") from error

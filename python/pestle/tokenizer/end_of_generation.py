@@ -25,6 +25,8 @@ _FIM_END = (
     *("<|fim_repo|>", "<fim-repo>", "<|repo_name|>", "<reponame>", "<REPO>"),
     "<|file_sep|>",
 )
+# HTML's too (struck-out text), which some vocabularies have as user-defined tokens: Gemma's.
+_TAG = "</s>"
 _ROLES = ("eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep")
 
 
@@ -57,17 +59,19 @@ def _by_text(vocabulary: Vocabulary, texts: tuple[str, ...]) -> dict[str, int]:
     """Those of `texts` that are tokens, in order.
 
     A word such as `</s>` can also be an ordinary token, learned from HTML, that ends nothing.
-    Only texts with a bar are never words: some files mark those NORMAL by mistake.
+    Only texts with a bar are never words: some files mark those NORMAL by mistake. Others mark
+    what steers the model as user-defined, which is believed of a tag only where the file names
+    it as an end by number too.
     """
+    named = {vocabulary.roles[role] for role in _ROLES if role in vocabulary.roles}
     found = {}
     for text in texts:
         token = vocabulary.ids.get(text)
         if token is None:
             continue
         never_a_word = text.startswith(("<|", "<\uff5c"))
-        if never_a_word or vocabulary.marked.get(token) in (
-            TokenType.CONTROL,
-            TokenType.USER_DEFINED,
-        ):
+        kind = vocabulary.marked.get(token)
+        steers = kind is TokenType.USER_DEFINED and (text != _TAG or token in named)
+        if never_a_word or kind is TokenType.CONTROL or steers:
             found[text] = token
     return found

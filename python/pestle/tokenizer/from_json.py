@@ -16,7 +16,7 @@ _HIDDEN = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.UNUSED)
 def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]]:
     """What tokenizes text without control tokens, as the JSON `text` describes.
 
-    Raises TokenizerError where it is no tokenizer, or one of other tokens than the file's.
+    Raises TokenizerError where it is not a tokenizer, or one of other tokens than the file's.
     """
     try:
         description: dict[str, Any] = json.loads(text)
@@ -31,7 +31,7 @@ def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]
     # The library raises plain Exception.
     except Exception as error:
         reason = str(error).partition("\n")[0]
-        raise TokenizerError(f"{KEY} is no tokenizer: {reason}") from error
+        raise TokenizerError(f"{KEY} is not a tokenizer: {reason}") from error
     _check(vocabulary, tokenizer)
 
     def encode(text: str) -> list[int]:

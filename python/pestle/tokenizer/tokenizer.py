@@ -108,7 +108,7 @@ class Tokenizer:
         return map_strings(value, lambda text: self._controls.mark(text, mark))
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
-        """The text of `ids`; bytes that are no UTF-8 become U+FFFD.
+        """The text of `ids`; bytes that are not UTF-8 become U+FFFD.
 
         Control tokens are left out, or written as they are spelled if not `skip_special`.
         """
@@ -125,7 +125,9 @@ class Tokenizer:
             if self._vocabulary.model == "gpt2":
                 return bytes_of(text)
             text = text.replace(SPACE, " ")
-        # Bytes of the file that are no UTF-8 come as surrogates.
+        elif type_ is TokenType.USER_DEFINED and self._vocabulary.model == "llama":
+            text = text.replace(SPACE, " ")
+        # Bytes of the file that are not UTF-8 come as surrogates.
         return text.encode("utf-8", "surrogateescape")
 
     def token_text(self, token: int) -> str:
@@ -139,13 +141,13 @@ class Tokenizer:
         return self._vocabulary.ids.get(text)
 
     def is_control(self, token: int) -> bool:
-        """Whether a token steers the model and is no text."""
+        """Whether a token steers the model and is not text."""
         return self._vocabulary.marked.get(token) in (TokenType.CONTROL, TokenType.UNKNOWN)
 
     def _encode(self, text: str, *, parse_special: bool, mark: str = "") -> list[int]:
         if (surrogate := _SURROGATE.search(text)) is not None:
             code = f"U+{ord(surrogate[0]):04X}"
-            raise Error(f"the text holds the lone surrogate {code}, which is no character")
+            raise Error(f"the text holds the lone surrogate {code}, which is not a character")
         tokens: list[int] = []
         for piece in self._controls.split(text, mark) if parse_special else (text,):
             if isinstance(piece, int):

@@ -176,5 +176,5 @@ def test_merges_of_no_tokens_are_refused() -> None:
 def test_a_token_that_is_no_utf8_is_refused() -> None:
     metadata = byte_level()
     metadata["tokenizer.ggml.tokens"][0] = b"\xff".decode(errors="surrogateescape")
-    with pytest.raises(TokenizerError, match=r"tokens element 0 is no UTF-8"):
+    with pytest.raises(TokenizerError, match=r"tokens element 0 is not UTF-8"):
         Tokenizer.from_gguf(metadata)

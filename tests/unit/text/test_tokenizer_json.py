@@ -68,7 +68,7 @@ def test_it_never_cuts_or_reads_control_tokens() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"added_tokens": [{}]}'])
 def test_what_is_no_tokenizer_is_refused(text: str) -> None:
-    with pytest.raises(TokenizerError, match=r"^tokenizer\.huggingface\.json is no tokenizer: "):
+    with pytest.raises(TokenizerError, match=r"^tokenizer\.huggingface\.json is not a tokenizer: "):
         Tokenizer.from_gguf(METADATA | {KEY: text})
 
 

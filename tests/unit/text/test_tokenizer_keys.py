@@ -128,6 +128,19 @@ def test_words_that_look_like_an_end_are_words() -> None:
     assert ends(metadata) == {"<|endoftext|>"}
 
 
+def test_a_tag_of_html_ends_nothing_unless_the_file_says_so() -> None:
+    metadata = byte_level(control=("<eos>",), user_defined=("<s>", "</s>"), eos="<eos>")
+    tokenizer = Tokenizer.from_gguf(metadata)
+    assert ends(metadata) == {"<eos>"}
+    struck_out = tokenizer.encode("<s>no</s>yes")
+    assert struck_out[0] == tokenizer.token_id("<s>")
+    assert struck_out[3] == tokenizer.token_id("</s>")
+    assert tokenizer.decode(struck_out) == "<s>no</s>yes"
+    metadata["tokenizer.ggml.eos_token_id"] = tokenizer.token_id("</s>")
+    assert ends(metadata) == {"<eos>", "</s>"}
+    assert Tokenizer.from_gguf(metadata).is_control(struck_out[3])
+
+
 def test_an_end_that_is_marked_as_text_is_a_control_token_all_the_same() -> None:
     metadata = byte_level(user_defined=("<end_of_turn>",))
     metadata["tokenizer.ggml.tokens"].append("<|im_end|>")

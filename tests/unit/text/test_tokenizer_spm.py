@@ -104,6 +104,29 @@ def test_gemma_puts_no_space_before() -> None:
     assert tokenizer.decode(tokenizer.encode(" an")) == " an"
 
 
+def test_the_sign_for_a_space_is_a_space() -> None:
+    runs = ("\n\n", "  ", "   ")
+    metadata = spm(SCORES, user_defined=runs, add_space_prefix=False)
+    tokenizer = Tokenizer.from_gguf(metadata)
+    ids = tokenizer.encode("a   b  a t", add_special=False)
+    assert texts(tokenizer, ids) == ["a", "   ", "b", "  ", "a", " t"]
+    for text in ("a\u2581 \u2581b \u2581a\u2581t", "a\u2581\u2581\u2581b\u2581\u2581a\u2581t"):
+        assert tokenizer.encode(text, add_special=False) == ids
+    signs = [run.replace(" ", SPACE) for run in runs]
+    spelled = Tokenizer.from_gguf(spm(SCORES, user_defined=signs, add_space_prefix=False))
+    assert spelled.encode("a   b  a t", add_special=False) == ids
+    assert spelled.decode(ids) == tokenizer.decode(ids) == "a   b  a t"
+
+
+def test_a_tag_that_is_a_token_in_text() -> None:
+    metadata = spm(SCORES, user_defined=("<s>", "</s>"), add_space_prefix=False)
+    metadata["tokenizer.ggml.tokens"][1:3] = ["<bos>", "<eos>"]
+    tokenizer = Tokenizer.from_gguf(metadata)
+    ids = tokenizer.encode("an<s>an</s>", add_special=False)
+    assert texts(tokenizer, ids) == ["an", "<s>", "an", "</s>"]
+    assert {tokenizer.token_text(token) for token in tokenizer.eog_ids} == {"<eos>"}
+
+
 def test_characters_outside_the_vocabulary_are_spelled_in_bytes() -> None:
     ids = TOKENIZER.encode("a\u20ac", add_special=False)
     assert [TOKENIZER.token_text(token) for token in ids] == [
