@@ -115,20 +115,49 @@ def test_verifying(pestle: Pestle, source: Path) -> None:
     assert (done.exit_code, json.loads(done.stdout)["ok"]) == (3, False)
 
 
+def test_verifying_all_that_lies_around(pestle: Pestle, source: Path) -> None:
+    pestle("convert", "tiny", "-o", "x.gguf")
+    sidecar = Path("x.gguf.manifest.json")
+    n = len(json.loads(sidecar.read_text())["tensors"])
+    sidecar.rename("elsewhere.json")
+    done = pestle("verify", "x.gguf", "-q")
+    assert done.exit_code == 3
+    assert done.stderr == (
+        "pestle: error: x.gguf: x.gguf.manifest.json is missing; the file itself is unchanged\n"
+    )
+    alone = pestle("verify", "x.gguf", "--no-sidecar")
+    assert alone.stdout == f"x.gguf: {n} tensors and the metadata are unchanged\n"
+    Path("elsewhere.json").rename(sidecar)
+    size = Path("x.gguf").stat().st_size
+    with Path("x.gguf").open("ab") as stream:
+        stream.write(b"\0")
+    done = pestle("verify", "x.gguf", "-q")
+    assert done.exit_code == 3
+    expected = f"x.gguf: x.gguf has {size + 1:,} bytes, expected {size:,}"
+    assert done.stderr == f"pestle: error: {expected}\n"
+    found = json.loads(pestle("verify", "x.gguf", "-q", "--json").stdout)
+    assert found["wrong_sizes"] == [{"name": "x.gguf", "found": size + 1, "expected": size}]
+
+
 @pytest.mark.parametrize("size", ["0G", "5", "x", "1T", "-1G"])
 def test_sizes_that_are_none(size: str, pestle: Pestle, source: Path) -> None:
     done = pestle("convert", "tiny", "--split-size", size)
     assert done.exit_code == 2
-    assert "is no size, as in 500M or 4G" in done.stderr
+    assert "is not a size, as in 500M or 4G" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("convert", "gone"), 1, "gone is no folder, expected a Hugging Face checkpoint"),
-        (("convert", "gone.gguf"), 1, "; `pestle quantize` takes GGUF files"),
+        (("convert", "gone"), 1, "gone does not exist, expected a Hugging Face checkpoint"),
+        (("convert", "gone.gguf"), 1, "gone.gguf does not exist"),
+        (
+            ("convert", "x.gguf"),
+            1,
+            "is not a folder, expected a Hugging Face checkpoint; `pe",
+        ),
         (("convert", "tiny", "--to", "Q9"), 2, "Invalid value for '--to'"),
-        (("convert", "tiny", "-o", "gone/x.gguf"), 1, "gone is no folder"),
+        (("convert", "tiny", "-o", "gone/x.gguf"), 1, "gone is not a folder"),
         (("verify", "tiny/config.json"), 3, "config.json"),
         (("verify", "gone.gguf"), 1, "gone.gguf"),
     ],
@@ -136,6 +165,7 @@ def test_sizes_that_are_none(size: str, pestle: Pestle, source: Path) -> None:
 def test_failures(
     arguments: tuple[str, ...], code: int, message: str, pestle: Pestle, source: Path
 ) -> None:
+    Path("x.gguf").write_bytes(b"")
     done = pestle(*arguments)
     assert done.exit_code == code
     assert message in done.stderr

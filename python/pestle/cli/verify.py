@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +26,14 @@ def problems(found: Verification) -> list[str]:
         parts.append("the metadata has another sha256")
     if found.damaged:
         parts.append(f"{_some(found.damaged, found.n_tensors)} have another sha256")
+    if found.padded_wrongly:
+        parts.append(f"there are not only zeros behind {_some(found.padded_wrongly)}")
+    parts += [
+        f"{wrong.name} has {wrong.found:,} bytes, expected {wrong.expected:,}"
+        for wrong in found.wrong_sizes
+    ]
+    if found.sidecar:
+        parts.append(f"{found.sidecar_path} {', '.join(found.sidecar)}")
     if found.changed_sources:
         parts.append(f"the source differs in {', '.join(found.changed_sources)}")
     if not found.metadata_rederived:
@@ -45,6 +54,9 @@ def summary(found: Verification) -> dict[str, Any]:
         "tensors": found.n_tensors,
         "damaged": list(found.damaged),
         "headers_match": found.headers_match,
+        "padded_wrongly": list(found.padded_wrongly),
+        "wrong_sizes": [asdict(wrong) for wrong in found.wrong_sizes],
+        "sidecar": list(found.sidecar),
         "changed_sources": list(found.changed_sources),
         "not_rederived": list(found.not_rederived),
         "metadata_rederived": found.metadata_rederived,
@@ -59,6 +71,11 @@ def _some(names: Sequence[str], of: int | None = None) -> str:
 
 @click.command("verify", short_help="Check a converted file against its manifest.")
 @click.argument("file", metavar="FILE", type=click.Path())
+@click.option(
+    "--no-sidecar",
+    is_flag=True,
+    help="Leave FILE.manifest.json out, as for a file that came without it.",
+)
 @click.option(
     "--rederive",
     metavar="SOURCE",
@@ -83,11 +100,18 @@ def _some(names: Sequence[str], of: int | None = None) -> str:
 @json_option
 @verbosity
 def command(
-    file: str, rederive: str | None, imatrix: str | None, threads: int, as_json: bool
+    file: str,
+    no_sidecar: bool,
+    rederive: str | None,
+    imatrix: str | None,
+    threads: int,
+    as_json: bool,
 ) -> None:
-    """Hash all of FILE, which Pestle converted or quantized, and compare it with its manifest.
+    """Check every byte of FILE, which Pestle converted or quantized, against its manifest.
 
-    The exit code is 3 where anything differs.
+    Metadata and tensors are hashed, what lies between and behind the tensors must be zeros up to
+    the alignment, and FILE.manifest.json must say the same as the manifest in the metadata. All
+    shards of a split model are read. The exit code is 3 where anything differs.
     """
     from pestle.convert import verify
     from pestle.errors import FormatError
@@ -96,12 +120,18 @@ def command(
     if imatrix and not rederive:
         raise click.UsageError("--imatrix is for --rederive.")
     found = verify(
-        file, rederive=rederive, imatrix=imatrix, threads=threads, progress=Downloads(console)
+        file,
+        sidecar=not no_sidecar,
+        rederive=rederive,
+        imatrix=imatrix,
+        threads=threads,
+        progress=Downloads(console),
     )
     if as_json:
         console.json(summary(found))
     if not found.ok:
-        raise FormatError(f"{file}: {'; '.join(problems(found))}")
+        intact = "; the file itself is unchanged" if found.sidecar and found.file_ok else ""
+        raise FormatError(f"{file}: {'; '.join(problems(found))}{intact}")
     if not as_json:
         how = " and the source gives the same bytes" if rederive else ""
         console.out(f"{file}: {found.n_tensors} tensors and the metadata are unchanged{how}")

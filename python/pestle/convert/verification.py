@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pestle._core import GgufFile
+from pestle.convert.contents import WrongSize, read_contents, sizes
 from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.importance import ImportanceSource, opened
 from pestle.convert.manifest import Manifest, headers_match, read_manifest
@@ -17,11 +17,10 @@ from pestle.convert.pipeline import encode_piece, read_ahead
 from pestle.convert.preparation import prepare
 from pestle.convert.prepared import Prepared
 from pestle.convert.reading import FileRead, read_source
+from pestle.convert.sidecar import sidecar_path, sidecar_problems
 from pestle.convert.source import total_bytes
 from pestle.errors import FormatError
 from pestle.models.progress import Progress, task
-
-_CHUNK = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,14 @@ class Verification:
     """Tensors whose bytes have another digest than the manifest says."""
     headers_match: bool
     """Whether the metadata and the list of tensors have theirs."""
+    padded_wrongly: tuple[str, ...] = ()
+    """Tensors behind which other bytes than zeros fill up the alignment."""
+    wrong_sizes: tuple[WrongSize, ...] = ()
+    """Shards that do not end where their last tensor does."""
+    sidecar_path: Path | None = None
+    """FILE.manifest.json, where it was compared."""
+    sidecar: tuple[str, ...] = ()
+    """In what it is not the manifest in the metadata: each the rest of a sentence about it."""
     changed_sources: tuple[str, ...] = ()
     """Files of the source that are not those of the manifest."""
     not_rederived: tuple[str, ...] = ()
@@ -46,21 +53,31 @@ class Verification:
     def ok(self) -> bool:
         """Whether nothing differs."""
         return (
-            self.headers_match
+            self.file_ok
             and self.metadata_rederived
-            and not (self.damaged or self.changed_sources or self.not_rederived)
+            and not (self.sidecar or self.changed_sources or self.not_rederived)
         )
+
+    @property
+    def file_ok(self) -> bool:
+        """Whether every byte of the file itself, all shards, is what its metadata says."""
+        return self.headers_match and not (self.damaged or self.padded_wrongly or self.wrong_sizes)
 
 
 def verify(
     path: str | os.PathLike[str],
     *,
+    sidecar: bool = True,
     rederive: str | os.PathLike[str] | None = None,
     imatrix: str | os.PathLike[str] | ImportanceSource | None = None,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Verification:
-    """Hash all of a converted file; with `rederive`, its source, also convert it again.
+    """Check every byte of a converted file; with `rederive`, its source, also convert it again.
+
+    Headers and tensors are hashed, and what lies between and behind the tensors must be zeros up
+    to the alignment. `sidecar`: whether FILE.manifest.json must be there and say the same as the
+    manifest in the file's metadata.
 
     The source is the checkpoint's folder, or the GGUF file that was quantized; where there was an
     importance matrix, `imatrix` is the same again. Converting again happens in memory, tensor by
@@ -69,31 +86,29 @@ def verify(
     """
     file = GgufFile(path)
     manifest = read_manifest(file)
-    damaged = []
-    with task(progress, "Verifying", sum(t.nbytes for t in file.tensors)) as advance:
-        for tensor, stated in zip(file.tensors, manifest.tensors, strict=True):
-            digest, data = hashlib.sha256(), file.data(tensor.name).reshape(-1)
-            for begin in range(0, len(data), _CHUNK):
-                chunk = data[begin : begin + _CHUNK]
-                digest.update(chunk.data)
-                advance(len(chunk))
-            if digest.hexdigest() != stated:
-                damaged.append(tensor.name)
-    same_headers = headers_match(list(_headers(file)), manifest.headers)
-    found = Verification(Path(path), manifest, len(file.tensors), tuple(damaged), same_headers)
+    shard_sizes = sizes(file)
+    with task(progress, "Verifying", sum(shard_sizes)) as advance:
+        contents = read_contents(file, shard_sizes, advance)
+    found = Verification(
+        Path(path),
+        manifest,
+        len(file.tensors),
+        tuple(
+            tensor.name
+            for tensor, stated in zip(file.tensors, manifest.tensors, strict=True)
+            if contents.digests[tensor.name] != stated
+        ),
+        headers_match(contents.headers, manifest.headers),
+        contents.padded_wrongly,
+        contents.wrong_sizes,
+    )
+    if sidecar:
+        problems = sidecar_problems(file, manifest)
+        found = replace(found, sidecar_path=sidecar_path(file), sidecar=problems)
     if rederive is None:
         return found
     prepared = _prepared_again(file, manifest, Path(rederive), opened(imatrix))
-    return _rederived(found, file, prepared, threads, progress)
-
-
-def _headers(file: GgufFile) -> Iterator[bytes]:
-    """What stands before the data, shard by shard."""
-    for shard, name in enumerate(file.paths):
-        path = Path(name)
-        begins = [tensor.offset for tensor in file.tensors if tensor.shard == shard]
-        with path.open("rb") as stream:
-            yield stream.read(min(begins, default=path.stat().st_size))
+    return _rederived(found, file, contents.headers, prepared, threads, progress)
 
 
 def _prepared_again(
@@ -123,14 +138,15 @@ def _prepared_again(
 def _rederived(
     found: Verification,
     file: GgufFile,
+    headers: Sequence[bytes],
     prepared: Prepared,
     threads: int,
     progress: Progress | None,
 ) -> Verification:
     manifest = found.manifest
-    # What this version of Pestle calls itself is no difference, for what it makes is compared.
+    # What this version of Pestle calls itself is not a difference, for what it makes is compared.
     own = replace(manifest, options=prepared.manifest.options)
-    same_headers = list(_headers(file)) == prepared.headers(own)
+    same_headers = list(headers) == prepared.headers(own)
     digests, different = _compare(prepared, file, threads, progress)
     return replace(
         found,
