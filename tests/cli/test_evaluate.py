@@ -120,10 +120,13 @@ def test_plots_that_cannot_be(
     compared = ("eval", "F32.gguf", "--reference", "tiny", "--plot")
     done = pestle(*compared, "a.bmp")
     assert (done.exit_code, done.stderr) == (
-        3,
-        "pestle: error: cannot plot to a.bmp: expected .svg, .png, .pdf\n",
+        2,
+        (
+            "pestle: error: --plot: cannot plot to a.bmp: expected .svg, .png, .pdf "
+            "(see `pestle eval -h`)\n"
+        ),
     )
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     done = pestle(*compared, "a.svg")
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert "pip install 'pestle[plot]'" in done.stderr

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pestle as package
 import pytest
 from pestle import errors
+from pestle.cli import exits, main
 
 from .conftest import Pestle
 from .fakes import FakeLLM
@@ -85,6 +88,42 @@ def test_help(pestle: Pestle, command: str, flag: str) -> None:
     result = pestle(*command.split(), flag)
     assert result.stdout.startswith(f"Usage: pestle {command}".rstrip())
     assert (result.stderr, result.exit_code) == ("", 0)
+
+
+def test_alone_it_shows_its_help(pestle: Pestle) -> None:
+    alone = pestle()
+    assert alone.stdout == pestle("-h").stdout
+    assert len(alone.stdout.splitlines()) > 10
+    assert (alone.stderr, alone.exit_code) == ("", 0)
+
+
+@pytest.mark.parametrize("command", ["info", "eval"])
+def test_a_model_that_is_not_here(pestle: Pestle, command: str) -> None:
+    """Nobody has asked for the network, so nothing is said of it."""
+    result = pestle(command, "smollm2-135m")
+    cure = "is not on this machine; `pestle pull smollm2-135m` fetches it"
+    assert result.stderr == f"pestle: error: smollm2-135m {cure}\n"
+    assert result.exit_code == 1
+    assert "the default model, smollm2-135m, is not" in pestle("info").stderr
+
+
+def test_a_model_where_an_option_names_it(pestle: Pestle) -> None:
+    result = pestle("chat", "llama3.2-1b")
+    assert "`pestle chat` takes no llama3.2-1b: -m NAME says which model" in result.stderr
+    assert result.exit_code == 2
+
+
+def test_the_library_speaks_of_parameters_the_command_of_flags() -> None:
+    said = "x; overwrite=True replaces it, measured=False skips, hf='u/r' takes it"
+    assert (
+        exits.in_flags(said) == "x; --overwrite replaces it, --no-measure skips, -hf u/r takes it"
+    )
+    of_commands = (command.params for command in main.commands.values())
+    flags = {flag for params in of_commands for each in params for flag in each.opts}
+    for path in Path(package.__file__).parent.rglob("*.py"):
+        if "cli" not in path.parts and path.name != "lm_eval.py":  # which has a --model of its own
+            text = re.sub(r"`pestle [^`]*`", "", path.read_text(encoding="utf-8"))
+            assert not flags & set(re.findall(r"--[a-z]+[a-z-]*\b", text)), path
 
 
 def test_version(pestle: Pestle) -> None:

@@ -65,7 +65,7 @@ def test_failures(pestle: Pestle, model: Path) -> None:
     done = pestle("imatrix", "tiny.gguf", "-f", "latin1.txt")
     assert (done.exit_code, "latin1.txt is no UTF-8" in done.stderr) == (1, True)
     done = pestle("imatrix", "tiny.gguf", "-f", "text.txt", "-c", "1")
-    assert (done.exit_code, "1 is out of range: 2 or more" in done.stderr) == (2, True)
+    assert (done.exit_code, "1 is out of range: from 2 to 2^31 - 1" in done.stderr) == (2, True)
     done = pestle("imatrix", "tiny.gguf", "-f", "text.txt")
     assert (done.exit_code, "fewer than one chunk of 512" in done.stderr) == (1, True)
     assert not Path("imatrix.gguf").exists()

@@ -36,8 +36,13 @@ def test_quantizing_and_verifying(pestle: Pestle, wide: str) -> None:
 def test_quantizing_again(pestle: Pestle, wide: str) -> None:
     pestle("quantize", wide, "q8.gguf", "Q8_0")
     refused = pestle("quantize", "q8.gguf", "out.gguf", "Q4_0")
-    assert refused.exit_code == 3
+    assert refused.exit_code == 1
     assert "`blk.0.attn_k.weight` is Q8_0 already" in refused.stderr
+    assert "--allow-requantize does it nevertheless" in refused.stderr
+    there = pestle("quantize", wide, "q8.gguf", "Q8_0")
+    assert (there.exit_code, there.stderr) == (
+        1, "pestle: error: q8.gguf is there already; --overwrite replaces it\n",
+    )  # fmt: skip
     assert len(refused.stderr.splitlines()) == 1
     done = pestle("quantize", "q8.gguf", "out.gguf", "Q4_0", "--allow-requantize")
     assert "Quantized again: 14 Q8_0. That loses more than" in done.stderr
@@ -90,3 +95,15 @@ def test_failures(
 
 def test_an_importance_matrix_alone_verifies_nothing(pestle: Pestle, wide: str) -> None:
     assert pestle("verify", wide, "--imatrix", "i.gguf").exit_code == 2
+
+
+def test_rows_that_are_too_narrow(pestle: Pestle, wide: str) -> None:
+    """Why a mixture of few bits gives a large file is said."""
+    done = pestle("quantize", wide, "out.gguf", "Q3_K_M", "--tensor-type", "attn_v=q8_0")
+    assert (
+        "13 of 15 matrices have larger types than Q3_K_M's: their rows are not whole blocks of 256 "
+        "columns (token_embd.weight, " in done.stderr
+    )
+    assert "not whole blocks" not in pestle("quantize", wide, "q8.gguf", "Q8_0").stderr
+    made = pestle("quantize", wide, "out.gguf", "Q3_K_M", "--overwrite", "--json")
+    assert len(json.loads(made.stdout)["too_narrow"]) == 15

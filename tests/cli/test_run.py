@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pestle.cli.options import ModelOptions
@@ -169,7 +170,9 @@ def test_full_context_is_an_error(pestle: Pestle, use: Use) -> None:
     use(FakeLLM(n_ctx=8))
     result = pestle("run", "-p", QUESTION)
     assert result.stdout == "The capital\n"
-    assert result.stderr == ("pestle: error: the answer reached the end of the context, 8 tokens\n")
+    assert result.stderr == (
+        "pestle: error: the answer reached the end of the context, 8 tokens; -n ends it sooner\n"
+    )
     assert result.exit_code == 5
 
 
@@ -210,7 +213,10 @@ def test_interrupt_keeps_what_was_said(pestle: Pestle, use: Use) -> None:
         ([], "There is no prompt: give one with -p, or a pipe on stdin"),
         (["-p", ""], "There is no prompt: give one with -p, or a pipe on stdin"),
         (["-p", "a", "b"], "Give the prompt once, with or without -p"),
-        (["a", "b"], "Got unexpected extra argument (b)"),
+        ([" \n"], "The prompt is blank: a model goes on for ever after nothing"),
+        (["-c", "99999999999", "-p", "a"],
+         ("Invalid value for '-c' / '--ctx-size': 99999999999 is out of range: "
+         "from 0 to 2^31 - 1 is expected")),
         (["--raw", "-sys", "x", "-p", "a"], "--raw has no chat template, so -sys has no place"),
         (["--logprobs", "1", "-p", "a"], "--logprobs needs --json"),
         (["-m", "x", "-hf", "y/z", "-p", "a"], "-m and -hf exclude each other"),
@@ -222,7 +228,8 @@ def test_interrupt_keeps_what_was_said(pestle: Pestle, use: Use) -> None:
         (["--temp", "nan", "-p", "a"],
          "Invalid value for '--temp': nan is out of range: 0 or more is expected"),
         (["-n", "0", "-p", "a"],
-         "Invalid value for '-n' / '--max-tokens': 0 is out of range: 1 or more is expected"),
+         ("Invalid value for '-n' / '--max-tokens': 0 is out of range: "
+          "from 1 to 2^31 - 1 is expected")),
         (["--logit-bias", "300=1", "-p", "a"], "logit_bias: token 300 is not in [0, 300)"),
         (["-p", "bad \udcff"], "The prompt is not UTF-8 text"),
     ],
@@ -231,3 +238,75 @@ def test_usage(pestle: Pestle, llm: FakeLLM, arguments: list[str], message: str)
     result = pestle("run", *arguments)
     assert result.stderr == f"pestle: error: {message} (see `pestle run -h`)\n"
     assert (result.stdout, result.exit_code, llm.asked) == ("", 2, [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["What", "is", "the", "capital", "of", "France?"],
+        ["gpt-4o", "or", "not?"],
+        ["-p", "llama3.2-1b"],
+        ["llama3.2-1b is small"],
+        ["yes/no"],
+        ["-m", "x.gguf", "qwen3-0.6b"],
+        ["3b"],
+        [" @notes.txt"],
+        ["@absent.txt"],
+    ],
+)
+def test_words_are_one_prompt(pestle: Pestle, llm: FakeLLM, words: list[str]) -> None:
+    result = pestle("run", *words)
+    assert (result.stdout, result.stderr, result.exit_code) == (f"{ANSWER}\n", "", 0)
+    said = " ".join(word for word in words if word not in ("-p", "-m", "x.gguf"))
+    assert llm.asked[0][0] == [{"role": "user", "content": said}]
+
+
+def test_a_file_that_is_named_as_elsewhere(
+    pestle: Pestle, llm: FakeLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("Summarize this.")
+    result = pestle("run", "-p", "@notes.txt")
+    assert "@notes.txt would be the prompt itself; `< notes.txt` reads the file" in result.stderr
+    assert (result.exit_code, llm.asked) == (2, [])
+
+
+def test_blanks_are_text_where_text_goes_on(pestle: Pestle, llm: FakeLLM) -> None:
+    assert pestle("run", "--raw", "-p", " ").exit_code == 0
+    assert pestle("run", "--raw", "-p", "").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "cure"),
+    [
+        ([], "6 tokens; -n ends it sooner"),
+        (["--regex", r"\d+"], r"a bound, as in \d{1,20}, would end it, and so does -n"),
+    ],
+)
+def test_answer_without_an_end(pestle: Pestle, use: Use, flags: list[str], cure: str) -> None:
+    use(FakeLLM("one two three four five six seven", n_ctx=6))
+    result = pestle("run", "-p", "x", *flags)
+    assert cure in result.stderr
+    assert result.exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        (["llama3.2-1b"], "-m llama3.2-1b"),
+        (["llama3.2:1b", "Hi"], "-m llama3.2:1b"),
+        (["qwen3-0.6b"], "-m qwen3-0.6b"),
+        (["tiny.gguf"], "-m tiny.gguf"),
+        (["hf.co/Qwen/Qwen3-0.6B-GGUF"], "-hf Qwen/Qwen3-0.6B-GGUF"),
+        (["user/some-7B-it:Q4_K_M"], "-hf user/some-7B-it:Q4_K_M"),
+    ],
+)
+def test_a_model_in_place_of_a_prompt(
+    pestle: Pestle, llm: FakeLLM, words: list[str], flags: str
+) -> None:
+    result = pestle("run", *words)
+    assert result.stderr == (
+        f"pestle: error: {words[0]} is a model, not a prompt: {flags} uses it, and -p says it to "
+        "the default one (see `pestle run -h`)\n"
+    )
+    assert (result.exit_code, llm.asked) == (2, [])

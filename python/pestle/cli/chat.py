@@ -36,7 +36,7 @@ class Source(Protocol):
         """Whether the Ctrl-C that ended `read` threw text away."""
 
 
-@click.command("chat")
+@click.command("chat", context_settings={"allow_extra_args": True})
 @system_option
 @click.option(
     "--tools",
@@ -66,6 +66,11 @@ def command(
     /help in the chat lists its commands. Ctrl-C stops an answer and keeps what was said; Ctrl-D
     leaves. A pipe on stdin is one message: it is answered, and that is all.
     """
+    if ctx.args:
+        raise click.UsageError(
+            f"`pestle chat` takes no {ctx.args[0]}: -m NAME says which model, and `pestle run` "
+            "asks one question."
+        )
     console = current()
     sampling.update(structure)
     if not terminal_on_stdin():

@@ -116,6 +116,13 @@ def lines(made: Conversion) -> list[str]:
             f"Quantized again: {_kinds(made.requantized)}. That loses more than quantizing the "
             "original does."
         )
+    if made.too_narrow:
+        matrices = sum(made.types.values()) - made.types.get("F32", 0)
+        found.append(
+            f"{len(made.too_narrow)} of {matrices} matrices have larger types than "
+            f"{made.manifest.options['to']}'s: their rows are not whole blocks of 256 columns "
+            f"({', '.join(made.too_narrow[:_SHOWN])}{', ...' * (len(made.too_narrow) > _SHOWN)})"
+        )
     if "sensitivities" in made.manifest.options:
         measured = "calibration" in made.manifest.options
         found.append(
@@ -148,6 +155,7 @@ def summary(made: Conversion) -> dict[str, Any]:
         "seconds": made.seconds,
         "requantized": made.requantized,
         "without_importance": list(made.without_importance),
+        "too_narrow": list(made.too_narrow),
         "refusal": made.refusal,
         "certificate": None if made.certificate is None else made.certificate.to_json(),
     }

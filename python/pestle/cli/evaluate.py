@@ -9,7 +9,7 @@ import click
 from pestle.cli import units
 from pestle.cli.console import Console, current
 from pestle.cli.loading import installed_path
-from pestle.cli.options import COUNT, json_option, verbosity
+from pestle.cli.options import COUNT, json_option, verbosity, whole_number
 from pestle.cli.progress import Counts
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
     "-c",
     "--ctx-size",
     metavar="N",
-    type=click.IntRange(min=2),
+    type=whole_number(2),
     default=CTX_SIZE,
     help=f"Tokens of a window, each of which is read on its own.  [default: {CTX_SIZE}]",
 )
@@ -133,7 +133,10 @@ def command(
     if plot_path is not None:
         if reference is None:
             raise click.UsageError("--plot draws divergence, which needs a --reference.")
-        check_plot(plot_path)
+        try:
+            check_plot(plot_path)
+        except ValueError as error:
+            raise click.UsageError(f"--plot: {error}") from error
     evaluations: list[tuple[str | PathLike[str], Evaluation]] = []
     for model in models:
         path = installed_path(model)

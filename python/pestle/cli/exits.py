@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import traceback
 
@@ -28,6 +29,18 @@ BAD_FILE = 3
 DOES_NOT_FIT = 4
 OVER_CONTEXT = 5
 INTERRUPTED = 130
+
+_FLAGS = tuple(
+    (re.compile(parameter), flag)
+    for parameter, flag in (
+        (r"\boverwrite=True\b", "--overwrite"),
+        (r"\ballow_requantize=True\b", "--allow-requantize"),
+        (r"\bmeasured=False\b", "--no-measure"),
+        (r"\bimatrix=\.\.\.", "--imatrix"),
+        (r"\btensor_types: ", "--tensor-type "),
+        (r"\bhf='([^']*)'", r"-hf \1"),
+    )
+)
 
 
 def report(error: BaseException, console: Console) -> int:
@@ -50,8 +63,15 @@ def report(error: BaseException, console: Console) -> int:
         return _unexpected(error, console)
     if console.verbose:
         console.error_text(_trace(error))
-    console.error(str(error))
+    console.error(in_flags(str(error)))
     return code
+
+
+def in_flags(message: str) -> str:
+    """What the library says of its parameters, in the command line's words."""
+    for parameter, flag in _FLAGS:
+        message = parameter.sub(flag, message)
+    return message
 
 
 def over_context(error: BaseException) -> str:

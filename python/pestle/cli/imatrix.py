@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle.cli.console import current
-from pestle.cli.options import COUNT, POSITIVE, Number, json_option, verbosity
+from pestle.cli.options import COUNT, POSITIVE, json_option, verbosity, whole_number
 from pestle.cli.progress import Downloads
 from pestle.cli.target import text_of
 
 if TYPE_CHECKING:
     from pestle.imatrix import Gathering
 
-_AT_LEAST_TWO = Number(int, "2 or more", lambda value: value >= 2)
 _SHOWN = 8  # names of tensors, before the rest is only counted
 
 
@@ -87,7 +86,7 @@ def summary(found: Gathering, path: str) -> dict[str, Any]:
     "--ctx-size",
     "chunk_size",
     metavar="N",
-    type=_AT_LEAST_TWO,
+    type=whole_number(2),
     default=512,
     show_default=True,
     help="Tokens of a chunk; each is read on its own.",

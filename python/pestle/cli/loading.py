@@ -64,7 +64,17 @@ def load(options: ModelOptions, console: Console) -> LLM:
 
 
 def installed_path(name: str | None) -> Path:
-    """The file of a model that is on this machine: a path, a name, or None for the default."""
-    from pestle.models import resolve
+    """The file of a model that is on this machine: a path, a name, or None for the default.
 
-    return resolve(name, offline=True)
+    ModelNotFoundError: it is not.
+    """
+    from pestle.errors import ModelNotFoundError, OfflineError
+    from pestle.models import DEFAULT_NAME, resolve
+
+    try:
+        return resolve(name, offline=True)
+    except OfflineError as error:  # nobody has asked for the network, so it is not what is missing
+        which = name or f"the default model, {DEFAULT_NAME},"
+        raise ModelNotFoundError(
+            f"{which} is not on this machine; `pestle pull{f' {name}' if name else ''}` fetches it"
+        ) from error

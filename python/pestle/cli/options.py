@@ -88,10 +88,14 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
         return number
 
 
-COUNT = Number(int, "0 or more", lambda value: value >= 0)
-POSITIVE = Number(int, "1 or more", lambda value: value >= 1)
+def whole_number(least: int) -> Number:
+    """A number of tokens, threads or the like, as the core counts them."""
+    return Number(int, f"from {least} to 2^31 - 1", lambda value: least <= value < 2**31)
+
+
+COUNT, POSITIVE = whole_number(0), whole_number(1)
 _SEED = Number(int, "from 0 to 2^64 - 1", lambda value: 0 <= value < 2**64)
-_LAST_N = Number(int, "-1 or more", lambda value: value >= -1)
+_LAST_N = whole_number(-1)
 _NOT_NEGATIVE = Number(float, "0 or more", lambda value: 0 <= value < math.inf)
 _ABOVE_ZERO = Number(float, "above 0", lambda value: 0 < value < math.inf)
 _SHARE = Number(float, "from 0 to 1", lambda value: 0 <= value <= 1)
@@ -99,7 +103,6 @@ _SHARE_ABOVE_ZERO = Number(float, "above 0 and at most 1", lambda value: 0 < val
 _FINITE = Number(float, "a number", math.isfinite)
 _ROPE_SCALE = Number(float, "from 1 to 1,000,000", lambda value: 1 <= value <= 1e6)
 _ROPE_BASE = Number(float, "above 1 and at most 10^12", lambda value: 1 < value <= 1e12)
-_CONTEXT = Number(int, "from 1 to 2^31 - 1", lambda value: 1 <= value < 2**31)
 
 
 def verbosity(command: Command) -> Command:
@@ -172,7 +175,7 @@ _MODEL = (
                  help="How positions are stretched to a longer context.  [default: the model's]"),
     click.option("--rope-scale", metavar="N", type=_ROPE_SCALE,
                  help="By what factor.  [default: the model's]"),
-    click.option("--yarn-orig-ctx", metavar="N", type=_CONTEXT,
+    click.option("--yarn-orig-ctx", metavar="N", type=POSITIVE,
                  help="The context that yarn stretches, in tokens.  [default: the model's]"),
     click.option("--rope-freq-base", metavar="X", type=_ROPE_BASE,
                  help="The base of the rotary frequencies.  [default: the model's]"),
@@ -186,7 +189,8 @@ _SAMPLING = (
     click.option("--seed", metavar="N", type=_SEED,
                  help="The same seed gives the same text.  [default: random]"),
     click.option("--temp", "temperature", metavar="T", type=_NOT_NEGATIVE,
-                 help="Temperature; 0 takes the likeliest token." + _stated("0.8")),
+                 help="Temperature; 0 takes the likeliest token."
+                      + _stated("0.8; run and chat in a pipe: 0, if nothing says how to sample")),
     click.option("--top-k", metavar="K", type=COUNT,
                  help="Keep the K likeliest tokens; 0 keeps all." + _stated("40")),
     click.option("--top-p", metavar="P", type=_SHARE_ABOVE_ZERO,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 
 import click
 
@@ -12,17 +13,20 @@ from pestle.cli.console import Console, terminal_on_stdin
 WAIT = 2.0  # seconds until someone is told that stdin is being waited for
 
 
-def prompt_from(given: str | None, console: Console) -> str:
+def prompt_from(given: str | None, console: Console, *, raw: bool = False) -> str:
     """The whole prompt: what was `given`, what a pipe on stdin holds, or both.
 
-    Raises UsageError when there is neither.
+    Raises UsageError when there is neither, or nothing but blanks and this is not `raw` text.
     """
     if given is not None:
         _require_text(given)
+        _require_no_file(given)
     piped = "" if sys.stdin is None or terminal_on_stdin() else read(console)
     parts = [part for part in (given, piped) if part]
     if not parts:
         raise click.UsageError("There is no prompt: give one with -p, or a pipe on stdin.")
+    if not raw and not any(part.strip() for part in parts):
+        raise click.UsageError("The prompt is blank: a model goes on for ever after nothing.")
     return "\n\n".join(parts)
 
 
@@ -49,3 +53,21 @@ def _require_text(given: str) -> None:
         given.encode()
     except UnicodeEncodeError as error:
         raise click.UsageError("The prompt is not UTF-8 text.") from error
+
+
+def _require_no_file(given: str) -> None:
+    """`@FILE` is how other programs are told to read a file; here it would be the prompt."""
+    name = given[1:]
+    if given.startswith("@") and "\n" not in given and is_file(name):
+        raise click.UsageError(
+            f"{given} would be the prompt itself; `< {name}` reads the file, and a space before @ "
+            "sends the text"
+        )
+
+
+def is_file(name: str) -> bool:
+    """Whether there is such a file; no for what no file can be called."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False

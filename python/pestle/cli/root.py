@@ -49,7 +49,7 @@ class Root(click.Group):
         console = Console()
         guard_streams()
         try:
-            arguments = list(sys.argv[1:] if args is None else args)
+            arguments = list(sys.argv[1:] if args is None else args) or ["--help"]
             with self.make_context("pestle", arguments, obj=console, **extra) as ctx:
                 self.invoke(ctx)
             sys.stdout.flush()

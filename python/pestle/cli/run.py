@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli import answering, exits, figures, loading, sessions, tool_calls
+from pestle.cli import answering, exits, figures, habits, loading, sessions, tool_calls
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import current
 from pestle.cli.options import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("words", metavar="[PROMPT]", required=False)
+@click.argument("words", metavar="[PROMPT]...", nargs=-1)
 @click.option("-p", "--prompt", help="The prompt; the same as naming it without -p.")
 @system_option
 @click.option("--raw", is_flag=True, help="Continue the text itself: no chat template.")
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context,
-    words: str | None,
+    words: tuple[str, ...],
     prompt: str | None,
     system: str | None,
     raw: bool,
@@ -67,18 +67,20 @@ def command(
     structure: GenerateOptions,
     sampling: GenerateOptions,
 ) -> None:
-    """Answer one prompt and exit.
+    """Answer one prompt and exit. Several words are one prompt.
 
     The answer goes to stdout as it is written; on a terminal, what the model thinks goes before
     it. A pipe on stdin is the prompt, but for its last line end; with -p too, the prompt is -p's
     text, a blank line, and the pipe's text. -v adds statistics on stderr. With --session the prompt
     goes on with what was said under that name.
 
-    Where neither the model nor an option says how to sample, the likeliest token is taken: the
-    same prompt gives the same answer.
+    Where neither the model's file nor --temp, --top-k, --top-p, --min-p or --seed says how to
+    sample, the likeliest token is taken: the same prompt gives the same answer.
     """
-    if words is not None and prompt is not None:
+    if words and prompt is not None:
         raise click.UsageError("Give the prompt once, with or without -p.")
+    if words and options.model is None and options.hub is None:
+        habits.require_no_model(words[0])
     if raw and system is not None:
         raise click.UsageError("--raw has no chat template, so -sys has no place.")
     if raw and tools is not None:
@@ -93,7 +95,7 @@ def command(
         raise click.UsageError("--logprobs needs --json.")
     sampling["logprobs"] = logprobs
     sampling.update(structure)
-    given = words if words is not None else prompt
+    given = " ".join(words) if words else prompt
     offered = Offered(tuple(tool_calls.load(tools)), tool_choice)
     once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json, offered=offered)
 
@@ -132,7 +134,7 @@ def once(
     from pestle.errors import ContextLengthError
 
     console = current()
-    text = prompt_from(given, console)
+    text = prompt_from(given, console, raw=raw)
     with (
         sessions.held(settings.session) as folder,
         loading.loaded(settings.of_model(options), console) as llm,
@@ -177,10 +179,19 @@ def once(
             for line in figures.statistics(llm, answer):
                 console.note(line)
         if figures.context_is_full(llm, answer):
-            console.error(f"the answer reached the end of the context, {llm.n_ctx:,} tokens")
+            console.error(_never_ended(llm, sampling))
             ctx.exit(exits.OVER_CONTEXT)
         if not kept:
             ctx.exit(exits.ERROR)
+
+
+def _never_ended(llm: LLM, options: GenerateOptions) -> str:
+    """Of an answer that the context's end has cut, what to do about it."""
+    said = f"the answer reached the end of the context, {llm.n_ctx:,} tokens"
+    if options.get("regex") or options.get("grammar"):
+        said += "; what it has to follow lets it go on: a bound, as in \\d{1,20}, would end it,"
+        return f"{said} and so does -n"
+    return f"{said}; -n ends it sooner"
 
 
 def _is_sampled(llm: LLM, options: GenerateOptions) -> bool:

@@ -17,10 +17,12 @@ import filelock
 from pestle._core import GgufFile
 from pestle.convert.journal import Journal, Recorder, State
 from pestle.convert.manifest import Manifest, headers_match, read_manifest
+from pestle.convert.options import type_rule
 from pestle.convert.partial import PartialFiles, partial_path, publish, writing
 from pestle.convert.passes import finish, write_tensors
 from pestle.convert.prepared import Prepared, refusal
 from pestle.convert.source import total_bytes
+from pestle.convert.types import too_narrow
 from pestle.errors import Error, UnsupportedError
 from pestle.measure import Certificate
 from pestle.measure.certificate import KEY as CERTIFICATE
@@ -52,6 +54,8 @@ class Conversion:
     """Tensors that were quantized before and are now of another type, by what they were."""
     without_importance: tuple[str, ...] = ()
     """Quantized tensors of which a given importance matrix knows nothing."""
+    too_narrow: tuple[str, ...] = ()
+    """Matrices of larger types than their mixture's: their rows are not whole blocks of those."""
 
     @property
     def certificate(self) -> Certificate | None:
@@ -148,7 +152,20 @@ def carry_out(
         not_run,
         prepared.plan.requantized(),
         prepared.weighting.missing if prepared.weighting is not None else (),
+        _too_narrow(prepared),
     )
+
+
+def _too_narrow(prepared: Prepared) -> tuple[str, ...]:
+    options = prepared.manifest.options
+    rules = [type_rule(text).pattern for text in options.get("tensor_types", ())]
+    shapes = {
+        output.name: output.shape
+        for output in prepared.plan.outputs
+        if not any(rule.search(output.name) for rule in rules)
+    }
+    stored = {output.name: output.type for output in prepared.plan.outputs}
+    return tuple(too_narrow(options["to"], shapes, stored))
 
 
 def _can_go_on(state: State, paths: list[Path], headers: list[bytes]) -> bool:
@@ -175,7 +192,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 def _require_free(paths: list[Path], overwrite: bool) -> None:
     for there in paths:
         if there.exists() and not overwrite:
-            raise Error(f"{there} is there already; --overwrite (overwrite=True) replaces it")
+            raise Error(f"{there} is there already; overwrite=True replaces it")
 
 
 def _require_space(folder: Path, needed: int) -> None:

@@ -145,7 +145,7 @@ def _floats(
         made = carry_out(floats, scratch, overwrite=True, threads=threads, progress=progress)
         if made.refusal is not None:
             raise UnsupportedError(
-                f"{made.refusal}: so nothing can be measured; --no-measure (measured=False) "
+                f"{made.refusal}: so nothing can be measured; measured=False "
                 "chooses by what is typical"
             )
         yield

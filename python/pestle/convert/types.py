@@ -10,6 +10,7 @@ from pestle.blocks import (
     MIXTURES,
     ModelFacts,
     TensorFacts,
+    fitting_type,
     is_quantized,
     mixture_types,
     row_bytes,
@@ -50,8 +51,8 @@ def stored_types(
     `options.tensor_types` says. now: the type of each tensor in the source. others: what tensors
     become of which a mixture says nothing, as norms; F32 by default.
 
-    Error: a rule matches no matrix, or a type does not fit. UnsupportedError: a tensor that is
-    quantized would be quantized again, which nobody has allowed.
+    Error: a rule matches no matrix, a type does not fit, or a tensor that is quantized would be
+    quantized again, which nobody has allowed.
     """
     facts = [TensorFacts(name, shape[::-1]) for name, shape in shapes.items()]
     matrices = [tensor.name for tensor in facts if is_quantized(tensor)]
@@ -63,6 +64,21 @@ def stored_types(
     if not options.allow_requantize:
         _refuse_requantizing(matrices, now, types)
     return types
+
+
+def too_narrow(to: str, shapes: Shapes, stored: Mapping[str, str]) -> list[str]:
+    """The matrices that have not the types of the mixture `to` because of their columns.
+
+    stored: the type that each tensor has.
+    """
+    base = MIXTURES.get(to, "F32")
+    return [
+        name
+        for name, shape in shapes.items()
+        if is_quantized(TensorFacts(name, shape[::-1]))
+        and fitting_type(base, shape[-1]) != base
+        and stored[name] not in (base, "MXFP4")
+    ]
 
 
 def is_requantized(now: str, then: str) -> bool:
@@ -89,9 +105,9 @@ def _ruled(rules: Sequence[TypeRule], matrices: Iterable[str], shapes: Shapes) -
             matched[name] = fitting[0]
     for rule in rules:
         if rule.text not in found:
-            raise Error(f"--tensor-type {rule.text}: no matrix of this model has such a name")
+            raise Error(f"tensor_types: {rule.text}: no matrix of this model has such a name")
         if rule not in matched.values():
-            raise Error(f"--tensor-type {rule.text}: earlier ones match all that it matches")
+            raise Error(f"tensor_types: {rule.text}: earlier ones match all that it matches")
     for name, rule in matched.items():
         _check_fit(rule, name, shapes[name][-1])
     return {name: rule.type for name, rule in matched.items()}
@@ -101,7 +117,7 @@ def _check_fit(rule: TypeRule, name: str, columns: int) -> None:
     try:
         row_bytes(rule.type, columns)
     except UnsupportedError as error:
-        raise UnsupportedError(f"--tensor-type {rule.text}: `{name}`: {error}") from error
+        raise Error(f"tensor_types: {rule.text}: `{name}`: {error}") from error
 
 
 def _refuse_requantizing(
@@ -109,8 +125,8 @@ def _refuse_requantizing(
 ) -> None:
     for name in matrices:
         if is_requantized(now[name], then[name]):
-            raise UnsupportedError(
+            raise Error(
                 f"tensor `{name}` is {now[name]} already: as {then[name]} it would be rounded "
-                "twice, and lose more than from the original; --allow-requantize "
-                "(allow_requantize=True) does it nevertheless"
+                "twice, and lose more than from the original; allow_requantize=True does it "
+                "nevertheless"
             )

@@ -124,7 +124,7 @@ def _prepared_again(
     if found != options.imatrix:
         raise FormatError(
             f"{file.path}: the importance matrix has the sha256 {found}, expected {options.imatrix}"
-            "; --imatrix (imatrix=...) says where it is"
+            "; imatrix=... says where it is"
         )
     return (prepare_gguf if source.is_file() else prepare)(
         source,

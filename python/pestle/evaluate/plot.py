@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pestle._core import GgufFile
-from pestle.errors import Error, UnsupportedError
+from pestle.errors import Error
 from pestle.measure import Evaluation
 
 FORMATS = (".svg", ".png", ".pdf")
@@ -17,15 +17,13 @@ FORMATS = (".svg", ".png", ".pdf")
 def check_plot(out: str | os.PathLike[str]) -> None:
     """Raise what `plot` would of its own, before anything is measured for it.
 
-    UnsupportedError: matplotlib is not installed, or the file's ending is not one of FORMATS.
+    ValueError: the file's ending is not one of FORMATS. Error: matplotlib is not installed.
     """
     path = Path(out)
     if path.suffix.lower() not in FORMATS:
-        raise UnsupportedError(f"cannot plot to {path.name}: expected {', '.join(FORMATS)}")
+        raise ValueError(f"cannot plot to {path.name}: expected {', '.join(FORMATS)}")
     if importlib.util.find_spec("matplotlib") is None:
-        raise UnsupportedError(
-            "plotting needs matplotlib, which is not installed: pip install 'pestle[plot]'"
-        )
+        raise Error("plotting needs matplotlib, which is not installed: pip install 'pestle[plot]'")
 
 
 def plot(

@@ -139,7 +139,7 @@ def _not_found(text: str) -> ModelNotFoundError:
         return ModelNotFoundError(f"no file {text}{did_you_mean(text, near)}")
     if HubReference.parse(text) is not None:
         return ModelNotFoundError(
-            f"no file {text}, and no such model on this disk; to take it from the hub: -hf {text}"
+            f"no file {text}, and no such model on this disk; hf={text!r} takes it from the hub"
         )
     if len(text) >= _LONGEST_NAME:
         return ModelNotFoundError(f"no file and no model is called {text[:40]}...")

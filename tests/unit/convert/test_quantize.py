@@ -159,8 +159,8 @@ def test_every_type_is_widened_exactly(wide: Path, tmp_path: Path) -> None:
 def test_quantized_again_only_where_it_is_allowed(wide: Path, tmp_path: Path) -> None:
     once = quantize(wide, tmp_path / "once.gguf", "Q8_0").paths[0]
     with pytest.raises(
-        UnsupportedError,
-        match=r"tensor `token_embd\.weight` is Q8_0 already: as Q4_K .*--allow-requantize",
+        Error,
+        match=r"tensor `token_embd\.weight` is Q8_0 already: as Q4_K .*allow_requantize=True",
     ):
         quantize(once, tmp_path / "out.gguf", "Q4_K_S")
     assert not list(tmp_path.glob("out*"))
@@ -206,7 +206,7 @@ def test_mxfp4_stays_or_is_widened(to: str, then: str, tmp_path: Path) -> None:
 def test_mxfp4_is_quantized_again_only_where_it_is_allowed(tmp_path: Path) -> None:
     path = _with_mxfp4().write(tmp_path / "in.gguf")
     rules = ["ffn_up=Q4_0"]
-    with pytest.raises(UnsupportedError, match=r"`blk\.0\.ffn_up\.weight` is MXFP4 already"):
+    with pytest.raises(Error, match=r"`blk\.0\.ffn_up\.weight` is MXFP4 already"):
         quantize(path, tmp_path / "out.gguf", "Q8_0", tensor_types=rules)
     made = quantize(path, tmp_path / "out.gguf", "Q8_0", tensor_types=rules, allow_requantize=True)
     assert made.requantized == {"MXFP4": 2}

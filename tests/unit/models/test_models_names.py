@@ -99,8 +99,8 @@ def test_a_catalogue_name_takes_the_cached_hub_file(caches: Path) -> None:
         (
             "user/repo:Q8_0",
             (
-                "no file user/repo:Q8_0, and no such model on this disk; to take it from the hub: "
-                "-hf user/repo:Q8_0"
+                "no file user/repo:Q8_0, and no such model on this disk; "
+                "hf='user/repo:Q8_0' takes it from the hub"
             ),
         ),
         ("smollm2-135m:Q8_0", "smollm2-135m exists in Q4_1 only, not in Q8_0"),

@@ -1,0 +1,37 @@
+"""What people type who come from other programs, and what they mean by it here."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from pestle.cli.piped import is_file
+
+# `qwen3-0.6b`, `llama3.2:1b`, `Qwen/Qwen2.5-0.5B-Instruct-GGUF`: a name and a number of parameters.
+_LIKE_A_MODEL = re.compile(
+    r"(?i)(?:hf\.co/|https?://huggingface\.co/)?[a-z][\w.-]*[-:/](?:[\w.:/-]*[-:_])?"
+    r"\d+(?:\.\d+)?[bm](?:[-_:][\w.:-]*)?"
+)
+
+
+def require_no_model(word: str) -> None:
+    """Raise UsageError if the first word of a prompt is a model: it would be asked for nothing."""
+    if not _is_model(word):
+        return
+    name = re.sub(r"^(?:https?://)?(?:hf|huggingface)\.co/", "", word)
+    flag = "-hf" if "/" in name and not is_file(name) else "-m"
+    raise click.UsageError(
+        f"{word} is a model, not a prompt: {flag} {name} uses it, and -p says it to the default one"
+    )
+
+
+def _is_model(word: str) -> bool:
+    if not word or any(character.isspace() for character in word):
+        return False
+    if word.lower().endswith(".gguf") or _LIKE_A_MODEL.fullmatch(word):
+        return True
+    from pestle.models import installed
+    from pestle.models.catalogue import lookup
+
+    return lookup(word) is not None or word.lower() in {of.name.lower() for of in installed()}
