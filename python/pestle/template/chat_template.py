@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 import jinja2
+from jinja2.exceptions import SecurityError
 
 from pestle.errors import TemplateError
 from pestle.template.conventions import Conventions, conventions_of
-from pestle.template.meter import SECONDS, VALUE_CHARS, Meter, metered
+from pestle.template.meter import MEMORY, SECONDS, Meter, metered, running
 from pestle.template.repairs import repaired
-from pestle.template.sandbox import RaisedByTemplateError, TemplateSandbox
+from pestle.template.sandbox import RaisedByTemplateError, compiled
 from pestle.tokenizer import Metadata, Tokenizer
 
 KEY = "tokenizer.chat_template"
 TOOL_USE = "tool_use"
 _LONGEST_SOURCE = 1 << 18  # characters; the longest in use have some 20,000
+_LONGEST_MESSAGE = 2000  # characters
 
 Messages = Sequence[Mapping[str, Any]]
 Tools = Sequence[Any]
@@ -30,7 +33,7 @@ class ChatTemplate:
     """Lays a conversation out as its model was trained to read it.
 
     A template is a program in Jinja that comes with the model file. It runs in a sandbox without
-    access to Python, and within limits of time and size.
+    access to Python, and a whole chat has one budget of time and memory: see `template.meter`.
     """
 
     def __init__(
@@ -42,18 +45,21 @@ class ChatTemplate:
         notices: tuple[str, ...] = (),
         now: Callable[[], datetime] = datetime.now,
         seconds: float = SECONDS,
+        memory: int = MEMORY,
     ) -> None:
         """`tool_source` is used instead of `source` when there are tools.
 
         `notices` say what of the file's template was put right, for whoever uses it.
-        `now` tells templates the date; `seconds` of processor time are what a rendering may take.
+        `now` tells templates the date. `seconds` of processor time and `memory` bytes are what a
+        chat may take: all that is done for one `encode` or `render`, and what `variables` took.
         """
         self.source = source
         self.tool_source = tool_source
         self.notices = notices
         self._tokenizer = tokenizer
         self._now = now
-        self._seconds = seconds
+        self._seconds, self._memory = seconds, memory
+        self._spent = 0.0  # by `variables`, which is asked before a chat
 
     @classmethod
     def from_gguf(
@@ -76,6 +82,8 @@ class ChatTemplate:
             raise TemplateError(f"the file has no chat template `{name}`; others it has: {names}")
         if source is None:
             return None
+        _check_length(source)
+        _check_length(tool_source or "")
         source, notices = repaired(source)
         if tool_source is not None:
             tool_source, more = repaired(tool_source)
@@ -88,8 +96,14 @@ class ChatTemplate:
 
         Those that it sets itself in some cases only are among them.
         """
-        sources = (self.source, self.tool_source or "")
-        return frozenset().union(*(TemplateSandbox(self._now).undeclared(s) for s in sources))
+        names = frozenset[str]()
+        with self._account() as account:
+            for with_tools in (False, True):
+                # What is wrong with it, whoever renders it is told.
+                with suppress(TemplateError):
+                    names |= self._compiled(with_tools)[1]
+        self._spent = account.spent
+        return names
 
     def render(
         self,
@@ -106,15 +120,16 @@ class ChatTemplate:
         `variables` are further variables of the template, such as `enable_thinking`.
         Raises TemplateError when the template is faulty, refuses its input or costs too much.
         """
-        return self._render(
-            {
-                "documents": None,
-                **variables,
-                "messages": messages,
-                "tools": tools,
-                "add_generation_prompt": add_generation_prompt,
-            }
-        )
+        given = {
+            "documents": None,
+            **variables,
+            "messages": messages,
+            "tools": tools,
+            "add_generation_prompt": add_generation_prompt,
+        }
+        with self._account() as account:
+            _admit(account, given)
+            return self._render(given)
 
     def encode(
         self,
@@ -134,14 +149,16 @@ class ChatTemplate:
         undo is a template that composes a control token of single characters of a message.
         Raises as `render` does.
         """
-        if tools and not self._conventions.announces:
-            raise TemplateError(
-                "the chat template does not tell the model of tools; another one may do"
-            )
-        given = {"messages": self.prepared(messages), "tools": tools, **variables}
-        mark = self._unused_character(given)
-        marked = self._tokenizer.mark_untrusted(given, mark)
-        text = self.render(**marked, add_generation_prompt=add_generation_prompt)
+        with self._account() as account:
+            if tools and not self._conventions.announces:
+                raise TemplateError(
+                    "the chat template does not tell the model of tools; another one may do"
+                )
+            given = {"messages": self.prepared(messages), "tools": tools, **variables}
+            _admit(account, given)  # before anything walks through it
+            mark = self._unused_character(given)
+            marked = self._tokenizer.mark_untrusted(given, mark)
+            text = self.render(**marked, add_generation_prompt=add_generation_prompt)
         # A template may also write messages as ASCII-only JSON.
         return self._tokenizer.encode_marked(text.replace(_as_ascii(mark), mark), mark)
 
@@ -151,7 +168,10 @@ class ChatTemplate:
         Raises TemplateError for tool calls that it would leave out.
         """
         plain = not any(m.get("tool_calls") or m.get("reasoning_content") for m in messages)
-        return [dict(m) for m in messages] if plain else self._conventions.apply(messages)
+        if plain:
+            return [dict(m) for m in messages]
+        with self._account():
+            return self._conventions.apply(messages)
 
     @cached_property
     def _conventions(self) -> Conventions:
@@ -180,41 +200,59 @@ class ChatTemplate:
             "bos_token": "" if tokenizer.bos_id is None else tokenizer.token_text(tokenizer.bos_id),
             "eos_token": "" if tokenizer.eos_id is None else tokenizer.token_text(tokenizer.eos_id),
         }
-        template = self._with_tools if variables["tools"] and self.tool_source else self._plain
-        try:
-            with metered(Meter(variables, self._seconds)):
-                return _limited(template.generate({**tokens, **variables}))
-        except RaisedByTemplateError as error:
-            raise TemplateError(f"the chat template refused the messages: {error}") from error
-        except jinja2.TemplateError as error:
-            raise TemplateError(f"the chat template failed: {error}") from error
-        # Templates run into every kind of Python's errors: None + "text", missing arguments ...
-        except Exception as error:
-            kind = type(error).__name__
-            raise TemplateError(f"the chat template failed: {kind}: {error}") from error
+        with self._account() as account:
+            template, _ = self._compiled(bool(variables["tools"]))
+            try:
+                return _limited(template.generate({**tokens, **variables}), account)
+            except RaisedByTemplateError as error:
+                said = _short(error)
+                raise TemplateError(f"the chat template refused the messages: {said}") from error
+            except jinja2.TemplateError as error:
+                raise TemplateError(f"the chat template failed: {_short(error)}") from error
+            except RecursionError as error:
+                raise TemplateError("the chat template failed: it is nested too deeply") from error
+            # Templates run into every kind of Python's errors: None + "text", missing arguments ...
+            except Exception as error:
+                kind = type(error).__name__
+                raise TemplateError(f"the chat template failed: {kind}: {_short(error)}") from error
+
+    @contextmanager
+    def _account(self) -> Iterator[Meter]:
+        """What this chat may take: one account, however many renderings it has."""
+        if (account := running()) is not None:
+            yield account
+            return
+        spent, self._spent = self._spent, 0.0
+        with metered(Meter(self._seconds, self._memory, spent=spent)) as account:
+            yield account
+
+    def _compiled(self, with_tools: bool) -> tuple[jinja2.Template, frozenset[str]]:
+        return self._with_tools if with_tools and self.tool_source else self._plain
 
     @cached_property
-    def _plain(self) -> jinja2.Template:
+    def _plain(self) -> tuple[jinja2.Template, frozenset[str]]:
         return self._compile(self.source)
 
     @cached_property
-    def _with_tools(self) -> jinja2.Template:
+    def _with_tools(self) -> tuple[jinja2.Template, frozenset[str]]:
         return self._compile(self.tool_source or self.source)
 
-    def _compile(self, source: str) -> jinja2.Template:
-        if len(source) > _LONGEST_SOURCE:
-            raise TemplateError(
-                f"the chat template has {len(source)} characters, at most {_LONGEST_SOURCE} allowed"
-            )
+    def _compile(self, source: str) -> tuple[jinja2.Template, frozenset[str]]:
+        _check_length(source)
         try:
-            return TemplateSandbox(self._now).from_string(source)
+            return compiled(source, self._now)
         except jinja2.TemplateSyntaxError as error:
+            said = f"line {error.lineno}: {_short(error.message)}"
+            raise TemplateError(f"the chat template is not valid Jinja: {said}") from error
+        except jinja2.TemplateError as error:  # of the meter
+            raise TemplateError(f"the chat template cannot be used: {_short(error)}") from error
+        except RecursionError as error:
             raise TemplateError(
-                f"the chat template is no valid Jinja: line {error.lineno}: {error.message}"
+                "the chat template cannot be used: it is nested too deeply"
             ) from error
         # Deep nesting overflows the parsers of Jinja and Python, each with errors of its own.
         except Exception as error:
-            raise TemplateError(f"the chat template is no valid Jinja: {error!r:.200}") from error
+            raise TemplateError(f"the chat template is not valid Jinja: {error!r:.200}") from error
 
 
 def _source(metadata: Metadata, key: str) -> str | None:
@@ -228,12 +266,35 @@ def _as_ascii(character: str) -> str:
     return json.dumps(character)[1:-1]
 
 
-def _limited(pieces: Any) -> str:
+def _limited(pieces: Iterable[str], account: Meter) -> str:
     written = []
     chars = 0
     for piece in pieces:
         written.append(piece)
         chars += len(piece)
-        if chars > VALUE_CHARS:
-            raise jinja2.TemplateError(f"it writes more than {VALUE_CHARS} characters")
+        if chars > account.longest_prompt:
+            raise SecurityError(
+                f"a prompt of {account.given_chars:,} given characters may have "
+                f"{account.longest_prompt:,}, not more"
+            )
     return "".join(written)
+
+
+def _admit(account: Meter, given: object) -> None:
+    try:
+        account.admit(given)
+    except SecurityError as error:
+        raise TemplateError(f"the chat template cannot be used: {error}") from error
+
+
+def _check_length(source: str) -> None:
+    if len(source) > _LONGEST_SOURCE:
+        raise TemplateError(
+            f"the chat template has {len(source):,} characters, at most {_LONGEST_SOURCE:,} allowed"
+        )
+
+
+def _short(message: object) -> str:
+    """A message whose length a template may have chosen."""
+    text = str(message)
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} ..."

@@ -163,6 +163,6 @@ def _result_of(call: Message, results: list[Message]) -> Message | None:
 def _parsed(arguments: str) -> Any:
     try:
         value = json.loads(arguments or "{}")
-    except ValueError:
-        return arguments
+    except (ValueError, RecursionError):
+        return arguments  # whatever it is, the model wrote it
     return value if isinstance(value, dict) else arguments

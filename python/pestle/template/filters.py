@@ -1,15 +1,15 @@
-"""The filters and tests that templates may use, each put on the meter.
+"""The filters and tests that templates may use, each on the meter.
 
-Filters that could make much out of little say so before they do; those that no chat template
-needs and that could (center, batch, wordwrap, lipsum ...) are left out.
+Those that no chat template needs and that make much out of little (center, batch, wordwrap,
+lipsum ...) are left out: see `costs`.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import re
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, cast
 
 from jinja2 import filters, pass_context, pass_environment, pass_eval_context
@@ -17,39 +17,22 @@ from jinja2.environment import Environment
 from jinja2.exceptions import SecurityError
 from jinja2.nodes import EvalContext
 from jinja2.runtime import Context
-from jinja2.tests import TESTS
+from jinja2.tests import TESTS as JINJA_TESTS
+from jinja2.utils import _PassArg
 
+from pestle.template.costs import FILTERS, LAZY, TESTS, WHOLE, Cost, compared, contained
 from pestle.template.meter import meter
-
-_PLAIN = (
-    *("abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float"),
-    *("groupby", "int", "items", "last", "length", "list", "lower", "map", "max", "min"),
-    *("reject", "rejectattr", "reverse", "safe", "select", "selectattr", "sort", "string"),
-    *("title", "trim", "unique", "upper", "wordcount"),
-)
-_WIDE = re.compile(r"\d{4}|\*|\{[^{}]*\{")
-_MOST_INDENT = 16
+from pestle.template.sizes import ITEM, entries, items, size, written
 
 
-def check_format(text: str) -> str:
-    """`text`; SecurityError if it is a format that could pad to any width."""
-    if _WIDE.search(text):
-        raise SecurityError("a format string asks for a width of its own")
-    return text
-
-
-def check_replace(text: str, old: str, new: str) -> None:
-    """Account for the outcome of replacing every `old` in `text`."""
-    meter().spend_chars(len(text) + text.count(old) * len(new))
-
-
-def check_join(separator: str, items: Iterable[Any]) -> list[str]:
-    """The items as text, after accounting for the outcome of joining them."""
-    parts = []
-    for item in items:
-        parts.append(part := str(item))
-        meter().spend_chars(len(part) + len(separator))
-    return parts
+def joinable(separator: str, parts: Iterable[Any]) -> list[str]:
+    """The parts as text, after accounting for them, and for the outcome of joining them."""
+    account, between = meter(), size(separator)
+    texts = []
+    for part in parts:
+        account.spend(2 * written(part) + between + ITEM)
+        texts.append(str(part))
+    return texts
 
 
 def tojson(
@@ -60,10 +43,6 @@ def tojson(
     sort_keys: bool = False,
 ) -> str:
     """JSON as chat templates expect it: Jinja's own escapes it for HTML."""
-    if indent is not None and not 0 <= int(indent) <= _MOST_INDENT:
-        raise SecurityError(f"tojson indents by {indent}, expected 0 to {_MOST_INDENT}")
-    if separators is not None and max(map(len, separators)) > _MOST_INDENT:
-        raise SecurityError("tojson has a long separator")
     return json.dumps(
         value,
         ensure_ascii=ensure_ascii,
@@ -74,34 +53,12 @@ def tojson(
 
 
 @pass_eval_context
-def _replace(context: EvalContext, s: str, old: str, new: str, count: int | None = None) -> str:
-    check_replace(str(s), str(old), str(new))
-    return filters.do_replace(context, s, old, new, count)
-
-
-@pass_eval_context
 def _join(
     context: EvalContext, value: Iterable[Any], d: str = "", attribute: str | int | None = None
 ) -> str:
     if attribute is not None:
         value = map(filters.make_attrgetter(context.environment, attribute), value)
-    return str(d).join(check_join(str(d), value))
-
-
-def _indent(s: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
-    wide = width if isinstance(width, int) else len(width)
-    meter().spend_chars(len(s) + (s.count("\n") + 1) * wide)
-    return filters.do_indent(s, width, first, blank)
-
-
-def _format(value: str, *args: Any, **kwargs: Any) -> str:
-    return filters.do_format(check_format(str(value)), *args, **kwargs)
-
-
-def _round(value: float, precision: int = 0, method: Any = "common") -> float:
-    if abs(precision) > _MOST_INDENT:
-        raise SecurityError(f"round has a precision of {precision}")
-    return filters.do_round(value, precision, method)
+    return str(d).join(joinable(str(d), value))
 
 
 @pass_environment
@@ -121,49 +78,136 @@ def _sum(
 
 @pass_context
 def _made(_context: Context, value: Any) -> Any:
+    """A list or a dict as a template writes it down."""
     return value
 
 
 @pass_context
 def _concat(_context: Context, parts: list[Any]) -> str:
-    return "".join(check_join("", parts))
+    return "".join(joinable("", parts))
 
 
 @pass_context
-def _step(_context: Context, chars: int) -> None:
-    """One turn of a loop, or one call of a macro, which writes so many characters of its own."""
-    meter().spend_chars(chars)
+def _slice(_context: Context, value: Any, start: Any, stop: Any, step: Any) -> Any:
+    return value[start:stop:step]
 
 
-MADE, CONCAT, STEP = "_made", "_concat", "_step"
+@pass_context
+def _chained(_context: Context, value: Any) -> Any:
+    """The outcome of comparisons in a row."""
+    return value
 
 
-def _on_the_meter(function: Callable[..., Any]) -> Callable[..., Any]:
+def _look(_value: object) -> int:
+    meter().look()
+    return 0
+
+
+@pass_context
+def _in(_context: Context, item: Any, whole: Any) -> bool:
+    return item in whole
+
+
+@pass_context
+def _not_in(_context: Context, item: Any, whole: Any) -> bool:
+    return item not in whole
+
+
+def _comparison(operate: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    @pass_context
+    def compare(_context: Context, left: Any, right: Any) -> Any:
+        return operate(left, right)
+
+    return compare
+
+
+@pass_context
+def _spread(_context: Context, value: Any) -> Any:
+    """The arguments of a call, as one value."""
+    return value if isinstance(value, (dict, Sized)) else list(value)
+
+
+@pass_context
+def _step(_context: Context, n_bytes: int) -> bool:
+    """One turn of a loop, or one call of a macro, which writes so many bytes of its own."""
+    return True
+
+
+def _written_down(value: Any) -> int:
+    return entries(value) if isinstance(value, dict) else items(value)
+
+
+def _cut(value: Any, *_bounds: object) -> int:
+    return size(value) if isinstance(value, str) else items(value)
+
+
+def _turn(n_bytes: int) -> int:
+    return n_bytes
+
+
+MADE, CONCAT, STEP, SLICE, SPREAD = "_made", "_concat", "_step", "_slice", "_spread"
+CHAINED = "_chained"
+COMPARISONS = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "lteq": operator.le,
+    "gt": operator.gt,
+    "gteq": operator.ge,
+}
+"""By Jinja's names for them; `in` and `notin` are further ones."""
+OWN: dict[str, tuple[Callable[..., Any], Cost]] = {
+    MADE: (_made, _written_down),
+    CONCAT: (_concat, items),
+    SLICE: (_slice, _cut),
+    SPREAD: (_spread, _written_down),
+    STEP: (_step, _turn),
+    CHAINED: (_chained, _look),
+    "_in": (_in, contained),
+    "_notin": (_not_in, contained),
+    **{f"_{name}": (_comparison(operate), compared) for name, operate in COMPARISONS.items()},
+}
+
+
+def _on_the_meter(name: str, function: Callable[..., Any], cost: Cost) -> Callable[..., Any]:
+    passed = 0 if _PassArg.from_obj(function) is None else 1
+    lazy, whole = name in LAZY, name in WHOLE
+
     # `wraps` takes over the attribute by which Jinja knows that a function wants the context.
     @functools.wraps(function)
     def with_meter(*args: Any, **kwargs: Any) -> Any:
-        return meter().spend(function(*args, **kwargs))
+        account = meter()
+        if whole and isinstance(args[passed], Iterator):
+            args = (*args[:passed], account.made(_listed(args[passed])), *args[passed + 1 :])
+        account.spend(cost(*args[passed:], **kwargs))
+        value = function(*args, **kwargs)
+        return _one_by_one(value) if lazy else account.made(value)
 
     return with_meter
 
 
+def _one_by_one(values: Iterable[Any]) -> Iterator[Any]:
+    account = meter()
+    for value in values:
+        account.spend(2 * ITEM)
+        yield value
+
+
+def _listed(values: Iterable[Any]) -> list[Any]:
+    return list(_one_by_one(values))
+
+
 _JINJA_FILTERS: dict[str, Callable[..., Any]] = filters.FILTERS
-_FILTERS: dict[str, Callable[..., Any]] = {
-    **{name: _JINJA_FILTERS[name] for name in _PLAIN},
-    "format": _format,
-    "indent": _indent,
-    "join": _join,
-    "replace": _replace,
-    "round": _round,
-    "sum": _sum,
-    "tojson": tojson,
-    MADE: _made,
-    CONCAT: _concat,
-    STEP: _step,
+_CHANGED: dict[str, Callable[..., Any]] = {"join": _join, "sum": _sum, "tojson": tojson}
+METERED_FILTERS = {
+    **{
+        name: _on_the_meter(name, _CHANGED.get(name, _JINJA_FILTERS[name]), cost)
+        for name, cost in FILTERS.items()
+    },
+    **{name: _on_the_meter(name, function, cost) for name, (function, cost) in OWN.items()},
 }
-METERED_FILTERS = {name: _on_the_meter(function) for name, function in _FILTERS.items()}
 METERED_TESTS = {
     # Jinja's annotation says no more than that these are functions.
-    name: _on_the_meter(cast("Callable[..., Any]", function))
-    for name, function in TESTS.items()
+    name: _on_the_meter(name, cast("Callable[..., Any]", JINJA_TESTS[name]), cost)
+    for name, cost in TESTS.items()
 }

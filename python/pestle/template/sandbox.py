@@ -2,62 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from types import BuiltinMethodType
+from types import BuiltinMethodType, CodeType, MethodType
 from typing import Any, NoReturn
 
-from jinja2 import meta, nodes, pass_context
+from jinja2 import Template, nodes, pass_context
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension, loopcontrols
+from jinja2.idtracking import VAR_LOAD_RESOLVE
+from jinja2.lexer import Token, TokenStream
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
-from jinja2.visitor import NodeTransformer
+from jinja2.visitor import NodeVisitor
+from markupsafe import Markup
 
-from pestle.template.filters import (
-    CONCAT,
-    MADE,
-    METERED_FILTERS,
-    METERED_TESTS,
-    STEP,
-    check_format,
-    check_join,
-    check_replace,
-)
-from pestle.template.meter import INT_BITS, Meter, meter
+from pestle.template.costs import FUNCTIONS, METHODS, OPERATORS
+from pestle.template.filters import METERED_FILTERS, METERED_TESTS, joinable
+from pestle.template.formatting import format_method
+from pestle.template.meter import meter
+from pestle.template.metering import Metering, check_shape
+from pestle.template.sizes import written
 
-_METHODS: dict[type, frozenset[str]] = {
-    str: frozenset(
-        (
-            *("capitalize", "casefold", "count", "endswith", "find", "format", "index", "isalnum"),
-            *("isalpha", "isascii", "isdecimal", "isdigit", "islower", "isnumeric", "isspace"),
-            *("istitle", "isupper", "join", "lower", "lstrip", "partition", "removeprefix"),
-            *("removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip"),
-            *("split", "splitlines", "startswith", "strip", "swapcase", "title", "upper"),
-        )
-    ),
-    dict: frozenset(("copy", "get", "items", "keys", "values")),
-    list: frozenset(("copy", "count", "index")),
-    tuple: frozenset(("count", "index")),
-}
+_TOKEN = 300  # bytes
+_CODE = 70  # bytes that Python's compiler takes for a character
+_MOST_CODE = 1_000_000  # characters of the Python that a template becomes
+_OF_JINJA = ("_loop_vars", "_block_vars")  # arguments that Jinja adds
+_ESCAPES = 6  # what `Markup` makes of a character, at most
 
 
 class TemplateSandbox(ImmutableSandboxedEnvironment):
     """Jinja as Hugging Face sets it up for chat templates, with everything on the meter.
 
     Templates compile to the code that Jinja makes of them, with a step of the meter in every loop
-    and macro and around every expression that makes a value. Nothing is evaluated when compiling.
+    and macro, and all operations made by functions that charge them first (`costs`). Nothing is
+    evaluated when compiling, and that is on the meter too.
+
+    Attributes:
+        undeclared: the names that the template compiled last looks up outside.
     """
 
-    intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
+    intercepted_binops = frozenset(OPERATORS)
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         super().__init__(
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=[loopcontrols, _GenerationTag],
+            extensions=[loopcontrols, _GenerationTag, _MeteredTokens],
             finalize=_finalize,
             optimized=False,
         )
@@ -68,140 +62,139 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             "dict": dict,
             "namespace": _Namespace,
             "raise_exception": _raise_exception,
-            "strftime_now": lambda text: now().strftime(check_format(str(text))),
+            "strftime_now": lambda text: now().strftime(str(text)),
         }
-
-    def undeclared(self, source: str) -> set[str]:
-        """The names that a template looks up outside; none if it is no valid Jinja."""
-        try:
-            return meta.find_undeclared_variables(self.parse(source))
-        # Nesting too deep for the parser has errors of its own, as when a template is compiled.
-        except Exception:
-            return set()
+        self._costs = {id(self.globals[name]): cost for name, cost in FUNCTIONS.items()}
+        self.undeclared: frozenset[str] = frozenset()
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may use this attribute: no methods but those known to be harmless."""
         if isinstance(obj, type) or not super().is_safe_attribute(obj, attr, value):
             return False
-        for kind, allowed in _METHODS.items():
+        for kind, allowed in METHODS.items():
             if isinstance(obj, kind):
                 return attr in allowed
         return not isinstance(value, BuiltinMethodType)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """Jinja's safe form of a string's `format`, None for anything else."""
-        wrapped = super().wrap_str_format(value)
-        if wrapped is not None:
-            check_format(value.__self__)
-        return wrapped
+        """The safe form of a string's `format`, None for anything else."""
+        return format_method(self, value)
 
     def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function, macro or method for a template."""
         account = meter()
-        for arg in (*args, *kwargs.values()):
-            account.check(arg)
-        if isinstance(function, BuiltinMethodType) and isinstance(function.__self__, str):
-            if function.__name__ == "replace":
-                check_replace(function.__self__, *map(str, args[:2]))
-            elif function.__name__ == "join":
-                args = (check_join(function.__self__, args[0]),)
-        return account.spend(super().call(context, function, *args, **kwargs))
+        named = {name: arg for name, arg in kwargs.items() if name not in _OF_JINJA}
+        account.made((*args, *named.values()))
+        if isinstance(function, (BuiltinMethodType, MethodType)):
+            args = self._charge_method(function.__self__, function.__name__, args, named)
+        elif (cost := self._costs.get(id(function))) is not None:
+            account.spend(cost(*args, **named))
+        account.begin_call()
+        try:
+            return account.made(super().call(context, function, *args, **kwargs))
+        finally:
+            account.end_call()
+
+    def _charge_method(
+        self, owner: Any, name: str, args: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """The arguments of a method, after its charge."""
+        for kind, costs in METHODS.items():
+            if isinstance(owner, kind):
+                if name not in costs:
+                    raise SecurityError(f"{kind.__name__}.{name} is unsafe")
+                factor = _ESCAPES if isinstance(owner, Markup) else 1
+                meter().spend(factor * costs[name](owner, *args, **named))
+                if name == "join" and isinstance(owner, str):
+                    return (joinable(owner, args[0]),)
+        return args
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Apply an operator, after a look at what could come of it."""
-        if operator == "*":
-            for factor, count in ((left, right), (right, left)):
-                if isinstance(factor, (str, list, tuple)) and isinstance(count, int):
-                    meter().spend_chars(max(len(factor) * count, 0))
-        elif operator == "%" and isinstance(left, str):
-            check_format(left)
-        elif (
-            operator == "**"
-            and isinstance(left, int)
-            and isinstance(right, int)
-            and left.bit_length() * max(right, 0) > INT_BITS
-        ):
-            raise SecurityError("a number grew too large")
-        return meter().spend(super().call_binop(context, operator, left, right))
+        """Apply an operator, after a charge for what comes of it."""
+        account = meter()
+        account.spend(OPERATORS[operator](left, right))
+        return account.made(super().call_binop(context, operator, left, right))
+
+    def handle_exception(self, source: str | None = None) -> NoReturn:
+        """Pass an error on. Jinja would compile a piece of Python for each frame of its trace."""
+        raise
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         """Jinja's hook between parsing a template and writing its code."""
-        return super()._generate(_Metering().visit(source), *args, **kwargs)
+        check_shape(source)
+        generator = _MeteredGenerator(self, *args[:2], optimized=False)
+        generator.visit(Metering().visit(source))
+        self.undeclared = frozenset(generator.undeclared)
+        return generator.stream.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+    def _compile(self, source: str, filename: str) -> CodeType:
+        """Jinja's hook for Python's compiler, whose work grows with the code alone."""
+        meter().spend(_CODE * len(source))
+        meter().look()
+        code = super()._compile(source, filename)
+        meter().look()
+        return code
 
 
-class _Metering(NodeTransformer):
-    """Puts the meter into a parsed template."""
+class _MeteredGenerator(CodeGenerator):
+    """Jinja's compiler, with each of its steps on the meter."""
 
-    def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802
-        self.generic_visit(node)
-        node.body = [_step(node), *node.body]
-        return node
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.undeclared: set[str] = set()
+        self._written = 0
 
-    def visit_Macro(self, node: nodes.Macro) -> nodes.Macro:  # noqa: N802
-        self.generic_visit(node)
-        node.body = [_step(node), *node.body]
-        return node
+    def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
+        meter().step()
+        return NodeVisitor.visit(self, node, *args, **kwargs)
 
-    def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.CallBlock:  # noqa: N802
-        self.generic_visit(node)
-        node.body = [_step(node), *node.body]
-        return node
+    def write(self, x: str) -> None:
+        self._written += len(x) + 4 * self._indentation * (self._new_lines > 0)
+        if self._written > _MOST_CODE:
+            raise SecurityError(f"it becomes more than {_MOST_CODE:,} characters of Python")
+        meter().step()
+        super().write(x)
 
-    def visit_Block(self, node: nodes.Block) -> nodes.Block:  # noqa: N802
-        self.generic_visit(node)
-        node.body = [_step(node), *node.body]
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _filter(nodes.List(node.nodes, lineno=node.lineno), CONCAT)
-
-    def visit_List(self, node: nodes.List) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _filter(node, MADE)
-
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _filter(node, MADE)
-
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _filter(node, MADE) if node.ctx == "load" else node
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _filter(node, MADE)
-
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _filter(node, MADE) if isinstance(node.arg, nodes.Slice) else node
+    def enter_frame(self, frame: Frame) -> None:
+        super().enter_frame(frame)
+        for action, name in frame.symbols.loads.values():
+            if action == VAR_LOAD_RESOLVE and name not in self.environment.globals:
+                self.undeclared.add(str(name))
 
 
-def _filter(node: nodes.Expr, name: str) -> nodes.Expr:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-
-
-def _step(node: nodes.Node) -> nodes.Stmt:
-    chars = sum(len(data.data) for data in node.find_all(nodes.TemplateData))
-    step = _filter(nodes.Const(chars, lineno=node.lineno), STEP)
-    return nodes.ExprStmt(step, lineno=node.lineno)
+def compiled(source: str, now: Callable[[], datetime]) -> tuple[Template, frozenset[str]]:
+    """A template, and the names that it looks up outside. Raises Jinja's errors, and others."""
+    sandbox = TemplateSandbox(now)
+    return sandbox.from_string(source), sandbox.undeclared
 
 
 @pass_context
 def _finalize(_context: Context, value: Any) -> Any:
     """Account for what a template writes. That it wants the context keeps Jinja from folding."""
-    return meter().spend(value if isinstance(value, str) else str(value))
+    account = meter()
+    account.spend(written(value))
+    return account.made(value if isinstance(value, str) else str(value))
 
 
 class _Namespace(Namespace):
     """Jinja's namespace, with its values on the meter. Its own text does not contain them."""
 
     def __setitem__(self, name: str, value: Any) -> None:
-        meter().check([value])
+        meter().made(value)
         super().__setitem__(name, value)
 
     def __repr__(self) -> str:
         return "<namespace>"
+
+
+class _MeteredTokens(Extension):
+    """Has every token of a template's source on the meter."""
+
+    def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
+        account = meter()
+        for token in stream:
+            account.spend(_TOKEN)
+            yield token
 
 
 class _GenerationTag(Extension):
@@ -220,6 +213,3 @@ class RaisedByTemplateError(TemplateError):
 
 def _raise_exception(message: object) -> NoReturn:
     raise RaisedByTemplateError(str(message))
-
-
-__all__ = ["Meter", "RaisedByTemplateError", "TemplateSandbox"]

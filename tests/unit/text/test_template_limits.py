@@ -50,7 +50,7 @@ TOO_LARGE = [
     "{{ ('y' * 90000).join('a' * 90000) }}",
     "{{ ('a' * 90000) | join('y' * 90000) }}",
     "{{ ('a\n' * 99999) | indent(1000000000) }}",
-    "{{ 'x\n' | indent('y' * 8000000) }}",
+    "{{ 'x\n' | indent('y' * 40000000) }}",
     "{{ ('a' * 8000000).split('a') | length }}",
     "{{ range(99999) | map('replace', '1', 'b' * 1000000) | list | length }}",
     "{% for n in range(99999) %}{{ 'x' * 9000 }}{% endfor %}",
@@ -67,8 +67,12 @@ TOO_LARGE = [
     "{{ '%1000000000d' | format(1) }}",
     "{{ '{:>1000000000}'.format(1) }}",
     "{{ '{:{}}'.format(1, 1000000000) }}",
-    "{{ '{:>1000000000}'.format_map({}) }}",
-    "{{ strftime_now('%1000000000d') }}",
+    "{{ '{a:>1000000000}'.format_map({'a': 1}) }}",
+    "{{ strftime_now('%999Y' * 1600000) }}",
+    "{{ ('%(a)s' * 1000) % {'a': 'a' * 8000000} }}",
+    "{{ ('{a}' * 1000).format(a='a' * 8000000) }}",
+    "{{ ('%s' * 1000) | format(*(['a' * 8000] * 1000)) }}",
+    "{{ ('{0:999}' * 1100000).format(1) }}",
 ]
 FORBIDDEN = [
     *("{{ 'x'.center(9) }}", "{{ 'x'.ljust(9) }}", "{{ 'x'.zfill(9) }}", "{{ 'x'.expandtabs(9) }}"),
@@ -88,10 +92,11 @@ def render(source: str) -> str:
 @pytest.mark.parametrize("source", TOO_LONG)
 def test_time_is_limited(source: str) -> None:
     begin = time.thread_time()
-    with pytest.raises(TemplateError, match=r"it took more than 0\.3 s to render$"):
+    with pytest.raises(
+        TemplateError, match=r"template may take 0\.3 s of processor time, not more$"
+    ):
         render(source)
-    # Compiling a long template is not part of it.
-    assert time.thread_time() - begin < SECONDS + 5
+    assert time.thread_time() - begin < SECONDS + 1
 
 
 @pytest.mark.parametrize("source", TOO_LARGE)
@@ -101,7 +106,10 @@ def test_size_is_limited(source: str) -> None:
     with pytest.raises(TemplateError) as caught:
         template.render(MESSAGES)
     assert re.search(
-        r"too large|levels deep|writes more|indents by|long separator|precision|numbers only|width",
+        r"may make values of 25\d MB, not more|characters and \d+,\d+ items, written out|"
+        r"levels deep|"
+        r"may have 1,04\d,\d+, not more|indents by|separator of more|precision|numbers only|width|"
+        r"more than 4,096 bits|takes at most 1,000",
         str(caught.value),
     )
     assert time.thread_time() - begin < 10
@@ -123,7 +131,7 @@ def test_endless_recursion_ends() -> None:
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{% for x in [1, [2]] recursive %}{{ loop([1, [2]]) }}{% endfor %}",
     ):
-        with pytest.raises(TemplateError, match="RecursionError"):
+        with pytest.raises(TemplateError, match="calls are more than 100 levels deep"):
             render(source)
     assert sys.getrecursionlimit() == limit
 
@@ -142,3 +150,69 @@ def test_messages_may_be_long_and_many() -> None:
 
 def test_values_hold_the_callers_objects() -> None:
     assert render("{% set x = [messages, messages] %}{{ x[1][0].parts }}") == "[['a', 'b'], ['c']]"
+
+
+def test_a_chat_has_one_budget_for_compiling_probing_and_rendering() -> None:
+    slow = "{% for a in range(99999) %}{% for b in range(9) %}{% endfor %}{% endfor %}"
+    call = {"type": "function", "function": {"name": "f", "arguments": {}}}
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [call]}]
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    template = ChatTemplate("{{ tools }}{{ messages }}" + slow, TOKENIZER, seconds=SECONDS)
+    begin = time.thread_time()
+    assert template.variables == {"tools", "messages"}
+    with pytest.raises(TemplateError):
+        template.encode(messages, tools=tools)
+    assert time.thread_time() - begin < SECONDS + 0.3
+
+
+def test_compiling_is_on_the_budget() -> None:
+    blocks = "".join(f"{{% block b{n} %}}{{% endblock %}}" for n in range(8000))
+    begin = time.thread_time()
+    template = ChatTemplate(blocks, TOKENIZER)
+    assert template.variables == frozenset()
+    with pytest.raises(
+        TemplateError, match=r"more than 1,000,000 characters of Python|MB|of processor"
+    ):
+        template.render(MESSAGES)
+    assert time.thread_time() - begin < 5.5
+
+
+def test_what_users_write_may_be_large() -> None:
+    """Ten million characters of a message are the caller's own; the budget grows with them."""
+    text = "word and \u00e9 </think> more\n" * 400_000
+    messages = [{"role": "user", "content": text}]
+    source = (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content | trim }}"
+        "{{ m.content.split('</think>')[-1].strip('\n') ~ '<|im_end|>' }}{% endfor %}"
+    )
+    rendered = ChatTemplate(source, TOKENIZER, seconds=60).render(messages)
+    assert rendered == "<|im_start|>user\n" + text.strip() + " more<|im_end|>"
+
+
+def test_deep_messages_and_tools_are_refused_as_such() -> None:
+    deep: list[object] = []
+    for _ in range(3000):
+        deep = [deep]
+    template = ChatTemplate("{{ messages }}{{ tools | tojson }}", TOKENIZER)
+    for given in ({"messages": [{"role": "user", "content": deep}]},
+                  {"messages": MESSAGES, "tools": [{"parameters": deep}]},
+                  {"messages": MESSAGES, "extra": deep}):  # fmt: skip
+        for way in (template.render, template.encode):
+            with pytest.raises(TemplateError, match="may be 100 levels deep, not more"):
+                way(**given)  # type: ignore[arg-type]
+
+
+def test_arguments_that_are_deeply_nested_stay_text() -> None:
+    source = (
+        "{% for m in messages %}{% for c in m.tool_calls %}{{ c.function | tojson }}{% endfor %}"
+        "{% endfor %}"
+    )
+    call = {"function": {"name": "f", "arguments": "[" * 100_000}}
+    messages = [*MESSAGES, {"role": "assistant", "tool_calls": [call]}]
+    assert ChatTemplate(source, TOKENIZER).encode(messages)
+
+
+def test_messages_of_errors_are_short() -> None:
+    with pytest.raises(TemplateError) as caught:
+        render("{{ raise_exception('a' * 8000000) }}")
+    assert len(str(caught.value)) < 2100
