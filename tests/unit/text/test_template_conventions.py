@@ -79,7 +79,7 @@ def test_templates_may_be_strict_about_ids_and_numbers_of_calls() -> None:
     )
     answer = ChatCompletion(
         "", (), "stop", None, Usage(0, 0, 0), Timings(0, 0, 0, 0, None, 0, 0, 0), 0,
-        tool_calls=(ToolCall("f", "{}"), ToolCall("g", "{}")),
+        tool_calls=(ToolCall("f", "{}", id="call00001"), ToolCall("g", "{}", id="call00002")),
     )  # fmt: skip
     assert written(source, [{"role": "user", "content": "u"}, answer.message]) == (
         "[user]u[assistant]f={};[assistant]g={};"
