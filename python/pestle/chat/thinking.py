@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pestle.engine.loaded import Loaded
-from pestle.errors import UnsupportedError
+from pestle.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 
 SWITCHES = ("enable_thinking", "thinking")  # what templates call it
 EFFORT = "reasoning_effort"
@@ -16,15 +16,15 @@ EFFORTS = ("low", "medium", "high")
 def template_variables(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, Any]:
     """The variables for the template that carry out `reasoning` and `reasoning_effort`.
 
-    Raises UnsupportedError for what the model has no switch for, TypeError and ValueError for a
-    value that no model takes.
+    Raises UnsupportedError for what the model has no switch for, ArgumentError for a value that no
+    model takes.
     """
     wanted, effort = options.get("reasoning"), options.get(EFFORT)
     known = loaded.template.variables if loaded.template is not None else frozenset()
     variables: dict[str, Any] = {}
     if wanted is not None:
         if not isinstance(wanted, bool):
-            raise TypeError(f"reasoning is {wanted!r}, expected True, False or None")
+            raise ArgumentTypeError(f"reasoning is {wanted!r:.60}, expected True, False or None")
         switch = next((name for name in SWITCHES if name in known), None)
         if switch is None:
             instead = " It has reasoning_effort." if EFFORT in known else ""
@@ -32,7 +32,7 @@ def template_variables(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, 
         variables[switch] = wanted
     if effort is not None:
         if effort not in EFFORTS:
-            raise ValueError(f"{EFFORT} is {effort!r}, expected {', '.join(EFFORTS)}")
+            raise ArgumentError(f"{EFFORT} is {effort!r:.60}, expected {', '.join(EFFORTS)}")
         if EFFORT not in known:
             raise UnsupportedError(f"{loaded.name} has no reasoning effort to set.")
         variables[EFFORT] = effort

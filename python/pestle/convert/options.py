@@ -64,7 +64,8 @@ class Options:
             raise UnsupportedError(
                 f"cannot convert to {self.to!r:.40}, expected {', '.join(TARGETS)}"
             )
-        self.rules  # noqa: B018  # raises what is wrong with them
+        for text in self.tensor_types:
+            type_rule(text)  # raises what is wrong with it
 
     @property
     def rules(self) -> list[TypeRule]:

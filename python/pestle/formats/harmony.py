@@ -26,6 +26,7 @@ FUNCTIONS = "functions."
 _BUILTIN = ("browser", "python", "container")
 _NO_HEADER = "the message has no header"
 _NO_MESSAGE = "the header has no message"
+_CUT_HEADER = "the answer ends within a message's header"
 _PARAGRAPH = "\n\n"  # between two messages of one kind
 _LONGEST_HEADER = 256  # characters; the text of a model that forgot its header is not held longer
 _RECIPIENT = re.compile(r"to=(\S+)")
@@ -72,10 +73,12 @@ class HarmonyParser(Parser):
         """What was held back. A call that is whole but for its end counts."""
         if self._message is not None:
             return self._end_message("")
-        if _is_cut_off(self._header, self._names):
-            self._header = self._given = ""
-            return []
-        return self._end_header()
+        if not _is_cut_off(self._header, self._names):
+            return self._end_header()
+        said = self.marks.spelled(self._header.removeprefix(self._given)).strip()
+        self._header = self._given = ""
+        # It says nothing to the user, but it was said.
+        return [Content("", f"{_CUT_HEADER}: {said}")] if said else []
 
     def _end_header(self) -> list[Event]:
         """A header that no message follows is what the model says, but for the prompt's part."""

@@ -99,6 +99,7 @@ def load(
     Raises FormatError, UnsupportedError and MemoryLimitError; KeyboardInterrupt ends it early.
     """
     file = GgufFile(path)
+    name = _name(file)
     files = {each: file_stamp(each) for each in file.paths}
     with (
         task(progress, f"loading {Path(path).name}", file.size) as advance,
@@ -125,7 +126,7 @@ def load(
         prefix_bytes=options.prefix_cache,
     )
     return Loaded(
-        name=file.get("general.name") or Path(path).stem,
+        name=name or Path(path).stem,
         path=os.fspath(path),
         architecture=model.architecture,
         n_vocab=model.n_vocab,
@@ -141,6 +142,13 @@ def load(
         files=files,
         numbers={"kv_type": options.kv_type, "options": options.rope_words},
     )
+
+
+def _name(file: GgufFile) -> str | None:
+    name = file.get("general.name")
+    if name is not None and not isinstance(name, str):
+        raise FormatError(f"{file.path}: general.name is {name!r:.60}, expected a string")
+    return name
 
 
 def _text_side(file: GgufFile, chat_template: str | None) -> tuple[Tokenizer, ChatTemplate | None]:

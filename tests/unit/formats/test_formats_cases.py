@@ -31,6 +31,7 @@ from tests.unit.text.toy import byte_level
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 NO_HEADER = "the message has no header"
 NO_MESSAGE = "the header has no message"
+CUT_HEADER = "the answer ends within a message's header"
 SEP, CALL_BEGIN, CALL_END = (SEPARATED[name] for name in ("sep", "call begin", "call end"))
 
 HARMONY: list[tuple[list[str], list[Event]]] = [
@@ -65,9 +66,13 @@ HARMONY: list[tuple[list[str], list[Event]]] = [
     (["x" * 300, " and more"], [Content("x" * 300 + " and more", NO_HEADER)]),
     ([" Hello", RETURN], [Content(" Hello", NO_HEADER)]),
     # Cut off within a header.
-    ([CHANNEL, "ana"], []),
-    ([CHANNEL, "final", MESSAGE, "Hi", END_MESSAGE, START, "assi"], [Content("Hi")]),
-    ([" to=functions.get_wea"], []),
+    ([CHANNEL, "ana"], [Content("", f"{CUT_HEADER}: <|channel|>ana")]),
+    (
+        [CHANNEL, "final", MESSAGE, "Hi", END_MESSAGE, START, "assi"],
+        [Content("Hi"), Content("", f"{CUT_HEADER}: assi")],
+    ),
+    ([" to=functions.get_wea"], [Content("", f"{CUT_HEADER}: to=functions.get_wea")]),
+    ([CHANNEL, "final", MESSAGE, "Hi", END_MESSAGE, START], [Content("Hi")]),
     # Ended within a header.
     ([CHANNEL, "final", RETURN], [Content("<|channel|>final", NO_MESSAGE)]),
     (

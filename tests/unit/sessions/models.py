@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,13 @@ THINKING = (
 )
 
 
-def write(path: Path, *, window: int = 0, seed: int = 0, template: str = TEMPLATE) -> Path:
-    """A model of 4,000 tokens of context; of two layers one may have a window."""
+def write(
+    path: Path, *, window: int = 0, seed: int = 0, template: str = TEMPLATE, **general: Any
+) -> Path:
+    """A model of 4,000 tokens of context; of two layers one may have a window.
+
+    `general` are further keys of that group, or in place of its own.
+    """
     model = windowed_parts(window) if window else parts("llama-tied")
     dim = model.metadata["embedding_length"]
     keys = byte_level(
@@ -38,5 +44,6 @@ def write(path: Path, *, window: int = 0, seed: int = 0, template: str = TEMPLAT
     model.general |= keys | {
         "general.name": "tiny",
         "tokenizer.chat_template": template,
+        **{f"general.{key}": value for key, value in general.items()},
     }
     return model.write(path)

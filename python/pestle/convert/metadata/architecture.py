@@ -116,7 +116,8 @@ def _deepseek2(c: ModelConfig) -> Keys:
     c.require("rope_interleave", wanted=True)
     is_v3 = c.model_type == "deepseek_v3"
     c.require("scoring_func", "sigmoid" if is_v3 else "softmax")
-    c.require("topk_method", "noaux_tc") if is_v3 else None
+    if is_v3:
+        c.require("topk_method", "noaux_tc")
     latent, rotary = c.whole("kv_lora_rank"), c.whole("qk_rope_head_dim")
     keys: Keys = {
         "attention.head_count_kv": 1,

@@ -1,0 +1,24 @@
+"""The name of a model: what its file says, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pestle import LLM, FormatError
+
+from tests.unit.sessions.models import write
+
+
+@pytest.mark.parametrize("name", [5, True, 0.5, ["tiny"]])
+def test_a_name_that_is_not_text(tmp_path: Path, name: object) -> None:
+    path = write(tmp_path / "m.gguf", name=name)
+    with pytest.raises(FormatError) as raised:
+        LLM(path)
+    assert str(raised.value) == f"{path}: general.name is {name!r}, expected a string"
+
+
+@pytest.mark.parametrize(("name", "shown"), [("tiny", "tiny"), ("", "m")])
+def test_the_name_of_the_file_stands_in(tmp_path: Path, name: str, shown: str) -> None:
+    with LLM(write(tmp_path / "m.gguf", name=name)) as llm:
+        assert llm.name == shown
