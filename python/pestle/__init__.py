@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SessionError,
         TemplateError,
         TokenizerError,
+        UnknownCharacterError,
         UnsupportedError,
     )
     from pestle.evaluate import Evaluation, evaluate
@@ -79,6 +80,7 @@ __all__ = [
     "TokenLogprob",
     "TokenizerError",
     "ToolCall",
+    "UnknownCharacterError",
     "UnsupportedError",
     "Usage",
     "Verification",
@@ -108,6 +110,7 @@ _WHERE = {
         "SessionError",
         "TemplateError",
         "TokenizerError",
+        "UnknownCharacterError",
         "UnsupportedError",
     ),
     "pestle.llm": ("LLM",),

@@ -21,6 +21,10 @@ class ArgumentTypeError(ArgumentError, TypeError):
     """An argument is of the wrong type, or an option does not exist."""
 
 
+class UnknownCharacterError(Error):
+    """A text holds a character that the model's vocabulary cannot express."""
+
+
 class TokenizerError(UnsupportedError):
     """The file's tokenizer is malformed, or of a kind that Pestle does not know."""
 
@@ -74,5 +78,6 @@ __all__ = [
     "SessionError",
     "TemplateError",
     "TokenizerError",
+    "UnknownCharacterError",
     "UnsupportedError",
 ]

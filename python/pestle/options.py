@@ -16,6 +16,8 @@ INT32_MAX = 2**31 - 1  # the core counts with 32 bits
 INT64_MAX = 2**63 - 1  # bytes with 64
 PREFIX_CACHE = 512 << 20
 """Bytes of keys and values that are kept of texts which nothing holds any more."""
+UNKNOWN_CHARACTERS = ("error", "replace")
+"""What becomes of characters of a prompt that the vocabulary cannot express."""
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127  # and keeps logits in as many
 
 
@@ -41,7 +43,8 @@ class GenerateOptions(TypedDict, total=False):
     logprobs: int | None  # report each token's log probability and this many alternatives
     speculation: bool | None  # True: faster where the text repeats itself; never other output
     # What the text has to be, one of these at most; in a chat, what the model says to the user.
-    json_schema: Mapping[str, Any] | str | bool | None  # JSON of this schema, a mapping or JSON
+    # JSON of this schema: a mapping, JSON, or a class that has one, such as a pydantic model.
+    json_schema: Mapping[str, Any] | str | bool | type | None
     grammar: str | None  # as Lark or GBNF
     regex: str | None  # in Rust's syntax
     choice: Sequence[str] | None  # one of these
@@ -56,7 +59,7 @@ class ChatOptions(GenerateOptions, total=False):
     reasoning: bool | None  # whether the model thinks before it answers
     reasoning_effort: str | None  # "low", "medium" or "high"
     reasoning_budget: int | None  # after so many tokens of reasoning it is led to its answer
-    response_format: Mapping[str, Any] | None  # json_schema, as the OpenAI API has it
+    response_format: Mapping[str, Any] | type | None  # json_schema, as the OpenAI API has it
     tool_choice: str | Mapping[str, Any] | None  # "auto", "none", "required", or a function
     # Whether an answer may have several calls: True, but for one that names the function to call.
     # False ends the answer after its first call, and holds a forced one to one.
@@ -208,6 +211,15 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
         wanted = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ArgumentError(f"{name} is {number}, expected {wanted}")
     return number
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """Return `value`, which is one of `choices`. Raises ArgumentTypeError and ArgumentError."""
+    if not isinstance(value, str):
+        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected {' or '.join(choices)}")
+    if value not in choices:
+        raise ArgumentError(f"{name} is {value!r:.60}, expected {' or '.join(choices)}")
+    return value
 
 
 def _check_bool(name: str, value: object) -> bool:

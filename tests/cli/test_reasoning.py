@@ -90,9 +90,7 @@ def test_calls_and_warnings_are_noted(pestle: Pestle, thinker: FakeLLM) -> None:
     thinker.warnings = ("odd", "odd")
     result = pestle("run", "-p", QUESTION)
     assert result.stdout == f"{ANSWER}\n"
-    assert result.stderr == (
-        'The model calls f({"a": 1})\nThis is not as the model\'s format has it: odd\n'
-    )
+    assert result.stderr == ('The model calls f({"a": 1})\nWarning: odd\n')
 
 
 def test_switches_arrive(pestle: Pestle, thinker: FakeLLM, tmp_path: Path) -> None:

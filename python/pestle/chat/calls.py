@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from pestle.chat.call_ids import call_ids
+from pestle.chat.characters import encoded
 from pestle.chat.entry import check_names, check_prompt, checked_variables, prompt_tokens
 from pestle.chat.messages import checked_messages
 from pestle.chat.structure import plan_of_chat, plan_of_text, told_tools, untaught_calls, wanted_of
@@ -211,7 +212,7 @@ class GeneratingCalls(ABC):
     ) -> list[int]:
         """The prompt that `chat` would have the model read. Raises as it does."""
         check_names(options or {}, _OF_CHATS)
-        return self._laid_out(messages, described_tools(tools), template_args, options or {})
+        return self._laid_out(messages, described_tools(tools), template_args, options or {})[0]
 
     def check_switches(self, **options: Unpack[ChatOptions]) -> None:
         """Raise as `chat` would for a switch that this model does not have, or a bad grammar."""
@@ -232,11 +233,11 @@ class GeneratingCalls(ABC):
         loaded = self._runtime.loaded
         check_names(options, _OF_TEXTS)
         request = self._request(options)
-        tokens = prompt_tokens(loaded, prompt, parse_special=parse_special)
+        tokens, notes = prompt_tokens(loaded, prompt, parse_special=parse_special)
         # A completion goes on from where its prompt ended.
         reader = Reader(Detokenizer(loaded.tokenizer, at_start=False))
         plan = plan_of_text(loaded, options)
-        return self._run(tokens, request, Completion, reader, plan=plan)
+        return self._run(tokens, request, Completion, reader, plan=plan, notes=notes)
 
     def chat_run(
         self,
@@ -254,7 +255,7 @@ class GeneratingCalls(ABC):
         out = lead_out(loaded, request.reasoning_budget)
         told = told_tools(described, options)
         wanted = wanted_of(options, told)
-        tokens = self._laid_out(messages, described, template_args, options)
+        tokens, notes = self._laid_out(messages, described, template_args, options)
         check_prompt(loaded, tokens)
         plan = plan_of_chat(loaded, wanted, tokens)
         forced = wanted is not None and wanted.must_call  # the grammar knows how many may come
@@ -267,6 +268,7 @@ class GeneratingCalls(ABC):
             lead_out=out if plan is None or plan.lead_out is None else plan.lead_out,
             on_end=on_end,
             plan=plan,
+            notes=notes,
             call_ids=call_ids(messages),
             one_call=options.get("parallel_tool_calls") is False and not forced,
         )
@@ -277,14 +279,22 @@ class GeneratingCalls(ABC):
         described: Sequence[Mapping[str, Any]] | None,
         template_args: Mapping[str, Any] | None,
         options: ChatOptions,
-    ) -> list[int]:
-        """The tokens of a chat, whose messages and variables are checked before."""
+    ) -> tuple[list[int], tuple[str, ...]]:
+        """The tokens of a chat, whose messages and variables are checked before.
+
+        With them, what was replaced in it.
+        """
         loaded = self._runtime.loaded
         if loaded.template is None:
             raise TemplateError(f"{loaded.path}: the file has no chat template")
-        checked = checked_messages(messages, loaded.template.source)
-        variables = {**checked_variables(template_args), **template_variables(loaded, options)}
-        return loaded.template.encode(checked, tools=told_tools(described, options), **variables)
+        template = loaded.template
+        given = {
+            "messages": checked_messages(messages, template.source),
+            "tools": told_tools(described, options),
+            **checked_variables(template_args),
+            **template_variables(loaded, options),
+        }
+        return encoded(loaded, given, lambda given: template.encode(**given))
 
     def _request(self, options: Mapping[str, Any]) -> Request:
         loaded = self._runtime.loaded
@@ -306,6 +316,7 @@ class GeneratingCalls(ABC):
         lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
         plan: Plan | None = None,
+        notes: tuple[str, ...] = (),
         call_ids: Iterable[str] = (),
         one_call: bool = False,
     ) -> Run[R]:
@@ -319,6 +330,7 @@ class GeneratingCalls(ABC):
             lead_out,
             on_end,
             None if plan is None else plan.constraint(),
+            notes,
             call_ids,
             one_call,
         )

@@ -13,6 +13,7 @@ from pestle.chat.sliding import ON_FULL, slide
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.stream import Stream
 from pestle.errors import ArgumentError, TemplateError
+from pestle.options import check_choice
 from pestle.results import ToolCall
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ class Conversation:
         on_full: str = "error",
     ) -> None:
         """`on_full`: "error" or "slide"; ArgumentError for anything else."""
-        if on_full not in ON_FULL:
-            raise ArgumentError(f"on_full is {on_full!r:.60}, expected {' or '.join(ON_FULL)}")
+        check_choice("on_full", on_full, ON_FULL)
         self.session = session
         self.messages: list[dict[str, Any]] = [dict(message) for message in messages]
         self.tools = tools

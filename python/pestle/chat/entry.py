@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pestle.chat.characters import encoded
 from pestle.errors import ArgumentError, ArgumentTypeError, prompt_too_long
 
 if TYPE_CHECKING:
@@ -54,18 +56,22 @@ def checked_variables(template_args: Any) -> dict[str, Any]:
     return dict(template_args)
 
 
-def prompt_tokens(loaded: Loaded, prompt: Any, *, parse_special: bool = False) -> list[int]:
-    """The tokens of a prompt, which is text or token ids.
+def prompt_tokens(
+    loaded: Loaded, prompt: Any, *, parse_special: bool = False
+) -> tuple[list[int], tuple[str, ...]]:
+    """The tokens of a prompt, which is text or token ids, and what was replaced in the text.
 
     Raises ArgumentTypeError for anything else, ArgumentError for a token that the model does not
-    know, ContextLengthError.
+    know, UnknownCharacterError and ContextLengthError.
     """
+    notes: tuple[str, ...] = ()
     if isinstance(prompt, str):
-        tokens = loaded.tokenizer.encode(prompt, parse_special=parse_special)
+        encode = partial(loaded.tokenizer.encode, parse_special=parse_special)
+        tokens, notes = encoded(loaded, prompt, encode)
     else:
         tokens = token_ids("prompt", prompt, "text or token ids")
     check_prompt(loaded, tokens)
-    return tokens
+    return tokens, notes
 
 
 def token_ids(name: str, value: Any, expected: str = "token ids") -> list[int]:

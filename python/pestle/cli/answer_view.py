@@ -66,9 +66,9 @@ class AnswerView:
             self._console.end_style(self._wrap)
 
     def warn(self) -> None:
-        """Say what of the answer is not as the model's format has it."""
+        """Say what was replaced in the prompt, and what of the answer is not of its format."""
         for warning in self._warnings:
-            self._console.note(f"This is not as the model's format has it: {warning}")
+            self._console.note(f"Warning: {warning}")
 
     def _end_thinking(self, heading: str) -> None:
         if self._thinking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ from pestle.cli.options import (
     model_options,
     sampling_options,
     system_option,
+    unknown_characters_option,
     verbosity,
 )
 from pestle.cli.structure_options import structure_options
@@ -49,6 +51,7 @@ class Source(Protocol):
 @chat_options
 @structure_options
 @sampling_options
+@unknown_characters_option
 @verbosity
 @click.pass_context
 def command(
@@ -60,6 +63,7 @@ def command(
     settings: ChatSettings,
     structure: GenerateOptions,
     sampling: GenerateOptions,
+    unknown_characters: str,
 ) -> None:
     """Talk to a model.
 
@@ -73,6 +77,7 @@ def command(
         )
     console = current()
     sampling.update(structure)
+    options = replace(options, unknown_characters=unknown_characters)
     if not terminal_on_stdin():
         if tools is not None:
             raise click.UsageError("--tools needs a terminal: its calls are to be confirmed.")
@@ -154,7 +159,7 @@ def _turn(text: str, dialogue: Dialogue, console: Console, approval: tool_calls.
     except errors.ContextLengthError as error:
         console.error(f"{exits.over_context(error)}; /clear begins anew")
     except (RefusedError, ValueError, errors.Error) as error:
-        console.error(str(error))
+        console.error(exits.in_flags(str(error)))
     return True
 
 

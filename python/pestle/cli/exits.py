@@ -39,6 +39,7 @@ _FLAGS = tuple(
         (r"\bimatrix=\.\.\.", "--imatrix"),
         (r"\btensor_types: ", "--tensor-type "),
         (r"\bhf='([^']*)'", r"-hf \1"),
+        (r"\bunknown_characters='replace'", "--unknown-characters replace"),
     )
 )
 

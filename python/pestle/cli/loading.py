@@ -51,6 +51,7 @@ def load(options: ModelOptions, console: Console) -> LLM:
         yarn_orig_ctx=options.yarn_orig_ctx,
         rope_freq_base=options.rope_freq_base,
         chat_template=options.chat_template,
+        unknown_characters=options.unknown_characters,
         progress=Loading(console),
     )
     for note in llm.model.notes:

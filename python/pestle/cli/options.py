@@ -42,6 +42,7 @@ class ModelOptions:
     yarn_orig_ctx: int | None = None
     rope_freq_base: float | None = None
     chat_template: str | None = None  # the text of a template to use instead of the file's
+    unknown_characters: str = "error"  # or "replace", in prompts
 
 
 class LogitBias(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
@@ -138,6 +139,17 @@ def system_option(command: Command) -> Command:
     """Add -sys, as `system: str | None`."""
     help_text = "The system message: how the model should behave."
     return click.option("-sys", "--system", metavar="TEXT", help=help_text)(command)
+
+
+def unknown_characters_option(command: Command) -> Command:
+    """Add --unknown-characters, as `unknown_characters: str`, which goes into ModelOptions."""
+    return click.option(
+        "--unknown-characters",
+        type=click.Choice(("error", "replace")),
+        default="error",
+        help="What becomes of characters of a prompt that the model's vocabulary cannot express; "
+        "what replaces them is told.  [default: error]",
+    )(command)
 
 
 def json_option(command: Command) -> Command:

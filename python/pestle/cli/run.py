@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +17,7 @@ from pestle.cli.options import (
     model_options,
     sampling_options,
     system_option,
+    unknown_characters_option,
     verbosity,
 )
 from pestle.cli.piped import prompt_from
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 @chat_options
 @structure_options
 @sampling_options
+@unknown_characters_option
 @verbosity
 @click.pass_context
 def command(
@@ -66,6 +68,7 @@ def command(
     settings: ChatSettings,
     structure: GenerateOptions,
     sampling: GenerateOptions,
+    unknown_characters: str,
 ) -> None:
     """Answer one prompt and exit. Several words are one prompt.
 
@@ -95,6 +98,7 @@ def command(
         raise click.UsageError("--logprobs needs --json.")
     sampling["logprobs"] = logprobs
     sampling.update(structure)
+    options = replace(options, unknown_characters=unknown_characters)
     given = " ".join(words) if words else prompt
     offered = Offered(tuple(tool_calls.load(tools)), tool_choice)
     once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json, offered=offered)

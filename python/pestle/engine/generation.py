@@ -54,13 +54,14 @@ class Run(Generic[R]):
         lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
         constraint: TokenConstraint | None = None,
+        notes: tuple[str, ...] = (),
         call_ids: Iterable[str] = (),
         one_call: bool = False,
     ) -> None:
         """`lead_out` are the tokens that end the model's reasoning, for the request's budget.
 
         `constraint` says what may come, at the beginning of the answer; `call_ids` are for what it
-        calls, which ends it with `one_call`.
+        calls, which ends it with `one_call`. `notes` are warnings about the prompt.
         """
         self.cancel = Event()
         self._runtime = runtime
@@ -71,6 +72,7 @@ class Run(Generic[R]):
         self._on_end = on_end
         self._answer = Answer(reader, request.stop, call_ids, one_call)
         self._steering = Steering(self._answer, request.reasoning_budget, lead_out)
+        self._notes = self._untold = notes
         self._forced = False  # the last token was
         self._tokens: list[int] = []
         self._history = list(prompt)
@@ -104,7 +106,7 @@ class Run(Generic[R]):
             seed=self._request.seed,
             logprobs=None if self._logprobs is None else tuple(self._logprobs),
             reuse=self._reuse,
-            warnings=said.warnings,
+            warnings=self._notes + said.warnings,
             **chat,
         )
 
@@ -264,7 +266,7 @@ class Run(Generic[R]):
             (sampled.token,),
             part.reasoning,
             part.tool_calls,
-            part.warnings,
+            self._told() + part.warnings,
             logprobs,
         )
 
@@ -278,13 +280,18 @@ class Run(Generic[R]):
             part.text,
             reasoning=part.reasoning,
             tool_calls=part.tool_calls,
-            warnings=part.warnings,
+            warnings=self._told() + part.warnings,
             logprobs=None if self._logprobs is None else (),
             finish_reason=self._finish_reason,
             stop_reason=self._stop_reason,
             usage=self._usage(),
             timings=self._timings(),
         )
+
+    def _told(self) -> tuple[str, ...]:
+        """The notes, for the first chunk."""
+        notes, self._untold = self._untold, ()
+        return notes
 
     def _usage(self) -> Usage:
         return Usage(

@@ -108,6 +108,7 @@ class Loaded:
     sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
     drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation
+    unknown_characters: str = "error"  # or "replace": what becomes of those in prompts
     files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The files as they were before they were read."""
     numbers: Mapping[str, str] = field(default_factory=dict)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pestle.chat.calls import GeneratingCalls
+from pestle.chat.characters import encoded
 from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.chat.session import Session
 from pestle.engine.runtime import Runtime
 from pestle.engine.scoring import rows_at_once, scores
-from pestle.options import PREFIX_CACHE, check_integer, check_seed
+from pestle.options import (
+    PREFIX_CACHE,
+    UNKNOWN_CHARACTERS,
+    check_choice,
+    check_integer,
+    check_seed,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,6 +67,9 @@ class LLM(GeneratingCalls):
     yarn_orig_ctx   the context, in tokens, that yarn stretches
     rope_freq_base  the base of the rotary frequencies
     chat_template   the text of a Jinja template to use instead of the file's own
+    unknown_characters  what becomes of characters of a prompt that the vocabulary cannot express:
+                    "error", or "replace": U+FFFD is read in their place, or what else it has of
+                    "?" and a space, and the result's `warnings` tell of it
     seed            for calls that do not give their own; None: a new random one for each
     offline         never use the network
     progress        hears how far downloading and loading are; see `pestle.models.Progress`
@@ -87,12 +100,14 @@ class LLM(GeneratingCalls):
         yarn_orig_ctx: int | None = None,
         rope_freq_base: float | None = None,
         chat_template: str | None = None,
+        unknown_characters: str = "error",
         seed: int | None = None,
         offline: bool = False,
         progress: Progress | None = None,
     ) -> None:
         if seed is not None:
             seed = check_seed(seed)
+        check_choice("unknown_characters", unknown_characters, UNKNOWN_CHARACTERS)
         # Here, because these bring the tokenizer, the templates and the downloads.
         from pestle.llm.loading import EngineOptions, load, rope_override, rope_words
         from pestle.models import resolve
@@ -109,7 +124,8 @@ class LLM(GeneratingCalls):
             rope_words(*rope),
         )
         path = resolve(model, hf=hf, offline=offline, progress=progress)
-        self._use(load(path, options, chat_template=chat_template, seed=seed, progress=progress))
+        loaded = load(path, options, chat_template=chat_template, seed=seed, progress=progress)
+        self._use(replace(loaded, unknown_characters=unknown_characters))
 
     @classmethod
     def from_loaded(cls, loaded: Loaded) -> Self:
@@ -200,7 +216,13 @@ class LLM(GeneratingCalls):
         `add_special`: with the tokens that the file wants around a text, such as BOS.
         `parse_special`: text like `<|im_end|>` means the control token of that name.
         """
-        return self.tokenizer.encode(text, add_special=add_special, parse_special=parse_special)
+        tokens, notes = encoded(
+            self._runtime.loaded,
+            text,
+            partial(self.tokenizer.encode, add_special=add_special, parse_special=parse_special),
+        )
+        _warn(notes)
+        return tokens
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids; control tokens have none.
@@ -220,7 +242,8 @@ class LLM(GeneratingCalls):
         import numpy as np
 
         loaded = self._runtime.loaded
-        tokens = prompt_tokens(self._runtime.loaded, prompt)
+        tokens, notes = prompt_tokens(self._runtime.loaded, prompt)
+        _warn(notes)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
         size = rows_at_once(self._runtime)
         sequence = self._runtime.new_sequence(remembered=False)
@@ -239,7 +262,8 @@ class LLM(GeneratingCalls):
         are those of generation, and the same however much is computed at once or was before; 64 MB
         hold them. Raises ValueError for a prompt or a number out of range, ContextLengthError.
         """
-        tokens = prompt_tokens(self._runtime.loaded, prompt)
+        tokens, notes = prompt_tokens(self._runtime.loaded, prompt)
+        _warn(notes)
         start = check_integer("start", start, 1, len(tokens))
         top = check_integer("logprobs", logprobs, 0, self.n_vocab)
         with self._sequence_for_a_call() as sequence:
@@ -292,3 +316,9 @@ class LLM(GeneratingCalls):
         finally:
             if not self._runtime.closed:
                 self._idle[:] = [sequence]
+
+
+def _warn(notes: Sequence[str]) -> None:
+    """Tell of what was replaced in a text, where no result can."""
+    for note in notes:
+        warnings.warn(note, stacklevel=3)

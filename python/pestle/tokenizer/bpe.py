@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tokenizers import AddedToken, Regex, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as HfTokenizer
 
-from pestle.errors import Error, TokenizerError
+from pestle.errors import TokenizerError, UnknownCharacterError
 from pestle.tokenizer.pretokenizers import PreTokenizer
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary
 
@@ -20,7 +20,8 @@ def bpe_encoder(
     """What tokenizes text without control tokens; `merges` are "left right", best first.
 
     Raises TokenizerError when a merge is malformed or is of tokens that do not exist. The encoder
-    raises Error for a character that the vocabulary cannot express: SmolLM2 lacks U+0004, for one.
+    raises UnknownCharacterError for a character that the vocabulary cannot express: SmolLM2 lacks
+    U+0004, for one.
     """
     tokenizer = _build(vocabulary, merges, pre)
     missing = len(vocabulary.texts)
@@ -30,7 +31,9 @@ def bpe_encoder(
         if missing in ids:
             culprits = (char for char in text if missing in tokenizer.encode(char).ids)
             code = ord(next(culprits, text[0]))
-            raise Error(f"the model's vocabulary cannot express the character U+{code:04X}")
+            raise UnknownCharacterError(
+                f"the model's vocabulary cannot express the character U+{code:04X}"
+            )
         return ids
 
     return encode

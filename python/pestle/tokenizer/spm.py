@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 
-from pestle.errors import Error, TokenizerError
+from pestle.errors import TokenizerError, UnknownCharacterError
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary
 
 SPACE = "\u2581"
@@ -108,7 +108,9 @@ class SpmEncoder:
             return [self._bytes[byte] for byte in encoded]
         if self._unknown is not None:
             return [self._unknown]
-        raise Error(f"the model's vocabulary has no token for {part!r}, nor for its bytes")
+        raise UnknownCharacterError(
+            f"the model's vocabulary has no token for {part!r}, nor for its bytes"
+        )
 
 
 def _word_pattern(texts: Iterable[str]) -> re.Pattern[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
-from pestle.errors import Error, TokenizerError
+from pestle.errors import TokenizerError, UnknownCharacterError
 from pestle.tokenizer.bpe import bpe_encoder
 from pestle.tokenizer.byte_alphabet import bytes_of
 from pestle.tokenizer.detokenizer import Detokenizer
@@ -20,6 +21,7 @@ from pestle.tokenizer.special import ControlTokens, map_strings
 from pestle.tokenizer.spm import SPACE, SpmEncoder, byte_of
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary, read_vocabulary
 
+_STAND_INS = ("\ufffd", "?", " ")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Encode = Callable[[str], list[int]]
@@ -78,10 +80,27 @@ class Tokenizer:
 
         `add_special` adds BOS and EOS where the model wants them and `text` has none.
         `parse_special` reads control tokens such as `<|im_end|>` in `text` as such; never do that
-        with text from others. Raises Error for text with lone surrogates.
+        with text from others. Raises UnknownCharacterError for what the vocabulary cannot
+        express, and for lone surrogates.
         """
         tokens = self._encode(text, parse_special=parse_special)
         return self._with_special(tokens) if add_special else tokens
+
+    def can_express(self, character: str) -> bool:
+        """Whether `encode` takes a character."""
+        try:
+            self._encode(character, parse_special=False)
+        except UnknownCharacterError:
+            return False
+        return True
+
+    @cached_property
+    def stand_in(self) -> str:
+        """What may take the place of a character that the vocabulary cannot express.
+
+        U+FFFD, which says so, or else "?", or else a space; nothing where it has none of them.
+        """
+        return next(filter(self.can_express, _STAND_INS), "")
 
     def encode_within(self, text: str) -> list[int]:
         """The tokens of `text` behind other text: no space goes before it, and nothing else."""
@@ -147,7 +166,9 @@ class Tokenizer:
     def _encode(self, text: str, *, parse_special: bool, mark: str = "") -> list[int]:
         if (surrogate := _SURROGATE.search(text)) is not None:
             code = f"U+{ord(surrogate[0]):04X}"
-            raise Error(f"the text holds the lone surrogate {code}, which is not a character")
+            raise UnknownCharacterError(
+                f"the text holds the lone surrogate {code}, which is not a character"
+            )
         tokens: list[int] = []
         for piece in self._controls.split(text, mark) if parse_special else (text,):
             if isinstance(piece, int):

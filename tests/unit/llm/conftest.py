@@ -224,7 +224,10 @@ class FakeSampler:
 
 @pytest.fixture
 def make_llm() -> Callable[..., LLM]:
-    """An LLM over a FakeEngine, which is its `engine`; keywords are the engine's."""
+    """An LLM over a FakeEngine, which is its `engine`; keywords are the engine's.
+
+    `lacks` has the bytes that its vocabulary has no token for.
+    """
 
     def make(
         answer: str | None = None,
@@ -237,9 +240,13 @@ def make_llm() -> Callable[..., LLM]:
         architecture: str = "fake",
         drafter: Any = None,
         n_vocab: int | None = None,
+        lacks: bytes = b"",
+        unknown_characters: str = "error",
         **engine: Any,
     ) -> LLM:
         file: Any = metadata(marks)
+        for byte in lacks:
+            file["tokenizer.ggml.tokens"][byte] = f"[no {byte}]"
         if template is not None:
             file["tokenizer.chat_template"] = template
         if answer is not None:
@@ -263,6 +270,7 @@ def make_llm() -> Callable[..., LLM]:
                 drafter=drafter,
                 sampling=sampling or Sampling(),
                 seed=seed,
+                unknown_characters=unknown_characters,
             )
         )
 
