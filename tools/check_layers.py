@@ -41,6 +41,7 @@ PRINTING_CALLS = re.compile(
 PYTHON_LAYERS = {
     "_core": "",
     "errors": "_core",
+    "files": "",
     "untrusted_json": "errors",
     "gguf": "untrusted_json errors _core",
     "gguf_header": "errors",
@@ -50,27 +51,27 @@ PYTHON_LAYERS = {
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "blocks": "errors _core",
-    "convert": "allocation measure imatrix models blocks tokenizer gguf gguf_header "
+    "convert": "files allocation measure imatrix models blocks tokenizer gguf gguf_header "
     "untrusted_json errors _core",
-    "models": "gguf untrusted_json errors _core",
+    "models": "files gguf untrusted_json errors _core",
     "constraints": "formats tokenizer errors _core",
-    "imatrix": "models blocks tokenizer gguf_header errors _core",
+    "imatrix": "files models blocks tokenizer gguf_header errors _core",
     "memory": "",
     "measure": "memory template models tokenizer gguf errors _core",
-    "allocation": "imatrix measure models blocks tokenizer errors _core",
+    "allocation": "files imatrix measure models blocks tokenizer errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
-    "sessions": "engine models options untrusted_json errors _core",
+    "sessions": "files engine models options untrusted_json errors _core",
     "chat": "sessions engine constraints template models formats results options tokenizer gguf "
     "untrusted_json errors _core",
     "llm": "chat sessions engine constraints template models formats results options tokenizer "
     "gguf errors _core",
-    "evaluate": "convert measure models errors _core",
+    "evaluate": "files convert measure models errors _core",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
     "__init__": "evaluate measure convert llm chat engine results options errors _core",
     "__main__": "cli",
-    "cli": "__init__ llm chat sessions engine template models formats results options evaluate "
-    "measure memory convert imatrix blocks tokenizer gguf untrusted_json errors _core",
+    "cli": "files __init__ llm chat sessions engine template models formats results options "
+    "evaluate measure memory convert imatrix blocks tokenizer gguf untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {
