@@ -109,6 +109,11 @@ class Runtime:
             earlier = self.loaded.engine.recall(tokens, end) if reusable == end else None
             return HeldPages(kv.fork(len(tokens)), earlier, resume)
 
+    @property
+    def page_sizes(self) -> list[int]:
+        """Bytes of a page, of each group of layers."""
+        return [size for _, size in self.loaded.engine.kv_groups]
+
     def restore(self, tokens: list[int], read: Callable[[int, int], bytes | None]) -> HeldSequence:
         """A sequence of pages that are kept elsewhere; raises as `_core.Engine.restore` does."""
         kv = self.loaded.engine.restore(tokens, read)

@@ -8,8 +8,8 @@ saved         a session's own file, and what is kept of its memory from one save
 """
 
 from pestle.sessions.fingerprint import Fingerprint, fingerprint_of
-from pestle.sessions.places import SessionEntry, SessionFolder, remove, saved_sessions
-from pestle.sessions.saved import Loaded, Saved, load, save
+from pestle.sessions.places import SessionEntry, SessionFolder, saved_sessions
+from pestle.sessions.saved import Loaded, Saved, load, remove, save
 
 __all__ = [
     "Fingerprint",

@@ -13,11 +13,13 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from pestle import files
 from pestle.errors import SessionError
 from pestle.models.progress import Progress, task
 from pestle.models.stamp import Stamp, file_stamp
@@ -25,23 +27,24 @@ from pestle.models.stamp import Stamp, file_stamp
 PIECE = 64 << 20
 """A digest is the sha256 of the sha256 of pieces of so many bytes: several threads compute it."""
 _BLOCK = 1 << 20
+_MOST_BYTES = 16 << 20  # of what is remembered: some 100,000 files
 _SETTLED = 2.0  # seconds; a file that changed since may change again within the clock's resolution
 
 
-def model_digest(files: Mapping[str, Stamp], progress: Progress | None = None) -> str:
+def model_digest(model: Mapping[str, Stamp], progress: Progress | None = None) -> str:
     """The digest of a model's files as they were when their stamps were taken, as hexadecimal.
 
     Raises SessionError where a file was changed since, OSError where it cannot be read.
     """
     known = _remembered()
-    unread = {path: stamp for path, stamp in files.items() if _key(stamp) not in known}
+    unread = {path: stamp for path, stamp in model.items() if _key(stamp) not in known}
     if unread:
         size = sum(stamp[2] for stamp in unread.values())
         with task(progress, "reading the model for its digest", size) as advance:
             read = {_key(stamp): _digest(path, stamp[2], advance) for path, stamp in unread.items()}
     else:
         read = {}
-    for path, stamp in files.items():
+    for path, stamp in model.items():
         if file_stamp(path) != stamp:
             raise SessionError(f"{path} was changed since the model was loaded")
     settled = {
@@ -49,7 +52,7 @@ def model_digest(files: Mapping[str, Stamp], progress: Progress | None = None) -
     }
     if settled:
         _remember(known | settled)
-    whole = "".join(f"{(known | read)[_key(stamp)]}\n" for stamp in files.values())
+    whole = "".join(f"{(known | read)[_key(stamp)]}\n" for stamp in model.values())
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -63,19 +66,27 @@ def _changed(key: str) -> float:
 
 
 def _digest(path: str, size: int, advance: Callable[[int], None]) -> str:
-    def piece(start: int) -> bytes:
-        digest = hashlib.sha256()
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+    def piece(start: int) -> tuple[bytes, int]:
+        digest, left = hashlib.sha256(), min(PIECE, size - start)
+        length = left
+        with files.reading(Path(path)) as stream:
             stream.seek(start)
-            for _ in range(PIECE // _BLOCK):
-                digest.update(stream.read(_BLOCK))
-        return digest.digest()
+            while left:
+                data = stream.read(min(_BLOCK, left))
+                if not data:
+                    raise SessionError(
+                        f"{path} ends after {start + length - left} bytes, expected {size}: it was "
+                        "changed since the model was loaded"
+                    )
+                digest.update(data)
+                left -= len(data)
+        return digest.digest(), length
 
     whole = hashlib.sha256()
     with ThreadPoolExecutor() as threads:
-        for digest in threads.map(piece, range(0, size, PIECE)):
+        for digest, length in threads.map(piece, range(0, size, PIECE)):
             whole.update(digest)
-            advance(PIECE)
+            advance(length)
     return whole.hexdigest()
 
 
@@ -88,8 +99,8 @@ def _file() -> Path:
 def _remembered() -> dict[str, str]:
     """What is known; nothing, if the file is not there or not ours: it can be computed again."""
     try:
-        found: Any = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: Any = json.loads(files.read_bounded(_file(), _MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}
@@ -98,10 +109,7 @@ def _remembered() -> dict[str, str]:
 
 def _remember(digests: dict[str, str]) -> None:
     path = _file()
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(digests), encoding="utf-8")
-        aside.replace(path)
-    except OSError:
-        aside.unlink(missing_ok=True)  # it is computed again next time
+    with suppress(OSError):  # it is computed again next time
+        files.make_folders(path.parent)
+        with files.placed(path, follow=False) as stream:
+            stream.write(json.dumps(digests).encode())

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
 import platformdirs
 
+from pestle import files
 from pestle.errors import SessionError
+from pestle.sessions.pages import PageFiles, size_of
 
 STATE = "session.json"
+HEADER = "pestle session"
+"""How that file begins."""
 _LOCK = "lock"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -46,41 +48,98 @@ class SessionFolder:
                 "64 at most, the first a letter or digit"
             )
         self.name = self.path.name
-        self._held = False
+        self._held: files.Lock | None = None
 
     @property
     def exists(self) -> bool:
         """Whether something was saved here."""
-        return (self.path / STATE).is_file()
+        try:
+            return (self.path / STATE).is_file()
+        except OSError as error:
+            raise SessionError(f"cannot use {self.path}: {error.strerror}") from error
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Keep other processes, and other holders in this one, out.
 
-        Raises SessionError when someone else has it. The system ends the hold of a process that
-        dies. Within, further calls on this object are allowed.
+        Raises SessionError when someone else has it, and for a folder that holds something and is
+        no session. The system ends the hold of a process that dies. Within, further calls on this
+        object are allowed.
         """
-        if self._held:
+        if self._held is not None:
             yield
             return
+        made: list[files.MadeFolder] = []
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / _LOCK, mode=0o600)
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
+            made = files.make_folders(self.path, private=True)
+            self._require_ours()
+            lock = files.try_lock(self.path / _LOCK, private=True)
+        except OSError as error:
+            files.remove_made(made)
+            raise SessionError(f"cannot use {error.filename}: {error.strerror}") from error
+        except BaseException:
+            files.remove_made(made)
+            raise
+        if lock is None:
             raise SessionError(
                 f"the session {self.name} is in use by another process ({self.path})"
-            ) from None
-        except OSError as error:
-            raise SessionError(f"cannot use {self.path}: {error.strerror}") from error
-        self._held = True
+            )
+        self._held = lock
+        before = self._state()
         try:
             yield
         finally:
-            self._held = False
-            lock.release()
-            if not self.exists:  # nothing was saved: leave no trace
-                shutil.rmtree(self.path, ignore_errors=True)
+            self._held = None
+            with lock, contextlib.suppress(OSError):
+                after = self._state()
+                if lock.made and before == after:
+                    lock.remove()
+                if after is None:  # nothing was saved: leave no trace
+                    PageFiles(self.path).keep_only(set(), named=set())
+                    files.remove_leftovers(self.path)
+                    files.remove_made(made)
+
+    def remove(self, named: set[str]) -> int:
+        """Delete what is the session's, held by the caller; the folder too, if nothing is left.
+
+        named: the files of pages that its own file names. Returns the bytes. Raises OSError.
+        """
+        assert self._held is not None, "whoever removes it holds it"
+        size = _size(self.path)
+        files.remove(self.path / STATE)  # first: without it the rest is nothing
+        PageFiles(self.path).keep_only(set(), named=named)
+        files.remove_leftovers(self.path)
+        self._held.remove()
+        files.remove_if_empty(self.path)
+        return size
+
+    def _state(self) -> files.Identity | None:
+        """Which file is the session's own. Raises OSError."""
+        status = files.status_at(self.path / STATE)
+        return None if status is None else files.identity_of(status)
+
+    def require_replaceable(self) -> None:
+        """Raise SessionError where the session's own file is somebody else's, and OSError."""
+        path = self.path / STATE
+        if files.status_at(path) is not None:
+            with files.reading(path) as stream:
+                begin = stream.read(len(HEADER))
+            if begin != HEADER.encode():
+                raise SessionError(
+                    f"{path} is not Pestle's and is not replaced: it begins with {begin!r}"
+                )
+
+    def _require_ours(self) -> None:
+        """Raise SessionError for a folder that others have put something into, and OSError."""
+        if files.status_at(self.path / STATE) is not None:
+            return
+        pages = PageFiles(self.path)
+        for name in files.names_in(self.path):
+            if not (name == _LOCK or files.is_temporary(self.path / name) or pages.is_proven(name)):
+                raise SessionError(
+                    f"{self.path} is no session and not empty: it holds {name}; "
+                    "choose a folder of its own"
+                )
 
 
 @dataclass(frozen=True)
@@ -96,33 +155,17 @@ class SessionEntry:
 def saved_sessions() -> list[SessionEntry]:
     """Those in the sessions' folder, the last saved first."""
     folder = sessions_dir()
-    found = [
-        SessionEntry(
-            path.parent.name,
-            path.parent,
-            _size(path.parent),
-            path.stat().st_mtime,
-        )
-        for path in (folder.glob(f"*/{STATE}") if folder.is_dir() else ())
-    ]
+    found = []
+    for path in folder.glob(f"*/{STATE}") if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile
+            if path.is_file():
+                modified = path.stat().st_mtime
+                found.append(
+                    SessionEntry(path.parent.name, path.parent, _size(path.parent), modified)
+                )
     return sorted(found, key=lambda entry: -entry.modified)
 
 
-def remove(name: str) -> int:
-    """Delete a session; return its size in bytes. Raises SessionError."""
-    folder = SessionFolder(name)
-    if not folder.exists:
-        raise SessionError(f"there is no session {name}: `pestle ls --sessions` lists them")
-    with folder.hold():
-        size = _size(folder.path)
-        (folder.path / STATE).unlink()  # first: without it the rest is nothing
-    return size
-
-
 def _size(folder: Path) -> int:
-    """Bytes of its files; one that goes meanwhile, as in a save, has none."""
-    size = 0
-    for path in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            size += path.stat().st_size
-    return size
+    """Bytes of its own files; one that goes meanwhile, as in a save, has none."""
+    return sum(map(size_of, (folder / STATE, *(folder / n for n in PageFiles(folder).names()))))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pestle import files
 from pestle._core import KV_PAGE_TOKENS
 from pestle.engine.pages import HeldPages
 from pestle.engine.runtime import Runtime
 from pestle.engine.sequence import HeldSequence, common_prefix
 from pestle.errors import ContextLengthError, FormatError, SessionError
 from pestle.options import INT32_MAX
-from pestle.sessions.files import sync_names, written_aside
 from pestle.sessions.fingerprint import Fingerprint
 from pestle.sessions.pages import (
     PageFiles,
@@ -23,11 +24,11 @@ from pestle.sessions.pages import (
     Place,
     places_from_json,
     places_to_json,
+    size_of,
 )
-from pestle.sessions.places import STATE, SessionFolder
+from pestle.sessions.places import HEADER, STATE, SessionFolder
 
 VERSION = 1
-_HEADER = "pestle session"
 _MOST_BYTES = 1 << 30  # of the session's own file: some 100 million characters and all their tokens
 _MOST_FILES = 64  # of pages; then all are written into one
 
@@ -73,12 +74,11 @@ def save(
     What was saved before stays valid until all of this is on the disk. Raises SessionError.
     """
     with folder.hold():
-        try:
-            before = _read(folder.path / STATE) if folder.exists else None
-        except FormatError:
-            before = None  # whoever saves over it has been told, or has not asked
         pages = runtime.pages_of(sequence, resume)
         try:
+            folder.require_replaceable()
+            # Whoever saves over a damaged one has been told, or has not asked.
+            before = _stated(folder.path / STATE)
             return _write(folder.path, pages, messages, fingerprint, before, runtime.loaded.name)
         except OSError as error:
             raise SessionError(
@@ -117,11 +117,11 @@ def load(folder: SessionFolder, runtime: Runtime, fingerprint: Fingerprint) -> L
         difference = fingerprint.difference(memory.fingerprint)
         if difference is not None:
             return Loaded(saved, reason=difference)
-        files = PageFiles(folder.path)
+        pages, sizes = PageFiles(folder.path), runtime.page_sizes
 
         def page(group: int, index: int) -> bytes | None:
             place = memory.places.get((group, index))
-            return None if place is None else files.read(place)
+            return None if place is None else pages.read(place, sizes[group])
 
         try:
             return Loaded(saved, runtime.restore(list(memory.tokens), page))
@@ -141,22 +141,29 @@ def _write(
     before: Saved | None,
     model: str,
 ) -> Saved:
-    files = PageFiles(folder)
+    on_disk = PageFiles(folder)
     usable = {} if before is None else _usable(before.memory, pages, fingerprint)
     size = sum(place.size for place in usable.values())
-    if before is not None and before.memory is not None and 2 * size < _on_disk(folder):
+    if before is not None and before.memory is not None and 2 * size < _on_disk(on_disk, folder):
         usable = {}  # more than half of the files would be of no use: begin new ones
     if len({place.file for place in usable.values()}) >= _MOST_FILES:
         usable = {}
     new = [(key, n) for key, n in pages.sizes.items() if key not in usable]
-    written = files.write(new, pages.read) if new else {}
-    places = {key: (usable | written)[key] for key in pages.sizes}
-    memory = Memory(fingerprint, tuple(pages.tokens), places) if pages.tokens else None
-    data = _encode(messages, memory, model)
-    with written_aside(folder / STATE) as stream:
-        stream.write(data)
-    sync_names(folder)
-    files.keep_only({place.file for place in places.values()})
+    named = _files_of(before)
+    try:
+        written = on_disk.write(new, pages.read) if new else {}
+        places = {key: (usable | written)[key] for key in pages.sizes}
+        memory = Memory(fingerprint, tuple(pages.tokens), places) if pages.tokens else None
+        data = _encode(messages, memory, model)
+        with files.placed(folder / STATE, private=True, follow=False) as stream:
+            stream.write(data)
+    except BaseException:
+        # Where the name was changed and only syncing it failed, the session is the new one.
+        if _stated(folder / STATE) is None or _files_of(_stated(folder / STATE)) <= named:
+            on_disk.forget()
+        raise
+    with suppress(OSError):  # it is saved; what is of no use goes next time
+        on_disk.keep_only({place.file for place in places.values()}, named=named)
     return Saved([*messages], memory, model, len(data) + sum(p.size for p in written.values()))
 
 
@@ -176,8 +183,34 @@ def _usable(
     return found
 
 
-def _on_disk(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("kv-*"))
+def remove(name: str) -> int:
+    """Delete a session; return its size in bytes. Raises SessionError."""
+    folder = SessionFolder(name)
+    if not folder.exists:
+        raise SessionError(f"there is no session {name}: `pestle ls --sessions` lists them")
+    with folder.hold():
+        try:
+            return folder.remove(_files_of(_stated(folder.path / STATE)))
+        except OSError as error:
+            raise SessionError(f"cannot remove {error.filename}: {error.strerror}") from error
+
+
+def _on_disk(pages: PageFiles, folder: Path) -> int:
+    return sum(size_of(folder / name) for name in pages.names())
+
+
+def _stated(path: Path) -> Saved | None:
+    """What a session's own file says; None for one that is not there or cannot be read."""
+    try:
+        return _read(path)
+    except (FormatError, SessionError):
+        return None
+
+
+def _files_of(saved: Saved | None) -> set[str]:
+    """The files with the pages of a session."""
+    memory = None if saved is None else saved.memory
+    return set() if memory is None else {place.file for place in memory.places.values()}
 
 
 def _encode(messages: Messages, memory: Memory | None, model: str) -> bytes:
@@ -196,20 +229,17 @@ def _encode(messages: Messages, memory: Memory | None, model: str) -> bytes:
         text = json.dumps(session, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
         raise SessionError(f"the messages cannot be saved as JSON: {error}") from error
-    return f"{_HEADER} {VERSION} {hashlib.sha256(text).hexdigest()}\n".encode() + text
+    return f"{HEADER} {VERSION} {hashlib.sha256(text).hexdigest()}\n".encode() + text
 
 
 def _read(path: Path) -> Saved:
     """A session's own file. Raises FormatError, SessionError where it cannot be read."""
     try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise FormatError(f"{path} has {size} bytes, expected {_MOST_BYTES} at most")
-        header, _, text = path.read_bytes().partition(b"\n")
+        header, _, text = files.read_bounded(path, _MOST_BYTES).partition(b"\n")
     except OSError as error:
         raise SessionError(f"cannot read {path}: {error.strerror}") from error
-    words = header.decode("ascii", "replace").removeprefix(_HEADER).split()
-    if not header.startswith(_HEADER.encode()) or len(words) != 2:
+    words = header.decode("ascii", "replace").removeprefix(HEADER).split()
+    if not header.startswith(HEADER.encode()) or len(words) != 2:
         raise FormatError(f"{path} is no session: it begins with {header[:40]!r}")
     if words[0] != str(VERSION):
         raise FormatError(f"{path} has version {words[0]}, expected {VERSION}")

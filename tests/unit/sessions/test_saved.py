@@ -18,6 +18,7 @@ from pestle.sessions.places import sessions_dir
 from . import models
 
 LONG = "a question of some length, so that it takes several pages " * 4
+MARK = len("pestle kv pages\n")  # at the beginning of a file of pages
 ANSWER = {"max_tokens": 40}
 
 
@@ -43,7 +44,7 @@ def test_as_if_it_had_gone_on(request: pytest.FixtureRequest, name: str, kv_type
     path = request.getfixturevalue(name)
     chat = talked(LLM(path, threads=1, seed=3, kv_type=kv_type), LONG, "And?")
     saved = chat.save("s")
-    assert saved.memory.size == sum(p.stat().st_size for p in folder_of("s").glob("kv-*"))
+    assert saved.memory.size + MARK == sum(p.stat().st_size for p in folder_of("s").glob("kv-*"))
     other, found = again(path, "s", kv_type=kv_type)
     assert (found.reason, found.n_tokens) == (None, chat.session.n_tokens)
     assert other.messages == chat.messages
@@ -107,7 +108,7 @@ def test_what_is_of_no_use_goes(llm: LLM) -> None:
     chat = talked(llm, "Something else")
     saved = chat.save("s")
     files = {path.name: path.stat().st_size for path in folder_of("s").glob("kv-*")}
-    assert files == {"kv-000002": saved.memory.size}
+    assert files == {"kv-000002": MARK + saved.memory.size}
 
 
 def test_another_model_reads_again(llm: LLM, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_damaged_pages_are_read_again(llm: LLM, model_path: Path) -> None:
     for damaged, error in (
         (data[:-1], r" bytes, expected \d+ at least"),
         (data[:100] + b"!" + data[101:], "have another sha256 than when they were written"),
-        (b"", r"has 0 bytes, expected 32768 at least"),
+        (b"", r"has 0 bytes, expected 32784 at least"),
     ):
         path.write_bytes(damaged)
         other, found = again(model_path, "s")
@@ -239,19 +240,27 @@ def test_killed_while_it_saves(llm: LLM, model_path: Path, monkeypatch: pytest.M
     chat = talked(llm, LONG)
     before = chat.save("s")
     chat.ask("And?", **ANSWER)
-    replace = Path.replace
+    replace, link = os.replace, os.link
     for survived in range(2):
         left = survived
 
-        def killed(self: Path, target: Path) -> Path:
+        def count() -> None:
             nonlocal left
             if left == 0:
                 raise OSError(28, "No space left on device")
             left -= 1
-            return replace(self, target)
+
+        def replaced(*args: Any) -> None:
+            count()
+            replace(*args)
+
+        def linked(*args: Any, **kwargs: Any) -> None:
+            count()
+            link(*args, **kwargs)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "replace", killed)
+            patch.setattr(os, "replace", replaced)
+            patch.setattr(os, "link", linked)
             with pytest.raises(SessionError, match=r"cannot save the session s .*No space left"):
                 chat.save("s")
         found = again(model_path, "s")[1]
@@ -259,6 +268,7 @@ def test_killed_while_it_saves(llm: LLM, model_path: Path, monkeypatch: pytest.M
     chat.save("s")
     assert again(model_path, "s")[0].messages == chat.messages
     assert not list(folder_of("s").glob("*.tmp"))
+    assert len(list(folder_of("s").glob("kv-*"))) == 2
 
 
 HOLD = """
