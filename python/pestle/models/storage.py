@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
 import platformdirs
 
+from pestle import files
 from pestle.errors import DownloadError
 from pestle.models.progress import Progress, task
 
 _YES = frozenset({"1", "on", "yes", "true"})
-_NO_SPACE = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 def models_dir() -> Path:
@@ -34,10 +31,7 @@ def network_forbidden(offline: bool) -> bool:
 
 def require_space(folder: Path, needed: int) -> None:
     """Raise DownloadError unless the disk that will hold `folder` has `needed` bytes free."""
-    existing = next((p for p in (folder, *folder.parents) if p.exists()), None)
-    if existing is None:
-        return
-    free = shutil.disk_usage(existing).free
+    free = files.free_space(folder)
     if free < needed:
         raise DownloadError(_no_space(folder, needed, free))
 
@@ -51,7 +45,7 @@ def storage_errors(folder: Path, needed: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in files.NO_SPACE:
             raise DownloadError(_no_space(folder, needed, None)) from error
         if error.errno is None:
             raise
@@ -65,25 +59,13 @@ def exclusive(lock: Path, progress: Progress | None) -> Iterator[None]:
 
     The operating system drops the lock of a process that dies, so a stale file never blocks.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout:
+    files.make_folders(lock.parent)
+    held = files.try_lock(lock)
+    if held is None:
         with task(progress, "Waiting for another process that is downloading", None):
-            held.acquire(poll_interval=0.1)
-    try:
+            held = files.wait_for_lock(lock)
+    with held:
         yield
-    finally:
-        held.release()
-
-
-def publish(written: Path, place: Path) -> None:
-    """Move a finished file to `place` in one step; after a power cut it is there whole or not."""
-    with written.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    place.parent.mkdir(parents=True, exist_ok=True)
-    written.replace(place)
 
 
 def _no_space(folder: Path, needed: int, free: int | None) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pestle import files
 from pestle.errors import DownloadError
 from pestle.models.hub_errors import raise_for_status, transport_error
 
@@ -67,13 +68,14 @@ class Transfer:
         Raises DownloadError when the digest is wrong (`part` is removed then) and the errors of
         `huggingface_hub` and its HTTP library when the server or the network fails for good.
         """
-        self._part.parent.mkdir(parents=True, exist_ok=True)
-        with self._part.open("ab+") as out:
+        files.make_folders(self._part.parent)
+        with files.opened(self._part) as out:
+            identity = files.identity_of_open(out)
             self._take_over(out)
             self._receive_all(out)
         found = self._hash.hexdigest()
         if found != self._file.digest:
-            self._part.unlink()
+            files.remove_file(self._part, identity)
             raise DownloadError(
                 f"{self._file.name} has digest {found}, expected {self._file.digest}; "
                 "the file was removed"
@@ -142,7 +144,8 @@ class Transfer:
             )
 
     def _begin_again(self, out: IO[bytes]) -> None:
-        out.truncate(0)
+        out.seek(0)
+        out.truncate()
         self._advance(-self._have)
         self._hash = self._file.hasher()
         self._have = 0

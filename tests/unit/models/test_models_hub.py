@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from pestle import models
@@ -293,9 +292,7 @@ def test_an_unreachable_hub_leaves_the_cached_model(repo: Repo, hub: HubStandIn)
 def test_too_little_disk_is_said_before_the_download(
     repo: Repo, hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "pestle.models.storage.shutil.disk_usage", lambda _: SimpleNamespace(free=100_000)
-    )
+    monkeypatch.setattr("shutil.disk_usage", lambda _: (10**9, 10**9 - 100_000, 100_000))
     with pytest.raises(DownloadError, match=r"0\.3 MB are needed, 0\.1 MB are free"):
         models.resolve(hf=REPO)
     assert hub.downloads() == []
