@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from pestle import files
 from pestle._core import Engine, GgufFile, Model
 from pestle.allocation.distortion import Bytes, Floats, stored_tensors
 from pestle.blocks import quantize_rows
@@ -68,7 +69,7 @@ class Probe:
         return math.fsum(np.concatenate(per_token).tolist()) / self.n_tokens
 
     def _write(self, tensors: Mapping[str, Bytes]) -> None:
-        with self._path.open("r+b") as stream:
+        with files.opened(self._path) as stream:
             for name, data in tensors.items():
                 stream.seek(self._tensors[name].offset)
                 stream.write(data.data)

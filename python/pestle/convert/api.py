@@ -159,7 +159,7 @@ def _decided(
         return preparation(options)
     check_free(path, overwrite)  # before the long work
     return targeted(
-        preparation, options, to, path.with_name(path.name + ".measured"),
+        preparation, options, to, path.parent,
         importance=importance, threads=threads, progress=progress,
     )  # fmt: skip
 

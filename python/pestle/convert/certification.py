@@ -22,7 +22,6 @@ def certified(
     """Evaluate the file, which is whole but for its certificate, against its source."""
     source = prepared.source.path
     reference: Subject = CheckpointSubject(source) if source.is_dir() else FileSubject(source)
-    with files.readable() as path:
-        model = FileSubject(path)
-        found = measure(model, reference, built_in(), threads=threads, progress=progress)
+    model = FileSubject(files.readable())
+    found = measure(model, reference, built_in(), threads=threads, progress=progress)
     return Certificate(prepared.manifest.pestle, found)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import filelock
-
+from pestle import files
 from pestle._core import GgufFile
 from pestle.convert.journal import Journal, Recorder, State
 from pestle.convert.manifest import Manifest, headers_match, read_manifest
 from pestle.convert.options import type_rule
-from pestle.convert.partial import PartialFiles, partial_path, publish, writing
+from pestle.convert.partial import PartialFiles, Workplace, publish, require_free, writing
 from pestle.convert.passes import finish, write_tensors
 from pestle.convert.prepared import Prepared, refusal
 from pestle.convert.source import total_bytes
@@ -29,6 +24,7 @@ from pestle.measure.certificate import KEY as CERTIFICATE
 from pestle.models.progress import Progress
 from pestle.untrusted_json import parse_object
 
+_MOST_MANIFEST_BYTES = 1 << 28
 RECORD_SECONDS = 5.0
 """How often what is done is synced and noted: at most so much is done again after a crash."""
 
@@ -80,10 +76,6 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".manifest.json")
 
 
-def _journal_path(path: Path) -> Path:
-    return path.with_name(path.name + ".partial.journal")
-
-
 def carry_out(
     prepared: Prepared,
     path: Path,
@@ -95,7 +87,7 @@ def carry_out(
 ) -> Conversion:
     """Write the file `path`, or its shards, and the manifest beside it.
 
-    Nothing stands at `path` before all of it is on the disk; until then it grows in
+    Nothing stands at `path` before all of it is on the disk; until then it grows in the folder
     `path.partial`, from which the same conversion goes on after it was killed. Raises Error where
     the disk is full, the system refuses or a file is there that may not be replaced,
     FormatError where the source has changed or holds values that no type can, UnsupportedError
@@ -105,38 +97,43 @@ def carry_out(
     paths = shard_paths(path, prepared.plan.n_shards)
     headers = prepared.headers(prepared.manifest)
     sizes = prepared.sizes(headers)
-    journal = Journal(_journal_path(path), _plan_digest(prepared, headers))
-    with _exclusive(path):
+    place = Workplace(path)
+    journal = Journal(place.journal, _plan_digest(prepared, headers))
+    if not place.is_begun():
+        _require_free(paths, overwrite)
+    _require_own_manifest(manifest_path(path), overwrite)
+    with place.hold():
         found = journal.load()
-        if found is not None and not _can_go_on(found, paths, headers):
+        if found is not None and not _can_go_on(found, place, paths, headers):
             found = None
         if found is None or found.whole is None:
             _require_free(paths, overwrite)
         if found is None:
             _require_space(path.parent, sum(sizes))
-        not_run = refusal(prepared, path.with_name(path.name + ".partial.check"))
+            place.clear()
+        not_run = refusal(prepared, place.check)
         if not_run is not None and prepared.manifest.certificate is not None:
             raise UnsupportedError(f"{path.name} cannot be certified: {not_run}")
         if found is None or found.whole is None:
-            files = PartialFiles(paths, [len(header) for header in headers])
+            partial = PartialFiles(place, paths, [len(header) for header in headers])
             try:
-                files.open(sizes, anew=found is None)
+                partial.begin(sizes)
                 with writing(journal.path):
                     journal.begin(found)
-                recorder = Recorder(journal, files.sync, record_seconds)
+                recorder = Recorder(journal, partial.sync, record_seconds)
                 try:
-                    state = write_tensors(prepared, files, recorder, found, threads, progress)
-                    manifest = finish(prepared, files, state, threads, progress)
-                    _write_manifest(prepared, manifest, manifest_path(path), paths)
+                    state = write_tensors(prepared, partial, recorder, found, threads, progress)
+                    manifest = finish(prepared, partial, state, threads, progress)
+                    _write_manifest(prepared, manifest, place, paths)
                     recorder.note(replace(state, whole=manifest.headers))
                     recorder.wait()
                 finally:
                     recorder.close()
             finally:
-                files.close()
+                partial.close()
                 journal.close()
-        publish(paths, manifest_path(path))
-        journal.path.unlink(missing_ok=True)
+        publish(place, paths, manifest_path(path), overwrite=overwrite)
+        place.remove()
     types: dict[str, int] = {}
     for output in prepared.plan.outputs:
         types[output.type] = types.get(output.type, 0) + 1
@@ -168,15 +165,15 @@ def _too_narrow(prepared: Prepared) -> tuple[str, ...]:
     return tuple(too_narrow(options["to"], shapes, stored))
 
 
-def _can_go_on(state: State, paths: list[Path], headers: list[bytes]) -> bool:
+def _can_go_on(state: State, place: Workplace, paths: list[Path], headers: list[bytes]) -> bool:
     """Whether the files are still there that the journal speaks of."""
     if state.whole is None:
-        return all(partial_path(path).exists() for path in paths)
+        return all(place.of(path).is_file() for path in paths)
     there = []
     for path, header in zip(paths, headers, strict=True):
-        partial = partial_path(path)
+        partial = place.of(path)
         try:
-            with (partial if partial.exists() else path).open("rb") as stream:
+            with files.reading(partial if partial.exists() else path) as stream:
                 there.append(stream.read(len(header)))
         except OSError:
             return False
@@ -185,29 +182,52 @@ def _can_go_on(state: State, paths: list[Path], headers: list[bytes]) -> bool:
 
 def check_free(path: Path, overwrite: bool) -> None:
     """Error where the file is there already, but for a conversion that has begun to write it."""
-    if not _journal_path(path).exists():
+    if not Workplace(path).is_begun():
         _require_free([path], overwrite)
 
 
 def _require_free(paths: list[Path], overwrite: bool) -> None:
     for there in paths:
-        if there.exists() and not overwrite:
-            raise Error(f"{there} is there already; overwrite=True replaces it")
+        if not overwrite:
+            require_free(there)
+        with writing(there):
+            status = files.status_at(there)
+            if status is not None:
+                files.require_regular(there, status)
+
+
+def _require_own_manifest(path: Path, overwrite: bool) -> None:
+    """Error where a file of somebody else stands in the manifest's place."""
+    with writing(path):
+        status = files.status_at(path)
+        if status is None:
+            return
+        files.require_regular(path, status)
+        if overwrite:
+            return
+    try:
+        found = json.loads(files.read_bounded(path, _MOST_MANIFEST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not {"pestle", "headers_sha256"} <= found.keys():
+        require_free(path)
 
 
 def _require_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder)[2]
+    with writing(folder):
+        free = files.free_space(folder)
     if free < needed:
         raise Error(f"not enough space in {folder}: {needed:,} bytes are needed, {free:,} are free")
 
 
-def _write_manifest(prepared: Prepared, manifest: Manifest, path: Path, paths: list[Path]) -> None:
-    """Beside its place, from which it is moved with the files."""
+def _write_manifest(
+    prepared: Prepared, manifest: Manifest, place: Workplace, paths: list[Path]
+) -> None:
+    """Beside the shards, with which it is moved to its place."""
+    path = manifest_path(place.output)
     data = manifest.to_json([p.name for p in paths], prepared.plan.outputs)
-    with writing(path), partial_path(path).open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(data, indent=1) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    with writing(path), files.placed(place.of(path), follow=False) as stream:
+        stream.write((json.dumps(data, indent=1) + "\n").encode())
 
 
 def _plan_digest(prepared: Prepared, headers: list[bytes]) -> str:
@@ -217,21 +237,3 @@ def _plan_digest(prepared: Prepared, headers: list[bytes]) -> str:
         stat = file.path.stat()
         digest.update(f"{file.path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Error while another process converts to `path`."""
-    lock = filelock.FileLock(path.with_name(path.name + ".partial.lock"))
-    with writing(path):
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise Error(f"another process is writing {path}") from error
-    try:
-        yield
-    finally:
-        # While it is held, as nobody waits for it. On Windows filelock does it behind the release.
-        with suppress(PermissionError):
-            Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()

@@ -15,9 +15,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
+from pestle import files
 from pestle.convert.partial import writing
+
+_MOST_BYTES = 256 << 20
 
 
 @dataclass
@@ -39,14 +42,15 @@ class Journal:
     def __init__(self, path: Path, plan: str) -> None:
         self.path = path
         self._plan = plan
-        self._stream: IO[bytes] | None = None
+        self._stream: BinaryIO | None = None
 
     def load(self) -> State | None:
         """How far the same conversion came; None if there was none."""
         try:
-            lines = self.path.read_bytes().split(b"\n")[:-1]  # the last is empty, or cut off
+            data = files.read_bounded(self.path, _MOST_BYTES)
         except OSError:
             return None
+        lines = data.split(b"\n")[:-1]  # the last is empty, or cut off
         state = State()
         for n, line in enumerate(lines):
             entry = _parsed(line)
@@ -58,8 +62,10 @@ class Journal:
 
     def begin(self, state: State | None) -> None:
         """Go on behind `state`, or from the beginning."""
-        self.path.unlink(missing_ok=True) if state is None else None
-        self._stream = self.path.open("ab", buffering=0)
+        if state is None:
+            files.remove(self.path)
+        self._stream = files.opened(self.path, buffered=False)
+        self._stream.seek(0, os.SEEK_END)
         if state is None:
             self._append({"plan": self._plan})
         else:
@@ -77,8 +83,10 @@ class Journal:
     def _append(self, entry: dict[str, Any]) -> None:
         assert self._stream is not None
         separator = b"\n" if self._stream.tell() else b""
-        self._stream.write(separator + json.dumps(entry).encode() + b"\n")
-        os.fsync(self._stream.fileno())
+        data = memoryview(separator + json.dumps(entry).encode() + b"\n")
+        while data:  # what is not buffered may be written in part
+            data = data[self._stream.write(data) :]
+        files.sync(self._stream)
 
 
 class Recorder:
@@ -124,6 +132,6 @@ class Recorder:
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}

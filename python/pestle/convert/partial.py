@@ -1,27 +1,68 @@
-"""The output while it is written: beside its place, and moved there when it is whole."""
+"""The output while it is written: in a folder beside its place, to which it is moved when whole."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import shutil
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from pestle import files
 from pestle.convert.encode import Bytes
 from pestle.convert.plan import Output
 from pestle.errors import Error
 
-_NO_SPACE = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 _CHUNK = 8 << 20
+_JOURNAL = "journal"
+_CHECK = "check.gguf"
 
 
-def partial_path(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
+class Workplace:
+    """The folder `OUT.partial`: shards and manifest under their final names, and the journal."""
+
+    def __init__(self, path: Path) -> None:
+        """path: the output."""
+        self.output = path
+        shards = rf"{re.escape(path.stem)}(-\d+-of-\d+)?{re.escape(path.suffix)}"
+        own = rf"{shards}|{re.escape(path.name)}\.manifest\.json|{_JOURNAL}|{re.escape(_CHECK)}"
+        self._folder = files.WorkFolder(
+            path.with_name(path.name + ".partial"), re.compile(own, re.DOTALL), _JOURNAL
+        )
+        self.journal = self._folder.path / _JOURNAL
+        self.check = self._folder.path / _CHECK
+        """A place for a file that tells what the core thinks of the header."""
+
+    def of(self, path: Path) -> Path:
+        """Where a file grows that will stand at `path`."""
+        return self._folder.path / path.name
+
+    def is_begun(self) -> bool:
+        """Whether an earlier run has left something to go on with."""
+        return self._folder.is_begun()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep all other processes out. Error: one has it, or the folder cannot be made."""
+        with ExitStack() as stack:
+            with writing(self.output):
+                try:
+                    stack.enter_context(self._folder.hold())
+                except BlockingIOError as error:
+                    raise Error(f"another process is writing {self.output}") from error
+            yield
+
+    def clear(self) -> None:
+        """Remove what an earlier run has left."""
+        with writing(self.output):
+            self._folder.clear()
+
+    def remove(self) -> None:
+        """All is in its place."""
+        with writing(self.output):
+            self._folder.remove()
 
 
 class PartialFiles:
@@ -30,21 +71,22 @@ class PartialFiles:
     One thread writes, while the next bytes are computed; what it raises, the next call raises.
     """
 
-    def __init__(self, paths: Sequence[Path], data_offsets: Sequence[int]) -> None:
-        """`data_offsets`: where each shard's data begins."""
+    def __init__(
+        self, place: Workplace, paths: Sequence[Path], data_offsets: Sequence[int]
+    ) -> None:
+        """paths: where the shards will stand. data_offsets: where the data of each begins."""
         self.paths = tuple(paths)
+        self._place = place
         self._data_offsets = tuple(data_offsets)
         self._streams: list[BinaryIO] = []
         self._writer = ThreadPoolExecutor(1, "pestle-write")
         self._pending: Future[None] | None = None
 
-    def open(self, sizes: Sequence[int], *, anew: bool) -> None:
+    def begin(self, sizes: Sequence[int]) -> None:
         """Create the files, zeros all of them, or open what an earlier run left."""
         for path, size in zip(self.paths, sizes, strict=True):
             with writing(path):
-                partial = partial_path(path)
-                mode = "r+b" if not anew and partial.exists() else "w+b"
-                self._streams.append(partial.open(mode, buffering=0))  # type: ignore[arg-type]
+                self._streams.append(files.opened(self._place.of(path), buffered=False))
                 self._streams[-1].truncate(size)
 
     def write(self, output: Output, start: int, data: Bytes) -> None:
@@ -59,24 +101,10 @@ class PartialFiles:
         self.wait()
         self._write_at(shard, 0, memoryview(header))
 
-    @contextmanager
-    def readable(self) -> Iterator[Path]:
-        """The model under a name that it can be opened by, in the block only."""
+    def readable(self) -> Path:
+        """The model, or its first shard: they lie beside each other under their own names."""
         self.wait()
-        if len(self.paths) == 1:
-            yield partial_path(self.paths[0])
-            return
-        # Shards find each other by their names.
-        folder = self.paths[0].with_name(self.paths[0].name + ".partial.shards")
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-        try:
-            with writing(folder):
-                folder.mkdir()
-                for path in self.paths:
-                    os.link(partial_path(path), folder / path.name)
-            yield folder / self.paths[0].name
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        return self._place.of(self.paths[0])
 
     def wait(self) -> None:
         """Return when all bytes have been handed to the system."""
@@ -91,12 +119,12 @@ class PartialFiles:
         """
         for path, stream in zip(self.paths, self._streams, strict=True):
             with writing(path):
-                os.fsync(stream.fileno())
+                files.sync(stream)
 
     def sha256(self, output: Output) -> str:
         """Of a tensor, as it lies in the file."""
         digest, at = hashlib.sha256(), self._data_offsets[output.shard] + output.offset
-        path = partial_path(self.paths[output.shard])
+        path = self._place.of(self.paths[output.shard])
         with path.open("rb", buffering=0) as stream:
             stream.seek(at)
             left = output.nbytes
@@ -122,23 +150,36 @@ class PartialFiles:
                 data = data[stream.write(data) :]
 
 
-def publish(paths: Sequence[Path], manifest: Path) -> None:
+def publish(place: Workplace, paths: Sequence[Path], manifest: Path, *, overwrite: bool) -> None:
     """Move all shards and the manifest to their places, those that have not been moved yet.
+
+    Error where something stands there and `overwrite` does not say that it may be replaced.
 
     Never does a first shard stand beside others that are not its own: one that is replaced goes
     before, and the new one comes last. What was stopped in between is ended by another call.
     """
     first, others = paths[0], paths[1:]
+    for path in paths:
+        if not overwrite and place.of(path).exists():
+            require_free(path)
     with writing(first):
-        if others and partial_path(first).exists():
-            first.unlink(missing_ok=True)
-            sync_folder(first.parent)
+        if others and place.of(first).exists():
+            files.remove(first)
+            files.sync_folder(first.parent)
     for group in (reversed(others), (manifest, first)):
         for path in group:
             with writing(path):
-                if partial_path(path).exists():
-                    partial_path(path).replace(path)
-        sync_folder(first.parent)
+                if place.of(path).exists():
+                    new = not overwrite and path != manifest
+                    files.move(place.of(path), path, new=new)
+
+
+def require_free(path: Path) -> None:
+    """Error where something stands at `path`, whatever it is."""
+    with writing(path):
+        status = files.status_at(path)
+    if status is not None:
+        raise Error(f"{path} is there already; overwrite=True replaces it")
 
 
 @contextmanager
@@ -147,18 +188,9 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in files.NO_SPACE:
             raise Error(
                 f"no space left for {path}; the same command goes on where it stopped"
             ) from error
-        raise Error(f"cannot write {path}: {error.strerror}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        there = error.filename if error.filename is not None else path
+        raise Error(f"cannot write {there}: {error.strerror}") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pestle import files
 from pestle._core import GgufFile, kv_memory
 from pestle.convert.importance import Weighting
 from pestle.convert.manifest import UNKNOWN, Manifest, headers_digest
@@ -73,7 +74,7 @@ def refusal(prepared: Prepared, scratch: Path) -> str | None:
         offset = aligned(offset + output.nbytes)
     header = header_bytes(prepared.keys, map(entry, outputs))
     try:
-        with writing(scratch), scratch.open("wb") as stream:
+        with writing(scratch), files.created(scratch) as stream:
             stream.write(header)
             stream.truncate(len(header) + offset)
         kv_memory(GgufFile(scratch))
@@ -84,7 +85,8 @@ def refusal(prepared: Prepared, scratch: Path) -> str | None:
         path = prepared.source.path
         raise FormatError(str(error).replace(scratch.name, f"{path} as GGUF")) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with writing(scratch):
+            files.remove(scratch)
 
 
 def entry(output: Output) -> HeaderTensor:

@@ -9,13 +9,13 @@ says, and not what a kernel for narrow types makes of it.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pestle import files
 from pestle._core import Model
 from pestle.convert.names.transforms import Config
 from pestle.convert.options import Options
@@ -51,11 +51,11 @@ class CheckpointSubject:
     @contextmanager
     def part(self, part: Part, threads: int) -> Iterator[Model]:
         """That part, from a file that is there in the block only."""
-        with tempfile.TemporaryDirectory(prefix="pestle-") as folder:
-            path = Path(folder) / f"{self.name}-{part}.gguf"
+        with files.scratch_folder() as folder:
+            path = folder / f"{self.name}-{part}.gguf"
             _write(self._prepared, _outputs(self._plan, part), self._plan, path, threads)
             model = Model(path, threads=threads, only=part)
-            path.unlink()  # what the system keeps of it in memory goes with it
+            files.remove(path)  # what the system keeps of it in memory goes with it
             yield model
 
     @contextmanager
@@ -127,9 +127,9 @@ def _write(
     by_name = {output.name: output for output in outputs}
     keys = {key: v for key, v in prepared.keys.items() if not key.startswith("tokenizer.")}
     header = header_bytes(keys, map(entry, outputs))
-    files = Files()
+    source = Files()
     try:
-        with writing(path), path.open("wb") as stream:
+        with writing(path), files.created(path) as stream:
             stream.write(header)
             end = max((o.offset + o.nbytes for o in outputs), default=0)
             stream.truncate(len(header) + aligned(end))
@@ -137,12 +137,12 @@ def _write(
                 stream.seek(len(header) + by_name[name].offset)
                 stream.write(constant)
             for job in _in_order(plan, by_name):
-                for piece in read_job(files, job):
+                for piece in read_job(source, job):
                     for output, start, data in encode_piece(piece, config, threads):
                         stream.seek(len(header) + by_name[output.name].offset + start)
                         stream.write(data.data)
     finally:
-        files.close()
+        source.close()
 
 
 def _in_order(plan: TensorPlan, outputs: Mapping[str, Output]) -> list[Job]:

@@ -6,15 +6,17 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from pestle import files
 from pestle.allocation import Candidate, Choosable, Importances, assume, choose, measure
 from pestle.blocks import TensorFacts, is_quantized
-from pestle.convert.conversion import carry_out, manifest_path
+from pestle.convert.conversion import carry_out
 from pestle.convert.options import Options
+from pestle.convert.partial import writing
 from pestle.convert.prepared import Prepared
 from pestle.convert.types import FLOATS
 from pestle.errors import Error, UnsupportedError
@@ -68,7 +70,7 @@ def targeted(
     preparation: Preparation,
     options: Options,
     target: Target,
-    scratch: Path,
+    folder: Path,
     *,
     importance: Importances | None = None,
     threads: int = 0,
@@ -77,9 +79,9 @@ def targeted(
     """The conversion whose tensors have the types that lose least within `target`.
 
     `options.tensor_types` hold for the tensors that they match. MXFP4 stays as it is, unless that
-    is allowed to change. scratch: where the model is put in BF16 meanwhile; the file is deleted
-    again. Error: nothing fits the target;
-    UnsupportedError: the model has to be run to be measured, and Pestle does not run it.
+    is allowed to change. folder: where the model is put in BF16 meanwhile; it is deleted again.
+    Error: nothing fits the target; UnsupportedError: the model has to be run to be measured, and
+    Pestle does not run it.
     """
     first = preparation(options)
     names = _choosable(first, options)
@@ -91,7 +93,7 @@ def targeted(
         found = assume(shapes)
     else:
         bits = target.bpw or 8 * target.size / _weights(first)
-        with _floats(preparation, scratch, threads, progress):
+        with _floats(preparation, folder, threads, progress) as scratch:
             found = measure(scratch, list(shapes), bits, text=text, importance=importance,
                             threads=threads, progress=progress)  # fmt: skip
     options = replace(
@@ -136,22 +138,22 @@ def _weights(prepared: Prepared) -> int:
 
 @contextmanager
 def _floats(
-    preparation: Preparation, scratch: Path, threads: int, progress: Progress | None
-) -> Iterator[None]:
-    """The model in BF16 in the file `scratch`, for as long as it is needed."""
-    try:
+    preparation: Preparation, folder: Path, threads: int, progress: Progress | None
+) -> Iterator[Path]:
+    """A file in a folder within `folder` with the model in BF16, for as long as it is needed."""
+    with ExitStack() as stack:
+        with writing(folder):
+            inner = stack.enter_context(files.scratch_folder(folder))
+        scratch = inner / "measured.gguf"
         floats = preparation(Options("BF16", allow_requantize=True))
         floats = replace(floats, manifest=replace(floats.manifest, certificate=None))
-        made = carry_out(floats, scratch, overwrite=True, threads=threads, progress=progress)
+        made = carry_out(floats, scratch, threads=threads, progress=progress)
         if made.refusal is not None:
             raise UnsupportedError(
                 f"{made.refusal}: so nothing can be measured; measured=False "
                 "chooses by what is typical"
             )
-        yield
-    finally:
-        for path in (scratch, manifest_path(scratch)):
-            path.unlink(missing_ok=True)
+        yield scratch
 
 
 def _in_a_file(tensor: Choosable) -> Choosable:

@@ -372,9 +372,9 @@ def test_a_disk_that_fills_up(
         opened(self, *args, **kwargs)
         self._streams[:] = [Full(stream) for stream in self._streams]  # type: ignore[misc]
 
-    opened, path = PartialFiles.open, tmp_path / "out.gguf"
+    opened, path = PartialFiles.begin, tmp_path / "out.gguf"
     with monkeypatch.context() as patch:
-        patch.setattr(PartialFiles, "open", limited)
+        patch.setattr(PartialFiles, "begin", limited)
         with pytest.raises(Error, match=r"no space left for .*; the same command goes on"):
             convert(source, path)
     assert not path.exists()
@@ -404,11 +404,11 @@ def test_a_shard_that_may_not_be_read(source: Path, tmp_path: Path) -> None:
 
 
 def test_two_at_once(source: Path, tmp_path: Path) -> None:
-    import filelock
+    from pestle.convert.partial import Workplace
 
     path = tmp_path / "out.gguf"
     with (
-        filelock.FileLock(f"{path}.partial.lock"),
+        Workplace(path).hold(),
         pytest.raises(Error, match=r"another process is writing .*out\.gguf"),
     ):
         convert(source, path)

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pestle import files
 from pestle.convert import convert
 from pestle.convert import plan as plan_module
 from pestle.convert.conversion import Conversion, carry_out
 from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.journal import Journal, State
 from pestle.convert.options import Options
+from pestle.convert.partial import Workplace
 from pestle.convert.preparation import prepare
 from pestle.errors import Error
 
@@ -84,7 +86,7 @@ def test_stopped_anywhere(source: Path, tmp_path: Path) -> None:
 def test_stopped_again_and_again(source: Path, tmp_path: Path) -> None:
     """Only what was not noted is read again: each run comes further."""
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
-    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial.journal"
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "journal"
     done = []
     for part in range(1, 6):
         with pytest.raises(StopError):
@@ -137,18 +139,18 @@ def test_stopped_while_shards_are_replaced(
         left = n
 
         def counted(change: Any) -> Any:
-            def changed(self: Path, *args: Any, **kwargs: Any) -> Any:
+            def changed(*args: Path, **kwargs: Any) -> Any:
                 nonlocal left
-                if self.name.startswith("out-") and "json" not in self.name:
+                if args[-1].name.startswith("out-") and "json" not in args[-1].name:
                     left -= 1
                     if left < 0:
                         raise StopError
-                return change(self, *args, **kwargs)
+                return change(*args, **kwargs)
 
             return changed
 
-        patch.setattr(Path, "replace", counted(Path.replace))
-        patch.setattr(Path, "unlink", counted(Path.unlink))
+        patch.setattr(files, "move", counted(files.move))
+        patch.setattr(files, "remove", counted(files.remove))
         with suppress(StopError):
             convert(source, path, to="BF16", **options)
         assert (left < 0) == (n < 4)
@@ -165,10 +167,10 @@ def test_stopped_when_all_is_there(
 ) -> None:
     """Between the last change of a name and the end: nothing is replaced, and nothing is asked."""
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        patch.setattr(Workplace, "remove", lambda self: None)
         path = run(source, tmp_path / "out.gguf").paths[0]
     wanted, written = sha256(path), path.stat().st_mtime_ns
-    journal = tmp_path / "out.gguf.partial.journal"
+    journal = tmp_path / "out.gguf.partial" / "journal"
     assert journal.exists()
     assert run(source, path).resumed
     assert (sha256(path), path.stat().st_mtime_ns) == (wanted, written)
@@ -179,7 +181,7 @@ def test_a_journal_of_a_file_that_is_another_now(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        patch.setattr(Workplace, "remove", lambda self: None)
         path = run(source, tmp_path / "out.gguf").paths[0]
     path.write_bytes(b"other")
     with pytest.raises(Error, match="is there already"):
@@ -190,7 +192,7 @@ def test_a_journal_of_a_file_that_is_another_now(
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_journal_that_was_cut_off(cut: int, source: Path, tmp_path: Path) -> None:
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
-    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial.journal"
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "journal"
     with pytest.raises(StopError):
         run(source, path, 4_000_000)
     journal.write_bytes(journal.read_bytes()[:-cut])
@@ -201,7 +203,7 @@ def test_a_journal_that_was_cut_off(cut: int, source: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("damage", [b"", b"\n", b"[]\n", b"{}\n", b"\xff\xfe", b'{"plan": 5}\n'])
 def test_a_journal_of_something_else(damage: bytes, source: Path, tmp_path: Path) -> None:
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
-    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial.journal"
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "journal"
     with pytest.raises(StopError):
         run(source, path, 4_000_000)
     journal.write_bytes(damage)
@@ -259,6 +261,7 @@ from pestle.convert import plan
 from pestle.convert.conversion import carry_out
 from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.options import Options
+from pestle.convert.partial import Workplace
 from pestle.convert.preparation import prepare
 
 source, path = map(Path, sys.argv[1:3])
@@ -292,7 +295,7 @@ def test_killed(seed: int, source: Path, tmp_path: Path) -> None:
         seconds = time.monotonic() - began
     wanted = sha256(whole)
     draw, path = random.Random(seed), tmp_path / "out.gguf"
-    journal = tmp_path / "out.gguf.partial.journal"
+    journal = tmp_path / "out.gguf.partial" / "journal"
     for _ in range(4):
         with start(source, path) as process:
             time.sleep(draw.uniform(0, seconds))
