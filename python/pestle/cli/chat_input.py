@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output, create_output
 
+from pestle import files
 from pestle.cli.console import Console
 from pestle.cli.harmless import escaped, raw
 
@@ -132,8 +132,8 @@ def _history(console: Console) -> History:
     """Past messages, readable by their author alone; in memory where no file can be written."""
     path = history_path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        files.make_folders(path.parent, private=True)
+        files.make_private(path)
     except OSError as error:
         console.note(f"The history of this chat is not kept: {path}: {error.strerror}")
         return InMemoryHistory()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pestle import files
+
 if TYPE_CHECKING:
     from pestle import LLM
 
@@ -16,7 +18,10 @@ def check(llm: LLM, path: str) -> None:
     """Raise, before the work is done, unless there will be counts and a place for them."""
     if llm.expert_counts().shape[1] == 0:
         raise click.UsageError(f"--expert-stats: {llm.path} has no experts to count.")
-    _write(path, "")
+    try:
+        files.check_place(Path(path))
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from error
 
 
 def of(llm: LLM) -> dict[str, Any]:
@@ -37,14 +42,8 @@ def of(llm: LLM) -> dict[str, Any]:
 
 def write(llm: LLM, path: str) -> None:
     """Write the counts to `path`, whole or not at all."""
-    _write(path, json.dumps(of(llm)) + "\n").replace(path)
-
-
-def _write(path: str, text: str) -> Path:
-    part = Path(f"{path}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        with files.placed(Path(path)) as stream:
+            stream.write((json.dumps(of(llm)) + "\n").encode())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise click.ClickException(f"{path}: {error.strerror}") from error
-    return part

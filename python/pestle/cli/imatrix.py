@@ -132,7 +132,7 @@ def command(
         raise click.ClickException(
             f"{path.parent} is not a folder, so {path.name} has no place there"
         )
-    if path.exists() and not overwrite:
+    if path.is_file() and not overwrite:
         raise click.ClickException(f"{path} is there already; --overwrite replaces it")
     text, name = None, {}
     if text_file is not None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from pestle import files
 from pestle._core import GgufFile
 from pestle.errors import Error
 from pestle.measure import Evaluation
@@ -72,6 +73,7 @@ def plot(
         # No date: the same figures give the same file.
         metadata = {"Date": None} if Path(out).suffix.lower() == ".svg" else None
         try:
-            figure.savefig(out, metadata=metadata)
+            with files.placed(Path(out)) as stream:
+                figure.savefig(stream, format=Path(out).suffix[1:].lower(), metadata=metadata)
         except OSError as error:
             raise Error(f"cannot write {out}: {error.strerror}") from error

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pestle import files
 from pestle.errors import Error
 from pestle.gguf_header import HeaderTensor, aligned, header_bytes
 from pestle.imatrix.matrix import Floats, ImportanceMatrix
@@ -22,18 +23,13 @@ def write_imatrix(path: str | os.PathLike[str], matrix: ImportanceMatrix) -> Imp
     The same matrix gives the same bytes. Returns it with their digest. Error: the system refuses.
     """
     path = Path(path)
-    part = path.with_name(path.name + ".partial")
     digest = hashlib.sha256()
     try:
-        with part.open("wb") as stream:
+        with files.placed(path) as stream:
             for data in _encoded(matrix):
                 digest.update(data)
                 stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise Error(f"cannot write {path}: {error.strerror}") from error
     return replace(matrix, digest=digest.hexdigest(), source=path.name)
 
