@@ -78,13 +78,31 @@ PYTHON_ONLY_IN: dict[str, set[str]] = {
     "click": {"cli"},
     "prompt_toolkit": {"cli"},
     "rich": {"cli"},
+    "fcntl": {"files"},
+    "filelock": {"files"},
     "huggingface_hub": {"models"},
     "jinja2": {"template"},
     "llguidance": {"constraints"},
     "lm_eval": {"lm_eval"},
+    "msvcrt": {"files"},
+    "tempfile": {"files"},
     "tokenizers": {"tokenizer"},
 }
 MAY_PRINT = {"cli"}
+# Whatever makes, changes, locks or removes files. Other layers ask `pestle.files` for it.
+MAY_WRITE = {"files"}
+_OF_MODULES = {
+    "os": "chmod chown fchmod fchown fdopen fsync ftruncate lchown link makedirs mkdir mkfifo "
+    "mknod open posix_fallocate remove removedirs rename renames replace rmdir symlink truncate "
+    "unlink",
+    "shutil": "chown copy copy2 copyfile copymode copystat copytree disk_usage move rmtree",
+}
+_OF_PATHS = (
+    "chmod hardlink_to lchmod link_to mkdir rename rmdir symlink_to tofile touch unlink "
+    "write_bytes write_text"
+)
+_MODE = re.compile("[rwaxbtU+]{1,4}")
+_WRITES = re.compile("[wax+]")
 # Whatever the program says passes here, where nothing of a file or a model reaches a terminal raw.
 CONSOLE = {Path("cli/console.py"), Path("cli/harmless.py")}
 CONSOLE_WRITES = re.compile(
@@ -184,6 +202,8 @@ def _judge_node(node: ast.AST, relative: Path, layer: str) -> Iterator[str]:
                 yield f"{layer} must not import {target} ({module})"
         elif layer not in PYTHON_ONLY_IN.get(parts[0], {layer}):
             yield f"{layer} must not import {parts[0]}"
+    if layer not in MAY_WRITE and (primitive := _judge_files(node)):
+        yield f"{primitive}: only files makes, changes, locks or removes files"
     if layer not in MAY_PRINT and isinstance(node, ast.Call):
         called = ast.unparse(node.func)
         if called in {"print", "exit", "quit", "sys.exit", "os._exit"} or called.startswith(
@@ -205,6 +225,49 @@ def _judge_writing(node: ast.AST, layer: str) -> Iterator[str]:
         called = ast.unparse(node.func)
         if CONSOLE_WRITES.match(called):
             yield f"{called}(): only cli/console.py writes to the terminal"
+
+
+def _judge_files(node: ast.AST) -> str | None:
+    """Say which primitive of the file system a node outside of `pestle.files` uses, if one."""
+    if isinstance(node, ast.ImportFrom) and node.module in _OF_MODULES:
+        found = {alias.name for alias in node.names} & {*_OF_MODULES[node.module].split(), "*"}
+        return f"from {node.module} import {min(found)}" if found else None
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        of_module = node.attr in _OF_MODULES.get(node.value.id, "").split()
+        return f"{node.value.id}.{node.attr}" if of_module else None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Attribute, ast.Name)):
+        return None
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+    method = isinstance(node.func, ast.Attribute)
+    shown = f"{ast.unparse(node.func)}()"
+    if method and name in _OF_PATHS.split():
+        return shown
+    if method and name == "replace" and len(node.args) == 1 and not node.keywords:
+        return shown  # a path's; text is replaced by something, dates and dataclasses by keywords
+    if name == "open" and shown != "os.open()" and any(map(_WRITES.search, _modes(node, method))):
+        return None if "os.devnull" in ast.unparse(node) else shown
+    return None
+
+
+def _modes(call: ast.Call, method: bool) -> Iterator[str]:
+    """What may be the mode of a call of `open`; "w" for one that only running it would tell.
+
+    The first argument of a method is a path's mode, or what an archive shall open.
+    """
+    for keyword in call.keywords:
+        if keyword.arg == "mode":
+            yield _text(keyword.value) or "w"
+    for place, argument in enumerate(call.args[:2]):
+        text = _text(argument)
+        if text is None and place == 1:
+            yield "w"
+        elif text is not None and _MODE.fullmatch(text) and (method or place == 1):
+            yield text
+
+
+def _text(node: ast.expr) -> str | None:
+    found = node.value if isinstance(node, ast.Constant) else None
+    return found if isinstance(found, str) else None
 
 
 def _imported(node: ast.AST, relative: Path) -> Iterator[str]:

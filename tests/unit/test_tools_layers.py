@@ -92,6 +92,34 @@ def test_a_right_cpp_line_is_let_through(layers, tmp_path, name, line):
         ("cli/chat.py", "click.echo('x')", "only cli/console.py writes to the terminal"),
         ("cli/chat.py", "stream = sys.__stderr__", "only cli/console.py writes to the terminal"),
         ("misc.py", "", "no layer that tools/check_layers.py knows"),
+        *(
+            (name, line, "only files makes, changes, locks or removes files")
+            for name, line in (
+                ("chat.py", "Path('a').unlink(missing_ok=True)"),
+                ("chat.py", "import os\nos.remove('a')"),
+                ("chat.py", "import os\nmap(os.unlink, names)"),
+                ("chat.py", "from os import unlink"),
+                ("chat.py", "from shutil import rmtree"),
+                ("chat.py", "import shutil\nshutil.rmtree(folder)"),
+                ("chat.py", "folder.rmdir()"),
+                ("chat.py", "part.replace(path)"),
+                ("chat.py", "part.rename(path)"),
+                ("chat.py", "import os\nos.replace(part, path)"),
+                ("chat.py", "open(path, 'w')"),
+                ("chat.py", "open(path, mode='r+b')"),
+                ("chat.py", "path.open('ab')"),
+                ("chat.py", "path.open(mode=mode)"),
+                ("chat.py", "open(path, mode)"),
+                ("chat.py", "path.write_text('a')"),
+                ("chat.py", "path.mkdir()"),
+                ("chat.py", "path.symlink_to(other)"),
+                ("chat.py", "import os\nos.open(path, os.O_WRONLY)"),
+                ("chat.py", "import shutil\nshutil.disk_usage(path)"),
+            )
+        ),
+        ("chat.py", "import filelock", "chat must not import filelock"),
+        ("chat.py", "import tempfile", "chat must not import tempfile"),
+        ("files/a.py", "import pestle.errors", "files must not import errors"),
     ],
 )
 def test_a_wrong_python_line_is_found(layers, tmp_path, name, line, why):
@@ -109,6 +137,10 @@ def test_a_wrong_python_line_is_found(layers, tmp_path, name, line, why):
         ("cli/console.py", "import sys\nsys.stdout.write('x')"),
         ("models/hub.py", "import huggingface_hub"),
         ("tokenizer/bpe.py", "from .pre import split"),
+        ("files/a.py", "import os, shutil\nos.unlink(a)\nshutil.rmtree(b)\nopen(c, 'w')"),
+        ("chat.py", "text.replace('a', 'b')\nday.replace(year=1)\nreplace(options, to='x')"),
+        ("chat.py", "path.open()\nopen(path, 'rb')\narchive.open(member)"),
+        ("cli/root.py", "Path(os.devnull).open('w')"),
     ],
 )
 def test_a_right_python_line_is_let_through(layers, tmp_path, name, line):
