@@ -139,6 +139,26 @@ def test_verifying_all_that_lies_around(pestle: Pestle, source: Path) -> None:
     assert found["wrong_sizes"] == [{"name": "x.gguf", "found": size + 1, "expected": size}]
 
 
+def test_choosing_how_text_is_cut(pestle: Pestle, source: Path) -> None:
+    path = Path("tiny/tokenizer.json")
+    definition = json.loads(path.read_text())
+    definition["normalizer"] = {"type": "Lowercase"}
+    path.write_text(json.dumps(definition))
+    done = pestle("convert", "tiny", "-o", "x.gguf", "-q")
+    assert done.exit_code == 3
+    assert "the normalizer is Lowercase, there none; --tokenizer-pre gpt-2 (" in done.stderr
+    assert not Path("x.gguf").exists()
+    done = pestle("convert", "tiny", "-o", "x.gguf", "--tokenizer-pre", "gpt-2")
+    assert done.exit_code == 0
+    assert "Text is cut into words as `gpt-2` does, whatever tokenizer.json says." in done.stderr
+    manifest = json.loads(Path("x.gguf.manifest.json").read_text())
+    assert manifest["options"]["tokenizer_pre"] == "gpt-2"
+    assert pestle("verify", "x.gguf", "--rederive", "tiny", "-q").exit_code == 0
+    done = pestle("convert", "tiny", "-o", "y.gguf", "--tokenizer-pre", "gpt-9")
+    assert done.exit_code == 3
+    assert "the pre-tokenizer 'gpt-9' is not known, expected gpt-2, phi-2" in done.stderr
+
+
 @pytest.mark.parametrize("size", ["0G", "5", "x", "1T", "-1G"])
 def test_sizes_that_are_none(size: str, pestle: Pestle, source: Path) -> None:
     done = pestle("convert", "tiny", "--split-size", size)

@@ -123,6 +123,8 @@ def lines(made: Conversion) -> list[str]:
             f"{made.manifest.options['to']}'s: their rows are not whole blocks of 256 columns "
             f"({', '.join(made.too_narrow[:_SHOWN])}{', ...' * (len(made.too_narrow) > _SHOWN)})"
         )
+    if pre := made.manifest.options.get("tokenizer_pre"):
+        found.append(f"Text is cut into words as `{pre}` does, whatever tokenizer.json says.")
     if "sensitivities" in made.manifest.options:
         measured = "calibration" in made.manifest.options
         found.append(

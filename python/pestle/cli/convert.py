@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     help=f"The type of the matrices, or a mixture: {', '.join(TYPES)}.  [default: Q4_K_M]",
 )
 @click.option("--name", metavar="TEXT", help="The model's name.  [default: config.json's, or none]")
+@click.option(
+    "--tokenizer-pre",
+    metavar="NAME",
+    help="How text is cut into words, as in qwen2, in place of what tokenizer.json says.  "
+    "[default: recognized, or refused]",
+)
 @target_options
 @encoding_options
 @json_option
@@ -46,6 +52,7 @@ def command(
     output: str | None,
     to: str | None,
     name: str | None,
+    tokenizer_pre: str | None,
     target: Target | None,
     encoding: Encoding,
     as_json: bool,
@@ -78,6 +85,7 @@ def command(
         offline=offline,
         to=target or to or "Q4_K_M",
         name=name,
+        tokenizer_pre=tokenizer_pre,
         **vars(encoding),
         progress=Downloads(console),
     )

@@ -34,6 +34,7 @@ def convert(
     imatrix: StrPath | ImportanceSource | None = None,
     allow_requantize: bool = False,
     name: str | None = None,
+    tokenizer_pre: str | None = None,
     split_size: int = 0,
     overwrite: bool = False,
     certify: bool = False,
@@ -51,6 +52,8 @@ def convert(
     matches wins. imatrix: an importance matrix, or its file. allow_requantize: whether MXFP4 may
     become another type of blocks because of `tensor_types`; without them it stays as it is.
     name: the model's name; by default what config.json says, or none.
+    tokenizer_pre: GGUF's name of how text is cut into words, as "qwen2", for a tokenizer.json that
+    is damaged or not known; by default it is recognized, or the conversion refused.
     split_size: bytes of data that a file may have before another is begun; 0 for one file.
     overwrite: whether a finished file that is there may be replaced.
     certify: measure the new file against its source, as `pestle.evaluate` does with the built-in
@@ -75,7 +78,10 @@ def convert(
     importance = opened(imatrix)
     digest = importance.digest if importance is not None else None
     path = Path(output) if output is not None else _default(folder, repository, str(to))
-    options = Options(_to(to), name, split_size, tuple(tensor_types), digest, allow_requantize)
+    options = Options(
+        _to(to), name, split_size, tuple(tensor_types), digest, allow_requantize,
+        tokenizer_pre=tokenizer_pre,
+    )  # fmt: skip
 
     def preparation(options: Options) -> Prepared:
         given = importance if options.imatrix is not None else None

@@ -21,7 +21,12 @@ def certified(
 ) -> Certificate:
     """Evaluate the file, which is whole but for its certificate, against its source."""
     source = prepared.source.path
-    reference: Subject = CheckpointSubject(source) if source.is_dir() else FileSubject(source)
+    reference: Subject
+    if source.is_dir():
+        pre = prepared.manifest.options.get("tokenizer_pre")
+        reference = CheckpointSubject(source, tokenizer_pre=pre)
+    else:
+        reference = FileSubject(source)
     model = FileSubject(files.readable())
     found = measure(model, reference, built_in(), threads=threads, progress=progress)
     return Certificate(prepared.manifest.pestle, found)

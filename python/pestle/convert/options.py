@@ -10,6 +10,7 @@ from typing import Any, Final
 from pestle.blocks import TYPES
 from pestle.convert.types import TARGETS
 from pestle.errors import UnsupportedError
+from pestle.tokenizer.pretokenizers import PRE_TOKENIZERS
 
 _ALWAYS: Final = ("to", "name", "split_size")
 """Options that every record has."""
@@ -42,10 +43,12 @@ def type_rule(text: str) -> TypeRule:
 class Options:
     """`to`: a type, or a mixture; `tensor_types`: REGEX=TYPE, of which the first that matches wins.
 
-    imatrix: the sha256 of the importance matrix, if there is one. The last four tell why
+    imatrix: the sha256 of the importance matrix, if there is one. The next four tell why
     `tensor_types` are what they are: what the file's bytes, or its bits a weight, were limited to,
     and the sha256 of the text that was read and of what was measured (`pestle.convert.targets`).
-    UnsupportedError: `to` is not a type; ValueError: something in `tensor_types` is not a rule.
+    tokenizer_pre: what the user says cuts text into words, in place of tokenizer.json.
+    UnsupportedError: `to` is not a type, or `tokenizer_pre` is not known; ValueError: something in
+    `tensor_types` is not a rule.
     """
 
     to: str
@@ -58,6 +61,7 @@ class Options:
     target_bpw: float = 0.0
     calibration: str | None = None
     sensitivities: str | None = None
+    tokenizer_pre: str | None = None
 
     def __post_init__(self) -> None:
         if self.to not in TARGETS:
@@ -66,6 +70,11 @@ class Options:
             )
         for text in self.tensor_types:
             type_rule(text)  # raises what is wrong with it
+        if self.tokenizer_pre is not None and self.tokenizer_pre not in PRE_TOKENIZERS:
+            raise UnsupportedError(
+                f"the pre-tokenizer {self.tokenizer_pre!r:.40} is not known, "
+                f"expected {', '.join(PRE_TOKENIZERS)}"
+            )
 
     @property
     def rules(self) -> list[TypeRule]:

@@ -73,7 +73,7 @@ def prepare(
             generation=generation,
         ),
         **{f"{architecture}.{key}": value for key, value in own.items()},
-        **tokenizer_keys(source, config, generation, n_vocab),
+        **tokenizer_keys(source, config, generation, n_vocab, pre=options.tokenizer_pre),
     }
     return Prepared(
         checkpoint,

@@ -38,10 +38,10 @@ _EXACT: Final = {"F32": "F32", "F16": "F16", "BF16": "BF16", "fp8": "F32", "mxfp
 class CheckpointSubject:
     """A checkpoint's folder as a `Subject` of evaluation."""
 
-    def __init__(self, source: str | os.PathLike[str]) -> None:
-        """Raises as `prepare` does."""
+    def __init__(self, source: str | os.PathLike[str], *, tokenizer_pre: str | None = None) -> None:
+        """`tokenizer_pre`: as of `convert`. Raises as `prepare` does."""
         folder = Path(source)
-        self._prepared = prepare(folder, Options("F32"))
+        self._prepared = prepare(folder, Options("F32", tokenizer_pre=tokenizer_pre))
         self._plan = exact(self._prepared.plan)
         self.name = folder.resolve().name
         self.whole_bytes = 0

@@ -93,7 +93,7 @@ def targeted(
         found = assume(shapes)
     else:
         bits = target.bpw or 8 * target.size / _weights(first)
-        with _floats(preparation, folder, threads, progress) as scratch:
+        with _floats(preparation, options.tokenizer_pre, folder, threads, progress) as scratch:
             found = measure(scratch, list(shapes), bits, text=text, importance=importance,
                             threads=threads, progress=progress)  # fmt: skip
     options = replace(
@@ -138,14 +138,19 @@ def _weights(prepared: Prepared) -> int:
 
 @contextmanager
 def _floats(
-    preparation: Preparation, folder: Path, threads: int, progress: Progress | None
+    preparation: Preparation,
+    tokenizer_pre: str | None,
+    folder: Path,
+    threads: int,
+    progress: Progress | None,
 ) -> Iterator[Path]:
     """A file in a folder within `folder` with the model in BF16, for as long as it is needed."""
     with ExitStack() as stack:
         with writing(folder):
             inner = stack.enter_context(files.scratch_folder(folder))
         scratch = inner / "measured.gguf"
-        floats = preparation(Options("BF16", allow_requantize=True))
+        options = Options("BF16", allow_requantize=True, tokenizer_pre=tokenizer_pre)
+        floats = preparation(options)
         floats = replace(floats, manifest=replace(floats.manifest, certificate=None))
         made = carry_out(floats, scratch, threads=threads, progress=progress)
         if made.refusal is not None:

@@ -14,6 +14,7 @@ from pestle.convert.checkpoint import ModelConfig
 from pestle.convert.vocabulary import tokenizer_keys, vocabulary_rows
 from pestle.errors import TokenizerError
 from pestle.tokenizer import Tokenizer
+from pestle.tokenizer.pretokenizers import PRE_TOKENIZERS
 from pestle.tokenizer.vocabulary import TokenType
 
 from tests.oracle.checkpoint_folder import tokenizer as byte_level
@@ -34,9 +35,11 @@ def write(folder: Path, **files: Any) -> Path:
     return folder
 
 
-def keys(folder: Path, n_vocab: int, generation: Any = None, **config: Any) -> dict[str, Any]:
+def keys(
+    folder: Path, n_vocab: int, generation: Any = None, pre: str | None = None, **config: Any
+) -> dict[str, Any]:
     values = {"model_type": "qwen3", "vocab_size": n_vocab, **config}
-    return tokenizer_keys(folder, ModelConfig(values), generation or {}, n_vocab)
+    return tokenizer_keys(folder, ModelConfig(values), generation or {}, n_vocab, pre=pre)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,77 @@ def test_back_to_a_vocabulary_that_llama_cpp_wrote(name: str, tmp_path: Path) ->
         assert found[f"tokenizer.ggml.{key}"] == theirs[f"tokenizer.ggml.{key}"], key
 
 
+def cut_as(*patterns: str, normalizer: str | None = None) -> dict[str, Any]:
+    splits = [
+        {"type": "Split", "pattern": {"Regex": p}, "behavior": "Isolated", "invert": False}
+        for p in patterns
+    ]
+    return {
+        **byte_level(300),
+        "normalizer": normalizer and {"type": normalizer},
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [*splits, {"type": "ByteLevel", "use_regex": False}],
+        },
+    }
+
+
+def test_a_normalizer_that_was_lost(tmp_path: Path) -> None:
+    """As transformers 5 writes a Qwen2 tokenizer that it has read from GGUF."""
+    write(tmp_path, tokenizer=cut_as(*PRE_TOKENIZERS["qwen2"].patterns))
+    with pytest.raises(TokenizerError) as raised:
+        keys(tmp_path, 300)
+    assert str(raised.value) == (
+        "tokenizer.json: its way to cut text into words is not known; nearest is `qwen2`: the "
+        "normalizer is none, there NFC; --tokenizer-pre qwen2 (tokenizer_pre='qwen2') takes that "
+        "one all the same"
+    )
+    chosen = keys(tmp_path, 300, pre="qwen2")
+    write(tmp_path, tokenizer=cut_as(*PRE_TOKENIZERS["qwen2"].patterns, normalizer="NFC"))
+    assert chosen == keys(tmp_path, 300)
+    assert keys(tmp_path, 300, pre="smollm")["tokenizer.ggml.pre"] == "smollm"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (
+            (PRE_TOKENIZERS["qwen2"].patterns[0].replace(r"\p{N}|", r"\p{N}{1,2}|", 1),),
+            r"nearest is `llama-bpe`: expression 1 is `\.\.\..*\{1,2\}.*`, there `\.\.\..*\{1,3\}",
+        ),
+        (
+            PRE_TOKENIZERS["deepseek-v3"].patterns[:2],
+            "nearest is `deepseek-v3`: it has 2 expressions, there 3; --tok",
+        ),
+        (("(" * 100_000,), "expression 1 is `\\({24}\\.\\.\\.`, there"),
+        ((), "it has 0 expressions, there"),
+    ],
+)
+def test_what_is_near(patterns: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    write(tmp_path, tokenizer=cut_as(*patterns))
+    with pytest.raises(TokenizerError, match=message) as raised:
+        keys(tmp_path, 300)
+    assert len(str(raised.value)) < 1000
+
+
+def test_a_choice_for_a_tokenizer_that_has_none(tmp_path: Path) -> None:
+    write(tmp_path, tokenizer={**byte_level(300), "pre_tokenizer": None})
+    with pytest.raises(TokenizerError, match="no byte-level tokenizer, so `qwen2` cannot cut"):
+        keys(tmp_path, 300, pre="qwen2")
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(TokenizerError, match=r"holds no tokenizer\.json, for which `qwen2`"):
+        keys(tmp_path, 300, pre="qwen2")
+
+
+@pytest.mark.parametrize("pattern", [None, "x", 5, [], {}, {"Regex": 5}, {"String": ["x"]}])
+def test_a_split_without_a_pattern(pattern: Any, tmp_path: Path) -> None:
+    definition = cut_as("x")
+    definition["pre_tokenizer"]["pretokenizers"][0]["pattern"] = pattern
+    write(tmp_path, tokenizer=definition)
+    with pytest.raises(TokenizerError, match="the pattern of a Split is"):
+        keys(tmp_path, 300)
+
+
 def test_special_tokens_and_bos(tmp_path: Path) -> None:
     definition = byte_level(300)
     definition["added_tokens"] += [
@@ -156,7 +230,10 @@ def test_ids_that_the_configs_state(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"normalizer": {"type": "Lowercase"}}, "normalizer Lowercase is not known"),
+        (
+            {"normalizer": {"type": "Lowercase"}},
+            "the normalizer is Lowercase, there none; --tokenizer-pre gpt-2",
+        ),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "neither byte-level nor"),
         (
             {
@@ -168,7 +245,7 @@ def test_ids_that_the_configs_state(tmp_path: Path) -> None:
                     ],
                 }
             },
-            r"Split \+ ByteLevel is not known",
+            r"nearest is `.*`: expression 1 is `.*w\+`, there `.*`; --tokenizer-pre",
         ),
         (
             {

@@ -27,19 +27,27 @@ class _Files:
 
 
 def tokenizer_keys(
-    folder: Path, config: ModelConfig, generation: Mapping[str, Any], n_vocab: int
+    folder: Path,
+    config: ModelConfig,
+    generation: Mapping[str, Any],
+    n_vocab: int,
+    *,
+    pre: str | None = None,
 ) -> Keys:
     """The keys that describe the tokenizer and the chat template of the checkpoint in `folder`.
 
-    `n_vocab`: rows of the embedding. `generation`: generation_config.json. TokenizerError: the
-    tokenizer is malformed, missing, or of a kind that GGUF or Pestle does not know.
+    `n_vocab`: rows of the embedding. `generation`: generation_config.json. `pre`: what cuts text
+    into words, whatever tokenizer.json says. TokenizerError: the tokenizer is malformed, missing,
+    or of a kind that GGUF or Pestle does not know.
     """
     files = _Files(
         folder,
         _optional(folder / "tokenizer.json"),
         _optional(folder / "tokenizer_config.json") or {},
     )
-    kind = recognize(files.tokenizer) if files.tokenizer is not None else None
+    kind = recognize(files.tokenizer, pre) if files.tokenizer is not None else None
+    if pre is not None and kind is None:
+        raise TokenizerError(f"{folder} holds no tokenizer.json, for which `{pre}` would cut text")
     if isinstance(kind, ByteLevel):
         assert files.tokenizer is not None
         keys, tokens = _byte_level(files.tokenizer, kind)

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from pestle.convert.vocabulary.nearest import Words, escaped, nearest, words_of
 from pestle.errors import TokenizerError
 from pestle.tokenizer.pretokenizers import GPT2, PRE_TOKENIZERS
 
 SPACE: Final = "\u2581"
-_ESCAPES: Final = {"\r": r"\r", "\n": r"\n", "\t": r"\t"}
 Json = Mapping[str, Any]
 
 
@@ -26,8 +26,11 @@ class SentencePiece(NamedTuple):
     add_space_prefix: bool
 
 
-def recognize(definition: Json) -> ByteLevel | SentencePiece:
-    """What `definition`, a tokenizer.json, is; TokenizerError says what of it is not known."""
+def recognize(definition: Json, pre: str | None = None) -> ByteLevel | SentencePiece:
+    """What `definition`, a tokenizer.json, is; TokenizerError says what of it is not known.
+
+    pre: what cuts the text of a byte-level one into words, whatever `definition` says.
+    """
     model = definition.get("model")
     kind = model.get("type", "BPE") if isinstance(model, Mapping) else None
     if not isinstance(model, Mapping) or kind != "BPE":
@@ -37,7 +40,11 @@ def recognize(definition: Json) -> ByteLevel | SentencePiece:
             raise TokenizerError(f"tokenizer.json: model has the {key} {model[key]!r:.40}")
     steps = steps_of(definition.get("pre_tokenizer"), "pretokenizers")
     if any(step.get("type") == "ByteLevel" for step in steps):
-        return ByteLevel(_pre_tokenizer(definition, steps, model))
+        return ByteLevel(pre or _pre_tokenizer(definition, steps, model))
+    if pre is not None:
+        raise TokenizerError(
+            f"tokenizer.json: no byte-level tokenizer, so `{pre}` cannot cut text for it"
+        )
     if model.get("byte_fallback"):
         return SentencePiece(_space_prefix(definition, steps))
     raise TokenizerError("tokenizer.json: neither byte-level nor with byte_fallback")
@@ -56,18 +63,14 @@ def steps_of(found: Any, of: str) -> list[Json]:
 
 def _pre_tokenizer(definition: Json, steps: list[Json], model: Json) -> str:
     normalizers = steps_of(definition.get("normalizer"), "normalizers")
-    if normalizers and [step.get("type") for step in normalizers] != ["NFC"]:
-        raise TokenizerError(f"tokenizer.json: normalizer {_shown(normalizers)} is not known")
-    patterns = _patterns(steps)
+    found = Words(tuple(_patterns(steps)), tuple(str(step.get("type")) for step in normalizers))
     same = [
         (pre.ignore_merges == bool(model.get("ignore_merges")), name)
         for name, pre in PRE_TOKENIZERS.items()
-        if [_escaped(p) for p in pre.patterns] == patterns and pre.nfc == bool(normalizers)
+        if words_of(pre) == found
     ]
     if not same:
-        raise TokenizerError(
-            f"tokenizer.json: pre_tokenizer {_shown(steps)} is not known: {patterns!r:.300}"
-        )
+        raise TokenizerError(f"tokenizer.json: {nearest(found)}")
     # Names are listed with the one that files use first. ignore_merges tells Llama 3's from its
     # imitators; otherwise it only concerns tokens that no merges lead to.
     return max(same, key=lambda entry: entry[0])[1]
@@ -79,25 +82,29 @@ def _patterns(steps: list[Json]) -> list[str]:
     for step in steps:
         kind = step.get("type")
         if kind == "ByteLevel" and not step.get("add_prefix_space"):
-            patterns += [_escaped(GPT2)] if step.get("use_regex", True) else []
+            patterns += [escaped(GPT2)] if step.get("use_regex", True) else []
         elif kind == "Digits" and step.get("individual_digits"):
             patterns.append(r"\p{N}")
         elif kind == "Split" and step.get("behavior") == "Isolated" and not step.get("invert"):
-            pattern = step.get("pattern") or {}
-            regex = pattern.get("Regex")
-            if regex is None:
-                regex = re.escape(str(pattern.get("String")))
-            patterns.append(_escaped(regex))
+            patterns.append(_split_pattern(step))
         else:
-            raise TokenizerError(f"tokenizer.json: pre_tokenizer step {step!r:.200} is not known")
+            raise TokenizerError(
+                f"tokenizer.json: pre_tokenizer step {step!r:.200} is not known; "
+                "--tokenizer-pre NAME (tokenizer_pre=NAME) takes a known one all the same"
+            )
     return patterns
 
 
-def _escaped(pattern: str) -> str:
-    """A pattern with escapes for what can be written in two ways."""
-    return "".join(
-        _ESCAPES.get(char) or (char if char.isascii() else rf"\x{{{ord(char):04X}}}")
-        for char in pattern
+def _split_pattern(step: Json) -> str:
+    pattern = step.get("pattern")
+    if isinstance(pattern, Mapping):
+        regex, text = pattern.get("Regex"), pattern.get("String")
+        if isinstance(regex, str):
+            return escaped(regex)
+        if isinstance(text, str):
+            return escaped(re.escape(text))
+    raise TokenizerError(
+        f"tokenizer.json: the pattern of a Split is {pattern!r:.100}, expected a Regex or a String"
     )
 
 
@@ -122,7 +129,3 @@ def _space_prefix(definition: Json, steps: list[Json]) -> bool:
     if not replaced:
         raise TokenizerError(f"tokenizer.json: nothing replaces spaces by {SPACE}")
     return prefix
-
-
-def _shown(steps: list[Json]) -> str:
-    return " + ".join(str(step.get("type")) for step in steps) or "none"
