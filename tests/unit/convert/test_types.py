@@ -41,8 +41,8 @@ def test_the_first_rule_that_matches_wins(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "error", "message"),
     [
-        (["attn_z=Q8_0"], Error, "--tensor-type attn_z=Q8_0: no matrix of this model"),
-        (["norm=Q8_0"], Error, "--tensor-type norm=Q8_0: no matrix of this model"),
+        (["attn_z=Q8_0"], Error, "tensor_types: attn_z=Q8_0: no matrix of this model"),
+        (["norm=Q8_0"], Error, "tensor_types: norm=Q8_0: no matrix of this model"),
         (["attn=Q8_0", "attn_q=Q4_0"], Error, "attn_q=Q4_0: earlier ones match all that"),
         (
             ["attn_k=IQ4_XS"],
