@@ -10,7 +10,7 @@ from pestle.blocks import ModelFacts, quantize_rows
 from pestle.convert import convert, verify
 from pestle.convert.options import Options
 from pestle.convert.types import stored_types
-from pestle.errors import Error, UnsupportedError
+from pestle.errors import Error
 
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES
