@@ -40,7 +40,7 @@ N_TOKENS = 64
 
 def same_tensors(a: Path, b: Path) -> bool:
     files = [GgufFile(path) for path in (a, b)]
-    found = [[(t.name, t.type, f.data(t.name).tobytes()) for t in f.tensors] for f in files]
+    found = [[(t.name, t.type, f.read(t.name).tobytes()) for t in f.tensors] for f in files]
     return sorted(found[0]) == sorted(found[1])
 
 

@@ -4,8 +4,12 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,9 +55,9 @@ py::object to_python(const gguf::Value& value) {
   return list;
 }
 
-gguf::File open(const PathArgument& path) {
+gguf::File open(const PathArgument& path, bool damaged) {
   const py::gil_scoped_release released;
-  return gguf::File::open(path.text);
+  return gguf::File::open(path.text, damaged ? gguf::Damage::told : gguf::Damage::refused);
 }
 
 py::typing::List<py::str> keys(const gguf::File& file) {
@@ -104,15 +108,22 @@ py::typing::List<gguf::Tensor> tensors(const py::object& self) {
   return list;
 }
 
-py::array_t<uint8_t> data(const py::object& self, const std::string& name) {
-  const auto& file = self.cast<const gguf::File&>();
+py::array_t<uint8_t> read(const gguf::File& file, const std::string& name, uint64_t offset,
+                          std::optional<uint64_t> size) {
   const gguf::Tensor* tensor = file.find(name);
   if (tensor == nullptr) throw py::key_error(name);
-  file.check_length(*tensor);
-  py::array_t<uint8_t> view(static_cast<py::ssize_t>(tensor->nbytes),
-                            reinterpret_cast<const uint8_t*>(tensor->data.data()), self);
-  view.attr("setflags")(py::arg("write") = false);
-  return view;
+  file.require_whole();
+  const uint64_t left = tensor->nbytes - std::min(offset, tensor->nbytes);
+  const uint64_t wanted = size.value_or(left);
+  if (offset > tensor->nbytes || wanted > left)
+    throw py::index_error("tensor `" + name + "` has " + std::to_string(tensor->nbytes) + " bytes, not " +
+                          std::to_string(wanted) + " at " + std::to_string(offset));
+  py::array_t<uint8_t> out(static_cast<py::ssize_t>(wanted));
+  const std::span bytes(reinterpret_cast<std::byte*>(out.mutable_data()), wanted);
+  const py::gil_scoped_release released;
+  file.read(*tensor, offset, bytes);
+  file.check_unchanged();
+  return out;
 }
 
 py::typing::Tuple<py::int_, py::ellipsis> shape(const gguf::Tensor& tensor) {
@@ -137,15 +148,26 @@ void bind_gguf(py::module_& module) {
       .def_property_readonly("nbytes", [](const Tensor& tensor) { return tensor.nbytes; })
       .def_property_readonly("shard", [](const Tensor& tensor) { return tensor.shard; }, "From 0.");
 
-  py::class_<File>(module, "GgufFile", "A GGUF file with all its shards, mapped and checked.")
-      .def(py::init(&open), py::arg("path"),
+  py::class_<File>(
+      module, "GgufFile",
+      "A GGUF file with all its shards, open and checked. Its metadata is a copy; tensors are read "
+      "when they are asked for.")
+      .def(py::init(&open), py::arg("path"), py::kw_only(), py::arg("damaged") = false,
            "Opens the first or only shard and all others. FormatError: the content is wrong; "
            "UnsupportedError: "
-           "it is of a version, byte order or type that is not read; Error: it cannot be opened.")
+           "it is of a version, byte order or type that is not read; Error: it cannot be opened, or is being "
+           "written to. damaged: a file whose list of tensors or data is cut is opened too, and so is one "
+           "without some of its shards; `damage` says which it is, and no tensor can be read.")
       .def_property_readonly("path", [](const File& file) { return path_to_str(file.path()); })
       .def_property_readonly("paths", &paths, "All shards.")
       .def_property_readonly("version", &File::version)
       .def_property_readonly("size", &File::size, "Bytes of all shards.")
+      .def_property_readonly(
+          "damage",
+          [](const File& file) {
+            return file.damage().empty() ? std::nullopt : std::optional(file.damage());
+          },
+          "What is wrong with a file that was opened with `damaged`; None: nothing.")
       .def("keys", &keys, "Metadata keys, in file order.")
       .def(
           "__contains__", [](const File& file, const std::string& key) { return file.has(key); },
@@ -158,10 +180,16 @@ void bind_gguf(py::module_& module) {
       .def("encoded", &encoded, py::arg("key"),
            "Type and value as they stand in the file, behind the key. KeyError when the key is absent.")
       .def_property_readonly("tensors", &tensors, "In file order, shard after shard.")
-      .def("data", &data, py::arg("name"),
-           "A tensor's bytes, read-only and not copied; the array keeps the file open. KeyError when there "
-           "is no "
-           "such tensor.");
+      .def("read", &read, py::arg("name"), py::arg("offset") = 0, py::arg("size") = py::none(),
+           "`size` bytes of a tensor from `offset` on, or all that follow: uint8 [size], a copy. Parts of "
+           "some "
+           "megabytes keep memory bounded. KeyError: there is no such tensor; IndexError: it ends before. "
+           "Error "
+           "when the system refuses, or the file was cut or written to since it was opened.")
+      .def("check_unchanged", &File::check_unchanged, py::call_guard<py::gil_scoped_release>(),
+           "Error when a shard was cut or written to since it was opened, as far as its size and the time of "
+           "its "
+           "last change tell.");
 }
 
 }  // namespace pestle

@@ -49,18 +49,28 @@ Part part_of(const std::optional<std::variant<int, std::string>>& only) {
   throw std::invalid_argument("only is \"" + name + "\", expected \"embedding\", \"output\" or a layer");
 }
 
-ModelHandle load(const PathArgument& path, int threads, const std::optional<Progress>& progress,
-                 const std::optional<RopeOverride>& rope,
-                 const std::optional<std::variant<int, std::string>>& only) {
+using Only = std::optional<std::variant<int, std::string>>;
+
+ModelHandle load(const gguf::File& file, int threads, const std::optional<Progress>& progress,
+                 const std::optional<RopeOverride>& rope, const Only& only) {
   const LoadOptions options{threads, rope.value_or(RopeOverride()), part_of(only)};
   const py::gil_scoped_release released;
-  return {Model::load(path.text, options, [&](size_t done, size_t total) {
+  return {Model::load(file, options, [&](size_t done, size_t total) {
     const py::gil_scoped_acquire acquired;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!progress || (*progress)(done, total)) return;
     PyErr_SetNone(PyExc_KeyboardInterrupt);
     throw py::error_already_set();
   })};
+}
+
+ModelHandle load_path(const PathArgument& path, int threads, const std::optional<Progress>& progress,
+                      const std::optional<RopeOverride>& rope, const Only& only) {
+  const gguf::File file = [&] {
+    const py::gil_scoped_release released;
+    return gguf::File::open(path.text);
+  }();
+  return load(file, threads, progress, rope, only);
 }
 
 }  // namespace
@@ -88,9 +98,13 @@ void bind_model(py::module_& m) {
 
   py::class_<ModelHandle>(m, "Model",
                           "A model's weights, packed for the kernels. Immutable; engines share it.")
-      .def(py::init(&load), py::arg("path"), py::kw_only(), py::arg("threads") = 0,
+      .def(py::init(&load), py::arg("file"), py::kw_only(), py::arg("threads") = 0,
            py::arg("progress") = py::none(), py::arg("rope") = py::none(), py::arg("only") = py::none(),
-           "Opens a GGUF file and packs its weights.\n\n"
+           "Packs the weights of a GGUF file that is open.")
+      .def(py::init(&load_path), py::arg("path"), py::kw_only(), py::arg("threads") = 0,
+           py::arg("progress") = py::none(), py::arg("rope") = py::none(), py::arg("only") = py::none(),
+           "Opens a GGUF file and packs its weights. Where something else is read of the same file, open it "
+           "once, as a GgufFile, and load that: another file may take its place in between.\n\n"
            "progress(done, total), in bytes, is called between pieces; returning False raises "
            "KeyboardInterrupt.\n"
            "rope takes the place of the file's rotary base and scaling. only: \"embedding\", the number of a "
@@ -98,7 +112,7 @@ void bind_model(py::module_& m) {
            "\"output\": that part alone, which a PartRunner runs; the file need not hold the others. "
            "IndexError: "
            "there is no such layer. Raises FormatError, "
-           "UnsupportedError, MemoryLimitError.")
+           "UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.")
       .def_property_readonly("path", [](const ModelHandle& h) { return path_to_str(h.model->path); })
       .def_property_readonly("architecture", [](const ModelHandle& h) { return h.model->architecture; })
       .def_property_readonly(

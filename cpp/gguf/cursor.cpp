@@ -9,13 +9,16 @@
 
 namespace pestle::gguf {
 
-Cursor::Cursor(std::span<const std::byte> file, std::string file_name)
-    : bytes_(file.first(std::min<uint64_t>(file.size(), kMaxHeader))),
+Cursor::Cursor(Beginning file, std::string file_name)
+    : bytes_(file.bytes),
+      read_on_(std::move(file.read_on)),
       file_name_(std::move(file_name)),
-      capped_(file.size() > kMaxHeader) {}
+      end_(std::min(file.file_size, kMaxHeader)),
+      capped_(file.file_size > kMaxHeader) {}
 
 std::span<const std::byte> Cursor::take(uint64_t bytes, std::string_view what) {
   if (bytes > left()) past_end(bytes, what);
+  if (bytes > bytes_.size() - position_) bytes_ = read_on_(position_ + bytes);
   const auto taken = bytes_.subspan(position_, bytes);
   position_ += bytes;
   return taken;
@@ -38,15 +41,16 @@ std::string_view Cursor::name(uint64_t longest, std::string_view what) {
 }
 
 std::span<const std::byte> Cursor::strings(uint64_t count, std::string_view what) {
-  const auto all = bytes_.subspan(position_);
-  StringWalk walk(all);
+  const uint64_t begin = position_;
+  StringWalk walk(bytes_.subspan(begin));
   for (uint64_t i = 0; i < count; ++i) {
-    const auto before = walk.rest();
     if (walk.next()) continue;
-    position_ += all.size() - before.size();
-    string(std::string(what) + " " + std::to_string(i));  // fails there
+    position_ = bytes_.size() - walk.rest().size();
+    string(std::string(what) + " " + std::to_string(i));  // reads on, or fails there
+    walk = StringWalk(bytes_.subspan(position_));
   }
-  return take(all.size() - walk.rest().size(), what);
+  position_ = bytes_.size() - walk.rest().size();
+  return bytes_.subspan(begin, position_ - begin);
 }
 
 void Cursor::check_count(uint64_t count, uint64_t min_bytes, uint64_t limit, std::string_view what) const {

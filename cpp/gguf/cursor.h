@@ -1,9 +1,10 @@
-// A bounds-checked walk through a file's header.
+// A bounds-checked walk through a file's header, as far as it was read.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,6 +33,15 @@ class StringWalk {
   std::span<const std::byte> bytes_;
 };
 
+// The beginning of a file, of which the header may take more.
+struct Beginning {
+  std::span<const std::byte> bytes;
+  uint64_t file_size;
+  // Reads on: returns the same bytes, at the same place, and what follows them, at least so many in all.
+  // Asked for no more than the file has; not at all where `bytes` is the whole file.
+  std::function<std::span<const std::byte>(uint64_t)> read_on = {};
+};
+
 class Cursor {
  public:
   // What is being read, for messages, which go on from it: "tensor `output.weight` "; before its name is
@@ -42,10 +52,10 @@ class Cursor {
     std::string_view name;
   };
 
-  Cursor(std::span<const std::byte> file, std::string file_name);
+  Cursor(Beginning file, std::string file_name);
 
   uint64_t position() const { return position_; }
-  uint64_t left() const { return bytes_.size() - position_; }
+  uint64_t left() const { return end_ - position_; }  // in the file, not only here
   void set_place(const Place& place) { place_ = place; }
 
   template <typename T>
@@ -72,8 +82,10 @@ class Cursor {
   [[noreturn]] void past_end(uint64_t bytes, std::string_view what) const;
 
   std::span<const std::byte> bytes_;
+  std::function<std::span<const std::byte>(uint64_t)> read_on_;
   std::string file_name_;
-  bool capped_;  // the file is longer than a header may be
+  uint64_t end_;  // of the file, or of the longest header
+  bool capped_;   // the file is longer than a header may be
   uint64_t position_ = 0;
   Place place_{};
 };

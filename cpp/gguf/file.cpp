@@ -26,22 +26,33 @@ void check_quantization_version(const Metadata& metadata, std::span<const Tensor
 
 }  // namespace
 
-Metadata File::add_shard(const std::string& path) {
-  const MappedFile& map = maps_.emplace_back(path);
-  Shard shard = parse_shard(map.bytes(), file_name(path), static_cast<int>(paths_.size()));
+Metadata File::add_shard(const std::string& path, size_t count, Damage damage) {
+  const InputFile& file = files_.emplace_back(path);
+  ReadShard read = read_shard(file, file_name(path), static_cast<int>(paths_.size()), damage);
+  if (!paths_.empty()) check_shard(read.shard.metadata, paths_.size(), count);
   paths_.push_back(path);
-  if (paths_.size() == 1) version_ = shard.version;
-  tensors_.insert(tensors_.end(), shard.tensors.begin(), shard.tensors.end());
-  return std::move(shard.metadata);
+  headers_.push_back(std::move(read.header));
+  if (paths_.size() == 1) version_ = read.shard.version;
+  if (damage_.empty()) damage_ = read.shard.damage;
+  tensors_.insert(tensors_.end(), read.shard.tensors.begin(), read.shard.tensors.end());
+  return std::move(read.shard.metadata);
 }
 
-File File::open(const std::string& path) {
+void File::add_further_shards(const std::vector<std::string>& paths, Damage damage) {
+  try {
+    for (const std::string& path : paths) add_shard(path, paths.size() + 1, damage);
+    if (!paths.empty() && damage_.empty()) check_tensor_total(*this, tensors_.size());
+  } catch (const Error& error) {
+    if (damage == Damage::refused) throw;
+    if (damage_.empty()) damage_ = error.what();
+    files_.erase(files_.begin() + std::ptrdiff_t(paths_.size()), files_.end());  // one that is no shard of it
+  }
+}
+
+File File::open(const std::string& path, Damage damage) {
   File file;
-  static_cast<Metadata&>(file) = file.add_shard(path);
-  const auto further = further_shards(path, file);
-  for (size_t i = 0; i < further.size(); ++i)
-    check_shard(file.add_shard(further[i]), i + 1, further.size() + 1);
-  if (!further.empty()) check_tensor_total(file, file.tensors_.size());
+  static_cast<Metadata&>(file) = file.add_shard(path, 1, damage);
+  file.add_further_shards(further_shards(path, file), damage);
 
   std::vector<std::string_view> names;
   names.reserve(file.tensors_.size());
@@ -52,12 +63,13 @@ File File::open(const std::string& path) {
 
   check_quantization_version(file, file.tensors_);
   check_vocabulary(file);
+  file.check_unchanged();
   return file;
 }
 
 uint64_t File::size() const {
   uint64_t bytes = 0;
-  for (const MappedFile& map : maps_) bytes += map.bytes().size();
+  for (const InputFile& file : files_) bytes += file.size();
   return bytes;
 }
 
@@ -71,14 +83,20 @@ const Tensor& File::tensor(std::string_view name) const {
   throw FormatError(this->name() + ": tensor " + quoted(name) + " is missing");
 }
 
-void File::read(const Tensor& tensor, size_t offset, std::span<std::byte> out) const {
-  maps_[tensor.shard].read(tensor.offset + offset, out);
+void File::require_whole() const {
+  if (!damage_.empty()) throw FormatError(damage_);
 }
 
-void File::will_need(const Tensor& tensor, std::span<const std::byte> part) const {
-  maps_[tensor.shard].will_need(part);
+void File::read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const {
+  files_[static_cast<size_t>(tensor.shard)].read(tensor.offset + offset, out);
 }
 
-void File::check_length(const Tensor& tensor) const { maps_[tensor.shard].check_length(); }
+void File::will_need(const Tensor& tensor, uint64_t offset, uint64_t bytes) const {
+  files_[static_cast<size_t>(tensor.shard)].will_need(tensor.offset + offset, bytes);
+}
+
+void File::check_unchanged() const {
+  for (const InputFile& file : files_) file.check_unchanged();
+}
 
 }  // namespace pestle::gguf

@@ -1,26 +1,31 @@
-// A GGUF file, all shards of it, read through memory maps. format.h states the rules that open() enforces.
+// A GGUF file, all shards of it. format.h states the rules that open() enforces.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/mapped_file.h"
+#include "core/input_file.h"
 #include "gguf/metadata.h"
 #include "gguf/name_index.h"
+#include "gguf/shard.h"
 #include "gguf/tensor.h"
 
 namespace pestle::gguf {
 
 // Its metadata is the first shard's: the others carry only split.* keys. Movable; every view handed out
-// (strings, tensor data) lives as long as the File.
+// (keys, strings, names) is of a copy that lives as long as the File, so nothing that happens to the files
+// changes it.
 class File : public Metadata {
  public:
   // Opens every shard and checks everything. FormatError: the content is wrong. UnsupportedError: a version,
-  // byte order or type that is not read. Error: the operating system refuses (missing, unreadable).
-  static File open(const std::string& path);
+  // byte order or type that is not read. Error: the operating system refuses (missing, unreadable), or a
+  // shard is being written to. Damage::told: see damage().
+  static File open(const std::string& path, Damage damage = Damage::refused);
 
   const std::string& path() const { return paths_.front(); }
   std::span<const std::string> paths() const { return paths_; }
@@ -32,18 +37,29 @@ class File : public Metadata {
   const Tensor* find(std::string_view name) const;
   const Tensor& tensor(std::string_view name) const;  // FormatError "model.gguf: tensor `x` is missing"
 
-  // Copies bytes of a tensor from `offset` on. Error when its file has shrunk meanwhile.
-  void read(const Tensor& tensor, size_t offset, std::span<std::byte> out) const;
-  // Asks the system to read a part of tensor.data ahead.
-  void will_need(const Tensor& tensor, std::span<const std::byte> part) const;
-  // Error when the tensor's file has shrunk since it was opened: reading `data` would end the process.
-  void check_length(const Tensor& tensor) const;
+  // What is wrong with a file that was opened all the same: its list of tensors or their data is cut, or
+  // shards are missing. Empty for every other file.
+  const std::string& damage() const { return damage_; }
+  // FormatError when the file is damaged.
+  void require_whole() const;
+
+  // Copies bytes of a tensor from `offset` on, which it has. Error when the system refuses, or its file was
+  // cut.
+  void read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const;
+  // Asks the system to read a part of a tensor ahead.
+  void will_need(const Tensor& tensor, uint64_t offset, uint64_t bytes) const;
+  // Error when a shard was written to or cut since it was opened: what was read may be of two files.
+  void check_unchanged() const;
 
  private:
-  Metadata add_shard(const std::string& path);  // maps and parses it; keeps its tensors, returns its metadata
+  // Keeps its tensors and returns its metadata. A further shard must be the next of `count`.
+  Metadata add_shard(const std::string& path, size_t count, Damage damage);
+  void add_further_shards(const std::vector<std::string>& paths, Damage damage);
 
   std::vector<std::string> paths_;
-  std::vector<MappedFile> maps_;
+  std::vector<InputFile> files_;
+  std::vector<std::unique_ptr<std::byte[]>> headers_;
+  std::string damage_;
   uint32_t version_ = 0;
   std::vector<Tensor> tensors_;
   NameIndex names_;

@@ -3,23 +3,38 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "core/input_file.h"
+#include "gguf/cursor.h"
 #include "gguf/metadata.h"
 #include "gguf/tensor.h"
 
 namespace pestle::gguf {
 
 struct Shard {
-  uint32_t version;
+  uint32_t version = 0;
   Metadata metadata;
   std::vector<Tensor> tensors;
+  std::string damage;  // what is wrong with a file whose metadata is whole; empty: nothing
 };
 
-// Everything in it points into `file`. FormatError or UnsupportedError, as format.h says; `file_name` is for
-// messages, `number` is what its tensors get as `shard`.
-Shard parse_shard(std::span<const std::byte> file, const std::string& file_name, int number);
+// A shard and the copy of its header, into which it points.
+struct ReadShard {
+  std::unique_ptr<std::byte[]> header;
+  Shard shard;
+};
+
+enum class Damage { refused, told };
+
+// Everything in it points into `file`. FormatError or UnsupportedError, as format.h says. `file_name` is for
+// messages, `number` is what its tensors get as `shard`. Damage::told: a list of tensors or data that is cut
+// is not an error but told; a list that is cut is left out.
+Shard parse_shard(Beginning file, const std::string& file_name, int number, Damage damage = Damage::refused);
+
+// The same of a file, of which not much more than its header is read. Error when the system refuses.
+ReadShard read_shard(const InputFile& file, const std::string& file_name, int number, Damage damage);
 
 }  // namespace pestle::gguf

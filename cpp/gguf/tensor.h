@@ -1,9 +1,7 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 #include "gguf/type.h"
@@ -18,7 +16,6 @@ struct Tensor {
   uint64_t nbytes;
   uint64_t offset;  // from the start of its shard's file
   int shard;
-  std::span<const std::byte> data;  // nbytes, in the map
 };
 
 }  // namespace pestle::gguf

@@ -66,52 +66,41 @@ Tensor parse_entry(Cursor& cursor, uint64_t index, uint64_t count) {
   return tensor;
 }
 
-// Turns offsets from the data section's start into the file's, and points at the data.
-class DataSection {
- public:
-  DataSection(uint64_t header_end, uint32_t alignment, std::span<const std::byte> file)
-      : alignment_(alignment), start_((header_end + alignment - 1) / alignment * alignment), file_(file) {}
-
-  void place(const Cursor& cursor, Tensor& tensor) {
-    if (tensor.offset % alignment_ != 0)
-      cursor.fail("has data at offset " + std::to_string(tensor.offset) + ", expected a multiple of " +
-                  std::to_string(alignment_));
-    if (tensor.offset < used_)
-      cursor.fail("has data at offset " + std::to_string(tensor.offset) +
-                  ", inside or before that of the tensor " + "listed before it, which ends at " +
-                  std::to_string(used_));
-    const uint64_t room = file_.size() > start_ ? file_.size() - start_ : 0;
-    if (tensor.offset > room || tensor.nbytes > room - tensor.offset)
-      cursor.fail("needs " + std::to_string(tensor.nbytes) + " bytes at offset " +
-                  std::to_string(tensor.offset) + " of the data section, which has " + std::to_string(room) +
-                  ": the file is incomplete");
-    used_ = tensor.offset + tensor.nbytes;
-    tensor.offset += start_;
-    tensor.data = file_.subspan(tensor.offset, tensor.nbytes);
-  }
-
- private:
-  uint64_t alignment_, start_;
-  std::span<const std::byte> file_;
-  uint64_t used_ = 0;  // bytes of the section up to the end of the tensor placed last
-};
-
 }  // namespace
 
-std::vector<Tensor> parse_tensors(Cursor& cursor, uint64_t count, uint32_t alignment, int shard,
-                                  std::span<const std::byte> file) {
+std::vector<Tensor> parse_tensors(Cursor& cursor, uint64_t count, int shard) {
   cursor.set_place({});
   cursor.check_count(count, kMinEntryBytes, kMaxTensors, "tensors");
   std::vector<Tensor> tensors;
   tensors.reserve(count);
-  for (uint64_t i = 0; i < count; ++i) tensors.push_back(parse_entry(cursor, i, count));
-  DataSection section(cursor.position(), alignment, file);
   for (uint64_t i = 0; i < count; ++i) {
-    cursor.set_place({"tensor", i, count, tensors[i].name});
-    section.place(cursor, tensors[i]);
-    tensors[i].shard = shard;
+    tensors.push_back(parse_entry(cursor, i, count));
+    tensors.back().shard = shard;
   }
   return tensors;
+}
+
+void place_tensors(Cursor& cursor, std::vector<Tensor>& tensors, uint32_t alignment, uint64_t file_size) {
+  const uint64_t start = (cursor.position() + alignment - 1) / alignment * alignment;
+  const uint64_t room = file_size > start ? file_size - start : 0;
+  for (Tensor& tensor : tensors) tensor.offset += start;  // may overflow, and is told of below
+  uint64_t used = 0;  // bytes of the section up to the end of the tensor before
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const Tensor& tensor = tensors[i];
+    cursor.set_place({"tensor", i, tensors.size(), tensor.name});
+    const uint64_t offset = tensor.offset - start;
+    if (offset % alignment != 0)
+      cursor.fail("has data at offset " + std::to_string(offset) + ", expected a multiple of " +
+                  std::to_string(alignment));
+    if (offset < used)
+      cursor.fail("has data at offset " + std::to_string(offset) +
+                  ", inside or before that of the tensor listed before it, which ends at " +
+                  std::to_string(used));
+    if (offset > room || tensor.nbytes > room - offset)
+      cursor.fail("needs " + std::to_string(tensor.nbytes) + " bytes at offset " + std::to_string(offset) +
+                  " of the data section, which has " + std::to_string(room) + ": the file is incomplete");
+    used = offset + tensor.nbytes;
+  }
 }
 
 }  // namespace pestle::gguf

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "gguf/cursor.h"
@@ -10,9 +8,11 @@
 
 namespace pestle::gguf {
 
-// `count` tensor descriptions, and their data's places in `file`, checked. The cursor ends where the header
+// `count` tensor descriptions, with offsets from the data section's start. The cursor ends where the header
 // does. Equal names are the caller's to find.
-std::vector<Tensor> parse_tensors(Cursor& cursor, uint64_t count, uint32_t alignment, int shard,
-                                  std::span<const std::byte> file);
+std::vector<Tensor> parse_tensors(Cursor& cursor, uint64_t count, int shard);
+
+// Makes these offsets the file's, and checks where the data lies. FormatError leaves them made.
+void place_tensors(Cursor& cursor, std::vector<Tensor>& tensors, uint32_t alignment, uint64_t file_size);
 
 }  // namespace pestle::gguf

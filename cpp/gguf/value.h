@@ -1,4 +1,4 @@
-// One metadata value: a checked view into the mapped file. Nothing is copied until someone asks.
+// One metadata value: a checked view into the copy of the header. Nothing is converted until someone asks.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ struct Value {
   std::optional<int64_t> integer(uint64_t i = 0) const;
   std::optional<double> number(uint64_t i = 0) const;
   std::optional<bool> flag(uint64_t i = 0) const;
-  // All strings, views into the file; nothing when the elements are not strings. One linear pass.
+  // All strings, views into the header; nothing when the elements are not strings. One linear pass.
   std::optional<std::vector<std::string_view>> strings() const;
 };
 

@@ -14,12 +14,12 @@ Outline Outline::of(const gguf::File& file) {
   return {std::string(architecture.name), weights.dimensions().n_ctx, decoder.kv_shapes()};
 }
 
-std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOptions& options,
+std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptions& options,
                                          const LoadProgress& progress) {
-  const gguf::File file = gguf::File::open(path);
+  file.require_whole();
   const Architecture& architecture = find_architecture(file);
   auto m = std::make_shared<Model>();
-  m->path = path;
+  m->path = file.path();
   m->architecture = architecture.name;
   m->part = options.part;
   Weights weights(file, m->storage, options);
@@ -34,6 +34,7 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const LoadOpti
   m->notes = weights.notes();
   ThreadPool pool(options.threads > 0 ? options.threads : default_threads());
   weights.pack(pool, progress);
+  file.check_unchanged();
 
   for (const gguf::Tensor& t : file.tensors()) m->n_params += int64_t(t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]);
   m->weight_bytes = int64_t(m->storage.tiles.size());

@@ -20,8 +20,9 @@ struct Outline {
 };
 
 struct Model {
-  // progress: called now and then with bytes packed and in all; it may throw to give up.
-  static std::shared_ptr<const Model> load(const std::string& path, const LoadOptions& options,
+  // progress: called now and then with bytes packed and in all; it may throw to give up. Error when the file
+  // was written to meanwhile.
+  static std::shared_ptr<const Model> load(const gguf::File& file, const LoadOptions& options,
                                            const LoadProgress& progress);
 
   std::string path, architecture;

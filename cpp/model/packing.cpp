@@ -16,8 +16,8 @@ namespace {
 // Threads draw pieces of one huge page of tiles: the thread that first writes into a page makes the system
 // zero it, and packs into it while it is still in cache.
 constexpr size_t kPieceBytes = size_t(2) << 20;
-// Rows are read into a buffer that stays in L2 until they are packed. Reading past the map costs a copy, but
-// no page faults, and no page of the file is ever resident beside its tiles.
+// Rows are read into a buffer that stays in L2 until they are packed. Unlike a map that costs a copy, but no
+// page faults, and no page of the file is ever resident beside its tiles.
 constexpr size_t kReadBytes = size_t(256) << 10;
 // So many pieces before its turn, a part of the file is asked for. What is in the page cache already answers
 // in a few microseconds.
@@ -106,8 +106,8 @@ class Packing {
     const Piece& p = pieces_[piece];
     const Span rows = source_rows(p, p.begin, p.end);
     const gguf::Tensor& tensor = *p.job->tensor;
-    file_.will_need(tensor, tensor.data.subspan(row_bytes(*p.job) * size_t(rows.begin),
-                                                row_bytes(*p.job) * size_t(rows.end - rows.begin)));
+    file_.will_need(tensor, row_bytes(*p.job) * size_t(rows.begin),
+                    row_bytes(*p.job) * size_t(rows.end - rows.begin));
   }
 
   void take(const Piece& p, std::vector<std::byte>& buffer) {

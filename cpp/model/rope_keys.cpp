@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/text.h"
 #include "model/weights.h"
 
 namespace pestle {
@@ -17,7 +18,7 @@ float Weights::between(const char* name, float v, float least, float most) const
 RopeScaling Weights::stated_rope_scaling() const {
   const std::string type(file_.string_or(key("rope.scaling.type"), "linear"));
   if (type != "none" && type != "linear" && type != "yarn")
-    throw UnsupportedError(file_.name() + ": rope scaling `" + type + "` is not supported");
+    throw UnsupportedError(file_.name() + ": rope scaling " + quoted(type) + " is not supported");
   RopeScaling s;
   const float factor = f_or("rope.scaling.factor", f_or("rope.scale_linear", 0));
   if (type != "none" && factor != 0) s.factor = between("rope.scaling.factor", factor, 1e-3f, 1e6f);

@@ -55,7 +55,7 @@ class GgufTensor:
         """
 class GgufFile:
     """
-    A GGUF file with all its shards, mapped and checked.
+    A GGUF file with all its shards, open and checked. Its metadata is a copy; tensors are read when they are asked for.
     """
     def __contains__(self, key: str) -> bool:
         ...
@@ -63,13 +63,13 @@ class GgufFile:
         """
         The value as int, float, bool, str or a list of one of them, converted anew each time. Text that is not UTF-8 is decoded with "surrogateescape". KeyError when the key is absent.
         """
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, damaged: bool = False) -> None:
         """
-        Opens the first or only shard and all others. FormatError: the content is wrong; UnsupportedError: it is of a version, byte order or type that is not read; Error: it cannot be opened.
+        Opens the first or only shard and all others. FormatError: the content is wrong; UnsupportedError: it is of a version, byte order or type that is not read; Error: it cannot be opened, or is being written to. damaged: a file whose list of tensors or data is cut is opened too, and so is one without some of its shards; `damage` says which it is, and no tensor can be read.
         """
-    def data(self, name: str) -> numpy.typing.NDArray[numpy.uint8]:
+    def check_unchanged(self) -> None:
         """
-        A tensor's bytes, read-only and not copied; the array keeps the file open. KeyError when there is no such tensor.
+        Error when a shard was cut or written to since it was opened, as far as its size and the time of its last change tell.
         """
     def encoded(self, key: str) -> bytes:
         """
@@ -80,6 +80,15 @@ class GgufFile:
     def keys(self) -> list[str]:
         """
         Metadata keys, in file order.
+        """
+    def read(self, name: str, offset: typing.SupportsInt | typing.SupportsIndex = 0, size: typing.SupportsInt | typing.SupportsIndex | None = None) -> numpy.typing.NDArray[numpy.uint8]:
+        """
+        `size` bytes of a tensor from `offset` on, or all that follow: uint8 [size], a copy. Parts of some megabytes keep memory bounded. KeyError: there is no such tensor; IndexError: it ends before. Error when the system refuses, or the file was cut or written to since it was opened.
+        """
+    @property
+    def damage(self) -> str | None:
+        """
+        What is wrong with a file that was opened with `damaged`; None: nothing.
         """
     @property
     def path(self) -> str:
@@ -128,12 +137,18 @@ class Model:
     """
     A model's weights, packed for the kernels. Immutable; engines share it.
     """
+    @typing.overload
+    def __init__(self, file: GgufFile, *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None, only: typing.SupportsInt | typing.SupportsIndex | str | None = None) -> None:
+        """
+        Packs the weights of a GGUF file that is open.
+        """
+    @typing.overload
     def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None, only: typing.SupportsInt | typing.SupportsIndex | str | None = None) -> None:
         """
-        Opens a GGUF file and packs its weights.
+        Opens a GGUF file and packs its weights. Where something else is read of the same file, open it once, as a GgufFile, and load that: another file may take its place in between.
         
         progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.
-        rope takes the place of the file's rotary base and scaling. only: "embedding", the number of a layer, or "output": that part alone, which a PartRunner runs; the file need not hold the others. IndexError: there is no such layer. Raises FormatError, UnsupportedError, MemoryLimitError.
+        rope takes the place of the file's rotary base and scaling. only: "embedding", the number of a layer, or "output": that part alone, which a PartRunner runs; the file need not hold the others. IndexError: there is no such layer. Raises FormatError, UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.
         """
     def kv_bytes_per_token(self, kv_type: str = 'f16') -> int:
         """

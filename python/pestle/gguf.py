@@ -1,6 +1,6 @@
 """What a GGUF file holds, as data: the content of `pestle info`.
 
-Nothing here loads a model; opening a file maps it, and only metadata is read. All sizes are bytes.
+Nothing here loads a model: only the header of a file is read. All sizes are bytes.
 """
 
 import math

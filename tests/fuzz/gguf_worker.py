@@ -31,7 +31,7 @@ def read_everything(path: Path) -> None:
         assert tensor.name.isprintable()
         assert tensor.name.isascii()
         assert all(tensor.shape)
-        data = file.data(tensor.name)
+        data = file.read(tensor.name)
         assert data.size == tensor.nbytes > 0
         data.max()
     for before, after in pairwise(file.tensors):

@@ -21,7 +21,7 @@ def test_exact_buffers_under_sanitizers(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("LD_PRELOAD", raising=False)
     sources = [
         *(ROOT / "cpp/gguf").glob("*.cpp"),
-        *(ROOT / "cpp/core" / name for name in ("mapped_file.cpp", "text.cpp")),
+        *(ROOT / "cpp/core" / name for name in ("input_file.cpp", "text.cpp")),
         ROOT / "tests/fuzz/gguf_target.cpp",
     ]
     target = tmp_path / "target"

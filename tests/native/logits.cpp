@@ -29,7 +29,8 @@ pestle::KvTypes kv_types(const char* name) {
 
 void run(const char* model_path, const pestle::EngineOptions& options, const char* output_path,
          std::span<const int32_t> tokens) {
-  const auto model = pestle::Model::load(model_path, {options.threads, {}}, [](size_t, size_t) {});
+  const auto model =
+      pestle::Model::load(pestle::gguf::File::open(model_path), {options.threads, {}}, [](size_t, size_t) {});
   pestle::Engine engine(model, options);
   pestle::Sequence sequence(engine);
   std::ofstream output;

@@ -17,7 +17,7 @@ def floats(path: Path, name: str) -> np.ndarray:
     file = GgufFile(path)
     (tensor,) = (t for t in file.tensors if t.name == name)
     assert tensor.type == "F32"
-    return file.data(name).reshape(-1).view("<f4").reshape(tensor.shape[::-1]).copy()
+    return file.read(name).reshape(-1).view("<f4").reshape(tensor.shape[::-1]).copy()
 
 
 def write(
@@ -32,7 +32,7 @@ def write(
     metadata = dict(zip(file.keys(), map(file.__getitem__, file.keys()), strict=True)) | dict(
         keys or {}
     )
-    data = {t.name: file.data(t.name).tobytes() for t in file.tensors}
+    data = {t.name: file.read(t.name).tobytes() for t in file.tensors}
     for name, values in (tensors or {}).items():
         assert len(data[name]) == values.nbytes, name
         data[name] = values.tobytes()

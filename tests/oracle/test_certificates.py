@@ -55,7 +55,7 @@ def _values(file: GgufFile, name: str) -> np.ndarray:
     """Of a tensor, as the format's own package reads them."""
     (tensor,) = (t for t in file.tensors if t.name == name)
     kind = gguf.GGMLQuantizationType[tensor.type]
-    return gguf.dequantize(file.data(name).reshape(-1), kind).reshape(tensor.shape[::-1])
+    return gguf.dequantize(file.read(name).reshape(-1), kind).reshape(tensor.shape[::-1])
 
 
 def _quantized(source: Path, path: Path, folder: Path) -> Path:

@@ -53,4 +53,4 @@ def test_tensors(name: str, mixture: str, tmp_path: Path) -> None:
     for tensor, values in wanted.items():
         rows = values.reshape(-1, values.shape[-1])
         expected = quantize_rows(types[tensor], rows)
-        assert file.data(tensor).tobytes() == expected.tobytes(), tensor
+        assert file.read(tensor).tobytes() == expected.tobytes(), tensor

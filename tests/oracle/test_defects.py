@@ -45,7 +45,7 @@ def _named(path: Path, ending: str) -> dict[str, np.ndarray]:
 
 
 def _raw(path: Path, name: str) -> np.ndarray:
-    return np.array(GgufFile(path).data(name)).reshape(-1)
+    return np.array(GgufFile(path).read(name)).reshape(-1)
 
 
 def _experts_reversed(path: Path) -> dict[str, np.ndarray]:

@@ -292,16 +292,6 @@ def test_unreadable_file(tmp_path: Path) -> None:
         GgufFile(path)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a mapped file cannot be cut there")
-def test_file_cut_while_open(tmp_path: Path) -> None:
-    path = tmp_path / "model.gguf"
-    path.write_bytes(one())
-    file = GgufFile(path)
-    os.truncate(path, 100)
-    with pytest.raises(Error, match="was cut while it was in use"):
-        file.data("a")
-
-
 def test_path_is_shown_safely(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/\xff\x1b[2J.gguf"
     with pytest.raises(Error, match=r"\\xff\\x1b\[2J\.gguf: No such file"):

@@ -41,7 +41,7 @@ def test_all_shards_are_read(tmp_path: Path) -> None:
     file = GgufFile(path)
     assert [(t.name, t.shard) for t in file.tensors] == [("a", 1), ("b", 1), ("c", 2)]
     for name in "abc":
-        assert file.data(name).tobytes() == name.encode() * 32
+        assert file.read(name).tobytes() == name.encode() * 32
     assert file.path == str(path)
     assert file.paths == [str(tmp_path / f"m-0000{i}-of-00003.gguf") for i in (1, 2, 3)]
     assert file.size == sum(map(len, GOOD))
@@ -61,7 +61,7 @@ def test_split_by_the_gguf_package(tmp_path: Path) -> None:
         zip(weights, (0, 0, 1, 1, 2), strict=True)
     )
     for name, tensor in weights.items():
-        assert np.array_equal(file.data(name).view(np.float32), tensor)
+        assert np.array_equal(file.read(name).view(np.float32), tensor)
 
 
 def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

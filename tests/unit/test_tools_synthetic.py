@@ -216,7 +216,7 @@ def test_a_file_runs(
 
 def tensor_bytes(path: Path) -> dict[str, bytes]:
     file = _core.GgufFile(path)
-    return {t.name: file.data(t.name).tobytes() for t in file.tensors}
+    return {t.name: file.read(t.name).tobytes() for t in file.tensors}
 
 
 def test_a_seed_decides_the_weights(tokenizer_file: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def stored_tensors(path: Path) -> dict[str, Stored]:
 def matrices_of(path: Path, tensor: Stored) -> Floats:
     """The numbers of a tensor of the file `path`, as float32 [n_matrices, rows, columns]."""
     columns, rows, *more = tensor.shape
-    packed = GgufFile(path).data(tensor.name).reshape(math.prod(more) * rows, -1)
+    packed = GgufFile(path).read(tensor.name).reshape(math.prod(more) * rows, -1)
     return dequantize_rows(tensor.type, packed).reshape(math.prod(more), rows, columns)
 
 

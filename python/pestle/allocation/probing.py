@@ -47,7 +47,7 @@ class Probe:
     def divergence(self, replaced: Mapping[str, Floats]) -> float:
         """Mean KL divergence, in nats, of the model with other numbers in some tensors."""
         file = GgufFile(self._path)
-        before = {name: file.data(name).copy() for name in replaced}
+        before = {name: file.read(name) for name in replaced}
         after = {
             name: quantize_rows(
                 self._tensors[name].type,

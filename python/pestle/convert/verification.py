@@ -174,7 +174,7 @@ def _compare(
         if output.name not in there or there[output.name].nbytes != output.nbytes
     } | (there.keys() - {output.name for output in plan.outputs})
     for name, data in plan.constants.items():
-        if name not in different and file.data(name).tobytes() != data:
+        if name not in different and file.read(name).tobytes() != data:
             different.add(name)
     with task(progress, "Converting again", total_bytes(prepared.source)) as advance:
         pieces = read_source(prepared.source, plan.jobs, known={}, advance=advance)
@@ -186,9 +186,10 @@ def _compare(
                 for written in encode_piece(
                     item, prepared.source.config, threads, prepared.weighting
                 ):
-                    name, end = written.output.name, written.start + len(written.data)
+                    name = written.output.name
                     if name in different:
                         continue
-                    if (file.data(name).reshape(-1)[written.start : end] != written.data).any():
+                    there_now = file.read(name, written.start, len(written.data))
+                    if (there_now != written.data).any():
                         different.add(name)
     return digests, sorted(different)

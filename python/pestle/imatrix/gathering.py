@@ -72,7 +72,7 @@ def gather(
         return True
 
     with task(progress, f"Loading {Path(path).name}", file.size) as advance:
-        weights = Model(os.fspath(path), threads=threads, progress=loading)
+        weights = Model(file, threads=threads, progress=loading)
     engine = Engine(weights, n_ctx=chunk_size, threads=threads, kv_type="f32", gather_inputs=True)
     n_tokens = len(pieces) * chunk_size
     n_bytes = len(text.encode("utf-8", "surrogatepass")) * n_tokens // len(tokens)

@@ -92,8 +92,8 @@ def _importance(file: GgufFile, sums: GgufTensor, counts: GgufTensor) -> Importa
             f"{name}: tensor `{counts.name}` has the shape {list(counts.shape)}, expected "
             f"{[1, matrices]}, as `{sums.name}` is {list(sums.shape)}"
         )
-    values = file.data(sums.name).view("<f4").reshape(matrices, columns)
-    return _checked(name, sums.name, values, file.data(counts.name).view("<f4").reshape(matrices))
+    values = file.read(sums.name).view("<f4").reshape(matrices, columns)
+    return _checked(name, sums.name, values, file.read(counts.name).view("<f4").reshape(matrices))
 
 
 def _checked(file: str, name: str, sums: Floats, counts: Floats) -> Importance:

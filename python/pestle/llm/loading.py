@@ -109,7 +109,7 @@ def load(
         steps = _steps(advance, text)
         # Packing shares its work out as prefill does.
         threads = options.threads_prefill or options.threads
-        model = Model(os.fspath(path), threads=threads, progress=steps, rope=options.rope)
+        model = Model(file, threads=threads, progress=steps, rope=options.rope)
         tokenizer, template = text.result()
     if tokenizer.n_vocab > model.n_vocab:
         raise FormatError(

@@ -55,9 +55,8 @@ class FileSubject:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises as opening a model's file does."""
-        self._path = Path(path)
-        self._file = GgufFile(path)
-        self.name = self._path.name
+        self._file = GgufFile(path)  # for all parts: another may take its place meanwhile
+        self.name = Path(path).name
         self.metadata: Metadata = self._file
         self.types = matrix_types((t.type, t.shape) for t in self._file.tensors)
         self.whole_bytes = self._file.size
@@ -65,7 +64,7 @@ class FileSubject:
     @contextmanager
     def part(self, part: Part, threads: int) -> Iterator[Model]:
         """See `Parts`."""
-        yield Model(self._path, threads=threads, only=part)
+        yield Model(self._file, threads=threads, only=part)
 
     @contextmanager
     def source(
@@ -77,7 +76,7 @@ class FileSubject:
             with self.part("output", threads) as output:
                 yield StreamedModel(output, hidden, threads)
         else:
-            yield WholeModel(Model(self._path, threads=threads), windows, threads)
+            yield WholeModel(Model(self._file, threads=threads), windows, threads)
 
 
 def matrix_types(tensors: Iterator[tuple[str, Sequence[int]]]) -> dict[str, int]:

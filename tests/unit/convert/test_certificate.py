@@ -78,7 +78,7 @@ def test_the_file_holds_with_it(certified: Certified) -> None:
     plain = convert(source, path.with_name("plain.gguf"), to="Q8_0").paths[0]
     assert gguf.describe(plain).certificate is None
     other, own = _core.GgufFile(plain), _core.GgufFile(path)
-    assert all(own.data(t.name).tobytes() == other.data(t.name).tobytes() for t in own.tensors)
+    assert all(own.read(t.name).tobytes() == other.read(t.name).tobytes() for t in own.tensors)
     assert set(own.keys()) - set(other.keys()) == {KEY}
 
 

@@ -86,7 +86,7 @@ def test_another_reader_reads_the_same(source: Path, tmp_path: Path) -> None:
     assert reader.fields["general.name"].contents() == "Tiny"
     ours = GgufFile(path)
     for tensor in reader.tensors:
-        assert ours.data(tensor.name).tobytes() == tensor.data.tobytes()
+        assert ours.read(tensor.name).tobytes() == tensor.data.tobytes()
     assert len(reader.tensors) == len(ours.tensors)
 
 
@@ -108,8 +108,8 @@ def test_narrower_sources(dtype: str, tmp_path: Path) -> None:
     wide = GgufFile(convert(source, tmp_path / "wide.gguf", to="F32").paths[0])
     same = GgufFile(convert(source, tmp_path / "same.gguf", to=dtype).paths[0])
     _, _, data = stored(parameters[Q_PROJ], dtype)
-    assert same.data("blk.0.attn_q.weight").tobytes() == data
-    values = wide.data("blk.0.attn_q.weight").view("<f4")
+    assert same.read("blk.0.attn_q.weight").tobytes() == data
+    values = wide.read("blk.0.attn_q.weight").view("<f4")
     kind = gguf.GGMLQuantizationType[dtype]
     raw = np.frombuffer(data, np.float16 if dtype == "F16" else np.uint8)
     expected = gguf.quants.dequantize(raw.reshape(len(parameters[Q_PROJ]), -1), kind)
@@ -140,7 +140,7 @@ def test_fp8_with_scales_of_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(plan_module, "PIECE_BYTES", 1)
     file = GgufFile(convert(source, tmp_path / "out.gguf", to="F32").paths[0])
     for name, values in expected.items():
-        assert file.data(name).view("<f4").reshape(values.shape).tolist() == values.tolist()
+        assert file.read(name).view("<f4").reshape(values.shape).tolist() == values.tolist()
 
 
 def _mxfp4(source: Path) -> dict[str, np.ndarray]:
@@ -199,7 +199,7 @@ def test_shards(source: Path, tmp_path: Path) -> None:
     assert len(split.paths) == n
     assert [t.name for t in split.tensors] == [t.name for t in whole.tensors]
     for tensor in whole.tensors:
-        assert split.data(tensor.name).tobytes() == whole.data(tensor.name).tobytes()
+        assert split.read(tensor.name).tobytes() == whole.read(tensor.name).tobytes()
     assert [t.type for t in split.tensors] == [t.type for t in whole.tensors]
 
 

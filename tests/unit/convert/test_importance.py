@@ -60,16 +60,16 @@ def test_every_matrix_has_its_own(
     assert made.without_importance == ("token_embd.weight",)
     for name in (EXPERTS, "blk.0.attn_q.weight"):
         tensor = next(t for t in file.tensors if t.name == name)
-        rows = floats.data(name).view("<f4").reshape(-1, tensor.shape[1], tensor.shape[0])
+        rows = floats.read(name).view("<f4").reshape(-1, tensor.shape[1], tensor.shape[0])
         expected = [
             quantize_rows(tensor.type, rows[n], importance=weights)
             for n, weights in enumerate(matrix.found[name])
         ]
-        assert file.data(name).tobytes() == np.stack(expected).tobytes()
+        assert file.read(name).tobytes() == np.stack(expected).tobytes()
     over_a_file = quantize(wide, tmp_path / "b.gguf", "Q4_K_S", imatrix=matrix)
     again = GgufFile(over_a_file.paths[0])
     for tensor in file.tensors:
-        assert file.data(tensor.name).tobytes() == again.data(tensor.name).tobytes()
+        assert file.read(tensor.name).tobytes() == again.read(tensor.name).tobytes()
 
 
 def test_one_for_all_experts(wide: Path, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_file_of_it(wide: Path, tmp_path: Path) -> None:
     write_imatrix(path, ImportanceMatrix(tensors))
     made = quantize(wide, tmp_path / "out.gguf", "Q4_K_S", imatrix=path).paths[0]
     plain = quantize(wide, tmp_path / "plain.gguf", "Q4_K_S").paths[0]
-    assert GgufFile(made).data(EXPERTS).tobytes() != GgufFile(plain).data(EXPERTS).tobytes()
+    assert GgufFile(made).read(EXPERTS).tobytes() != GgufFile(plain).read(EXPERTS).tobytes()
     assert verify(made, rederive=wide, imatrix=path).ok
     with pytest.raises(FormatError, match="the importance matrix has the sha256 None, expected"):
         verify(made, rederive=wide)

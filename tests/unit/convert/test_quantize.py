@@ -31,7 +31,7 @@ def sha256(path: Path) -> str:
 
 def contents(path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
     file = GgufFile(path)
-    return {t.name: (t.type, t.shape, file.data(t.name).tobytes()) for t in file.tensors}
+    return {t.name: (t.type, t.shape, file.read(t.name).tobytes()) for t in file.tensors}
 
 
 @pytest.fixture

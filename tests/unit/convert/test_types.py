@@ -100,4 +100,4 @@ def test_mxfp4_of_floats(tmp_path: Path) -> None:
     assert types(path)[name] == "MXFP4"
     values = parameters["model.layers.0.mlp.experts.down_proj"].swapaxes(1, 2)
     rows = values.reshape(-1, values.shape[-1]).copy()
-    assert GgufFile(path).data(name).tobytes() == quantize_rows("MXFP4", rows).tobytes()
+    assert GgufFile(path).read(name).tobytes() == quantize_rows("MXFP4", rows).tobytes()

@@ -54,7 +54,7 @@ def test_the_manifest_says_what_is_there(path: Path, source: Path) -> None:
     assert {f["name"]: f["sha256"] for f in beside["source"]["files"]} == manifest.files
     file = GgufFile(path)
     for tensor, entry in zip(file.tensors, beside["tensors"], strict=True):
-        digest = hashlib.sha256(file.data(tensor.name).tobytes()).hexdigest()
+        digest = hashlib.sha256(file.read(tensor.name).tobytes()).hexdigest()
         assert entry == {
             "name": tensor.name,
             "type": tensor.type,

@@ -14,6 +14,7 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 from pestle import _core
 from pestle.errors import Error, FormatError, UnsupportedError
+from pestle.gguf import describe
 
 from .parts import Parts, parts
 
@@ -195,6 +196,20 @@ def test_no_architecture(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(FormatError, match=r"bad\.gguf: .*general\.architecture"):
         _core.Model(path)
+
+
+def test_text_that_is_not_printable(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8, or that would move a cursor, are spelled in the message."""
+    text = b"\xff\x1b]52;c;x\x07\xe2\x80\xae"
+    model = parts()
+    model.metadata["rope.scaling.type"] = "?" * len(text)
+    path = model.write(tmp_path / "bad.gguf")
+    path.write_bytes(path.read_bytes().replace(b"?" * len(text), text))
+    shown = r"bad.gguf: rope scaling `\xff\x1b]52;c;x\x07\xe2\x80\xae` is not supported"
+    with pytest.raises(UnsupportedError) as caught:
+        _core.Model(path, threads=1)
+    assert str(caught.value) == shown
+    assert describe(path).refusal == shown
 
 
 @pytest.mark.parametrize("kind", ["TQ1_0", "TQ2_0", "IQ2_XXS", "IQ3_S", "Q8_K", "F64", "I32"])

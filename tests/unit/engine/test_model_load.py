@@ -17,8 +17,8 @@ from .feeding import fresh
 from .parts import Parts, parts
 
 
-def logits(path: Path, threads: int = 1) -> bytes:
-    engine = _core.Engine(_core.Model(path, threads=threads), threads=1)
+def logits(file: Path | _core.GgufFile, threads: int = 1) -> bytes:
+    engine = _core.Engine(_core.Model(file, threads=threads), threads=1)
     return fresh(engine, list(range(40))).tobytes()
 
 
@@ -161,7 +161,7 @@ def test_progress_raises(tmp_path: Path, threads: int) -> None:
     assert calls == 1
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a mapped file cannot be cut there")
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be cut there")
 def test_file_cut_while_it_loads(tmp_path: Path) -> None:
     path = parts().write(tmp_path / "m.gguf")
 
@@ -171,6 +171,43 @@ def test_file_cut_while_it_loads(tmp_path: Path) -> None:
 
     with pytest.raises(_core.Error, match=r"m\.gguf: the file was cut while it was in use"):
         _core.Model(path, threads=1, progress=progress)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be written to there")
+def test_file_written_to_while_it_loads(tmp_path: Path) -> None:
+    """Every byte can be read, but some are of another file."""
+    path = parts().write(tmp_path / "m.gguf")
+    os.utime(path, (1e9, 1e9))
+
+    def progress(done: int, total: int) -> bool:
+        with path.open("r+b") as stream:
+            stream.seek(-4, os.SEEK_END)
+            stream.write(b"\0\0\0\0")
+        return True
+
+    with pytest.raises(_core.Error, match=r"m\.gguf: the file was written to while it was in use"):
+        _core.Model(path, threads=1, progress=progress)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be replaced there")
+def test_file_replaced_while_it_is_open(tmp_path: Path) -> None:
+    """The weights are those of the file that was opened, whatever its name leads to by now."""
+    path = parts().write(tmp_path / "m.gguf")
+    expected = logits(path)
+    other = parts()
+    other.tensors["output.weight"] = np.zeros_like(other.tensors["output.weight"])
+    file = _core.GgufFile(path)
+    other.write(tmp_path / "other.gguf").replace(path)
+    assert logits(file) == expected
+    assert logits(path) != expected
+
+
+def test_damaged_file_is_not_loaded(tmp_path: Path) -> None:
+    path = parts().write(tmp_path / "m.gguf")
+    os.truncate(path, path.stat().st_size - 1)
+    file = _core.GgufFile(path, damaged=True)
+    with pytest.raises(_core.FormatError, match="the file is incomplete"):
+        _core.Model(file, threads=1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="raises SIGINT in this process")

@@ -1,0 +1,223 @@
+#include "core/input_file.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.h"
+#include "core/text.h"
+
+#ifdef _WIN32
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#include <filesystem>
+#include <system_error>
+#else
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#endif
+
+namespace pestle {
+namespace {
+
+// No system takes any number of bytes in one call.
+constexpr size_t kLongestRead = size_t(1) << 30;
+
+[[noreturn]] void fail_cut(const std::string& path) {
+  throw Error(printable(path) + ": the file was cut while it was in use");
+}
+
+}  // namespace
+
+InputFile::~InputFile() { close(); }
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)), status_(other.status_), file_(std::exchange(other.file_, -1)) {}
+
+InputFile& InputFile::operator=(InputFile&& other) noexcept {
+  if (this != &other) {
+    close();
+    path_ = std::move(other.path_);
+    status_ = other.status_;
+    file_ = std::exchange(other.file_, -1);
+  }
+  return *this;
+}
+
+void InputFile::check_unchanged() const {
+  const Status now = status();
+  if (now.size < status_.size) fail_cut(path_);
+  if (now != status_) throw Error(printable(path_) + ": the file was written to while it was in use");
+}
+
+#ifdef _WIN32
+
+namespace {
+
+[[noreturn]] void fail(const std::string& path, DWORD reason) {
+  throw Error(printable(path) + ": " + std::system_category().message(static_cast<int>(reason)));
+}
+
+// Reads of a handle that is not asynchronous would queue, so each thread waits for its own on an event.
+class Event {
+ public:
+  Event() : handle_(CreateEventW(nullptr, TRUE, FALSE, nullptr)) {}
+  ~Event() {
+    if (handle_ != nullptr) CloseHandle(handle_);
+  }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  HANDLE get() const { return handle_; }
+
+ private:
+  HANDLE handle_;
+};
+
+}  // namespace
+
+InputFile::InputFile(const std::string& path) : path_(path) {
+  const std::filesystem::path wide(std::u8string(path.begin(), path.end()));
+  const DWORD sharing = FILE_SHARE_READ | FILE_SHARE_DELETE;  // nobody writes to it meanwhile
+  const HANDLE file = CreateFileW(wide.c_str(), GENERIC_READ, sharing, nullptr, OPEN_EXISTING,
+                                  FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED, nullptr);
+  if (file == INVALID_HANDLE_VALUE) {
+    const DWORD reason = GetLastError();
+    const DWORD attributes = GetFileAttributesW(wide.c_str());
+    // A folder is refused as "access denied", which would mislead.
+    if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY))
+      throw Error(printable(path) + ": Is a directory");
+    fail(path, reason);
+  }
+  file_ = reinterpret_cast<intptr_t>(file);
+  try {
+    if (GetFileType(file) != FILE_TYPE_DISK) throw Error(printable(path) + ": not a regular file");
+    status_ = status();
+  } catch (...) {
+    close();  // no destructor runs for a constructor that throws
+    throw;
+  }
+}
+
+void InputFile::close() noexcept {
+  if (file_ != -1) CloseHandle(reinterpret_cast<HANDLE>(file_));
+  file_ = -1;
+}
+
+InputFile::Status InputFile::status() const {
+  BY_HANDLE_FILE_INFORMATION found;
+  if (!GetFileInformationByHandle(reinterpret_cast<HANDLE>(file_), &found)) fail(path_, GetLastError());
+  const auto joined = [](DWORD high, DWORD low) { return uint64_t(high) << 32 | low; };
+  return {joined(found.nFileSizeHigh, found.nFileSizeLow),
+          int64_t(joined(found.ftLastWriteTime.dwHighDateTime, found.ftLastWriteTime.dwLowDateTime))};
+}
+
+void InputFile::read(uint64_t offset, std::span<std::byte> out) const {
+  thread_local const Event done;
+  if (done.get() == nullptr) fail(path_, ERROR_NOT_ENOUGH_MEMORY);
+  const auto file = reinterpret_cast<HANDLE>(file_);
+  while (!out.empty()) {
+    OVERLAPPED place{};
+    place.Offset = static_cast<DWORD>(offset);
+    place.OffsetHigh = static_cast<DWORD>(offset >> 32);
+    place.hEvent = done.get();
+    DWORD n = 0;
+    const auto wanted = static_cast<DWORD>(std::min(out.size(), kLongestRead));
+    if (!ReadFile(file, out.data(), wanted, nullptr, &place)) {
+      const DWORD reason = GetLastError();
+      if (reason == ERROR_HANDLE_EOF) fail_cut(path_);
+      if (reason != ERROR_IO_PENDING) fail(path_, reason);
+    }
+    if (!GetOverlappedResult(file, &place, &n, TRUE)) {
+      const DWORD reason = GetLastError();
+      if (reason == ERROR_HANDLE_EOF) fail_cut(path_);
+      fail(path_, reason);
+    }
+    if (n == 0) fail_cut(path_);
+    offset += n;
+    out = out.subspan(n);
+  }
+}
+
+void InputFile::will_need(uint64_t, uint64_t) const {}  // there is no such hint for what is not mapped
+
+#else
+
+namespace {
+
+[[noreturn]] void fail(const std::string& path) {
+  throw Error(printable(path) + ": " + std::strerror(errno));
+}
+
+}  // namespace
+
+InputFile::InputFile(const std::string& path) : path_(path) {
+  // Without O_NONBLOCK, opening a named pipe waits for a writer.
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) fail(path);
+  file_ = file;
+  try {
+    status_ = status();
+  } catch (...) {
+    close();  // no destructor runs for a constructor that throws
+    throw;
+  }
+}
+
+void InputFile::close() noexcept {
+  if (file_ != -1) ::close(static_cast<int>(file_));
+  file_ = -1;
+}
+
+InputFile::Status InputFile::status() const {
+  struct stat found;
+  if (fstat(static_cast<int>(file_), &found) != 0) fail(path_);
+  if (S_ISDIR(found.st_mode)) {
+    errno = EISDIR;
+    fail(path_);
+  }
+  if (!S_ISREG(found.st_mode)) throw Error(printable(path_) + ": not a regular file");
+#ifdef __APPLE__
+  const timespec& changed = found.st_mtimespec;
+#else
+  const timespec& changed = found.st_mtim;
+#endif
+  return {static_cast<uint64_t>(found.st_size), int64_t(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec};
+}
+
+void InputFile::read(uint64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const ssize_t n = pread(static_cast<int>(file_), out.data(), std::min(out.size(), kLongestRead),
+                            static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(path_);
+    if (n == 0) fail_cut(path_);
+    offset += static_cast<uint64_t>(n);
+    out = out.subspan(static_cast<size_t>(n));
+  }
+}
+
+void InputFile::will_need(uint64_t offset, uint64_t bytes) const {
+  // Linux takes from one call no more than one request of the device holds, often 128 KiB to 1 MiB.
+  constexpr uint64_t kRequest = uint64_t(256) << 10;
+  for (const uint64_t end = offset + bytes; offset < end; offset += kRequest) {
+    const uint64_t n = std::min(kRequest, end - offset);
+#ifdef __APPLE__
+    radvisory part{static_cast<off_t>(offset), static_cast<int>(n)};
+    fcntl(static_cast<int>(file_), F_RDADVISE, &part);
+#else
+    posix_fadvise(static_cast<int>(file_), static_cast<off_t>(offset), static_cast<off_t>(n),
+                  POSIX_FADV_WILLNEED);
+#endif
+  }
+}
+
+#endif
+
+}  // namespace pestle
