@@ -118,6 +118,10 @@ def test_the_library_speaks_of_parameters_the_command_of_flags() -> None:
     assert (
         exits.in_flags(said) == "x; --overwrite replaces it, --no-measure skips, -hf u/r takes it"
     )
+    said = "chat_template='rag' or chat_template=... and unknown_characters='replace'"
+    assert exits.in_flags(said) == (
+        "--chat-template rag or --chat-template and --unknown-characters replace"
+    )
     of_commands = (command.params for command in main.commands.values())
     flags = {flag for params in of_commands for each in params for flag in each.opts}
     for path in Path(package.__file__).parent.rglob("*.py"):

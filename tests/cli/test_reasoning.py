@@ -109,6 +109,11 @@ def test_switches_arrive(pestle: Pestle, thinker: FakeLLM, tmp_path: Path) -> No
     assert thinker.loaded_with.chat_template == "{{ own }}"
 
 
+def test_a_template_of_the_model_arrives_by_its_name(pestle: Pestle, thinker: FakeLLM) -> None:
+    assert pestle("run", "-p", "x", "--chat-template", "rag").exit_code == 0
+    assert thinker.loaded_with.chat_template == "rag"
+
+
 def test_auto_asks_for_nothing(pestle: Pestle, thinker: FakeLLM) -> None:
     assert pestle("run", "-p", "x", "--reasoning", "auto").exit_code == 0
     assert thinker.asked[0][1] == {}
@@ -132,6 +137,10 @@ def test_a_switch_that_the_model_does_not_have(pestle: Pestle, llm: FakeLLM, fla
         (["--chat-template-kwargs", "[1]"], "it is no JSON object, as in"),
         (["--chat-template-kwargs", "{"], "it is no JSON: "),
         (["--chat-template-file", "/no/such.jinja"], "--chat-template-file: /no/such.jinja: "),
+        (
+            ["--chat-template", "a", "--chat-template-file", "b"],
+            "--chat-template and --chat-template-file exclude each other",
+        ),
         (["--raw", "--reasoning", "on"], "--raw has no chat: its options have no place"),
     ],
 )

@@ -29,6 +29,7 @@ class ChatSettings:
     effort: str | None = None
     budget: int | None = None
     shows_reasoning: bool = True
+    template: str | None = None  # its text, or the name of one of the model's
     template_file: str | None = None
     session: str | None = None  # the name under which the chat is kept
     on_full: str = "error"
@@ -47,7 +48,7 @@ class ChatSettings:
     def of_model(self, options: ModelOptions) -> ModelOptions:
         """The model's options, with the template that is to be loaded."""
         if self.template_file is None:
-            return options
+            return replace(options, chat_template=self.template or options.chat_template)
         path = Path(self.template_file)
         try:
             return replace(options, chat_template=path.read_text(encoding="utf-8"))
@@ -88,8 +89,11 @@ _CHAT = (
     click.option("--on-full", type=click.Choice(ON_FULL), default="error",
                  help="When a chat outgrows the context: an error, or slide, which drops its oldest"
                       " turns.  [default: error]"),
+    click.option("--chat-template", "template", metavar="NAME|TEXT",
+                 help="A template to use instead of the model file's main one: the name of another "
+                      "that it has, or Jinja."),
     click.option("--chat-template-file", "template_file", metavar="FILE",
-                 help="A Jinja template to use instead of the model's own."),
+                 help="The same, in a file."),
     click.option("--chat-template-kwargs", "template_args", metavar="JSON", type=JsonObject(),
                  help="Further variables for the template, as an object."),
 )  # fmt: skip
@@ -101,11 +105,14 @@ def chat_options(command: Command) -> Command:
 
 
 def _settings(values: dict[str, Any]) -> ChatSettings:
+    if values["template"] and values["template_file"]:
+        raise click.UsageError("--chat-template and --chat-template-file exclude each other.")
     return ChatSettings(
         reasoning=_REASONING[values["reasoning"]],
         effort=values["effort"],
         budget=values["budget"],
         shows_reasoning=not values["hide_reasoning"],
+        template=values["template"],
         template_file=values["template_file"],
         session=values["session"],
         on_full=values["on_full"],

@@ -40,6 +40,8 @@ _FLAGS = tuple(
         (r"\bimatrix=\.\.\.", "--imatrix"),
         (r"\btensor_types: ", "--tensor-type "),
         (r"\bhf='([^']*)'", r"-hf \1"),
+        (r"\bchat_template=\.\.\.", "--chat-template"),
+        (r"\bchat_template='([^']*)'", r"--chat-template \1"),
         (r"\bunknown_characters='replace'", "--unknown-characters replace"),
     )
 )

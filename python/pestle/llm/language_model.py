@@ -66,7 +66,8 @@ class LLM(GeneratingCalls):
     rope_scale      by what factor
     yarn_orig_ctx   the context, in tokens, that yarn stretches
     rope_freq_base  the base of the rotary frequencies
-    chat_template   the text of a Jinja template to use instead of the file's own
+    chat_template   the text of a Jinja template to use instead of the file's own, or the name of
+                    another one that the file has
     unknown_characters  what becomes of characters of a prompt that the vocabulary cannot express:
                     "error", or "replace": U+FFFD is read in their place, or what else it has of
                     "?" and a space, and the result's `warnings` tell of it

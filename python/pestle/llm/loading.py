@@ -17,6 +17,7 @@ from pestle.models.progress import task
 from pestle.models.stamp import file_stamp
 from pestle.options import INT32_MAX, INT64_MAX, PREFIX_CACHE, check_integer, sampling_of_file
 from pestle.template import ChatTemplate, template_of
+from pestle.template.chat_template import NAME
 from pestle.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def load(
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Loaded:
-    """Load the model file at `path`; `chat_template` takes the place of its own.
+    """Load the model file at `path`; `chat_template` takes the place of its own template:
+    the text of one, or the name of another one of the file.
 
     The text side is built while the weights are packed; when it fails, the packing stops.
     Raises FormatError, UnsupportedError and MemoryLimitError; KeyboardInterrupt ends it early.
@@ -153,6 +155,8 @@ def _name(file: GgufFile) -> str | None:
 
 def _text_side(file: GgufFile, chat_template: str | None) -> tuple[Tokenizer, ChatTemplate | None]:
     tokenizer = Tokenizer.from_gguf(file)
+    if chat_template is not None and NAME.fullmatch(chat_template):
+        return tokenizer, ChatTemplate.from_gguf(file, tokenizer, name=chat_template)
     if chat_template is not None:
         return tokenizer, ChatTemplate(chat_template, tokenizer)
     return tokenizer, template_of(file, tokenizer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -22,6 +23,9 @@ from pestle.tokenizer import Metadata, Tokenizer
 
 KEY = "tokenizer.chat_template"
 TOOL_USE = "tool_use"
+NAME = re.compile(r"[\w.-]{1,60}")
+"""What names a template of a file: text of which no template consists."""
+_MOST_NAMES = 16
 _LONGEST_SOURCE = 1 << 18  # characters; the longest in use have some 20,000
 _LONGEST_MESSAGE = 2000  # characters
 
@@ -43,19 +47,22 @@ class ChatTemplate:
         *,
         tool_source: str | None = None,
         notices: tuple[str, ...] = (),
+        others: tuple[str, ...] = (),
         now: Callable[[], datetime] = datetime.now,
         seconds: float = SECONDS,
         memory: int = MEMORY,
     ) -> None:
         """`tool_source` is used instead of `source` when there are tools.
 
-        `notices` say what of the file's template was put right, for whoever uses it.
+        `notices` say what of the file's template was put right, for whoever uses it. `others` are
+        the names of further templates of the file that know tools.
         `now` tells templates the date. `seconds` of processor time and `memory` bytes are what a
         chat may take: all that is done for one `encode` or `render`, and what `variables` took.
         """
         self.source = source
         self.tool_source = tool_source
         self.notices = notices
+        self.others = others
         self._tokenizer = tokenizer
         self._now = now
         self._seconds, self._memory = seconds, memory
@@ -78,7 +85,7 @@ class ChatTemplate:
         source = _source(metadata, KEY if name is None else f"{KEY}.{name}")
         tool_source = _source(metadata, f"{KEY}.{TOOL_USE}") if name is None else None
         if source is None and name is not None:
-            names = ", ".join(metadata.get("tokenizer.chat_templates") or ()) or "none"
+            names = ", ".join(_names(metadata)) or "none"
             raise TemplateError(f"the file has no chat template `{name}`; others it has: {names}")
         if source is None:
             return None
@@ -88,7 +95,14 @@ class ChatTemplate:
         if tool_source is not None:
             tool_source, more = repaired(tool_source)
             notices = tuple(dict.fromkeys((*notices, *more)))
-        return cls(source, tokenizer, tool_source=tool_source, notices=notices, now=now)
+        others = tuple(
+            other
+            for other in _names(metadata)
+            if other not in (name, TOOL_USE) and _knows_tools(metadata.get(f"{KEY}.{other}"))
+        )
+        return cls(
+            source, tokenizer, tool_source=tool_source, notices=notices, others=others, now=now
+        )
 
     @cached_property
     def variables(self) -> frozenset[str]:
@@ -152,7 +166,7 @@ class ChatTemplate:
         with self._account() as account:
             if tools and not self._conventions.announces:
                 raise TemplateError(
-                    "the chat template does not tell the model of tools; another one may do"
+                    f"the chat template does not tell the model of tools; {self._instead}"
                 )
             given = {"messages": self.prepared(messages), "tools": tools, **variables}
             _admit(account, given)  # before anything walks through it
@@ -172,6 +186,14 @@ class ChatTemplate:
             return [dict(m) for m in messages]
         with self._account():
             return self._conventions.apply(messages)
+
+    @property
+    def _instead(self) -> str:
+        """What may tell the model of tools where this template does not."""
+        if self.others:
+            uses = " or ".join(f"chat_template={name!r}" for name in self.others)
+            return f"another one of the file knows them: {uses}"
+        return "chat_template=... takes one that does"
 
     @cached_property
     def _conventions(self) -> Conventions:
@@ -260,6 +282,18 @@ def _source(metadata: Metadata, key: str) -> str | None:
     if source is not None and not isinstance(source, str):
         raise TemplateError(f"{key} is {source!r:.40}, expected a string")
     return source
+
+
+def _names(metadata: Metadata) -> list[str]:
+    """The names of the file's further templates, as far as they are names."""
+    names = metadata.get("tokenizer.chat_templates")
+    if not isinstance(names, list):
+        return []
+    return [name for name in names if isinstance(name, str) and NAME.fullmatch(name)][:_MOST_NAMES]
+
+
+def _knows_tools(source: Any) -> bool:
+    return isinstance(source, str) and "tools" in source
 
 
 def _as_ascii(character: str) -> str:

@@ -1,11 +1,11 @@
-"""The name of a model: what its file says, checked."""
+"""The names that a file gives: of the model, checked, and of its chat templates."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from pestle import LLM, FormatError
+from pestle import LLM, FormatError, TemplateError
 
 from tests.unit.sessions.models import write
 
@@ -22,3 +22,14 @@ def test_a_name_that_is_not_text(tmp_path: Path, name: object) -> None:
 def test_the_name_of_the_file_stands_in(tmp_path: Path, name: str, shown: str) -> None:
     with LLM(write(tmp_path / "m.gguf", name=name)) as llm:
         assert llm.name == shown
+
+
+def test_a_template_of_the_file_by_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.gguf", templates={"rag": "rag {{ messages[0].content }}"})
+    hello = [{"role": "user", "content": "hi"}]
+    with LLM(path, chat_template="rag") as llm:
+        assert llm.detokenize(llm.chat_tokens(hello)) == "rag hi"
+    with LLM(path, chat_template="own {{ messages[0].content }}") as llm:
+        assert llm.detokenize(llm.chat_tokens(hello)) == "own hi"
+    with pytest.raises(TemplateError, match=r"^the file has no chat template `x`; others .*: rag$"):
+        LLM(path, chat_template="x")

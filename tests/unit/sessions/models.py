@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,17 @@ THINKING = (
 
 
 def write(
-    path: Path, *, window: int = 0, seed: int = 0, template: str = TEMPLATE, **general: Any
+    path: Path,
+    *,
+    window: int = 0,
+    seed: int = 0,
+    template: str = TEMPLATE,
+    templates: Mapping[str, str] | None = None,
+    **general: Any,
 ) -> Path:
     """A model of 4,000 tokens of context; of two layers one may have a window.
 
+    `templates` are further ones, by their names.
     `general` are further keys of that group, or in place of its own.
     """
     model = windowed_parts(window) if window else parts("llama-tied")
@@ -44,6 +52,8 @@ def write(
     model.general |= keys | {
         "general.name": "tiny",
         "tokenizer.chat_template": template,
+        **{f"tokenizer.chat_template.{key}": text for key, text in (templates or {}).items()},
+        **({"tokenizer.chat_templates": [*templates]} if templates else {}),
         **{f"general.{key}": value for key, value in general.items()},
     }
     return model.write(path)

@@ -127,6 +127,31 @@ def test_files_name_their_templates() -> None:
         ChatTemplate.from_gguf(metadata, TOKENIZER, name="x")
 
 
+def test_a_template_without_tools_names_those_that_know_them() -> None:
+    metadata: dict[str, Any] = {
+        "tokenizer.chat_template": "{{ messages[0].content }}",
+        "tokenizer.chat_template.rag": "{{ tools | tojson }}{{ messages[0].content }}",
+        "tokenizer.chat_template.agent": "{{ tools }}",
+        "tokenizer.chat_template.short": "{{ messages[0].content }}",
+        "tokenizer.chat_templates": ["rag", "agent", "short", "gone", "\x1b[2J", 7],
+    }
+    template = ChatTemplate.from_gguf(metadata, TOKENIZER)
+    assert template is not None
+    with pytest.raises(TemplateError) as raised:
+        template.encode(HELLO, tools=TOOLS)
+    assert str(raised.value) == (
+        "the chat template does not tell the model of tools; another one of the file knows them: "
+        "chat_template='rag' or chat_template='agent'"
+    )
+    with pytest.raises(TemplateError, match=r"no chat template `x`; others it has: rag, agent"):
+        ChatTemplate.from_gguf(metadata, TOKENIZER, name="x")
+    alone = {**metadata, "tokenizer.chat_templates": "rag"}
+    template = ChatTemplate.from_gguf(alone, TOKENIZER)
+    assert template is not None
+    with pytest.raises(TemplateError, match=r"tools; chat_template=\.\.\. takes one that does$"):
+        template.encode(HELLO, tools=TOOLS)
+
+
 def test_a_file_may_have_no_template() -> None:
     assert ChatTemplate.from_gguf({}, TOKENIZER) is None
     with pytest.raises(TemplateError, match=r"tokenizer\.chat_template is 1, expected a string"):
