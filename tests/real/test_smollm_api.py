@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pestle import LLM, ContextLengthError, Session
+from pestle import LLM, ContextLengthError
 
 pytestmark = pytest.mark.real
 
@@ -19,9 +19,9 @@ STORY = "Once upon a time, in a small village by the sea, there lived"
 LONG = STORY * 20  # some 280 tokens: several pages, several pieces
 
 
-def last_logits(session: Session) -> np.ndarray[Any, Any]:
-    """The logits after the last token that the session has read."""
-    return session._runtime.loaded.engine.logits()[-1]
+def last_logits(llm: LLM) -> np.ndarray[Any, Any]:
+    """The logits after the last token that was read."""
+    return llm.engine.logits()[-1]
 
 
 def test_the_capital_of_france(smollm: LLM) -> None:
@@ -101,14 +101,14 @@ def test_a_kept_prefix_changes_no_bit(smollm: LLM, cut: int) -> None:
     assert len(tokens) > 250
     fresh = smollm.session()
     expected = fresh.generate(tokens, max_tokens=1, temperature=0)
-    bits = last_logits(fresh)
+    bits = last_logits(smollm)
     fresh.reset()  # else the whole text would be found
     session = smollm.session()
     session.generate([*tokens[:cut], *smollm.tokenize(" something else entirely")], max_tokens=3)
     done = session.generate(tokens, max_tokens=1, temperature=0)
     assert done.usage.cached_tokens == cut
     assert done.token_ids == expected.token_ids
-    assert last_logits(session).tobytes() == bits.tobytes()
+    assert last_logits(smollm).tobytes() == bits.tobytes()
 
 
 def test_a_second_turn_reads_only_what_is_new(smollm: LLM) -> None:

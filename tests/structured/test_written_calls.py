@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pestle import GrammarError, ToolCall
 from pestle.constraints import CallableTool, Constraint, Wanted, answer_plan
+from pestle.formats import format_of
 
 from tests.unit.formats.answers import Mark
 from tests.unit.formats.dialects import coder, hermes, mistral_list, v3, v31, v32
@@ -42,8 +43,8 @@ ARGUMENTS: list[dict[str, Any]] = [
 def constraint(babbles: Babbler, family: str, **wanted: Any) -> tuple[Any, Constraint]:
     llm = babbles(family)
     prompt = llm.tokenize("<think></think>", parse_special=True)
-    form = llm._runtime.loaded.format
-    assert form is not None
+    assert llm.template is not None
+    form = format_of(llm.architecture, llm.template.source, llm.tokenizer)
     plan = answer_plan(Wanted(tools=TOOLS, **wanted), form, llm.tokenizer, llm.n_vocab, prompt)
     return llm, plan.constraint()
 

@@ -126,17 +126,22 @@ class LLM(GeneratingCalls):
         )
         path = resolve(model, hf=hf, offline=offline, progress=progress)
         loaded = load(path, options, chat_template=chat_template, seed=seed, progress=progress)
-        self._use(replace(loaded, unknown_characters=unknown_characters))
+        self._use(Runtime(replace(loaded, unknown_characters=unknown_characters)))
 
     @classmethod
     def from_loaded(cls, loaded: Loaded) -> Self:
         """An LLM over parts that were loaded, or made, elsewhere."""
+        return cls.from_runtime(Runtime(loaded))
+
+    @classmethod
+    def from_runtime(cls, runtime: Runtime) -> Self:
+        """An LLM over a runtime that was made elsewhere."""
         llm = cls.__new__(cls)
-        llm._use(loaded)
+        llm._use(runtime)
         return llm
 
-    def _use(self, loaded: Loaded) -> None:
-        self._runtime = Runtime(loaded)
+    def _use(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._idle: list[HeldSequence] = []
 
     def close(self) -> None:

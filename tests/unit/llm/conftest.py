@@ -6,8 +6,11 @@ detokenizer, stop strings and templates are Pestle's own.
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import json
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +20,10 @@ import pytest
 from numpy.typing import NDArray
 from pestle import LLM
 from pestle.engine.loaded import Loaded
-from pestle.errors import ContextLengthError
+from pestle.engine.runtime import Runtime
+from pestle.errors import ContextLengthError, FormatError
 from pestle.formats import format_of
-from pestle.options import Sampling
+from pestle.options import Request, Sampling
 from pestle.template import ChatTemplate
 from pestle.tokenizer import Tokenizer
 
@@ -29,6 +33,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 NORMAL, CONTROL, UNUSED = 1, 3, 5
+FAKE_PAGE = 16  # tokens
 
 
 def metadata(marks: tuple[str, ...] = (), **extra: Any) -> dict[str, Any]:
@@ -117,6 +122,14 @@ class FakeSequence:
     def reusable(self, n_tokens: int) -> int:
         return 0 if self.slack is not None and n_tokens < self.most - self.slack else n_tokens
 
+    def page(self, group: int, index: int) -> bytes | None:
+        begin = index * FAKE_PAGE
+        piece = self.held[begin : begin + FAKE_PAGE]
+        return json.dumps(piece).encode() if group == 0 and piece else None
+
+    def first_pages(self, n_tokens: int) -> list[int]:
+        return [0]
+
     def fork(self, n_tokens: int) -> FakeSequence:
         assert self.reusable(n_tokens) == n_tokens <= len(self.held)
         return FakeSequence(self.held[:n_tokens], self.slack, self.most if n_tokens else 0)
@@ -130,7 +143,10 @@ class FakeSequence:
 
 @dataclass
 class FakeEngine:
-    """`passes` has the length of every forward pass; `before` and `after` run around each."""
+    """`passes` has the length of every forward pass; `before` and `after` run around each.
+
+    `runtime` is what runs it, with the drafts and samplers that tests give it or look at.
+    """
 
     model: Callable[[list[int]], NDArray[np.float32]] = hashed_logits
     n_ctx: int = 256
@@ -141,9 +157,24 @@ class FakeEngine:
     after: Callable[[], None] = lambda: None
     kept: list[list[int]] = field(default_factory=list)
     reach: int | None = None  # what windows left of kept texts: so many of their last tokens
+    runtime: Any = None
+    made: list[weakref.ref[FakeSequence]] = field(default_factory=list)
+
+    @property
+    def kv_groups(self) -> list[tuple[int, int]]:
+        """One group of layers, which see all, and the most bytes that a page of it has."""
+        return [(0, len(json.dumps([999] * FAKE_PAGE)))]
+
+    @property
+    def sequences(self) -> list[FakeSequence]:
+        """Those that somebody still holds."""
+        gc.collect()
+        return [sequence for ref in self.made if (sequence := ref()) is not None]
 
     def sequence(self, remembered: bool = False) -> FakeSequence:
-        return FakeSequence(slack=self.slack)
+        sequence = FakeSequence(slack=self.slack)
+        self.made.append(weakref.ref(sequence))
+        return sequence
 
     def keep(self, sequence: FakeSequence) -> None:
         if sequence.held:
@@ -166,6 +197,13 @@ class FakeEngine:
 
     def recall(self, tokens: list[int], n_tokens: int) -> FakeSequence:
         return FakeSequence(tokens[:n_tokens], self.slack, n_tokens)
+
+    def restore(self, tokens: list[int], read: Callable[[int, int], bytes | None]) -> FakeSequence:
+        for index, begin in enumerate(range(0, len(tokens), FAKE_PAGE)):
+            page = read(0, index)
+            if page is None or json.loads(page) != tokens[begin : begin + FAKE_PAGE]:
+                raise FormatError(f"page {index} is not that of its tokens")
+        return FakeSequence(list(tokens), self.slack, len(tokens))
 
     def step(self, batch: list[tuple[FakeSequence, list[int]]], logits: str = "last") -> int:
         self.before()
@@ -192,11 +230,25 @@ class FakeSampled:
     top: list[tuple[int, float]]
 
 
+@dataclass(frozen=True)
+class FakeScored:
+    logprob: float
+    greedy: bool
+    top: list[tuple[int, float]]
+
+
 class FakeSampler:
     def __init__(
         self, *, temperature: float, seed: int, logit_bias: dict[int, float] | None, **others: Any
     ) -> None:
         self.temperature, self.seed, self.bias, self.others = temperature, seed, logit_bias, others
+
+    def score(self, engine: FakeEngine, row: int, token: int, n_top: int = 0) -> FakeScored:
+        logits = engine.rows[row].astype(np.float64)
+        logprobs = logits - math.log(np.exp(logits).sum())
+        best = np.argsort(-logprobs, kind="stable")[:n_top]
+        top = [(int(t), float(logprobs[t])) for t in best]
+        return FakeScored(float(logprobs[token]), int(logits.argmax()) == token, top)
 
     def sample(
         self,
@@ -222,6 +274,24 @@ class FakeSampler:
         return FakeSampled(token, float(logprobs[token]) if n_logprobs else math.nan, top)
 
 
+class FakeRuntime(Runtime):
+    """Pestle's own, but for `drafts`, which take the place of its speculation."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__(loaded)
+        self.drafts: Any = None
+        self.samplers: list[Any] = []
+
+    def new_speculation(self, request: Request) -> Any:
+        if self.drafts is None:
+            return super().new_speculation(request)
+        return self.drafts if request.speculation else None
+
+    def new_sampler(self, request: Request) -> Any:
+        self.samplers.append(super().new_sampler(request))
+        return self.samplers[-1]
+
+
 @pytest.fixture
 def make_llm() -> Callable[..., LLM]:
     """An LLM over a FakeEngine, which is its `engine`; keywords are the engine's.
@@ -239,6 +309,7 @@ def make_llm() -> Callable[..., LLM]:
         marks: tuple[str, ...] = (),
         architecture: str = "fake",
         drafter: Any = None,
+        sampler: Any = FakeSampler,
         n_vocab: int | None = None,
         lacks: bytes = b"",
         unknown_characters: str = "error",
@@ -255,7 +326,7 @@ def make_llm() -> Callable[..., LLM]:
         if template is None:
             del file["tokenizer.chat_template"]
         model: Any = None
-        return LLM.from_loaded(
+        runtime = FakeRuntime(
             Loaded(
                 name="fake",
                 path="fake.gguf",
@@ -263,7 +334,7 @@ def make_llm() -> Callable[..., LLM]:
                 n_vocab=tokenizer.n_vocab if n_vocab is None else n_vocab,
                 model=model,
                 engine=FakeEngine(**engine),
-                sampler=FakeSampler,
+                sampler=sampler,
                 tokenizer=tokenizer,
                 template=ChatTemplate.from_gguf(file, tokenizer),
                 format=format_of(architecture, template, tokenizer),
@@ -273,6 +344,8 @@ def make_llm() -> Callable[..., LLM]:
                 unknown_characters=unknown_characters,
             )
         )
+        runtime.loaded.engine.runtime = runtime  # type: ignore[attr-defined]
+        return LLM.from_runtime(runtime)
 
     return make
 

@@ -92,6 +92,8 @@ def test_a_stream_that_ends_later_leaves_nothing(make_llm: MakeLlm, end: str) ->
     llm: Any = make_llm("abc")
     stream = llm.generate(PROMPT, stream=True)
     next(stream)
+    engine = llm.engine
+    assert len(engine.sequences) == 1
     llm.close()
     if end == "close":
         stream.close()
@@ -100,7 +102,7 @@ def test_a_stream_that_ends_later_leaves_nothing(make_llm: MakeLlm, end: str) ->
         with pytest.raises(Error, match="closed"):
             stream.result()
     del stream
-    assert llm._idle == []
+    assert engine.sequences == []
 
 
 def test_closing_waits_for_the_pass_in_progress(make_llm: MakeLlm) -> None:
@@ -126,7 +128,7 @@ def test_closing_waits_for_the_pass_in_progress(make_llm: MakeLlm) -> None:
     assert entered.wait(10)
     closing = threading.Thread(target=llm.close)
     closing.start()
-    while not llm._runtime.closed:
+    while not engine.runtime.closed:
         time.sleep(0.001)
     assert closing.is_alive()
     go_on.set()
@@ -134,4 +136,4 @@ def test_closing_waits_for_the_pass_in_progress(make_llm: MakeLlm) -> None:
     thread.join(10)
     assert len(errors) == 1
     assert "closed" in str(errors[0])
-    assert llm._idle == []
+    assert engine.sequences == []

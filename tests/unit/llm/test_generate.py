@@ -157,13 +157,10 @@ def test_padding_of_the_vocabulary_is_never_chosen(make_llm: MakeLlm) -> None:
 
 def test_sampling_reaches_the_sampler(make_llm: MakeLlm) -> None:
     llm: Any = make_llm(sampling=Sampling(temperature=0.3, top_k=7))
-    runtime = llm._runtime
-    seen: list[Any] = []
-    made = runtime.new_sampler
-    runtime.new_sampler = lambda request: seen.append(made(request)) or seen[-1]
     llm.generate("x", max_tokens=1, top_p=0.5, repeat_penalty=1.1, top_k=None)
-    assert seen[0].temperature == 0.3
-    assert seen[0].others == {
+    (sampler,) = llm.engine.runtime.samplers
+    assert sampler.temperature == 0.3
+    assert sampler.others == {
         "top_k": 7,
         "top_p": 0.5,
         "min_p": 0.05,

@@ -19,6 +19,8 @@ from pestle import LLM, Error, MemoryLimitError
 from pestle._core import Drafter
 from pestle.engine import speculation
 
+from .conftest import FakeSampler
+
 MakeLlm = Callable[..., LLM]
 PROMPT = "\x02"
 HELLO = "once upon a time"
@@ -79,18 +81,12 @@ class Bold:
         pass
 
 
-def with_drafter(llm: Any) -> Any:
-    """The same LLM, drafting as a model that was loaded from a file does."""
-    object.__setattr__(llm._runtime.loaded, "drafter", Drafter)
-    return llm
-
-
 def speculate(
     llm: Any, prompt: str, token_ids: tuple[int, ...], plan: list[tuple[int, int]]
 ) -> Any:
     """Have `llm` draft by `plan` the answer that is known to follow `prompt`."""
     drafts = Drafts([*prompt.encode(), *token_ids], plan)
-    llm._runtime.new_speculation = lambda request: drafts if request.speculation else None
+    llm.engine.runtime.drafts = drafts
     return drafts
 
 
@@ -291,17 +287,13 @@ def test_an_error_comes_where_it_would(
     """Sampling fails after so many tokens: those are said before, also if one pass read all."""
 
     def make() -> Any:
-        llm: Any = make_llm()
-        working = llm._runtime.loaded.sampler
-
-        class Failing(working):  # type: ignore[misc, valid-type]
+        class Failing(FakeSampler):
             def sample(self, engine: Any, row: int, history: list[int], *more: Any) -> Any:
                 if len(history) == len(HELLO) + at:
                     raise Error("the model produced a logit that is not finite")
                 return super().sample(engine, row, history, *more)
 
-        object.__setattr__(llm._runtime.loaded, "sampler", Failing)
-        return llm
+        return make_llm(sampler=Failing)
 
     expected = make_llm().generate(HELLO, seed=3, max_tokens=12)
     plain = seen(make(), HELLO, seed=3, max_tokens=12)
@@ -341,9 +333,7 @@ def test_no_memory_without_a_draft_is_one(make_llm: MakeLlm) -> None:
     llm.engine.before = none_left
     stream = llm.generate(HELLO, seed=3, max_tokens=12, stream=True)
     expected = make_llm().generate(HELLO, seed=3, max_tokens=12)
-    llm._runtime.new_speculation = lambda request: Drafts(
-        [*HELLO.encode(), *expected.token_ids], [(0, 0)]
-    )
+    speculate(llm, HELLO, expected.token_ids, [(0, 0)])
     with pytest.raises(MemoryLimitError):
         stream.result()
     assert stream.result().token_ids == expected.token_ids[:3]
@@ -371,7 +361,7 @@ def test_the_real_drafter(
         monkeypatch.setattr(speculation, "Governor", Bold)
     prompt = "the quick brown fox jumps over"
     plain = seen(make_llm(model=copying), prompt, max_tokens=150, **options)
-    llm = with_drafter(make_llm(model=copying))
+    llm = make_llm(model=copying, drafter=Drafter)
     assert seen(llm, prompt, max_tokens=150, **options) == plain
     if choose != "governor":
         timings = llm.generate(prompt, max_tokens=150, **options).timings
@@ -382,7 +372,7 @@ def test_the_real_drafter(
 def test_the_end_is_not_drafted(make_llm: MakeLlm, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows an earlier message's end does not follow this one's."""
     monkeypatch.setattr(speculation, "Governor", Bold)
-    llm = with_drafter(make_llm("abcabc"))
+    llm = make_llm("abcabc", drafter=Drafter)
     messages = [
         {"role": "user", "content": "x"},
         {"role": "assistant", "content": "abcabc"},
@@ -395,7 +385,7 @@ def test_the_end_is_not_drafted(make_llm: MakeLlm, monkeypatch: pytest.MonkeyPat
 
 def test_it_can_be_switched_off(make_llm: MakeLlm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speculation, "Governor", Bold)
-    llm = with_drafter(make_llm("ababababab"))
+    llm = make_llm("ababababab", drafter=Drafter)
     assert llm.generate(PROMPT, temperature=0, speculation=False).timings.drafted_tokens == 0
     assert llm.generate(PROMPT, temperature=0, speculation=None).timings.drafted_tokens > 0
 

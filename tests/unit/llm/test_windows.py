@@ -108,6 +108,7 @@ def test_a_closed_model_holds_nothing(make_llm: MakeLlm) -> None:
     llm: Any = make_llm(slack=SLACK)
     session = llm.session()
     session.generate(PROMPT, max_tokens=30)
-    held = session._sequence
+    engine = llm.engine
+    assert len(engine.sequences) == 1
     llm.close()
-    assert held._kv is None
+    assert engine.sequences == []
