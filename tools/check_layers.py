@@ -42,7 +42,7 @@ PYTHON_LAYERS = {
     "_core": "",
     "errors": "_core",
     "files": "",
-    "untrusted_json": "errors",
+    "untrusted_json": "files errors",
     "gguf": "untrusted_json errors _core",
     "gguf_header": "errors",
     "options": "errors _core",

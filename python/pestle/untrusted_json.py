@@ -6,13 +6,14 @@ no half characters. What its fields are is for the caller to check.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
-import stat
 from pathlib import Path
 from typing import Any, Final
 
+from pestle import files
 from pestle.errors import Error, FormatError
 
 LONGEST: Final = 100_000_000
@@ -31,19 +32,19 @@ def read_text(path: Path, longest: int = LONGEST) -> str:
     Error: it cannot be read; FormatError: it is not a regular file, too long or not UTF-8.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise FormatError(f"{path} is not a regular file")
-        with path.open("rb") as stream:
-            data = stream.read(longest + 1)
-        if len(data) > longest:
-            size = max(found.st_size, len(data))
-            raise FormatError(f"{path}: {size:,} bytes, expected at most {longest:,}")
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise Error(f"cannot read {path}: {error.strerror}") from error
+        return read_bytes(path, longest).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: byte {error.start} is not UTF-8") from error
+
+
+def read_bytes(path: Path, longest: int = LONGEST) -> bytes:
+    """All of a file. Raises as `read_text`, but for the encoding."""
+    try:
+        return files.read_bounded(path, longest)
+    except OSError as error:
+        if error.errno in (errno.EFBIG, errno.EINVAL):
+            raise FormatError(f"{path}: {error.strerror}") from error
+        raise Error(f"cannot read {path}: {error.strerror}") from error
 
 
 def read_object(path: Path, longest: int = LONGEST) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _ALWAYS = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_NOCTTY", 0)
 )
+_PIECE = 1 << 20
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -62,11 +63,17 @@ def read_bounded(path: Path, most: int) -> bytes:
     """All of a regular file of `most` bytes at most. Raises OSError, also for a larger one."""
     with reading(path) as stream:
         size = os.fstat(stream.fileno()).st_size
-        data = stream.read(most + 1) if size <= most else b""
+        data = bytearray()
+        # Piece by piece, for a read of `most` bytes allocates as many, however short the file is.
+        while size <= most and len(data) <= most:
+            piece = stream.read(min(_PIECE, most + 1 - len(data)))
+            if not piece:
+                break
+            data += piece
     if max(size, len(data)) > most:
         found = max(size, len(data))
         raise OSError(errno.EFBIG, f"it has {found} bytes, expected {most} at most", str(path))
-    return data
+    return bytes(data)
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from tokenizers import Tokenizer as HfTokenizer
 
 from pestle.errors import TokenizerError
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary
+from pestle.untrusted_json import parse_object
 
 KEY = "tokenizer.huggingface.json"
 _HIDDEN = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.UNUSED)
@@ -19,7 +19,7 @@ def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]
     Raises TokenizerError where it is not a tokenizer, or one of other tokens than the file's.
     """
     try:
-        description: dict[str, Any] = json.loads(text)
+        description = parse_object(text, "it")
         # Control tokens are split off before. They stay in the list, for without them the others
         # would be numbered anew, but as the special ones, which are not looked for in text.
         for token in description.get("added_tokens") or []:
@@ -28,16 +28,28 @@ def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]
         description.update(truncation=None, padding=None, post_processor=None)
         tokenizer = HfTokenizer.from_str(json.dumps(description))
         tokenizer.encode_special_tokens = True
-    # The library raises plain Exception.
-    except Exception as error:
+    except BaseException as error:
+        if not _is_of_the_library(error):
+            raise
         reason = str(error).partition("\n")[0]
-        raise TokenizerError(f"{KEY} is not a tokenizer: {reason}") from error
+        raise TokenizerError(f"{KEY} is not a tokenizer: {reason:.300}") from error
     _check(vocabulary, tokenizer)
 
     def encode(text: str) -> list[int]:
-        return tokenizer.encode(text, add_special_tokens=False).ids
+        try:
+            return tokenizer.encode(text, add_special_tokens=False).ids
+        except BaseException as error:
+            if not _is_of_the_library(error):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise TokenizerError(f"{KEY} cannot tokenize a text: {reason:.300}") from error
 
     return encode
+
+
+def _is_of_the_library(error: BaseException) -> bool:
+    """`tokenizers` raises plain Exception, and where it panics a BaseException of its own."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _check(vocabulary: Vocabulary, tokenizer: HfTokenizer) -> None:

@@ -149,6 +149,11 @@ def test_what_gguf_cannot_express(architecture: str, changes: Any, message: str)
         ({"hidden_size": None}, "`hidden_size` is None, expected a whole number"),
         ({"num_attention_heads": "4"}, "`num_attention_heads` is '4'"),
         ({"num_attention_heads": 0}, "`num_attention_heads` is 0, expected a positive"),
+        (
+            {"num_hidden_layers": 2**31 - 1},
+            "`num_hidden_layers` is 2147483647, expected at",
+        ),
+        ({"head_dim": 2**31 - 1}, "`head_dim` is 2147483647, expected at most 65,536"),
         ({"rope_scaling": "yarn"}, "rotary parameters are 'yarn', expected an object"),
         ({"vocab_size": -1}, "`vocab_size` is -1"),
         ({"vocab_size": True}, "`vocab_size` is True"),

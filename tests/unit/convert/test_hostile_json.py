@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(value[key])
 
 
-@pytest.fixture(scope="module", params=["gptoss-256", "gemma3-256", "deepseek3-256", "llama-256"])
+@pytest.fixture(
+    scope="module",
+    params=["gptoss-256", "gemma3-256", "deepseek3-256", "llama-256", "qwen3moe-256"],
+)
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     case = CASES[request.param]
     folder = tmp_path_factory.mktemp("source")
@@ -49,6 +53,29 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     config["chat_template"] = [{"name": "default", "template": "x"}]
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return folder
+
+
+@pytest.mark.parametrize("number", [2**31 - 1, 2**31, 2**64, 10**300])
+def test_no_number_takes_memory(source: Path, number: int) -> None:
+    """Wherever it stands in config.json: nothing is made for each of so many."""
+    path = source / "config.json"
+    good = path.read_text()
+    tracemalloc.start()
+    try:
+        for n in range(len([*places(json.loads(good))])):
+            content = json.loads(good)
+            container, key = [*places(content)][n]
+            container[key] = number
+            path.write_text(json.dumps(content))
+            try:
+                prepared = prepare(source, Options("Q8_0"))
+                prepared.headers(prepared.manifest)
+            except Error:
+                pass
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+        path.write_text(good)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -195,6 +195,22 @@ def test_a_missing_expert_is_told(missing: int) -> None:
         _values("deepseek_v3", checkpoint, n_routed_experts=3)
 
 
+@pytest.mark.parametrize("count", [2**31, 10**300, -1, 2.0])
+def test_a_count_of_experts_that_cannot_be(count: Any) -> None:
+    with pytest.raises(FormatError, match="expected a whole number, at most 1,000,000"):
+        _values("deepseek_v3", _experts(["up_proj"], 3), n_routed_experts=count)
+    with pytest.raises(FormatError, match=r"needs experts 0 to 999999, .* 0, 1, 2$"):
+        _values("deepseek_v3", _experts(["up_proj"], 3), n_routed_experts=1_000_000)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1" * 7, "\u0663"])
+def test_a_number_in_a_name_that_cannot_be(number: str) -> None:
+    stack = _experts(["up_proj"], 1)["model.layers.1.mlp.experts.0.up_proj.weight"]
+    for name in (f"layers.{number}.mlp.experts.0", f"layers.1.mlp.experts.{number}"):
+        with pytest.raises(KeyError):
+            _values("deepseek_v3", {f"model.{name}.up_proj.weight": stack}, n_routed_experts=1)
+
+
 def test_two_sources_of_one_tensor_are_refused() -> None:
     names = ["model.language_model.norm.weight", "language_model.model.norm.weight"]
     with pytest.raises(FormatError, match=r"are both output_norm.weight"):

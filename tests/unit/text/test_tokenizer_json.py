@@ -72,6 +72,37 @@ def test_what_is_no_tokenizer_is_refused(text: str) -> None:
         Tokenizer.from_gguf(METADATA | {KEY: text})
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"a": 1, "a": 2}', '{"added_tokens": [{"id": []}]}', '{"added_tokens": 5}'],
+)
+def test_hostile_json_is_refused(text: str) -> None:
+    with pytest.raises(TokenizerError, match="is not a tokenizer: ") as raised:
+        Tokenizer.from_gguf(METADATA | {KEY: text})
+    assert len(str(raised.value)) < 500
+
+
+def is_refused(text: str, **changes: Any) -> bool:
+    try:
+        tokenizer_of(**changes).encode(text)
+    except TokenizerError:
+        return True
+    return False
+
+
+def test_anything_in_any_place_is_refused_with_our_error() -> None:
+    """`tokenizers` raises plain exceptions, and where it panics one that is not an Exception."""
+    odd = [None, True, -1, 2**63, "", "\0", "(", [], ["x"], {}, {"type": "Sequence"}]
+    text = "ab <t> \0\ufffd"
+    refused = sum(is_refused(text, **{key: value}) for key in description() for value in odd)
+    for step in ("Precompiled", "Replace", "Split", "Metaspace", "Prepend", "Strip", "Digits"):
+        for value in odd:
+            parts = dict.fromkeys(("precompiled_charsmap", "pattern", "content"), value)
+            for key in ("normalizer", "pre_tokenizer"):
+                refused += is_refused(text, **{key: {"type": step, **parts}})
+    assert refused > 150
+
+
 def test_another_vocabulary_is_refused() -> None:
     vocab = {text: n for n, text in enumerate(TOKENS)}
     swapped = vocab | {"!": vocab['"'], '"': vocab["!"]}

@@ -32,6 +32,8 @@ _GEMMA3_DEFAULTS: Final[Mapping[str, Any]] = {
 """Of Gemma3TextConfig in transformers 4.50 to 5.24."""
 _DEFAULTS: Final = {"gemma3": _GEMMA3_DEFAULTS, "gemma3_text": _GEMMA3_DEFAULTS}
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127
+_MOST: Final = {"num_hidden_layers": 10_000, "head_dim": 65_536}
+"""Of numbers that something is made for each of, before the tensors could contradict them."""
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
@@ -64,10 +66,12 @@ class ModelConfig(Mapping[str, Any]):
         return self.text("model_type")
 
     def whole(self, key: str, default: int | None = None) -> int:
-        """A whole number, 0 to 2^31 - 1."""
-        found = self._found(key, default)
-        if type(found) is not int or not 0 <= found < 2**31:
+        """A whole number, 0 to 2^31 - 1 or what `_MOST` says."""
+        found, most = self._found(key, default), _MOST.get(key, 2**31 - 1)
+        if type(found) is not int or found < 0:
             raise self.error(key, "a whole number")
+        if found > most:
+            raise self.error(key, f"at most {most:,}")
         return found
 
     def positive(self, key: str, default: int | None = None) -> int:

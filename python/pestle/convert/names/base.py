@@ -62,8 +62,10 @@ EXPERTS: Final[Table] = {
     "mlp.experts.*.down_proj": "ffn_down_exps",
 }
 
-_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)")
-_EXPERT = re.compile(r"(.+\.experts)\.(\d+)\.(.+)")
+_LAYER = re.compile(r"model\.layers\.(\d{1,6})\.(.+)", re.ASCII)
+_EXPERT = re.compile(r"(.+\.experts)\.(\d{1,6})\.(.+)", re.ASCII)
+_MOST_EXPERTS = 1_000_000
+_SHOWN = 20
 _SUFFIXES = (".weight", ".bias")
 
 
@@ -181,8 +183,11 @@ def n_experts(config: Config) -> int:
         config.get(key) for key in ("num_local_experts", "num_experts", "n_routed_experts")
     ]
     found = next((n for n in counts if n), 0)
-    if type(found) is not int or found < 0:
-        raise FormatError(f"config.json: there are {found!r:.40} experts, expected a whole number")
+    if type(found) is not int or not 0 <= found <= _MOST_EXPERTS:
+        raise FormatError(
+            f"config.json: there are {found!r:.40} experts, expected a whole number, "
+            f"at most {_MOST_EXPERTS:,}"
+        )
     return found
 
 
@@ -190,8 +195,9 @@ def _tensor(name: str, by_expert: Mapping[int | None, Part], config: Config) -> 
     if list(by_expert) == [None]:
         return Tensor(name, (by_expert[None],), stacked=False)
     wanted = range(n_experts(config))
-    if set(by_expert) != set(wanted):
-        found = ", ".join(str(e) for e in sorted(e for e in by_expert if e is not None))
+    if len(by_expert) != len(wanted) or not all(expert in by_expert for expert in wanted):
+        there = sorted(expert for expert in by_expert if expert is not None)
+        found = ", ".join(map(str, there[:_SHOWN])) + ", ..." * (len(there) > _SHOWN)
         raise FormatError(
             f"{name} needs experts 0 to {len(wanted) - 1}, the checkpoint has {found}"
         )

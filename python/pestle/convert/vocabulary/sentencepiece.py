@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pestle.errors import Error, TokenizerError
+from pestle.errors import TokenizerError
+from pestle.untrusted_json import read_bytes
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _BPE = 2
@@ -38,11 +39,8 @@ class SentencePieceModel:
 
 
 def read_sentencepiece(path: Path) -> SentencePieceModel:
-    """Read a tokenizer.model; TokenizerError: malformed, or not BPE; Error: it cannot be read."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read {path}: {error.strerror}") from error
+    """Read a tokenizer.model; TokenizerError: malformed, or not BPE. Otherwise as `read_bytes`."""
+    data = read_bytes(path)
     pieces: list[Piece] = []
     prefix = True
     model_type: bytes | int = 1
