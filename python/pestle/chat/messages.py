@@ -14,6 +14,15 @@ from pestle.errors import ArgumentError, ArgumentTypeError
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _KEYS = ("role", "content", "name", "reasoning_content", "tool_calls", "tool_call_id")
+# What other programs put there for a model to read: to leave it out would be to lose it.
+_UNREAD = ("audio", "files", "image", "images", "video", "videos")
+_ELSEWHERE = {
+    "function_call": "tool_calls",
+    "reasoning": "reasoning_content",
+    "thinking": "reasoning_content",
+    "tool_name": "name",
+}
+_TYPO = 0.8  # how like a key another one has to be; most others are simply other keys
 _EXAMPLE = '[{"role": "user", "content": "Hello!"}]'
 _BETWEEN_PARTS = "\n"
 _QUOTED = re.compile(r"""(['"])(\w+)\1|\.(\w+)""")
@@ -24,7 +33,8 @@ def checked_messages(messages: Any, template: str = "") -> list[dict[str, Any]]:
 
     The text parts of a content that is a list, as the OpenAI API has it, are joined with line ends.
     Roles and keys beyond the API's are the template's own: `template` is its source, which names
-    them. Raises ArgumentError, and ArgumentTypeError for a value of the wrong type.
+    them. Further keys are the caller's, unless they look like a mistake or hold what the model was
+    to read. Raises ArgumentError, and ArgumentTypeError for a value of the wrong type.
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
         raise ArgumentTypeError(
@@ -41,9 +51,9 @@ def _checked(where: str, message: Any, named: set[str]) -> dict[str, Any]:
         raise ArgumentTypeError(
             f"{where} is {message!r:.60}, expected a mapping with role and content"
         )
-    for key in message:
-        if key not in _KEYS and key not in named and (meant := _nearest(str(key), _KEYS)):
-            raise ArgumentError(f"{where} has the unknown key {key!r:.60}{meant}")
+    for key, value in message.items():
+        if value is not None and key not in _KEYS and key not in named:
+            _refuse_key(where, str(key))
     checked = {**message, "role": _role(where, message, named)}
     calls = message.get("tool_calls")
     if calls is not None:
@@ -58,6 +68,16 @@ def _checked(where: str, message: Any, named: set[str]) -> dict[str, Any]:
     return checked
 
 
+def _refuse_key(where: str, key: str) -> None:
+    """Raise ArgumentError for a key that is misspelt, or whose value nobody would read."""
+    elsewhere = _ELSEWHERE.get(key)
+    meant = f"; did you mean {elsewhere}?" if elsewhere else _nearest(key, _KEYS, _TYPO)
+    if meant:
+        raise ArgumentError(f"{where} has the unknown key {key!r:.60}{meant}")
+    if key in _UNREAD:
+        raise ArgumentError(f"{where} has {key}, which the chat template does not read")
+
+
 def _role(where: str, message: Mapping[str, Any], named: set[str]) -> str:
     role = message.get("role")
     if role is None:
@@ -70,10 +90,10 @@ def _role(where: str, message: Mapping[str, Any], named: set[str]) -> str:
     return role
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
+def _nearest(word: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     from pestle.models.suggest import did_you_mean  # brings the hub
 
-    return did_you_mean(word, known)
+    return did_you_mean(word, known, cutoff=cutoff)
 
 
 def _text(where: str, content: Any) -> str:

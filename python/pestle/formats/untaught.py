@@ -78,6 +78,8 @@ class UntaughtCalls:
                 found += self._advance(final=False)
             else:
                 found += [*self.finish(), event]
+                if isinstance(event, Content):
+                    self._at_line = not event.text or event.text.endswith("\n")
         return found
 
     def finish(self) -> list[Event]:

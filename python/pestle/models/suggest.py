@@ -6,8 +6,11 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """`; did you mean X?` for the candidate closest to `name`, or nothing when none is close."""
+def did_you_mean(name: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """`; did you mean X?` for the candidate closest to `name`, or nothing when none is close.
+
+    `cutoff`: how close, from 0 to 1.
+    """
     by_lowered = {candidate.lower(): candidate for candidate in candidates}
-    close = difflib.get_close_matches(name.lower(), by_lowered, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), by_lowered, n=1, cutoff=cutoff)
     return f"; did you mean {by_lowered[close[0]]}?" if close else ""

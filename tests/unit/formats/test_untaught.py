@@ -202,6 +202,14 @@ def test_other_events_stay_where_they_are() -> None:
     ]
 
 
+def test_a_line_goes_on_behind_what_is_wrong_in_it() -> None:
+    found = UntaughtCalls(SCHEMAS)
+    events: list[Event] = [Content("<|x|>", "it has no meaning here"), Content(WEATHER)]
+    assert found.push(events) + found.finish() == events
+    events = [Content("<|x|>\n", "it has no meaning here"), Content(WEATHER)]
+    assert A in found.push(events) + found.finish()
+
+
 def test_long_texts_take_linear_time() -> None:
     body = json.dumps({"name": "fs.write", "arguments": {"text": '}"]' * 20_000}})
     assert read(*body) == [ToolCall("fs.write", json.dumps({"text": '}"]' * 20_000}))]

@@ -59,6 +59,21 @@ def untouched(monkeypatch: pytest.MonkeyPatch, make_llm: MakeLlm) -> LLM:
             ValueError,
             "messages[0] has the unknown key 'contnet'; did you mean content?",
         ),
+        (
+            [{**HELLO[0], "images": ["x.png"]}],
+            ValueError,
+            "messages[0] has images, which the chat template does not read",
+        ),
+        (
+            [{"role": "tool", "content": "x", "tool_name": "f"}],
+            ValueError,
+            "messages[0] has the unknown key 'tool_name'; did you mean name?",
+        ),
+        (
+            [*HELLO, {"role": "assistant", "content": "", "tool_call": {}}],
+            ValueError,
+            "messages[1] has the unknown key 'tool_call'; did you mean tool_calls?",
+        ),
         ([{"role": "user", "content": 5}], TypeError, "messages[0]: content is 5, expected a str"),
         ([{"role": "user", "content": b"x"}], TypeError, "messages[0]: content is b'x'"),
         (
@@ -109,7 +124,10 @@ def test_messages_that_are_wrong(
 
 def test_roles_and_keys_that_the_template_names_are_its_own(make_llm: MakeLlm) -> None:
     llm = make_llm("x", template=TEMPLATE)
-    messages = [{"role": "model", "content": "a", "mood": "!"}, {**HELLO[0], "timestamp": 3}]
+    messages = [
+        {"role": "model", "content": "a", "mood": "!"},
+        {**HELLO[0], "timestamp": 3, "date": "", "audio": None},
+    ]
     assert llm.detokenize(llm.chat_tokens(messages)).startswith("model\na!\nuser\nHello\n")
 
 
