@@ -89,6 +89,7 @@ PYTHON_ONLY_IN: dict[str, set[str]] = {
     "tokenizers": {"tokenizer"},
 }
 MAY_PRINT = {"cli"}
+MAY_EXIT = {"cli", "__main__"}
 # Whatever makes, changes, locks or removes files. Other layers ask `pestle.files` for it.
 MAY_WRITE = {"files"}
 _OF_MODULES = {
@@ -206,9 +207,8 @@ def _judge_node(node: ast.AST, relative: Path, layer: str) -> Iterator[str]:
         yield f"{primitive}: only files makes, changes, locks or removes files"
     if layer not in MAY_PRINT and isinstance(node, ast.Call):
         called = ast.unparse(node.func)
-        if called in {"print", "exit", "quit", "sys.exit", "os._exit"} or called.startswith(
-            ("sys.stdout.", "sys.stderr.")
-        ):
+        exits = called in {"exit", "quit", "sys.exit", "os._exit"} and layer not in MAY_EXIT
+        if exits or called == "print" or called.startswith(("sys.stdout.", "sys.stderr.")):
             yield f"{called}(): only cli prints or exits"
     if relative not in CONSOLE:
         yield from _judge_writing(node, layer)

@@ -30,18 +30,33 @@ def read() -> Memory:
 
 
 def linux(root: Path) -> Memory:
-    """The memory by the files under `root`, which is / but for tests."""
-    fields = {}
-    for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        fields[name] = int(value.split()[0]) * 1024
-    total = fields["MemTotal"]
-    available = fields.get("MemAvailable", fields["MemFree"])
+    """The memory by the files under `root`, which is / but for tests.
+
+    A container may hide /proc, or a part of it: what is not there is asked of the system.
+    """
+    fields = _meminfo(root)
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = fields.get("MemTotal") or os.sysconf("SC_PHYS_PAGES") * page
+    available = fields.get("MemAvailable", fields.get("MemFree"))
+    if available is None:
+        available = os.sysconf("SC_AVPHYS_PAGES") * page
     room = _control_group(root)
     if room is None or room[0] >= total:
         return Memory(total, available)
     limit, used = room
     return Memory(total, max(0, min(available, limit - used)), limit)
+
+
+def _meminfo(root: Path) -> dict[str, int]:
+    """/proc/meminfo in bytes; nothing of it where it cannot be read."""
+    fields = {}
+    with contextlib.suppress(OSError, ValueError):
+        for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(":")
+            number, *_ = value.split() or ["-"]
+            with contextlib.suppress(ValueError):
+                fields[name] = int(number) * 1024
+    return fields
 
 
 def _control_group(root: Path) -> tuple[int, int] | None:
@@ -63,8 +78,14 @@ def _control_group(root: Path) -> tuple[int, int] | None:
 
 def _control_group_folders(root: Path) -> list[tuple[Path, str, str]]:
     """The groups that hold this process, from the innermost to the outermost."""
-    folders = []
-    for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+    folders: list[tuple[Path, str, str]] = []
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return folders
+    for line in lines:
+        if line.count(":") < 2:
+            continue
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             groups, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")

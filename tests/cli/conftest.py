@@ -15,7 +15,7 @@ Pestle = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ctrl_c: None) -> None:
     """No setting of this machine reaches a test, and no test writes into its home."""
     for name in ("NO_COLOR", "PESTLE_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pestle.cli import loading, main
+from pestle.__main__ import run
+from pestle.cli import loading
 
 spec = importlib.util.spec_from_file_location("fakes", Path(__file__).with_name("fakes.py"))
 assert spec is not None
@@ -32,4 +33,4 @@ def load(options: Any, console: Any) -> Any:
 loading.load = load
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -186,7 +186,7 @@ def test_cancelled_and_continued(smollm: LLM) -> None:
     assert whole.text == smollm.session().generate(STORY, temperature=0, max_tokens=30).text
 
 
-def test_ctrl_c_in_a_long_prompt(smollm: LLM) -> None:
+def test_ctrl_c_in_a_long_prompt(smollm: LLM, ctrl_c: None) -> None:
     """An interrupt arrives while the core computes, and ends the call with its piece."""
     import _thread
 

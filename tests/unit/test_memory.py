@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def test_version_one(root: Path) -> None:
     (folder / "memory.usage_in_bytes").write_text(f"{500 * KB}\n")
     (folder / "memory.stat").write_text(f"cache 5\ntotal_inactive_file {100 * KB}\n")
     assert memory.linux(root) == Memory(1000 * KB, 100 * KB, 500 * KB)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks a system of POSIX")
+@pytest.mark.parametrize("found", [None, b"", b"MemTotal:\nnonsense\n", b"\xff\xfe"])
+def test_files_that_a_container_hides(tmp_path: Path, found: bytes | None) -> None:
+    """What they would say is asked of the system itself."""
+    if found is not None:
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/meminfo").write_bytes(found)
+        (tmp_path / "proc/self/cgroup").write_bytes(found)
+    there = memory.linux(tmp_path)
+    assert there.limit is None
+    assert 0 < there.available <= there.total
+    assert there.total == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_vm_stat() -> None:

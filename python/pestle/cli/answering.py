@@ -111,7 +111,8 @@ def interruptible(stream: Stream[Any]) -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
         stream.cancel()
 
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as in a script's background job
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers, and only it gets Ctrl-C
         return
     previous = signal.signal(signal.SIGINT, cancel)

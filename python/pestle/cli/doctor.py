@@ -84,7 +84,7 @@ def _huge_pages() -> str | None:
     """The kernel's setting, such as "madvise"; None where it has none."""
     try:
         text = HUGE_PAGES.read_text(encoding="ascii")
-    except OSError:
+    except (OSError, ValueError):
         return None
     return text.partition("[")[2].partition("]")[0]
 
@@ -104,7 +104,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     limited = f" (limited to {units.size(room['limit'])})" if room["limit"] else ""
     facts = [
         ("pestle", f"{found['pestle']}, Python {found['python']}, {found['system']}"),
-        ("CPU", cpu["name"]),
+        ("CPU", cpu["name"] or "unknown"),
         ("features", " ".join(cpu["features"])),
         ("kernels", f"{isa['active']} (PESTLE_ISA can force {', '.join(others) or 'no other'})"),
         ("cores", f"{threads}, {cpu['usable']} usable by this process"),

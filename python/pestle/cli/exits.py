@@ -8,7 +8,7 @@ Exit codes:
 * 3: a bad file: damaged, or of a kind that Pestle does not know
 * 4: does not fit into memory
 * 5: over the context: the prompt, or an answer that ran into the context's end
-* 130: interrupted by Ctrl-C
+* 130: interrupted by Ctrl-C; 143 and 129 by SIGTERM and SIGHUP
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def report(error: BaseException, console: Console) -> int:
         console.error(error.format_message())
         return ERROR
     code = _code_of(error)
+    if code is None and _of_interrupt(error):
+        return INTERRUPTED
     if code is None:
         return _unexpected(error, console)
     if console.verbose:
@@ -98,6 +100,29 @@ def _code_of(error: BaseException) -> int | None:
         (MemoryError, DOES_NOT_FIT),
     )
     return next((code for kind, code in codes if isinstance(error, kind)), None)
+
+
+class _Interrupts:
+    swallowed = False
+
+
+def swallowed_interrupt() -> None:
+    """Note that a library has swallowed a Ctrl-C: what it raises in its place says nothing."""
+    _Interrupts.swallowed = True
+
+
+def _of_interrupt(error: BaseException) -> bool:
+    """Whether it is what became of a Ctrl-C within a library, as while numpy was imported."""
+    if _Interrupts.swallowed:
+        return True
+    met: list[BaseException] = []
+    of: BaseException | None = error
+    while of is not None and of not in met:
+        if isinstance(of, KeyboardInterrupt):
+            return True
+        met.append(of)
+        of = of.__cause__ or of.__context__
+    return False
 
 
 def _unexpected(error: BaseException, console: Console) -> int:

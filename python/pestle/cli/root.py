@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -57,7 +58,10 @@ class Root(click.Group):
         except click.exceptions.Exit as done:
             code = done.exit_code
         except (Exception, KeyboardInterrupt) as error:
-            code = exits.report(error, console)
+            with contextlib.suppress(OSError):  # the terminal is gone
+                code = exits.ERROR
+                code = exits.report(error, console)
+        finally:
             exits.settle_stdout()
         sys.exit(code)
 

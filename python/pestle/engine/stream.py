@@ -130,13 +130,18 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(None, next, self._stream, None)
         self._working.add(work)
-        work.add_done_callback(self._working.discard)
+        work.add_done_callback(self._settled)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             with contextlib.suppress(asyncio.CancelledError):
                 await self.aclose()
             raise
+
+    def _settled(self, work: Future[Chunk | None]) -> None:
+        self._working.discard(work)
+        if not work.cancelled():
+            work.exception()  # whoever waited may be gone: asyncio need not complain of that
 
     async def _rest(self) -> None:
         """Wait until no chunk is being computed."""

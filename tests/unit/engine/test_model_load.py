@@ -211,7 +211,7 @@ def test_damaged_file_is_not_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="raises SIGINT in this process")
-def test_control_c(tmp_path: Path) -> None:
+def test_control_c(tmp_path: Path, ctrl_c: None) -> None:
     path = parts().write(tmp_path / "m.gguf")
     calls = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -132,3 +133,36 @@ def test_aclose_before_the_first_chunk(llm: Any) -> None:
 
     asyncio.run(main())
     assert llm.engine.passes == []
+
+
+def test_an_error_after_the_cancellation_is_nobodys(make_llm: MakeLlm) -> None:
+    """asyncio would print that an exception was never retrieved."""
+    llm: Any = make_llm(chunk=4)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def fail_in_the_second_pass() -> None:
+        if len(llm.engine.passes) == 1:
+            entered.set()
+            assert go_on.wait(10)
+            raise MemoryError("no room")
+
+    llm.engine.before = fail_in_the_second_pass
+    complaints: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, of: complaints.append(of))
+        task = asyncio.create_task(llm.session().agenerate("a prompt of twenty.."))
+        while not entered.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.sleep(0.01)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        del task
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    gc.collect()
+    assert complaints == []
