@@ -39,6 +39,7 @@ _FLAGS = tuple(
         (r"\bmeasured=False\b", "--no-measure"),
         (r"\bimatrix=\.\.\.", "--imatrix"),
         (r"\btensor_types: ", "--tensor-type "),
+        (r"\btokenizer_pre='([^']*)'", r"--tokenizer-pre \1"),
         (r"\bhf='([^']*)'", r"-hf \1"),
         (r"\bchat_template=\.\.\.", "--chat-template"),
         (r"\bchat_template='([^']*)'", r"--chat-template \1"),

@@ -136,7 +136,7 @@ def test_a_normalizer_that_was_lost(tmp_path: Path) -> None:
         keys(tmp_path, 300)
     assert str(raised.value) == (
         "tokenizer.json: its way to cut text into words is not known; nearest is `qwen2`: the "
-        "normalizer is none, there NFC; --tokenizer-pre qwen2 (tokenizer_pre='qwen2') takes that "
+        "normalizer is none, there NFC; tokenizer_pre='qwen2' takes that "
         "one all the same"
     )
     chosen = keys(tmp_path, 300, pre="qwen2")
@@ -154,7 +154,7 @@ def test_a_normalizer_that_was_lost(tmp_path: Path) -> None:
         ),
         (
             PRE_TOKENIZERS["deepseek-v3"].patterns[:2],
-            "nearest is `deepseek-v3`: it has 2 expressions, there 3; --tok",
+            "nearest is `deepseek-v3`: it has 2 expressions, there 3; tok",
         ),
         (("(" * 100_000,), "expression 1 is `\\({24}\\.\\.\\.`, there"),
         ((), "it has 0 expressions, there"),
@@ -232,7 +232,7 @@ def test_ids_that_the_configs_state(tmp_path: Path) -> None:
     [
         (
             {"normalizer": {"type": "Lowercase"}},
-            "the normalizer is Lowercase, there none; --tokenizer-pre gpt-2",
+            "the normalizer is Lowercase, there none; tokenizer_pre='gpt-2'",
         ),
         ({"pre_tokenizer": {"type": "Whitespace"}}, "neither byte-level nor"),
         (
@@ -245,7 +245,7 @@ def test_ids_that_the_configs_state(tmp_path: Path) -> None:
                     ],
                 }
             },
-            r"nearest is `.*`: expression 1 is `.*w\+`, there `.*`; --tokenizer-pre",
+            r"nearest is `.*`: expression 1 is `.*w\+`, there `.*`; tokenizer_pre",
         ),
         (
             {

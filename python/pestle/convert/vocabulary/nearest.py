@@ -41,7 +41,7 @@ def nearest(found: Words) -> str:
     differences = "; ".join(_differences(found, words_of(PRE_TOKENIZERS[name])))
     return (
         f"its way to cut text into words is not known; nearest is `{name}`: {differences}; "
-        f"--tokenizer-pre {name} (tokenizer_pre={name!r}) takes that one all the same"
+        f"tokenizer_pre={name!r} takes that one all the same"
     )
 
 

@@ -90,7 +90,7 @@ def _patterns(steps: list[Json]) -> list[str]:
         else:
             raise TokenizerError(
                 f"tokenizer.json: pre_tokenizer step {step!r:.200} is not known; "
-                "--tokenizer-pre NAME (tokenizer_pre=NAME) takes a known one all the same"
+                "tokenizer_pre='NAME' takes a known one all the same"
             )
     return patterns
 
