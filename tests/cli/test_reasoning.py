@@ -134,8 +134,10 @@ def test_a_switch_that_the_model_does_not_have(pestle: Pestle, llm: FakeLLM, fla
         (["--reasoning", "maybe"], "'maybe' is not one of 'on', 'off', 'auto'"),
         (["--reasoning-effort", "huge"], "'huge' is not one of 'low', 'medium', 'high'"),
         (["--reasoning-budget", "-1"], "-1 is out of range"),
-        (["--chat-template-kwargs", "[1]"], "it is no JSON object, as in"),
-        (["--chat-template-kwargs", "{"], "it is no JSON: "),
+        (["--chat-template-kwargs", "[1]"], "it is an array, expected a JSON object, as in"),
+        (["--chat-template-kwargs", "{"], "it is not valid JSON: "),
+        (["--chat-template-kwargs", "[" * 100_000], "it is nested deeper than 128 levels, as in"),
+        (["--chat-template-kwargs", '{"a": NaN}'], "NaN is not a number in JSON, as in"),
         (["--chat-template-file", "/no/such.jinja"], "--chat-template-file: /no/such.jinja: "),
         (
             ["--chat-template", "a", "--chat-template-file", "b"],

@@ -154,9 +154,10 @@ def test_functions_of_a_module(module: str) -> None:
     [
         ("a.py", "x = 1", "holds no tools"),
         ("a.py", "1 / 0", "ZeroDivisionError: division by zero"),
-        ("a.json", "{}", "is no JSON list of tools"),
-        ("a.json", "[", "JSONDecodeError"),
-        ("missing.json", None, "FileNotFoundError"),
+        ("a.json", "{}", "is not a JSON list of tools"),
+        ("a.json", "[", r"a\.json is not valid JSON: "),
+        ("a.json", "[" * 100_000, r"a\.json is not valid JSON: it is nested deeper than"),
+        ("missing.json", None, r"cannot read .*missing\.json: No such file"),
     ],
 )
 def test_files_without_tools(tmp_path: Path, name: str, text: str | None, words: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -66,13 +65,15 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic in new v
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        from pestle.errors import FormatError
+        from pestle.untrusted_json import parse_object
+
         try:
-            decoded = value if isinstance(value, dict) else json.loads(value)
-        except ValueError as error:
-            self.fail(f"it is no JSON: {error}", param, ctx)
-        if not isinstance(decoded, dict):
-            self.fail("it is no JSON object, as in '{\"enable_thinking\": false}'", param, ctx)
-        return decoded
+            return parse_object(value, "it")
+        except FormatError as error:
+            self.fail(f"{error}, as in '{{\"enable_thinking\": false}}'", param, ctx)
 
 
 _CHAT = (

@@ -97,7 +97,7 @@ def ended_by(llm: LLM, answer: Completion) -> str:
 def call_line(call: ToolCall) -> str:
     """A call as the line that `run --tools` prints: a JSON object."""
     arguments: Any = call.arguments
-    with suppress(ValueError):  # those of built-in tools may be any text
+    with suppress(ValueError, RecursionError):  # those of built-in tools may be any text
         arguments = json.loads(call.arguments)
     return json.dumps({"name": call.name, "arguments": arguments}, ensure_ascii=False)
 

@@ -16,7 +16,8 @@ from pestle.cli.progress import Downloads
 def command(name: str | None, hub: str | None) -> None:
     """Fetch a model or its newest version; the default model if none is named.
 
-    Goes on where an interrupted download stopped. Prints the path of the file.
+    NAME: a short name, USER/REPO[:QUANT] on the Hugging Face hub, or its address, as in
+    hf.co/USER/REPO. Goes on where an interrupted download stopped. Prints the path of the file.
     """
     from pestle import models
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,9 +54,11 @@ def _functions(path: str) -> list[Tool]:
 
 
 def _described(path: str) -> list[Tool]:
-    tools: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+    from pestle.untrusted_json import parse, read_text
+
+    tools: Any = parse(read_text(Path(path)), path)
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise click.UsageError(f"--tools: {path} is no JSON list of tools")
+        raise click.UsageError(f"--tools: {path} is not a JSON list of tools")
     return tools
 
 
