@@ -8,10 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from fuzzing.coverage import sources
+from fuzzing.findings import ROOT
+from fuzzing.header_cases import KIND, seeds
 
-from tests.fuzz.gguf_cases import case, seeds
-from tests.fuzz.test_gguf_fuzz import CASES, ROOT
-
+CASES = 3000
 FLAGS = ["-std=c++20", "-O1", "-g1", "-DPESTLE_REPLAY", "-fno-sanitize-recover=all"]
 
 
@@ -19,17 +20,12 @@ FLAGS = ["-std=c++20", "-O1", "-g1", "-DPESTLE_REPLAY", "-fno-sanitize-recover=a
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_exact_buffers_under_sanitizers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LD_PRELOAD", raising=False)
-    sources = [
-        *(ROOT / "cpp/gguf").glob("*.cpp"),
-        *(ROOT / "cpp/core" / name for name in ("input_file.cpp", "text.cpp")),
-        ROOT / "tests/fuzz/gguf_target.cpp",
-    ]
     target = tmp_path / "target"
     command = ["g++", *FLAGS, "-fsanitize=address,undefined", f"-I{ROOT / 'cpp'}"]
-    subprocess.run([*command, *map(str, sources), "-o", str(target)], check=True)
+    subprocess.run([*command, *map(str, sources()), "-o", str(target)], check=True)
 
     cuts = [seed[:length] for seed in seeds() for length in range(len(seed) + 1)]
-    files = cuts + [case(index) for index in range(CASES)]
+    files = cuts + [KIND.case("gguf-header", seed) for seed in range(CASES)]
     with (tmp_path / "cases").open("w+b") as cases:
         for content in files:
             cases.write(struct.pack("<I", len(content)) + content)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzzing.gguf_bytes import STRING, Tensor, array, entry, gguf
 from pestle._core import GgufFile
 from pestle.errors import Error, FormatError
 
-from tests.fuzz.gguf_bytes import STRING, Tensor, array, entry, gguf
 from tests.unit.test_gguf_split import GOOD, write
 
 DATA = bytes(range(32))

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from fuzzing.gguf_bytes import BOOL, F32, I32, STRING, U32, Tensor, array, entry, gguf
 from pestle.errors import FormatError
 from pestle.gguf import Share, describe
-
-from tests.fuzz.gguf_bytes import BOOL, F32, I32, STRING, U32, Tensor, array, entry, gguf
 
 ARCHITECTURE = entry("general.architecture", STRING, "llama")
 SIZES = [

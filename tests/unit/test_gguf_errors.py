@@ -7,10 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from pestle._core import GgufFile
-from pestle.errors import Error, FormatError, UnsupportedError
-
-from tests.fuzz.gguf_bytes import (
+from fuzzing.gguf_bytes import (
     ARRAY,
     BOOL,
     F32,
@@ -24,6 +21,8 @@ from tests.fuzz.gguf_bytes import (
     gguf,
     string,
 )
+from pestle._core import GgufFile
+from pestle.errors import Error, FormatError, UnsupportedError
 
 ZEROS = bytes(64)
 TOKENS = array("tokenizer.ggml.tokens", STRING, ["a", "b", "c"])

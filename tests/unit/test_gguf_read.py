@@ -8,10 +8,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from fuzzing import gguf_bytes
+from fuzzing.gguf_bytes import BOOL, F64, I8, I16, STRING, U8, U16, U64, Tensor, array, entry
 from pestle._core import GgufFile
-
-from tests.fuzz import gguf_bytes
-from tests.fuzz.gguf_bytes import BOOL, F64, I8, I16, STRING, U8, U16, U64, Tensor, array, entry
 
 SCALARS = {
     "t.u8": (gguf.GGUFValueType.UINT8, 255),

@@ -7,11 +7,10 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from fuzzing.gguf_bytes import I32, U8, U16, Tensor, entry
+from fuzzing.gguf_bytes import gguf as gguf_bytes
 from pestle._core import GgufFile
 from pestle.errors import Error, FormatError
-
-from tests.fuzz.gguf_bytes import I32, U8, U16, Tensor, entry
-from tests.fuzz.gguf_bytes import gguf as gguf_bytes
 
 
 def shard(number: int, count: int, names: list[str], total: int | None = None) -> bytes:

@@ -14,7 +14,7 @@ Item = int | float | str | bytes
 
 
 def string(text: str | bytes) -> bytes:
-    raw = text.encode() if isinstance(text, str) else text
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return struct.pack("<Q", len(raw)) + raw
 
 
@@ -30,7 +30,7 @@ def entry(key: str | bytes, kind: int, value: Item) -> bytes:
     return string(key) + struct.pack("<I", kind) + _item(kind, value)
 
 
-def array(key: str, kind: int, items: Sequence[Item]) -> bytes:
+def array(key: str | bytes, kind: int, items: Sequence[Item]) -> bytes:
     """A metadata entry with an array."""
     head = string(key) + struct.pack("<IIQ", ARRAY, kind, len(items))
     return head + b"".join(_item(kind, item) for item in items)

@@ -1,12 +1,15 @@
-"""Hostile GGUF files: valid ones, mutated. Case i is always the same bytes."""
+"""Heads of GGUF files with wrong bytes anywhere: read, not run."""
 
 from __future__ import annotations
 
 import random
-import struct
 from functools import cache
+from pathlib import Path
 
-from tests.fuzz.gguf_bytes import (
+from pestle.errors import Error
+
+from fuzzing.chance import mutated_bytes
+from fuzzing.gguf_bytes import (
     BOOL,
     F32,
     F64,
@@ -23,13 +26,8 @@ from tests.fuzz.gguf_bytes import (
     entry,
     gguf,
 )
-
-# Sizes, counts, types and offsets that have broken readers of this format.
-NUMBERS = [
-    *range(15), 31, 32, 33, 63, 64, 127, 128, 255, 256, 4095, 4096, 65535, 65536, 2**24, 2**24 + 1,
-    2**29, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**60, 2**61, 2**62, 2**63 - 1, 2**63,
-    2**64 - 64, 2**64 - 33, 2**64 - 32, 2**64 - 8, 2**64 - 1,
-]  # fmt: skip
+from fuzzing.kinds import Kind
+from fuzzing.running import read_everything
 
 
 @cache
@@ -88,34 +86,29 @@ def _fields_of(seed: int) -> list[int]:
     return _fields(seeds()[seed])
 
 
-def _mutate(raw: bytearray, fields: list[int], rng: random.Random) -> None:
-    at = rng.choice(fields) if rng.random() < 0.6 else rng.randrange(len(raw) + 1)
-    kind = rng.randrange(10)
-    if kind < 4:
-        code = rng.choice("BIIQQQ")
-        number = rng.choice(NUMBERS) & (256 ** struct.calcsize(code) - 1)
-        packed = struct.pack("<" + code, number)
-        raw[at : at + len(packed)] = packed
-    elif kind < 6:
-        if at < len(raw):
-            raw[at] ^= 1 << rng.randrange(8)
-    elif kind < 7:
-        if at < len(raw):
-            raw[at] = rng.randrange(256)
-    elif kind < 8:
-        del raw[at : at + rng.choice([1, 4, 8, 32, 200])]
-    elif kind < 9:
-        start = rng.randrange(len(raw) + 1)
-        raw[at:at] = raw[start : start + rng.choice([1, 4, 8, 40, 300])]
-    else:
-        del raw[at:]
-
-
-def case(index: int) -> bytes:
+def make(rng: random.Random) -> bytes:
     """A seed with one to six mutations."""
-    rng = random.Random(index)
     seed = rng.randrange(len(seeds()))
     raw = bytearray(seeds()[seed])
     for _ in range(rng.choice([1, 1, 1, 2, 3, 6])):
-        _mutate(raw, _fields_of(seed), rng)
+        mutated_bytes(raw, rng, rng.choice(_fields_of(seed)) if rng.random() < 0.6 else None)
     return bytes(raw)
+
+
+def run(case: bytes, folder: Path, rng: random.Random) -> None:
+    """Read all of a file. A message is short, and of characters that are seen."""
+    path = folder / "model.gguf"
+    path.write_bytes(case)
+    try:
+        read_everything(path)
+    except Error as error:
+        _check(str(error))
+        raise
+
+
+def _check(message: str) -> None:
+    assert message.isprintable()
+    assert len(message) < 500
+
+
+KIND = Kind(make, run)

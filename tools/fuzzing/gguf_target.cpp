@@ -1,11 +1,8 @@
 // The parser on bytes in a heap buffer of exactly their size, where AddressSanitizer sees a read past the
 // end.
 //
-// With Clang, a libFuzzer target:
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Icpp tests/fuzz/gguf_target.cpp \
-//     cpp/gguf/*.cpp cpp/core/input_file.cpp cpp/core/text.cpp
-// Compiled with -DPESTLE_REPLAY it has a main that reads cases from stdin, each a u32 length and its bytes
-// (test_gguf_target.py).
+// A libFuzzer target (tools/fuzz --coverage gguf). Compiled with -DPESTLE_REPLAY it has a main that reads
+// cases from stdin, each a u32 length and its bytes (tests/fuzz/test_gguf_target.py).
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -1,0 +1,51 @@
+"""Model files with one or a few things wrong, of every architecture: loaded and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+from fuzzing import chance, tiny_models
+from fuzzing.gguf_document import Document
+from fuzzing.gguf_mutations import mutate
+from fuzzing.kinds import Kind
+from fuzzing.running import read_everything, run_model
+
+_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4")
+_WIDE = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")
+
+
+def base(rng: Random) -> Document:
+    """A valid model."""
+    architecture = rng.choice(tiny_models.ARCHITECTURES)
+    kind = rng.choice(_WIDE if architecture == "llama-256" else _TYPES)
+    return tiny_models.model(architecture, kind, rng.choice(("gpt2", "gpt2", "llama"))).copy()
+
+
+def document(rng: Random) -> Document:
+    """A model with something wrong, or (seldom) a valid one."""
+    found = base(rng)
+    for _ in range(rng.choice([0, 1, 1, 1, 1, 1, 1, 2, 2, 3])):
+        mutate(found, rng)
+    return found
+
+
+def make(rng: Random) -> bytes:
+    packed = document(rng).packed()
+    if rng.random() < 0.05:
+        raw = bytearray(packed)
+        chance.mutated_bytes(raw, rng)
+        return bytes(raw)
+    return packed
+
+
+def run(case: bytes, folder: Path, rng: Random) -> None:
+    path = folder / "model.gguf"
+    path.write_bytes(case)
+    try:
+        read_everything(path)
+    finally:  # what one of them refuses, the other may not
+        run_model(path, rng)
+
+
+KIND = Kind(make, run)
