@@ -11,6 +11,7 @@ void bind_machine(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
 void bind_sequence(pybind11::module_& m);
 void bind_engine(pybind11::module_& m);
+void bind_sampled(pybind11::module_& m);
 void bind_sampler(pybind11::module_& m);
 void bind_draft(pybind11::module_& m);
 void bind_divergence(pybind11::module_& m);

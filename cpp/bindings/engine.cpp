@@ -7,6 +7,7 @@
 #include <pybind11/typing.h>
 
 #include <cstring>
+#include <list>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -18,7 +19,22 @@
 namespace py = pybind11;
 
 namespace pestle {
+// An exception that is handed over, not raised.
+struct Raised : py::object {
+  using py::object::object;
+};
+}  // namespace pestle
+
+template <>
+struct pybind11::detail::handle_type_name<pestle::Raised> {
+  static constexpr auto name = const_name("BaseException");
+};
+
+namespace pestle {
 namespace {
+
+using AnyTuple = py::typing::Tuple<py::object, py::ellipsis>;
+using ChosenOrRaised = py::typing::Union<py::typing::List<Sampled>, Raised>;
 
 LogitsOf logits_of(const std::string& name) {
   if (name == "last") return LogitsOf::last;
@@ -76,18 +92,81 @@ std::shared_ptr<SequenceHandle> restore(const std::shared_ptr<Engine>& engine,
   return handle;
 }
 
-int step(Engine& engine,
-         const std::vector<std::pair<std::shared_ptr<SequenceHandle>, std::vector<int32_t>>>& batch,
-         const std::string& which) {
-  const LogitsOf logits = logits_of(which);
+int step(Engine& engine, const std::vector<AnyTuple>& batch, const std::string& which) {
+  std::vector<std::vector<int32_t>> tokens;
   std::vector<Input> inputs;
-  for (const auto& [handle, tokens] : batch) {
+  tokens.reserve(batch.size());
+  for (const AnyTuple& entry : batch) {
+    if (entry.size() != 2 && entry.size() != 3)
+      throw py::type_error("an entry of the batch is (sequence, tokens) or (sequence, tokens, logits)");
+    const auto handle = entry[0].cast<std::shared_ptr<SequenceHandle>>();
     if (!handle) throw py::type_error("a sequence is None");
-    inputs.push_back({&handle->sequence, tokens});
+    tokens.push_back(entry[1].cast<std::vector<int32_t>>());
+    inputs.push_back({&handle->sequence, tokens.back(),
+                      logits_of(entry.size() == 3 ? entry[2].cast<std::string>() : which)});
   }
   const py::gil_scoped_release released;
-  engine.step(inputs, logits);
+  engine.step(inputs);
   return engine.logits_rows();
+}
+
+using Mask = py::array_t<uint32_t, py::array::c_style>;
+
+// What Python hands over for a choice, kept while the core works on it.
+struct HeldChoice {
+  explicit HeldChoice(const py::tuple& entry)
+      : sampler(entry[0].cast<std::shared_ptr<Sampler>>()),
+        handle(entry[1].cast<std::shared_ptr<SequenceHandle>>()),
+        draft(entry[3].cast<std::vector<int32_t>>()),
+        masks(entry[5].cast<std::optional<std::vector<Mask>>>()) {
+    if (!sampler || !handle) throw py::type_error("a sampler or a sequence is None");
+    choice = {sampler.get(), &handle->sequence, entry[2].cast<int>(), draft, entry[4].cast<int>(), {},
+              entry[6].cast<std::optional<int32_t>>()};
+    if (!masks) return;
+    choice.masks.emplace();
+    for (const Mask& mask : *masks) {
+      if (mask.size() == 0) throw std::invalid_argument("a mask is empty");
+      choice.masks->push_back({mask.data(), static_cast<size_t>(mask.size())});
+    }
+  }
+  std::shared_ptr<Sampler> sampler;
+  std::shared_ptr<SequenceHandle> handle;
+  std::vector<int32_t> draft;
+  std::optional<std::vector<Mask>> masks;
+  Choice choice;
+};
+
+// What raising it would raise, through the translators that pybind11 knows.
+py::object as_exception(const std::exception_ptr& error) {
+  try {
+    py::cpp_function([&error] { std::rethrow_exception(error); })();
+  } catch (const py::error_already_set& raised) {
+    return raised.value();
+  }
+  return py::none();
+}
+
+py::typing::List<ChosenOrRaised> choose(Engine& engine, const std::vector<AnyTuple>& entries) {
+  std::list<HeldChoice> held;  // a list: each choice has spans into its own
+  std::vector<Choice> choices;
+  for (const AnyTuple& entry : entries) {
+    if (entry.size() != 7)
+      throw py::type_error("a choice is (sampler, sequence, row, draft, n_logprobs, masks, forced)");
+    choices.push_back(held.emplace_back(entry).choice);
+  }
+  std::vector<Chosen> chosen;
+  {
+    const py::gil_scoped_release released;
+    chosen = engine.choose(choices);
+  }
+  py::typing::List<ChosenOrRaised> out;
+  for (Chosen& each : chosen) {
+    if (each.error)
+      out.append(as_exception(each.error));
+    else
+      out.append(py::cast(std::move(each.tokens)));
+  }
+  return out;
 }
 
 py::array_t<float> logits(const Engine& engine) {
@@ -213,9 +292,36 @@ void bind_engine(py::module_& m) {
            "fit "
            "this engine.")
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
-           "Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of "
-           "the last or of\n"
-           "all tokens of each entry, in order. Raises ContextLengthError before anything has changed.")
+           "Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or "
+           "(sequence, tokens, logits):\n"
+           "\"last\", \"all\" or \"none\" of its tokens have logits, by default as the argument says. Returns the "
+           "number of\n"
+           "logits rows, which are in the entries' order. Raises ContextLengthError before anything has changed.")
+      .def("choose", &choose, py::arg("choices"),
+           "The tokens that follow in several sequences of the last step, chosen in parallel. A choice is "
+           "(sampler, sequence,\n"
+           "row, draft, n_logprobs, masks, forced): the step appended a token and then `draft` to the sequence, "
+           "whose logits\n"
+           "begin at `row`. Gives for each a list of Sampled: the token behind each row up to the first that "
+           "the draft did not\n"
+           "have, before which the sequence then ends. `masks`, None or a list: uint32 [ceil(n_vocab / 32)] for "
+           "each row, where\n"
+           "token t may be chosen if bit t % 32 of word t / 32 is set; a row without a mask ends the choice. "
+           "`forced`, None or\n"
+           "the token that comes. Penalties and draws depend on the sequence's tokens and the seed alone. Where "
+           "the first row\n"
+           "fails, its place has the exception instead, and the sequence stays as it is.")
+      .def(
+          "score",
+          [](Engine& engine, int first_row, const std::vector<int32_t>& targets, int n_top) {
+            const py::gil_scoped_release released;
+            return engine.score(first_row, targets, n_top);
+          },
+          py::arg("first_row"), py::arg("targets"), py::arg("n_top") = 0,
+          "The log probability of each target in the rows of the last step's logits from first_row on, under "
+          "the model\n"
+          "itself: no option counts. IndexError for a token or a row that there is not, Error for a logit that "
+          "is not finite.")
       .def("expert_counts", &expert_counts,
            "uint64 [n_layers, n_experts]: tokens that each expert has served since the engine was made. "
            "Layers without\n"

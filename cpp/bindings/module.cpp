@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m) {
   pestle::bind_machine(m);
   pestle::bind_model(m);
   pestle::bind_sequence(m);
+  pestle::bind_sampled(m);
   pestle::bind_engine(m);
   pestle::bind_sampler(m);
   pestle::bind_draft(m);

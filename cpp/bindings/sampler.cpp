@@ -14,7 +14,7 @@ namespace {
 using Mask = py::array_t<uint32_t, py::array::c_style>;
 }
 
-void bind_sampler(py::module_& m) {
+void bind_sampled(py::module_& m) {
   py::class_<Sampled>(m, "Sampled",
                       "A token and, where asked for, log probabilities of the model's own distribution.")
       .def_readonly("token", &Sampled::token)
@@ -25,8 +25,10 @@ void bind_sampler(py::module_& m) {
       .def_readonly("logprob", &Scored::logprob)
       .def_readonly("greedy", &Scored::greedy, "Whether it is the most likely token there.")
       .def_readonly("top", &Scored::top, "(token, logprob), most likely first.");
+}
 
-  py::class_<Sampler>(
+void bind_sampler(py::module_& m) {
+  py::class_<Sampler, std::shared_ptr<Sampler>>(
       m, "Sampler",
       "Turns logits into a token. Order: mask, bias, penalties, top-k, top-p, min-p, temperature, draw.")
       .def(py::init([](double temperature, int top_k, double top_p, double min_p, double repeat_penalty,
@@ -36,7 +38,7 @@ void bind_sampler(py::module_& m) {
                  temperature,      top_k, top_p, min_p, repeat_penalty, repeat_last_n, frequency_penalty,
                  presence_penalty, seed,  {}};
              if (logit_bias) o.logit_bias.assign(logit_bias->begin(), logit_bias->end());
-             return std::make_unique<Sampler>(std::move(o));
+             return std::make_shared<Sampler>(std::move(o));
            }),
            py::kw_only(), py::arg("temperature") = 0.8, py::arg("top_k") = 40, py::arg("top_p") = 0.95,
            py::arg("min_p") = 0.05, py::arg("repeat_penalty") = 1.0, py::arg("repeat_last_n") = 64,
@@ -56,22 +58,13 @@ void bind_sampler(py::module_& m) {
           },
           py::arg("engine"), py::arg("row"), py::arg("history"), py::arg("n_logprobs") = 0,
           py::arg("mask") = py::none(),
-          "Samples from one row of the engine's last logits. The draw depends on the seed and len(history) "
+          "Samples from one row of the engine's last logits after a text that need not be a sequence's; "
+          "`Engine.choose` is\n"
+          "for those. The draw depends on the seed and len(history) "
           "alone.\n"
           "mask: uint32 [ceil(n_vocab / 32)]; token t may be chosen if bit t % 32 of word t / 32 is set. Log "
           "probabilities\n"
-          "are those without it. ValueError for another size, Error for one that allows no token.")
-      .def(
-          "score",
-          [](Sampler& s, const Engine& engine, int row, int32_t token, int n_top) {
-            const py::gil_scoped_release released;
-            const auto lock = engine.lock();
-            return s.score(engine.logits(row), token, n_top);
-          },
-          py::arg("engine"), py::arg("row"), py::arg("token"), py::arg("n_top") = 0,
-          "The log probability of a token in one row of the engine's last logits, under the model itself: no "
-          "option\n"
-          "counts. IndexError for a token that is none, Error for a logit that is not finite.");
+          "are those without it. ValueError for another size, Error for one that allows no token.");
 }
 
 }  // namespace pestle

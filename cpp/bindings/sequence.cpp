@@ -37,7 +37,7 @@ void bind_sequence(py::module_& m) {
   m.attr("KV_LAYOUT_VERSION") = kKvLayoutVersion;
   py::class_<SequenceHandle, std::shared_ptr<SequenceHandle>>(
       m, "Sequence", "The tokens of one text and their keys and values.")
-      .def_property_readonly("n_tokens", [](const SequenceHandle& h) { return h.tokens().size(); })
+      .def_property_readonly("n_tokens", &SequenceHandle::n_tokens)
       .def_property_readonly("tokens", &SequenceHandle::tokens)
       .def("reusable", &SequenceHandle::reusable, py::arg("n_tokens"),
            "How many of the first n_tokens can be kept by a fork or after truncating: all of them, or none "

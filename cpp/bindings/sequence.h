@@ -16,6 +16,11 @@ struct SequenceHandle {
   std::shared_ptr<Engine> engine;
   Sequence sequence;
 
+  int n_tokens() const {
+    const pybind11::gil_scoped_release released;
+    const auto lock = engine->lock();
+    return sequence.n_tokens();
+  }
   std::vector<int32_t> tokens() const {
     const pybind11::gil_scoped_release released;
     const auto lock = engine->lock();

@@ -140,15 +140,15 @@ Sequence Engine::restore(std::span<const int32_t> tokens, const ReadPage& read) 
   return Sequence(*this, std::move(pages), {tokens.begin(), tokens.end()});
 }
 
-void Engine::step(std::span<const Input> inputs, LogitsOf which) {
+void Engine::step(std::span<const Input> inputs) {
   const std::lock_guard lock(stepping_);
   const DefaultFpEnvironment environment;
   check(inputs);
   int rows = 0;
   for (const Input& in : inputs)
-    rows += which == LogitsOf::none || in.tokens.empty() ? 0
-            : which == LogitsOf::all                     ? int(in.tokens.size())
-                                                         : 1;
+    rows += in.logits == LogitsOf::none || in.tokens.empty() ? 0
+            : in.logits == LogitsOf::all                     ? int(in.tokens.size())
+                                                             : 1;
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
   logits_ = {};
   const size_t bytes = stride * rows * sizeof(float);
@@ -183,9 +183,9 @@ void Engine::step(std::span<const Input> inputs, LogitsOf which) {
       slices.push_back({row, int(n), position, in.sequence->pages_.data()});
       tokens.insert(tokens.end(), in.tokens.begin() + from, in.tokens.begin() + from + n);
       from += n;
-      if (which == LogitsOf::all)
+      if (in.logits == LogitsOf::all)
         for (size_t i = 0; i < n; i++) logit_rows.push_back(row + int(i));
-      else if (which == LogitsOf::last && from == in.tokens.size())
+      else if (in.logits == LogitsOf::last && from == in.tokens.size())
         logit_rows.push_back(row + int(n) - 1);
       if (tokens.size() == size_t(chunk_)) flush();
     }

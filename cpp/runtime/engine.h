@@ -9,6 +9,7 @@
 
 #include "model/model.h"
 #include "runtime/input_sums.h"
+#include "runtime/choosing.h"
 #include "runtime/prefix_cache.h"
 
 namespace pestle {
@@ -61,17 +62,25 @@ class Sequence {
 struct Input {
   Sequence* sequence;
   std::span<const int32_t> tokens;
+  LogitsOf logits = LogitsOf::last;
 };
 
 class Engine {
  public:
   Engine(std::shared_ptr<const Model> model, const EngineOptions& options);
 
-  // Appends tokens to their sequences and computes the logits asked for, in the order of the inputs. Throws
+  // Appends tokens to their sequences and computes the logits that each asks for, in their order. Throws
   // before anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence
   // given twice). MemoryLimitError: the sequences hold what the passes before the failing one
   // computed. Concurrent calls queue.
-  void step(std::span<const Input> inputs, LogitsOf which);
+  void step(std::span<const Input> inputs);
+
+  // Chooses what follows from the logits of the last step, each choice on a thread of its own. What fails has
+  // an `error`; the others are chosen all the same. See choosing.h.
+  std::vector<Chosen> choose(std::span<const Choice> choices);
+  // What the model thinks of targets[i] in row first_row + i of the last step's logits; n_top alternatives.
+  // Throws as Sampler::score does.
+  std::vector<Scored> score(int first_row, std::span<const int32_t> targets, int n_top);
 
   // Keeps all that a sequence holds. This and the next three: hold lock().
   void keep(const Sequence& sequence);

@@ -28,6 +28,12 @@ float largest(std::span<const float> values) {
   for (float x : values.subspan(whole)) lanes[0] = std::max(lanes[0], x);
   return *std::max_element(lanes, lanes + kLanes);
 }
+
+void check(int32_t token, size_t n_vocab) {
+  if (token < 0 || static_cast<size_t>(token) >= n_vocab)
+    throw std::out_of_range("token " + std::to_string(token) + " is not in a vocabulary of " +
+                            std::to_string(n_vocab));
+}
 }  // namespace
 
 Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
@@ -180,12 +186,26 @@ Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   return out;
 }
 
+Sampled Sampler::report(std::span<const float> logits, int32_t token, int n_logprobs) {
+  Sampled out;
+  out.token = token;
+  if (n_logprobs > 0) {
+    Scored scored = score(logits, token, n_logprobs);
+    out.logprob = scored.logprob;
+    out.top = std::move(scored.top);
+    return out;
+  }
+  const std::lock_guard lock(sampling_);
+  check(token, logits.size());
+  take(logits);
+  out.logprob = std::numeric_limits<double>::quiet_NaN();
+  return out;
+}
+
 Scored Sampler::score(std::span<const float> logits, int32_t token, int n_top) {
   const std::lock_guard lock(sampling_);
   const DefaultFpEnvironment environment;
-  if (token < 0 || static_cast<size_t>(token) >= logits.size())
-    throw std::out_of_range("token " + std::to_string(token) + " is not in a vocabulary of " +
-                            std::to_string(logits.size()));
+  check(token, logits.size());
   take(logits);
   const size_t n = static_cast<size_t>(std::max(n_top, 0));
   const double log_sum = log_sum_of_best(std::max<size_t>(n, 1));

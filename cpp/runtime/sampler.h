@@ -46,6 +46,8 @@ class Sampler {
   // size in words must be that of the logits, else std::invalid_argument. Concurrent calls queue.
   Sampled sample(std::span<const float> logits, std::span<const int32_t> history, int n_logprobs,
                  std::span<const uint32_t> mask = {});
+  // What `sample` says of a token that is not chosen but given. std::out_of_range for one that there is not.
+  Sampled report(std::span<const float> logits, int32_t token, int n_logprobs);
   // Log probabilities as `sample` reports them. std::out_of_range for a token that is none.
   Scored score(std::span<const float> logits, int32_t token, int n_top);
   const SamplerOptions& options() const { return options_; }

@@ -232,6 +232,40 @@ class Sequence:
     @property
     def tokens(self) -> list[int]:
         ...
+class Sampled:
+    """
+    A token and, where asked for, log probabilities of the model's own distribution.
+    """
+    @property
+    def logprob(self) -> float:
+        """
+        NaN unless n_logprobs > 0.
+        """
+    @property
+    def token(self) -> int:
+        ...
+    @property
+    def top(self) -> list[tuple[int, float]]:
+        """
+        (token, logprob), most likely first.
+        """
+class Scored:
+    """
+    What the model itself thinks of a token.
+    """
+    @property
+    def greedy(self) -> bool:
+        """
+        Whether it is the most likely token there.
+        """
+    @property
+    def logprob(self) -> float:
+        ...
+    @property
+    def top(self) -> list[tuple[int, float]]:
+        """
+        (token, logprob), most likely first.
+        """
 class Engine:
     """
     Runs a model; holds threads and the KV cache.
@@ -242,6 +276,16 @@ class Engine:
         chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
         as in "q8_0/f16". gather_inputs: whether there shall be input_sums. prefix_bytes: for texts that no sequence holds
         any more; see `recall`.
+        """
+    def choose(self, choices: collections.abc.Sequence[tuple[typing.Any, ...]]) -> list[list[Sampled] | BaseException]:
+        """
+        The tokens that follow in several sequences of the last step, chosen in parallel. A choice is (sampler, sequence,
+        row, draft, n_logprobs, masks, forced): the step appended a token and then `draft` to the sequence, whose logits
+        begin at `row`. Gives for each a list of Sampled: the token behind each row up to the first that the draft did not
+        have, before which the sequence then ends. `masks`, None or a list: uint32 [ceil(n_vocab / 32)] for each row, where
+        token t may be chosen if bit t % 32 of word t / 32 is set; a row without a mask ends the choice. `forced`, None or
+        the token that comes. Penalties and draws depend on the sequence's tokens and the seed alone. Where the first row
+        fails, its place has the exception instead, and the sequence stays as it is.
         """
     def expert_counts(self) -> numpy.typing.NDArray[numpy.uint64]:
         """
@@ -281,14 +325,20 @@ class Engine:
         A remembered sequence of pages that `Sequence.page` gave: read(group, index) returns each, first all of group 0,
         or None for one that is not there and that no token to come sees. ValueError for what does not fit this engine.
         """
+    def score(self, first_row: typing.SupportsInt | typing.SupportsIndex, targets: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], n_top: typing.SupportsInt | typing.SupportsIndex = 0) -> list[Scored]:
+        """
+        The log probability of each target in the rows of the last step's logits from first_row on, under the model
+        itself: no option counts. IndexError for a token or a row that there is not, Error for a logit that is not finite.
+        """
     def sequence(self, remembered: bool = False) -> Sequence:
         """
         An empty sequence. remembered: its text's pages are kept as they are read, for `recall`.
         """
-    def step(self, batch: collections.abc.Sequence[tuple[Sequence, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]]], logits: str = 'last') -> int:
+    def step(self, batch: collections.abc.Sequence[tuple[typing.Any, ...]], logits: str = 'last') -> int:
         """
-        Appends tokens to their sequences, several in one pass. Returns the number of logits rows: of the last or of
-        all tokens of each entry, in order. Raises ContextLengthError before anything has changed.
+        Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or (sequence, tokens, logits):
+        "last", "all" or "none" of its tokens have logits, by default as the argument says. Returns the number of
+        logits rows, which are in the entries' order. Raises ContextLengthError before anything has changed.
         """
     @property
     def chunk(self) -> int:
@@ -322,40 +372,6 @@ class Engine:
     @property
     def threads_prefill(self) -> int:
         ...
-class Sampled:
-    """
-    A token and, where asked for, log probabilities of the model's own distribution.
-    """
-    @property
-    def logprob(self) -> float:
-        """
-        NaN unless n_logprobs > 0.
-        """
-    @property
-    def token(self) -> int:
-        ...
-    @property
-    def top(self) -> list[tuple[int, float]]:
-        """
-        (token, logprob), most likely first.
-        """
-class Scored:
-    """
-    What the model itself thinks of a token.
-    """
-    @property
-    def greedy(self) -> bool:
-        """
-        Whether it is the most likely token there.
-        """
-    @property
-    def logprob(self) -> float:
-        ...
-    @property
-    def top(self) -> list[tuple[int, float]]:
-        """
-        (token, logprob), most likely first.
-        """
 class Sampler:
     """
     Turns logits into a token. Order: mask, bias, penalties, top-k, top-p, min-p, temperature, draw.
@@ -366,14 +382,10 @@ class Sampler:
         """
     def sample(self, engine: Engine, row: typing.SupportsInt | typing.SupportsIndex, history: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], n_logprobs: typing.SupportsInt | typing.SupportsIndex = 0, mask: typing.Annotated[numpy.typing.ArrayLike, numpy.uint32] | None = None) -> Sampled:
         """
-        Samples from one row of the engine's last logits. The draw depends on the seed and len(history) alone.
+        Samples from one row of the engine's last logits after a text that need not be a sequence's; `Engine.choose` is
+        for those. The draw depends on the seed and len(history) alone.
         mask: uint32 [ceil(n_vocab / 32)]; token t may be chosen if bit t % 32 of word t / 32 is set. Log probabilities
         are those without it. ValueError for another size, Error for one that allows no token.
-        """
-    def score(self, engine: Engine, row: typing.SupportsInt | typing.SupportsIndex, token: typing.SupportsInt | typing.SupportsIndex, n_top: typing.SupportsInt | typing.SupportsIndex = 0) -> Scored:
-        """
-        The log probability of a token in one row of the engine's last logits, under the model itself: no option
-        counts. IndexError for a token that is none, Error for a logit that is not finite.
         """
 class Drafter:
     """

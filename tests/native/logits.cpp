@@ -39,8 +39,8 @@ void run(const char* model_path, const pestle::EngineOptions& options, const cha
   while (!tokens.empty()) {
     const auto part = tokens.first(std::min<size_t>(tokens.size(), options.chunk));
     tokens = tokens.subspan(part.size());
-    const pestle::Input input{&sequence, part};
-    engine.step({&input, 1}, pestle::LogitsOf::all);
+    const pestle::Input input{&sequence, part, pestle::LogitsOf::all};
+    engine.step({&input, 1});
     for (int row = 0; row < engine.logits_rows(); row++) {
       const auto bytes = std::as_bytes(engine.logits(row));
       output.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from pestle.chat.call_ids import call_ids
@@ -14,7 +14,8 @@ from pestle.chat.structure import plan_of_chat, plan_of_text, told_tools, untaug
 from pestle.chat.thinking import lead_out, template_variables
 from pestle.chat.tools import Tool
 from pestle.chat.tools import described as described_tools
-from pestle.engine.generation import Lease, R, Run
+from pestle.engine.answer import Answer
+from pestle.engine.run import Lease, R, Run
 from pestle.engine.stream import AsyncStream, Stream
 from pestle.errors import TemplateError
 from pestle.formats import Reader
@@ -234,10 +235,15 @@ class GeneratingCalls(ABC):
         check_names(options, _OF_TEXTS)
         request = self._request(options)
         tokens, notes = prompt_tokens(loaded, prompt, parse_special=parse_special)
-        # A completion goes on from where its prompt ended.
-        reader = Reader(Detokenizer(loaded.tokenizer, at_start=False))
         plan = plan_of_text(loaded, options)
-        return self._run(tokens, request, Completion, reader, plan=plan, notes=notes)
+        tokenizer = loaded.tokenizer  # what makes answers must not keep the model
+
+        def answer() -> Answer:
+            # A completion goes on from where its prompt ended.
+            reader = Reader(Detokenizer(tokenizer, at_start=False))
+            return Answer(reader, request.stop)
+
+        return self._run(tokens, request, Completion, answer, plan=plan, notes=notes)
 
     def chat_run(
         self,
@@ -259,18 +265,23 @@ class GeneratingCalls(ABC):
         check_prompt(loaded, tokens)
         plan = plan_of_chat(loaded, wanted, tokens)
         forced = wanted is not None and wanted.must_call  # the grammar knows how many may come
-        parser = None if loaded.format is None else loaded.format.parser(tokens, described)
+        one_call = options.get("parallel_tool_calls") is False and not forced
+        tokenizer, form = loaded.tokenizer, loaded.format  # as above
+
+        def answer() -> Answer:
+            parser = None if form is None else form.parser(tokens, described)
+            reader = Reader(Detokenizer(tokenizer), parser, untaught_calls(told, wanted))
+            return Answer(reader, request.stop, call_ids(messages), one_call)
+
         return self._run(
             tokens,
             request,
             ChatCompletion,
-            Reader(Detokenizer(loaded.tokenizer), parser, untaught_calls(told, wanted)),
+            answer,
             lead_out=out if plan is None or plan.lead_out is None else plan.lead_out,
             on_end=on_end,
             plan=plan,
             notes=notes,
-            call_ids=call_ids(messages),
-            one_call=options.get("parallel_tool_calls") is False and not forced,
         )
 
     def _laid_out(
@@ -311,14 +322,12 @@ class GeneratingCalls(ABC):
         prompt: list[int],
         request: Request,
         kind: type[R],
-        reader: Reader,
+        answer: Callable[[], Answer],
         *,
         lead_out: Sequence[int] = (),
         on_end: Callable[[R], None] | None = None,
         plan: Plan | None = None,
         notes: tuple[str, ...] = (),
-        call_ids: Iterable[str] = (),
-        one_call: bool = False,
     ) -> Run[R]:
         return Run(
             self._runtime,
@@ -326,11 +335,9 @@ class GeneratingCalls(ABC):
             prompt,
             request,
             kind,
-            reader,
+            answer,
             lead_out,
             on_end,
             None if plan is None else plan.constraint(),
             notes,
-            call_ids,
-            one_call,
         )

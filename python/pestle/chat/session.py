@@ -12,7 +12,7 @@ from pestle.engine.sequence import common_prefix
 from pestle.errors import Error
 
 if TYPE_CHECKING:
-    from pestle.engine.generation import Lease
+    from pestle.engine.run import Lease
     from pestle.engine.runtime import Runtime
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress

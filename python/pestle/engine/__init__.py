@@ -1,14 +1,17 @@
-"""Generation: a loaded model's forward pass, the sampling loop over it, and its streams.
+"""Generation: a loaded model's forward pass, the one loop that steps it, and streams of answers.
 
-runtime      what is used of the core, and the lock around it
+runtime      a loaded model in use: its scheduler and its sequences
+scheduler    the loop: takes what all work in progress wants next into one pass
+pace         how much of a prompt goes into a pass
 sequence     tokens with their keys and values, until the model is closed
-generation   one generation from prompt to last token
+generation   one generation from prompt to last token, as a state machine
+run          a generation as its caller sees it
+stream       an iterator over it, for threads and for asyncio
 speculation  drafts of what comes next, verified several at once
 governor     how much of a draft is worth verifying
 step_costs   what a pass of several rows costs
 masks        which tokens may come next, computed beside the forward pass
 scoring      what a model thinks of a text that is there already
-stream       a generation as an iterator, for threads and for asyncio
 """
 
 from pestle.engine.stream import AsyncStream, Stream

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pestle.formats import Content, Event, Reader, Reasoning
 from pestle.results import ToolCall
@@ -22,7 +22,7 @@ class Part:
 
 @dataclass
 class Answer:
-    """Takes tokens, gives out parts, and keeps them all. Stop strings end the text, and only it.
+    """Takes tokens and gives out parts. Stop strings end the text, and only it.
 
     `call_ids` are those that its calls get, in their order. With `one_call`, it ends with its
     first; others that came in the same breath are left out, with a warning.
@@ -33,7 +33,6 @@ class Answer:
     call_ids: Iterable[str] = ()
     one_call: bool = False
     reasoning_tokens: int = 0  # sampled while the model was reasoning
-    _parts: list[Part] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._stops = StopStrings(self.stops)
@@ -61,25 +60,13 @@ class Answer:
     def end(self, ended_by: int | None) -> Part:
         """What was held back; `ended_by` is the token at which the generation ended, if any."""
         if self.is_over:
-            self._parts.append(Part(self._stops.flush()))
-            return self._parts[-1]
+            return Part(self._stops.flush())
         part = self._part(self.reader.finish(ended_by))
         part.text += self._stops.flush()
         return part
 
-    def whole(self) -> Part:
-        """All parts joined; each warning once."""
-        parts = self._parts
-        return Part(
-            "".join(part.text for part in parts),
-            "".join(part.reasoning for part in parts),
-            tuple(call for part in parts for call in part.tool_calls),
-            tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
-        )
-
     def _part(self, events: list[Event]) -> Part:
         part = Part()
-        self._parts.append(part)
         for event in events:
             if self.stopped_by is not None:
                 break
@@ -97,3 +84,13 @@ class Answer:
                 part.tool_calls += (replace(event, id=next(self._ids, "")),)
                 self._called = True
         return part
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """What parts add up to; each warning once."""
+    return Part(
+        "".join(part.text for part in parts),
+        "".join(part.reasoning for part in parts),
+        tuple(call for part in parts for call in part.tool_calls),
+        tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+    )

@@ -1,312 +1,247 @@
-"""One generation from its prompt to its last token: the only loop that samples."""
+"""One generation from its prompt to its last token: a state machine that the scheduler steps."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from threading import Event
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from pestle.engine.answer import Answer, Part
-from pestle.engine.loaded import Sampled, TokenSampler
+from pestle.engine.loaded import Choice, Sampled
 from pestle.engine.masks import MaskAhead, Masks, TokenConstraint
-from pestle.engine.runtime import Runtime, pieces
-from pestle.engine.sequence import HeldSequence
-from pestle.engine.speculation import Speculation
+from pestle.engine.scheduler import Rows, Taken
 from pestle.engine.steering import Steering
-from pestle.errors import MemoryLimitError
-from pestle.formats import Reader
-from pestle.options import Request
-from pestle.results import (
-    ChatCompletion,
-    Chunk,
-    Completion,
-    FinishReason,
-    Reuse,
-    Timings,
-    TokenLogprob,
-    Usage,
-)
+from pestle.results import FinishReason, Reuse
 
-R = TypeVar("R", bound=Completion)
-Lease = Callable[[], AbstractContextManager[HeldSequence]]
-"""Gives the exclusive use of a sequence while its context is open."""
+if TYPE_CHECKING:
+    from pestle.engine.runtime import Runtime
+    from pestle.engine.sequence import HeldSequence, KvSequence
+    from pestle.options import Request
 
 
-class Run(Generic[R]):
-    """One generation: what was asked, and what there is of it so far.
+@dataclass(frozen=True)
+class Said:
+    """A token of the answer, and what it adds to the text."""
 
-    `chunks` does the work. `cancel` may be set by any thread and takes effect before the next
-    forward pass. The sequence stays true whatever interrupts: it holds exactly the tokens whose
-    forward pass ended.
+    sampled: Sampled
+    part: Part
+    forced: bool  # not chosen by the model
+    reasoning_tokens: int  # so far
+    ended: Ended | None  # what comes next, if it is the last: a caller may have enough with it
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of the answer: why, and what was held back of its text until now."""
+
+    finish_reason: FinishReason
+    stop_reason: str | int | None
+    part: Part
+
+
+Result: TypeAlias = Said | Ended
+
+
+@dataclass
+class Progress:
+    """How far a generation is, and what it took."""
+
+    reuse: Reuse = field(default_factory=lambda: Reuse(0, 0))
+    prefilled: int = 0  # tokens of the prompt that were read
+    prefill_s: float = 0.0
+    first_token_s: float | None = None
+    passes: int = 0  # after those of the prompt
+    decode_s: float = 0.0
+    drafted: int = 0  # tokens that speculation had such passes verify
+    accepted: int = 0
+
+
+class Generation:
+    """What a generation wants of each pass, and what it makes of it. A `scheduler.Work`.
+
+    The sequence stays true whatever interrupts: it holds exactly the tokens whose pass ended.
     """
 
     def __init__(
         self,
         runtime: Runtime,
-        lease: Lease,
+        sequence: HeldSequence,
         prompt: list[int],
         request: Request,
-        kind: type[R],
-        reader: Reader,
+        answer: Answer,
         lead_out: Sequence[int] = (),
-        on_end: Callable[[R], None] | None = None,
         constraint: TokenConstraint | None = None,
-        notes: tuple[str, ...] = (),
-        call_ids: Iterable[str] = (),
-        one_call: bool = False,
     ) -> None:
         """`lead_out` are the tokens that end the model's reasoning, for the request's budget.
 
-        `constraint` says what may come, at the beginning of the answer; `call_ids` are for what it
-        calls, which ends it with `one_call`. `notes` are warnings about the prompt.
+        `constraint` says what may come, at the beginning of the answer.
         """
-        self.cancel = Event()
-        self._runtime = runtime
-        self._lease = lease
-        self._prompt = prompt
-        self._request = request
-        self._kind = kind
-        self._on_end = on_end
-        self._answer = Answer(reader, request.stop, call_ids, one_call)
-        self._steering = Steering(self._answer, request.reasoning_budget, lead_out)
-        self._notes = self._untold = notes
-        self._forced = False  # the last token was
-        self._tokens: list[int] = []
-        self._history = list(prompt)
-        self._logprobs: list[TokenLogprob] | None = None if request.logprobs is None else []
-        self._finish_reason: FinishReason = "cancelled"
-        self._stop_reason: str | int | None = None
-        self._reuse = Reuse(0, 0)
-        self._prefill_s = self._decode_s = 0.0
-        self._prefilled = self._decoded = self._passes = 0
-        self._first_token_s: float | None = None
-        self._limit = 0
-        self._speculation: Speculation | None = None
-        self._ahead: deque[Sampled] = deque()  # chosen, not yet given out
-        self._verifying = False
+        self.progress = Progress()
+        self._began = time.perf_counter()
+        self._engine = runtime.loaded.engine
+        self._sequence = sequence
+        self._answer = answer
+        self._steering = Steering(answer, request.reasoning_budget, lead_out)
         self._constraint = constraint
-        self._masks: MaskAhead | None = None
-
-    def result(self) -> R:
-        """What there is so far; complete once `chunks` has ended."""
-        said = self._answer.whole()
-        chat: dict[str, Any] = {}
-        if issubclass(self._kind, ChatCompletion):
-            chat = {"reasoning": said.reasoning, "tool_calls": said.tool_calls}
-        return self._kind(
-            text=said.text,
-            token_ids=tuple(self._tokens),
-            finish_reason=self._finish_reason,
-            stop_reason=self._stop_reason,
-            usage=self._usage(),
-            timings=self._timings(),
-            seed=self._request.seed,
-            logprobs=None if self._logprobs is None else tuple(self._logprobs),
-            reuse=self._reuse,
-            warnings=self._notes + said.warnings,
-            **chat,
-        )
-
-    def chunks(self) -> Generator[Chunk, None, None]:
-        """Generate. Nothing is done before the first chunk is asked for."""
-        with self._lease() as sequence:
-            try:
-                yield from self._generate(sequence)
-            finally:
-                if self._masks is not None:
-                    self._masks.close()
-                if self._ahead or self._verifying:
-                    # As plain decoding leaves it: what was only drafted is not in it, and the last
-                    # token given out is read if the pass for the next one was under way.
-                    sequence.shorten(len(self._history) - bool(self._ahead))
-                if self._on_end is not None:
-                    self._on_end(self.result())
-            self._runtime.keep(sequence)  # of one that is dropped, when it is used again
-
-    def _generate(self, sequence: HeldSequence) -> Iterator[Chunk]:
-        for sampled in self._sample(sequence):
-            part = self._answer.add(sampled.token, forced=self._forced)
-            if self._answer.is_over:
-                self._finish("stop", self._answer.stopped_by)
-            yield self._token_chunk(sampled, part)
-            if self._answer.is_over:
-                break
-        ended_by = self._stop_reason if isinstance(self._stop_reason, int) else None
-        part = self._answer.end(ended_by)
-        if self._answer.stopped_by is not None:
-            self._finish("stop", self._answer.stopped_by)
-        yield self._last_chunk(part)
-
-    def _sample(self, sequence: HeldSequence) -> Iterator[Sampled]:
-        """Yield what is sampled until there is a reason to end, and note the reason."""
-        sampler = self._runtime.new_sampler(self._request)
-        limit = self._runtime.loaded.engine.n_ctx - len(self._prompt)
-        if self._request.max_tokens is not None:
-            limit = min(limit, self._request.max_tokens)
-        self._limit = limit
-        self._speculation = self._runtime.new_speculation(self._request)
-        if self._constraint is not None:
-            self._masks = MaskAhead(self._constraint)
-        sampled = self._prefill(sequence, self._chooser(sampler) if limit > 0 else None)
-        while sampled is not None:
-            if sampled.token in self._runtime.loaded.tokenizer.eog_ids:
-                self._finish("stop", sampled.token)
-                return
-            self._tokens.append(sampled.token)
-            self._history.append(sampled.token)
-            if self._constraint is not None:
-                self._constraint.push(sampled.token, forced=self._forced)
-            # The reason is noted first: a caller may have enough once it has the last token.
-            last = len(self._tokens) >= limit
-            if last:
-                self._finish("length")
-            yield sampled
-            if last:
-                return
-            sampled = self._decode(sequence, sampler)
-        if limit == 0 and not self.cancel.is_set():
-            self._finish("length")
-
-    def _prefill(self, sequence: HeldSequence, sampler: TokenSampler | None) -> Sampled | None:
-        """Read the prompt's rest; the first token, or None without a sampler or when cancelled."""
-        began = time.perf_counter()
-        self._reuse = self._runtime.reuse(sequence, self._prompt)
-        sampled = None
-        for piece, last in pieces(
-            self._prompt[self._reuse.reused :], self._runtime.loaded.engine.chunk
-        ):
-            if self.cancel.is_set():
-                return None
-            if last and sampler is not None:
-                masks = self._begin_masks([])
-                sampled = self._runtime.read_and_choose(
-                    sequence, piece, sampler, self._history, self._alternatives, masks
-                )
-                self._first_token_s = time.perf_counter() - began
-            else:
-                self._runtime.read(sequence, piece)
-            self._prefilled += len(piece)
-            self._prefill_s = time.perf_counter() - began
-        return sampled
-
-    def _decode(self, sequence: HeldSequence, sampler: TokenSampler) -> Sampled | None:
-        if self.cancel.is_set():
-            return None
-        chooser = self._chooser(sampler)
-        if self._forced and self._ahead:  # what was drafted for this place is not what comes
-            self._ahead.clear()
-            sequence.shorten(len(self._history) - 1)
-        if not self._ahead:
-            began = time.perf_counter()
-            self._look_ahead(sequence, chooser)
-            self._decode_s += time.perf_counter() - began
-        self._decoded += 1
-        return self._ahead.popleft()
-
-    def _chooser(self, sampler: TokenSampler) -> TokenSampler:
-        """What chooses the next token: `sampler`, unless that is not for the model to choose."""
-        token = self._steering.next()
-        self._forced = token is not None
-        return sampler if token is None else self._runtime.forcing_sampler(token)
-
-    def _look_ahead(self, sequence: HeldSequence, sampler: TokenSampler) -> None:
-        """Make one forward pass: the next token, and those after it that a draft had right."""
-        draft: list[int] = []
-        speculation = None if self._forced else self._speculation
-        if speculation is not None:
-            # The token after the last drafted one must still be within the limits.
-            most = min(self._limit - len(self._tokens), self._runtime.loaded.engine.chunk) - 1
-            draft = speculation.draft(self._history, most, self._constraint)
-        self._verifying = bool(draft)
-        masks = self._begin_masks(draft)
-        try:
-            chosen, seconds = self._runtime.verify(
-                sequence, draft, sampler, self._history, self._alternatives, masks
-            )
-        except MemoryLimitError:
-            if speculation is None or not draft:
-                raise
-            if masks is not None:
-                masks()  # nobody else may use the constraint before
-            speculation.give_up()  # plain decoding may still fit
-            self._look_ahead(sequence, sampler)
-            return
-        self._ahead.extend(chosen)
-        self._verifying = False
-        self._passes += 1
-        if speculation is not None:
-            speculation.learn(len(draft), [each.token for each in chosen], seconds)
-
-    def _begin_masks(self, draft: list[int]) -> Masks | None:
-        """The masks after the text and each token of `draft`; None where anything may come."""
-        if self._masks is None or self._forced:
-            return None
-        return self._masks.begin(draft)
+        self._text = list(prompt)  # and what was said after it
+        self._n_prompt = len(prompt)
+        self._read = 0  # tokens of the prompt that the sequence holds
+        self._limit = self._engine.n_ctx - len(prompt)
+        if request.max_tokens is not None:
+            self._limit = min(self._limit, request.max_tokens)
+        self._ends = runtime.loaded.tokenizer.eog_ids
+        self._n_logprobs = 0 if request.logprobs is None else max(request.logprobs, 1)
+        self._sampler = runtime.new_sampler(request)
+        self._speculation = runtime.new_speculation(request)
+        self._masks = None if constraint is None else MaskAhead(constraint)
+        self._forced: int | None = None  # the token that comes next, where the model has no choice
+        # Of the pass in progress. Whoever stops the work may shorten the sequence meanwhile, which
+        # counts from its next use on; this one is seen as the pass left it.
+        self._kv: KvSequence | None = None
+        self._asked = 0.0
+        self._piece = 0
+        self._draft: list[int] = []
+        self._masks_to_come: Masks | None = None
 
     @property
-    def _alternatives(self) -> int:
-        # Without any, the core does not compute the chosen token's log probability either.
-        return 0 if self._request.logprobs is None else max(self._request.logprobs, 1)
+    def reading(self) -> bool:
+        """Whether it still reads its prompt."""
+        return self._read < self._n_prompt
 
-    def _finish(self, reason: FinishReason, stopped_by: str | int | None = None) -> None:
-        self._finish_reason, self._stop_reason = reason, stopped_by
+    def begin(self) -> None:
+        """Find what is there of the prompt already."""
+        reuse = self._sequence.rewind(self._engine, self._text)
+        self.progress.reuse = reuse
+        self._read = reuse.reused
 
-    def _token_chunk(self, sampled: Sampled, part: Part) -> Chunk:
-        logprobs = None
-        if self._logprobs is not None:
-            alternatives = sampled.top[: self._request.logprobs]
-            top = tuple(self._logprob(token, logprob) for token, logprob in alternatives)
-            logprobs = (self._logprob(sampled.token, sampled.logprob, top),)
-            self._logprobs += logprobs
-        return Chunk(
-            part.text,
-            (sampled.token,),
-            part.reasoning,
-            part.tool_calls,
-            self._told() + part.warnings,
-            logprobs,
+    def rows(self, most: int, *, alone: bool) -> Rows:
+        """A piece of the prompt, or the last token with a draft of what may follow."""
+        self._asked = time.perf_counter()
+        self._kv = kv = self._sequence.kv
+        self._draft, self._piece = [], 0
+        if self.reading:
+            self._piece = min(most, self._n_prompt - self._read)
+            end = self._read + self._piece
+            last = end == self._n_prompt and self._limit > 0
+            if last:
+                self._prepare()
+            return Rows(kv, self._text[self._read : end], "last" if last else "none")
+        if self._forced is None and self._speculation is not None and alone:
+            # The token after the last drafted one must still be within the limits.
+            most = min(self._limit - len(self._text) + self._n_prompt, most) - 1
+            self._draft = self._speculation.draft(self._text, most, self._constraint)
+        self._begin_masks()
+        tokens = [self._text[-1], *self._draft]
+        return Rows(kv, tokens, "all" if self._draft else "last")
+
+    def spare(self) -> bool:
+        """Go on without drafts, which need memory of their own."""
+        if not self._draft or self._speculation is None:
+            return False
+        if self._masks_to_come is not None:
+            self._masks_to_come()  # nobody else may use the constraint before
+        self._speculation.give_up()
+        return True
+
+    def choice(self, row: int) -> Choice | None:
+        """The next token's, once its mask is there; None where more of the prompt is to come."""
+        assert self._kv is not None
+        if self._piece:
+            self._read += self._piece
+            self.progress.prefilled += self._piece
+            if self.reading or self._limit <= 0:
+                return None
+            self._kv.mark()
+            self._engine.keep(self._kv)  # others that begin so find it from now on
+        return Choice(
+            self._sampler,
+            self._kv,
+            row,
+            self._draft,
+            self._n_logprobs,
+            None if self._masks_to_come is None else self._masks_to_come(),
+            self._forced,
         )
 
-    def _logprob(
-        self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()
-    ) -> TokenLogprob:
-        return TokenLogprob(token, self._runtime.loaded.token_bytes(token), logprob, top)
+    def take(self, row: int, chosen: Sequence[Sampled], seconds: float) -> Taken[Result]:
+        """Add what was chosen to the answer, as far as it goes."""
+        assert self._kv is not None
+        self._note(chosen, seconds)
+        results: list[Result] = []
+        if not self.reading and self._limit <= 0:
+            results.append(self._end("length"))
+        used = self._add_all(chosen, results)
+        if used < len(chosen):  # as plain decoding leaves it: the last token was not read yet
+            self._kv.truncate(self._kv.reusable(len(self._text) - 1))
+        ended = bool(results) and isinstance(results[-1], Ended)
+        if ended:
+            self._engine.keep(self._kv)
+        return Taken(results, ended)
 
-    def _last_chunk(self, part: Part) -> Chunk:
-        return Chunk(
-            part.text,
-            reasoning=part.reasoning,
-            tool_calls=part.tool_calls,
-            warnings=self._told() + part.warnings,
-            logprobs=None if self._logprobs is None else (),
-            finish_reason=self._finish_reason,
-            stop_reason=self._stop_reason,
-            usage=self._usage(),
-            timings=self._timings(),
-        )
+    def close(self) -> None:
+        """End the thread that computes masks."""
+        if self._masks is not None:
+            self._masks.close()
 
-    def _told(self) -> tuple[str, ...]:
-        """The notes, for the first chunk."""
-        notes, self._untold = self._untold, ()
-        return notes
+    def _note(self, chosen: Sequence[Sampled], seconds: float) -> None:
+        """Note what the pass took, and learn from it."""
+        now, progress = time.perf_counter(), self.progress
+        if self._piece:
+            progress.prefill_s = now - self._began
+            if chosen:
+                progress.first_token_s = progress.prefill_s
+            return
+        progress.decode_s += now - self._asked
+        progress.passes += 1
+        speculation = self._speculation
+        if speculation is not None and self._forced is None:
+            speculation.learn(len(self._draft), [each.token for each in chosen], seconds)
+            progress.drafted, progress.accepted = speculation.drafted, speculation.accepted
 
-    def _usage(self) -> Usage:
-        return Usage(
-            len(self._prompt), self._reuse.reused, len(self._tokens), self._answer.reasoning_tokens
-        )
+    def _prepare(self) -> None:
+        """Before the pass that gives the first token."""
+        self._prepare_next()
+        self._begin_masks()
 
-    def _timings(self) -> Timings:
-        drafts = self._speculation
-        return Timings(
-            prefill_s=self._prefill_s,
-            prefill_tokens=self._prefilled,
-            decode_s=self._decode_s,
-            decode_tokens=self._decoded,
-            first_token_s=self._first_token_s,
-            decode_passes=self._passes,
-            drafted_tokens=drafts.drafted if drafts is not None else 0,
-            accepted_tokens=drafts.accepted if drafts is not None else 0,
-        )
+    def _prepare_next(self) -> None:
+        self._forced = self._steering.next()
+
+    def _begin_masks(self) -> None:
+        free = self._masks is None or self._forced is not None
+        self._masks_to_come = None if free else self._masks.begin(self._draft)  # type: ignore[union-attr]
+
+    def _add_all(self, chosen: Sequence[Sampled], results: list[Result]) -> int:
+        """Add tokens to the answer as far as it goes; how many of them that was."""
+        for n, sampled in enumerate(chosen, 1):
+            if self._add(sampled, results):
+                return n
+            self._prepare_next()
+            if self._forced is not None:  # what was drafted for this place is not what comes
+                return n
+        return len(chosen)
+
+    def _add(self, sampled: Sampled, results: list[Result]) -> bool:
+        """Add a token to the answer; whether it ends there."""
+        if sampled.token in self._ends:
+            results.append(self._end("stop", sampled.token))
+            return True
+        self._text.append(sampled.token)
+        forced = self._forced is not None
+        if self._constraint is not None:
+            self._constraint.push(sampled.token, forced=forced)
+        part = self._answer.add(sampled.token, forced=forced)
+        n_said = len(self._text) - self._n_prompt
+        over = self._answer.is_over
+        last = over or n_said == self._limit
+        ended = self._end("stop" if over else "length") if last else None
+        results.append(Said(sampled, part, forced, self._answer.reasoning_tokens, ended))
+        if ended is not None:
+            results.append(ended)
+        return last
+
+    def _end(self, reason: FinishReason, stopped_by: int | None = None) -> Ended:
+        """A stop string counts for more than another reason."""
+        part = self._answer.end(stopped_by)
+        stop = self._answer.stopped_by
+        return Ended(reason, stopped_by, part) if stop is None else Ended("stop", stop, part)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pestle.engine.sequence import KvSequence
 from pestle.engine.speculation import TokenDrafter
@@ -39,7 +39,11 @@ class ForwardPass(Protocol):
     def restore(
         self, tokens: list[int], read: Callable[[int, int], bytes | None]
     ) -> KvSequence: ...
-    def step(self, batch: list[tuple[Any, list[int]]], logits: str = ...) -> int: ...
+    def step(self, batch: list[tuple[Any, list[int], str]]) -> int: ...
+    def choose(self, choices: Sequence[Choice]) -> Sequence[Sequence[Sampled] | BaseException]: ...
+    def score(
+        self, first_row: int, targets: Sequence[int], n_top: int = ...
+    ) -> Sequence[Scored]: ...
     def logits(self) -> NDArray[float32]: ...
 
 
@@ -65,19 +69,16 @@ class Scored(Protocol):
     def top(self) -> list[tuple[int, float]]: ...
 
 
-class TokenSampler(Protocol):
-    """A `_core.Sampler`."""
+class Choice(NamedTuple):
+    """What `_core.Engine.choose` takes: what to choose behind the rows that a sequence was fed."""
 
-    def score(self, engine: Any, row: int, token: int, n_top: int = ...) -> Scored: ...
-
-    def sample(
-        self,
-        engine: Any,
-        row: int,
-        history: list[int],
-        n_logprobs: int = ...,
-        mask: NDArray[uint32] | None = ...,
-    ) -> Sampled: ...
+    sampler: Any  # a `_core.Sampler`
+    sequence: Any  # the core's
+    row: int  # of the step's logits
+    draft: list[int]  # the last tokens that were fed: guesses
+    n_logprobs: int
+    masks: list[NDArray[uint32]] | None  # a mask for each row; None: any token may come
+    forced: int | None  # the token that comes, whatever the sampler would choose
 
 
 class ChatEncoder(Protocol):
@@ -103,7 +104,7 @@ class Loaded:
     n_vocab: int
     model: Model
     engine: ForwardPass
-    sampler: Callable[..., TokenSampler]
+    sampler: Callable[..., Any]  # a `_core.Sampler`
     tokenizer: Tokenizer
     template: ChatEncoder | None
     format: Format | None = None  # None: all that the model says is content

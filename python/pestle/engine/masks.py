@@ -41,5 +41,5 @@ class MaskAhead:
         return self._aside.submit(self._constraint.masks, list(draft)).result
 
     def close(self) -> None:
-        """End the thread, once it has no work."""
-        self._aside.shutdown()
+        """Let the thread end once it has no work; does not wait for it."""
+        self._aside.shutdown(wait=False)

@@ -1,20 +1,24 @@
-"""What a model thinks of a text that is there already: the log probability of each token."""
+"""What a model thinks of a text that is there already: log probabilities and logits, by token."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from pestle.engine.loaded import Choice, Sampled, Scored
 from pestle.engine.runtime import Runtime
+from pestle.engine.scheduler import Rows, Taken, Work
 from pestle.engine.sequence import HeldSequence
 from pestle.results import ScoredToken, TokenLogprob
 
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+T = TypeVar("T")
+
 _LOGITS_BYTES = 64 << 20  # how much of the logits there is at once
-
-
-def rows_at_once(runtime: Runtime) -> int:
-    """How many tokens' logits fit into the memory that may be taken for them."""
-    engine, n_vocab = runtime.loaded.engine, runtime.loaded.n_vocab
-    return min(engine.chunk, max(1, _LOGITS_BYTES // (4 * n_vocab)))
 
 
 def scores(
@@ -25,19 +29,102 @@ def scores(
     What `sequence` holds of the text's beginning is not computed again. The numbers do not depend
     on that, nor on how many are computed at once.
     """
-    begin = runtime.reuse(sequence, list(tokens[:start])).reused
-    chunk = runtime.loaded.engine.chunk
-    for at in range(begin, start - 1, chunk):
-        runtime.read(sequence, list(tokens[at : min(at + chunk, start - 1)]))
-    size = rows_at_once(runtime)
-    for at in range(start - 1, len(tokens) - 1, size):
-        end = min(at + size, len(tokens) - 1)
-        targets = list(tokens[at + 1 : end + 1])
-        scored = runtime.score(sequence, list(tokens[at:end]), targets, top)
-        for token, each in zip(targets, scored, strict=True):
-            alternatives = tuple(
-                TokenLogprob(other, runtime.loaded.token_bytes(other), logprob)
-                for other, logprob in each.top
-            )
-            piece = runtime.loaded.token_bytes(token)
-            yield ScoredToken(token, piece, each.logprob, each.greedy, alternatives)
+    if start >= len(tokens):
+        return
+    for each in _results(runtime, _Scores(runtime, sequence, list(tokens), start, top)):
+        yield from each
+
+
+def logits(
+    runtime: Runtime, sequence: HeldSequence, tokens: Sequence[int]
+) -> Iterator[NDArray[float32]]:
+    """The logits after each of the tokens, in parts of (n_tokens, n_vocab)."""
+    return _results(runtime, _Logits(runtime, sequence, list(tokens)))
+
+
+def _results(runtime: Runtime, work: Work[T]) -> Iterator[T]:
+    ticket = runtime.scheduler.add(work)
+    try:
+        while (result := ticket.next()) is not None:
+            yield result
+    finally:
+        ticket.cancel()
+
+
+class _RowsOfText(ABC, Generic[T]):
+    """Reads a text in pieces and makes something of the logits from one token on.
+
+    A `scheduler.Work`.
+    """
+
+    reading = True
+
+    def __init__(
+        self, runtime: Runtime, sequence: HeldSequence, tokens: list[int], first: int, stop: int
+    ) -> None:
+        """The logits of `tokens[first:stop]` are wanted, one at least."""
+        self._engine = runtime.loaded.engine
+        self._sequence = sequence
+        self._tokens = tokens
+        self._first, self._stop = first, stop
+        self._most = max(1, _LOGITS_BYTES // (4 * runtime.loaded.n_vocab))
+        self._at = self._end = 0
+
+    def begin(self) -> None:
+        """Find what is there of the text already."""
+        self._at = self._sequence.rewind(self._engine, self._tokens[: self._first + 1]).reused
+
+    def rows(self, most: int, *, alone: bool) -> Rows:
+        """The next piece: before the first wanted token without logits."""
+        wanted = self._at >= self._first
+        self._end = self._at + min(most, self._most) if wanted else self._at + most
+        self._end = min(self._end, self._stop if wanted else self._first)
+        piece = self._tokens[self._at : self._end]
+        return Rows(self._sequence.kv, piece, "all" if wanted else "none")
+
+    def spare(self) -> bool:
+        """There is nothing that it could do without."""
+        return False
+
+    def choice(self, row: int) -> Choice | None:
+        """Nothing is chosen."""
+        return None
+
+    def take(self, row: int, chosen: Sequence[Sampled], seconds: float) -> Taken[T]:
+        """Make of the piece's logits what is wanted of them."""
+        at, self._at = self._at, self._end
+        results = [] if at < self._first else [self._result(row, at, self._end)]
+        return Taken(results, self._at == self._stop)
+
+    def close(self) -> None:
+        """It has nothing of its own."""
+
+    @abstractmethod
+    def _result(self, row: int, at: int, end: int) -> T:
+        """What is made of the logits of `tokens[at:end]`, which begin at `row`."""
+
+
+class _Scores(_RowsOfText[list[ScoredToken]]):
+    def __init__(
+        self, runtime: Runtime, sequence: HeldSequence, tokens: list[int], start: int, top: int
+    ) -> None:
+        super().__init__(runtime, sequence, tokens, start - 1, len(tokens) - 1)
+        self._piece = runtime.loaded.token_bytes
+        self._top = top
+
+    def _result(self, row: int, at: int, end: int) -> list[ScoredToken]:
+        targets = self._tokens[at + 1 : end + 1]
+        scored = self._engine.score(row, targets, self._top)
+        return [self._scored(*each) for each in zip(targets, scored, strict=True)]
+
+    def _scored(self, token: int, scored: Scored) -> ScoredToken:
+        top = tuple(TokenLogprob(t, self._piece(t), logprob) for t, logprob in scored.top)
+        return ScoredToken(token, self._piece(token), scored.logprob, scored.greedy, top)
+
+
+class _Logits(_RowsOfText["NDArray[float32]"]):
+    def __init__(self, runtime: Runtime, sequence: HeldSequence, tokens: list[int]) -> None:
+        super().__init__(runtime, sequence, tokens, 0, len(tokens))
+
+    def _result(self, row: int, at: int, end: int) -> NDArray[float32]:
+        return self._engine.logits()[row : row + end - at]

@@ -38,8 +38,8 @@ class HeldSequence:
     """A sequence until its model is closed.
 
     A sequence of the core keeps its engine, and with it the weights, alive. Who uses one therefore
-    gets it in this shell, from which `Runtime.close` takes it. Only the runtime looks inside, under
-    its lock.
+    gets it in this shell, from which `Runtime.close` takes it. Only the scheduler's thread looks
+    inside.
     """
 
     __slots__ = ("__weakref__", "_kv", "_most")
@@ -60,10 +60,10 @@ class HeldSequence:
         return self._kv
 
     def shorten(self, n_tokens: int) -> None:
-        """Have all but the first `n_tokens` forgotten before the next use; needs no lock.
+        """Have all but the first `n_tokens` forgotten before the next use; any thread may call it.
 
-        A generator that is dropped ends wherever the garbage collector runs, also in the middle of
-        what holds the lock.
+        A stream that is dropped ends wherever the garbage collector runs, also in the middle of a
+        pass.
         """
         self._most = n_tokens
 

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from threading import RLock
 from typing import TYPE_CHECKING, Generic
 
-from pestle.engine.generation import R, Run
+from pestle.engine.run import R, Run
 from pestle.results import Chunk
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from types import TracebackType
 
     from typing_extensions import Self
@@ -21,21 +20,23 @@ class Stream(Iterator[Chunk], Generic[R]):
     """An answer while it is being written.
 
     Iterate to get its chunks. Leaving the `with` block, `close` or dropping the stream ends the
-    generation early; so does Ctrl-C. Whatever was read until then stays cached. Several threads
-    may use one stream: each chunk goes to one of them.
+    generation early; so does Ctrl-C. Whatever was read until then stays cached. The next token is
+    computed while you look at one; no more is done ahead. Several threads may use one stream: each
+    chunk goes to one of them.
     """
 
     def __init__(self, run: Run[R]) -> None:
         self._run = run
-        # A generator of the run, not of this object: no cycle, so dropping a stream closes it.
-        self._chunks = run.chunks()
-        # A generator refuses a second thread. Reentrant, so that a signal handler, which runs in
-        # the thread it interrupts, does not wait for itself.
+        # Reentrant, so that a signal handler, which runs in the thread it interrupts, does not
+        # wait for itself.
         self._turn = RLock()
 
     def __next__(self) -> Chunk:
         with self._turn:
-            return next(self._chunks)
+            chunk = self._run.next()
+        if chunk is None:
+            raise StopIteration
+        return chunk
 
     def cancel(self) -> None:
         """End the generation before its next forward pass; any thread may call this.
@@ -48,14 +49,16 @@ class Stream(Iterator[Chunk], Generic[R]):
         """End the generation, once the forward pass in progress has ended.
 
         Any thread may call this, and closing twice is allowed. In a signal handler use `cancel`: a
-        handler cannot wait for what it interrupts, so this raises ValueError there.
+        handler must not wait for what it interrupts.
         """
-        self.cancel()
+        self._run.abandon()
         with self._turn:
-            self._chunks.close()
+            self._run.end()
+        self._run.settle()
 
     def result(self) -> R:
         """The finished generation; runs what is left of it, if it was not closed."""
+        self._run.hurry()
         for _ in self:
             pass
         return self._run.result()
@@ -71,9 +74,13 @@ class Stream(Iterator[Chunk], Generic[R]):
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # of one that was never made
+            self._run.end()
+
 
 class AsyncStream(AsyncIterator[Chunk], Generic[R]):
-    """A `Stream` for asyncio: each chunk is computed in a worker thread.
+    """A `Stream` for asyncio. It needs no thread of its own: the model's scheduler wakes the loop.
 
     Cancelling the task that waits for a chunk ends the generation before its next forward pass,
     and the cancellation returns only when the one in progress has ended: the session can be used
@@ -81,14 +88,23 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
     """
 
     def __init__(self, run: Run[R]) -> None:
+        self._run = run
         self._stream = Stream(run)
-        self._working: set[Future[Chunk | None]] = set()
 
     async def __anext__(self) -> Chunk:
-        chunk = await self._in_thread()
-        if chunk is None:
-            raise StopAsyncIteration
-        return chunk
+        if not self._run.cancel.is_set():
+            self._run.begin()
+        try:
+            while not self._run.ready:
+                await self._change()
+        except BaseException:  # CancelledError, most of all
+            with contextlib.suppress(BaseException):
+                await self.aclose()
+            raise
+        try:
+            return next(self._stream)
+        except StopIteration:
+            raise StopAsyncIteration from None
 
     def cancel(self) -> None:
         """End the generation before its next forward pass; see `Stream.cancel`."""
@@ -101,12 +117,16 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
         """
         self.cancel()
         try:
-            await self._rest()
-        finally:
-            self._stream.close()
+            while not self._run.settled:
+                await self._change()
+        except BaseException:  # the pass in progress still has to end
+            await self.aclose()
+            raise
+        self._stream.close()
 
     async def result(self) -> R:
         """The finished generation; runs what is left of it, if it was not closed."""
+        self._run.hurry()
         async for _ in self:
             pass
         return self._stream.result()
@@ -122,34 +142,20 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
     ) -> None:
         await self.aclose()
 
-    async def _in_thread(self) -> Chunk | None:
-        """The next chunk, or None at the end."""
+    async def _change(self) -> None:
+        """Wait until a pass for it has ended."""
         import asyncio  # here: `import pestle` does without it
 
-        # A StopIteration cannot travel through a future, hence the default.
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(None, next, self._stream, None)
-        self._working.add(work)
-        work.add_done_callback(self._settled)
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.aclose()
-            raise
+        changed = loop.create_future()
 
-    def _settled(self, work: Future[Chunk | None]) -> None:
-        self._working.discard(work)
-        if not work.cancelled():
-            work.exception()  # whoever waited may be gone: asyncio need not complain of that
+        def set_changed() -> None:
+            if not changed.done():
+                changed.set_result(None)
 
-    async def _rest(self) -> None:
-        """Wait until no chunk is being computed."""
-        import asyncio
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(set_changed)
 
-        try:
-            if self._working:
-                await asyncio.wait(set(self._working))
-        except asyncio.CancelledError:
-            await self._rest()  # the pass in progress still has to end
-            raise
+        self._run.watch(tell)
+        await changed

@@ -15,7 +15,7 @@ from pestle.chat.characters import encoded
 from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.chat.session import Session
 from pestle.engine.runtime import Runtime
-from pestle.engine.scoring import rows_at_once, scores
+from pestle.engine.scoring import logits, scores
 from pestle.options import (
     PREFIX_CACHE,
     UNKNOWN_CHARACTERS,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from pestle.chat.calls import Prompt
     from pestle.chat.conversation import Conversation
     from pestle.chat.tools import Tool
-    from pestle.engine.generation import Lease
     from pestle.engine.loaded import Loaded
+    from pestle.engine.run import Lease
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
     from pestle.options import Sampling
@@ -251,11 +251,11 @@ class LLM(GeneratingCalls):
         tokens, notes = prompt_tokens(self._runtime.loaded, prompt)
         _warn(notes)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
-        size = rows_at_once(self._runtime)
         sequence = self._runtime.new_sequence(remembered=False)
-        for start in range(0, len(tokens), size):
-            piece = tokens[start : start + size]
-            rows[start : start + size] = self._runtime.read_logits(sequence, piece)
+        at = 0
+        for part in logits(self._runtime, sequence, tokens):
+            rows[at : at + len(part)] = part
+            at += len(part)
         return rows
 
     def score(

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pestle import LLM
-from pestle.engine.loaded import Loaded
+from pestle.engine.loaded import Choice, Loaded, Sampled
 from pestle.engine.runtime import Runtime
 from pestle.errors import ContextLengthError, FormatError
 from pestle.formats import format_of
@@ -143,7 +143,9 @@ class FakeSequence:
 
 @dataclass
 class FakeEngine:
-    """`passes` has the length of every forward pass; `before` and `after` run around each.
+    """`passes` has the rows of every forward pass, `batches` of how many sequences.
+
+    `before` and `after` run around each.
 
     `runtime` is what runs it, with the drafts and samplers that tests give it or look at.
     """
@@ -153,6 +155,7 @@ class FakeEngine:
     chunk: int = 512
     slack: int | None = None
     passes: list[int] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
     kept: list[list[int]] = field(default_factory=list)
@@ -205,19 +208,59 @@ class FakeEngine:
                 raise FormatError(f"page {index} is not that of its tokens")
         return FakeSequence(list(tokens), self.slack, len(tokens))
 
-    def step(self, batch: list[tuple[FakeSequence, list[int]]], logits: str = "last") -> int:
+    def step(self, batch: list[tuple[FakeSequence, list[int], str]]) -> int:
         self.before()
-        (sequence, tokens), = batch  # fmt: skip
-        assert 0 < len(tokens) <= self.chunk
-        if sequence.n_tokens + len(tokens) > self.n_ctx:
-            raise ContextLengthError("the API must not let this happen")
-        ends = range(sequence.n_tokens + 1, sequence.n_tokens + len(tokens) + 1)
-        sequence.extend(tokens)
-        ends = {"none": ends[:0], "last": ends[-1:], "all": ends}[logits]
-        self.rows = [self.model(sequence.held[:end]) for end in ends]
-        self.passes.append(len(tokens))
+        assert 0 < sum(len(tokens) for _, tokens, _ in batch) <= self.chunk
+        assert len({id(sequence) for sequence, _, _ in batch}) == len(batch)
+        for sequence, tokens, _ in batch:
+            if sequence.n_tokens + len(tokens) > self.n_ctx:
+                raise ContextLengthError("the API must not let this happen")
+        self.rows = []
+        for sequence, tokens, logits in batch:
+            assert tokens
+            ends = range(sequence.n_tokens + 1, sequence.n_tokens + len(tokens) + 1)
+            sequence.extend(tokens)
+            ends = {"none": ends[:0], "last": ends[-1:], "all": ends}[logits]
+            self.rows += [self.model(sequence.held[:end]) for end in ends]
+        self.passes.append(sum(len(tokens) for _, tokens, _ in batch))
+        self.batches.append(len(batch))
         self.after()
         return len(self.rows)
+
+    def choose(self, choices: list[Choice]) -> list[list[Sampled] | BaseException]:
+        return [self._chosen(choice) for choice in choices]
+
+    def _chosen(self, choice: Choice) -> list[Sampled] | BaseException:
+        held = choice.sequence.held
+        text, chosen = held[: len(held) - len(choice.draft)], []
+        for i, drafted in enumerate([*choice.draft, None]):
+            if choice.masks is not None and i == len(choice.masks):
+                break
+            logits = self.rows[choice.row + i]
+            mask = None if choice.masks is None else choice.masks[i]
+            try:
+                sampled = choice.sampler.sample(
+                    logits, [*text, *choice.draft[:i]], choice.n_logprobs, mask, choice.forced
+                )
+            except Exception as error:
+                if not chosen:
+                    return error
+                break
+            chosen.append(sampled)
+            if sampled.token != drafted:
+                break
+        if choice.draft:
+            choice.sequence.truncate(len(text) - 1 + len(chosen))
+        return chosen
+
+    def score(self, first_row: int, targets: list[int], n_top: int = 0) -> list[FakeScored]:
+        scored = []
+        for row, target in enumerate(targets, first_row):
+            logprobs = log_probabilities(self.rows[row])
+            best = np.argsort(-logprobs, kind="stable")
+            top = [(int(t), float(logprobs[t])) for t in best[:n_top]]
+            scored.append(FakeScored(float(logprobs[target]), bool(best[0] == target), top))
+        return scored
 
     def logits(self) -> NDArray[np.float32]:
         return np.stack(self.rows)
@@ -237,29 +280,27 @@ class FakeScored:
     top: list[tuple[int, float]]
 
 
+def log_probabilities(row: NDArray[np.float32]) -> NDArray[np.float64]:
+    logits = row.astype(np.float64)
+    return logits - math.log(np.exp(logits).sum())
+
+
 class FakeSampler:
     def __init__(
         self, *, temperature: float, seed: int, logit_bias: dict[int, float] | None, **others: Any
     ) -> None:
         self.temperature, self.seed, self.bias, self.others = temperature, seed, logit_bias, others
 
-    def score(self, engine: FakeEngine, row: int, token: int, n_top: int = 0) -> FakeScored:
-        logits = engine.rows[row].astype(np.float64)
-        logprobs = logits - math.log(np.exp(logits).sum())
-        best = np.argsort(-logprobs, kind="stable")[:n_top]
-        top = [(int(t), float(logprobs[t])) for t in best]
-        return FakeScored(float(logprobs[token]), int(logits.argmax()) == token, top)
-
     def sample(
         self,
-        engine: FakeEngine,
-        row: int,
+        row: NDArray[np.float32],
         history: list[int],
-        n_logprobs: int = 0,
-        mask: NDArray[np.uint32] | None = None,
+        n_logprobs: int,
+        mask: NDArray[np.uint32] | None,
+        forced: int | None,
     ) -> FakeSampled:
-        logits = engine.rows[row].astype(np.float64)
-        logprobs = logits - math.log(np.exp(logits).sum())
+        logits = row.astype(np.float64)
+        logprobs = log_probabilities(row)
         best = np.argsort(-logprobs)[:n_logprobs]
         if mask is not None:
             bits = np.unpackbits(mask.view(np.uint8), bitorder="little")[: len(logits)]
@@ -269,7 +310,7 @@ class FakeSampler:
         if self.temperature > 0:
             noise = np.random.default_rng((self.seed, len(history))).gumbel(size=len(logits))
             logits = logits / self.temperature + noise
-        token = int(logits.argmax())
+        token = int(logits.argmax()) if forced is None else forced
         top = [(int(t), float(logprobs[t])) for t in best]
         return FakeSampled(token, float(logprobs[token]) if n_logprobs else math.nan, top)
 

@@ -16,7 +16,6 @@ from pestle import (
     FormatError,
     TemplateError,
 )
-from pestle.engine.runtime import pieces
 from pestle.options import Sampling, decide, sampling_of_file
 
 MakeLlm = Callable[..., LLM]
@@ -369,12 +368,13 @@ def test_timings(make_llm: MakeLlm) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 64, 512])
-def test_pieces_of_a_prompt(limit: int) -> None:
-    tokens = list(range(1000))
-    split = list(pieces(tokens, limit))
-    assert [token for piece, _ in split for token in piece] == tokens
-    assert [last for _, last in split] == [False] * (len(split) - 1) + [True]
-    assert all(0 < len(piece) <= limit for piece, _ in split)
+def test_pieces_of_a_prompt(make_llm: MakeLlm, limit: int) -> None:
+    llm: Any = make_llm(n_ctx=2000, chunk=limit)
+    llm.generate("x" * 1000, max_tokens=0)
+    passes = llm.engine.passes
+    assert sum(passes) == 1000
+    assert passes[0] == min(limit, 128)
+    assert max(passes) <= limit
 
 
 def test_logits(make_llm: MakeLlm) -> None:

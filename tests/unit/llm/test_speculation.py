@@ -288,10 +288,10 @@ def test_an_error_comes_where_it_would(
 
     def make() -> Any:
         class Failing(FakeSampler):
-            def sample(self, engine: Any, row: int, history: list[int], *more: Any) -> Any:
+            def sample(self, logits: Any, history: list[int], *more: Any) -> Any:
                 if len(history) == len(HELLO) + at:
                     raise Error("the model produced a logit that is not finite")
-                return super().sample(engine, row, history, *more)
+                return super().sample(logits, history, *more)
 
         return make_llm(sampler=Failing)
 
@@ -310,11 +310,12 @@ def test_no_memory_for_a_draft_is_no_error(make_llm: MakeLlm) -> None:
     drafts = speculate(llm, HELLO, expected.token_ids, [(3, 0)])
     step, failed = llm.engine.step, []
 
-    def scarce(batch: Any, logits: str) -> int:
+    def scarce(batch: Any) -> int:
+        ((_, tokens, logits),) = batch
         if logits == "all":
-            failed.append(len(batch[0][1]))
+            failed.append(len(tokens))
             raise MemoryLimitError("no memory for a page")
-        return int(step(batch, logits))
+        return int(step(batch))
 
     llm.engine.step = scarce
     done = llm.generate(HELLO, seed=3, max_tokens=12)

@@ -50,7 +50,7 @@ def test_nothing_is_done_before_the_first_chunk(make_llm: MakeLlm) -> None:
     stream = llm.generate(PROMPT, stream=True)
     assert llm.engine.passes == []
     next(stream)
-    assert llm.engine.passes == [1]
+    assert llm.engine.passes[0] == 1
 
 
 def test_result_runs_the_rest(make_llm: MakeLlm) -> None:
@@ -67,8 +67,16 @@ def test_closed_early(llm: Any) -> None:
     assert list(stream) == []
     done = stream.result()
     assert (done.text, done.finish_reason) == (text, "cancelled")
-    assert len(llm.engine.passes) == 2
+    assert 2 <= len(llm.engine.passes) <= 4  # as many as were taken, and two ahead at most
     stream.close()
+
+
+def test_little_is_done_ahead(llm: Any) -> None:
+    stream = llm.generate("x", stream=True)
+    for taken in range(1, 5):
+        next(stream)
+        time.sleep(0.02)
+        assert len(llm.engine.passes) <= taken + 2
 
 
 @pytest.mark.parametrize(

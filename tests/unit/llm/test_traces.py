@@ -71,7 +71,7 @@ class Scripted:
         begin: list[int] = []
         answer = self.answers.pop(0)
 
-        def sample(engine: Any, row: int, history: list[int], *more: Any) -> Any:
+        def sample(logits: Any, history: list[int], *more: Any) -> Any:
             begin[:] = begin or [len(history)]
             return SimpleNamespace(token=answer[len(history) - begin[0]], logprob=0.0, top=[])
 

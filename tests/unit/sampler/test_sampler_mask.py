@@ -94,9 +94,9 @@ def test_scores_are_the_log_probabilities_of_sampling(
     sampler = _core.Sampler(temperature=0.0)
     sampled = sampler.sample(engine, RANDOM, [], VOCABULARY)
     for n, (token, logprob) in enumerate(sampled.top):
-        scored = sampler.score(engine, RANDOM, token, 2)
+        (scored,) = engine.score(RANDOM, [token], 2)
         assert (scored.logprob, scored.greedy) == (logprob, n == 0)
         assert scored.top == sampled.top[:2]
-    assert sampler.score(engine, RANDOM, 0).top == []
+    assert engine.score(RANDOM, [0])[0].top == []
     with pytest.raises(IndexError, match="token 48 is not in a vocabulary of 48"):
-        sampler.score(engine, RANDOM, 48)
+        engine.score(RANDOM, [48])

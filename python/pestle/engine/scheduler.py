@@ -1,0 +1,488 @@
+"""The one loop that steps: it takes what all work in progress wants next into one forward pass.
+
+Whoever wants something computed adds a piece of work and takes what comes of it from a `Ticket`.
+A thread of the scheduler's own makes the passes. It is there while there is work, and is the only
+one that touches the engine and its sequences; so nothing else needs a lock around them. That it is
+not the main thread also means that no Ctrl-C can end a pass half done.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+
+from pestle.engine.pace import Pace
+from pestle.errors import MemoryLimitError
+
+if TYPE_CHECKING:
+    from pestle.engine.loaded import Choice, ForwardPass, Sampled
+    from pestle.engine.sequence import KvSequence
+
+T = TypeVar("T")
+
+_AHEAD = 1  # results that may wait for whoever takes them while the next pass is made
+_LINGER = 0.05  # seconds that the thread waits for more work before it ends
+_LEAST_ROWS = 16  # of a further prompt in a pass
+
+
+class Rows(NamedTuple):
+    """What a piece of work wants of the next pass: tokens to append, and which logits."""
+
+    sequence: KvSequence
+    tokens: list[int]
+    logits: str  # "none", "last" or "all", of these tokens
+
+
+class Taken(NamedTuple, Generic[T]):
+    """What came of a pass for a piece of work."""
+
+    results: list[T]
+    ended: bool
+
+
+class Work(Protocol[T]):
+    """Something that needs passes, one after the other, until it ends.
+
+    Only the scheduler's thread calls it, in this order: `begin`, then for each pass `rows`,
+    `choice` and `take`. What any of them raises ends the work, and the ticket raises it.
+    """
+
+    @property
+    def reading(self) -> bool:
+        """Whether it reads a text that is there already, in pieces of any length."""
+
+    def begin(self) -> None:
+        """Make ready for the first pass."""
+
+    def rows(self, most: int, *, alone: bool) -> Rows:
+        """What the next pass shall read: `most` tokens at most, and 1 at least.
+
+        `alone`: nothing else is in the pass.
+        """
+
+    def spare(self) -> bool:
+        """Whether it can do with less memory than for the last `rows`, which are asked for anew."""
+
+    def choice(self, row: int) -> Choice | None:
+        """What to choose after the pass, if anything; its logits begin at `row`."""
+
+    def take(self, row: int, chosen: Sequence[Sampled], seconds: float) -> Taken[T]:
+        """Go on from a pass that took so many seconds, and what was chosen after it."""
+
+    def close(self) -> None:
+        """Let go of what it has of its own: it has ended, or nobody wants it any more."""
+
+
+class Ticket(Generic[T]):
+    """A piece of work in the scheduler, for whoever waits for its results."""
+
+    def __init__(
+        self, scheduler: Scheduler, work: Work[T], cancel: threading.Event, *, eager: bool
+    ) -> None:
+        self._scheduler = scheduler
+        self._work: Work[T] | None = work
+        self._cancel = cancel
+        self._eager = eager
+        self._begun = False
+        self._results: deque[T] = deque()
+        self._error: BaseException | None = None
+        self._ended = False
+        self._stepping = False
+        self._lock = scheduler._lock
+        self._arrived = threading.Condition(self._lock)
+        self._settled = threading.Condition(self._lock)
+        self._watchers: list[Callable[[], None]] = []
+        self._of_daemon = threading.current_thread().daemon
+
+    def next(self) -> T | None:
+        """The next result, once there is one; None when the work has ended or was cancelled.
+
+        Raises what ended it, after the results that came before.
+        """
+        with self._lock:
+            while not self._is_ready():
+                self._arrived.wait()
+            if self._cancel.is_set():
+                return None
+            if self._results:
+                if len(self._results) == _AHEAD + 1:
+                    self._scheduler._look()
+                return self._results.popleft()
+            if self._error is not None:
+                raise self._error
+            return None
+
+    @property
+    def work(self) -> Work[T]:
+        """What is done; while a pass for it is in progress."""
+        assert self._work is not None, "a pass was begun for what has ended"
+        return self._work
+
+    @property
+    def ready(self) -> bool:
+        """Whether `next` would not wait."""
+        with self._lock:
+            return self._is_ready()
+
+    @property
+    def settled(self) -> bool:
+        """Whether no pass for it is in progress."""
+        with self._lock:
+            return not self._stepping
+
+    def watch(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called once, in any thread, when `ready` or `settled` may have changed.
+
+        At once, if it is both already.
+        """
+        with self._lock:
+            if not (self._is_ready() and not self._stepping):
+                self._watchers.append(callback)
+                return
+        callback()
+
+    def hurry(self) -> None:
+        """Let the work go on to its end although nobody takes its results meanwhile.
+
+        Who waits for the next result is then woken at the end only.
+        """
+        with self._lock:
+            self._eager = True
+            if not self._ended:
+                self._scheduler._look()
+
+    def cancel(self) -> None:
+        """Want no more of it; a pass in progress still ends. Never waits.
+
+        So it may be called wherever the garbage collector runs, also in the middle of what holds
+        the lock. Then the scheduler finds out when it looks next.
+        """
+        self._cancel.set()
+        if self._scheduler._lock.acquire(blocking=False):
+            try:
+                watchers = self._scheduler._drop_cancelled()
+            finally:
+                self._scheduler._lock.release()
+            _call_all(watchers)
+
+    def settle(self) -> None:
+        """Wait until no pass for this work is in progress."""
+        if threading.current_thread() is self._scheduler._thread:
+            return
+        with self._lock:
+            while self._stepping:
+                self._settled.wait()
+
+    def _is_ready(self) -> bool:
+        return bool(self._results) or self._ended or self._cancel.is_set()
+
+    def _wants(self) -> bool:
+        return self._eager or len(self._results) <= _AHEAD
+
+    def _release(self) -> None:
+        """Let go of the work, which holds a sequence and may hold threads."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.close()
+
+    def _notify(self) -> list[Callable[[], None]]:
+        """Wake who waits; whom to tell besides. Of work that hurries only the end is news."""
+        self._settled.notify_all()
+        if not self._eager or self._ended or self._cancel.is_set():
+            self._arrived.notify_all()
+        watchers, self._watchers = self._watchers, []
+        return watchers
+
+
+class _Call:
+    """A function that some thread wants called between two passes."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._done = threading.Event()
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result = self._function()
+        except BaseException as error:  # the caller's to handle
+            self._error = error
+        self._done.set()
+
+    def fail(self, error: BaseException) -> None:
+        self._error = error
+        self._done.set()
+
+    def wait(self) -> Any:
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class Scheduler:
+    """All work on one engine.
+
+    Each pass has one row, or a few drafted ones, for every answer that is being written; then a
+    piece of the prompts that are being read, so long that the answers wait little for it. Prompts
+    are served in turn, so a short one does not wait for the end of a long one.
+    """
+
+    def __init__(self, engine: ForwardPass) -> None:
+        self._engine: ForwardPass | None = engine
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._tickets: list[Ticket[Any]] = []
+        self._calls: deque[_Call] = deque()
+        self._thread: threading.Thread | None = None
+        self._pace = Pace()
+        self._closed: BaseException | None = None
+
+    def add(
+        self, work: Work[T], *, cancel: threading.Event | None = None, eager: bool = False
+    ) -> Ticket[T]:
+        """Have `work` done. Raises what the scheduler was closed with.
+
+        `cancel` may be set by any thread, also in a signal handler, and ends the work before its
+        next pass. `eager`: see `Ticket.hurry`.
+        """
+        ticket = Ticket(self, work, cancel or threading.Event(), eager=eager)
+        with self._lock:
+            if self._closed is not None:
+                raise self._closed
+            self._tickets.append(ticket)
+            self._look()
+        return ticket
+
+    def call(self, function: Callable[[], T]) -> T:
+        """What `function` returns or raises, called between two passes."""
+        call = _Call(function)
+        with self._lock:
+            if self._closed is not None:
+                raise self._closed
+            if threading.current_thread() is not self._thread:
+                self._calls.append(call)
+                self._look()
+        if threading.current_thread() is self._thread:
+            return function()
+        result: T = call.wait()
+        return result
+
+    def close(self, error: BaseException) -> None:
+        """End all work with `error`, once the pass in progress has ended; raise it from now on."""
+        with self._lock:
+            self._closed = error
+            self._wake.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        with self._lock:
+            self._engine = None
+        self._end_all(error)
+
+    def _look(self) -> None:
+        """Have the thread look what there is to do; the lock is held."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name="pestle-scheduler")
+            self._thread.start()
+        else:
+            self._wake.notify()
+
+    def _loop(self) -> None:
+        while True:
+            with self._lock:
+                watchers = self._drop_cancelled()
+                ready = self._ready()
+                if not (ready or self._calls or watchers or self._closed is not None):
+                    if self._wake.wait(_LINGER):
+                        continue
+                    ready = self._ready()
+                if self._closed is not None or not (ready or self._calls or watchers):
+                    self._thread = None
+                    return
+                calls, self._calls = self._calls, deque()
+                for ticket in ready:
+                    ticket._stepping = True
+                engine = self._engine
+            _call_all(watchers)
+            for call in calls:
+                call.run()
+            if ready and engine is not None:
+                _Pass(engine, self._pace, ready, self._finish).run()
+
+    def _ready(self) -> list[Ticket[Any]]:
+        """The tickets whose work can go on; the lock is held."""
+        # While the interpreter ends it waits for this thread, but not for a daemon's work.
+        ending = not threading.main_thread().is_alive()
+        return [t for t in self._tickets if t._wants() and not (ending and t._of_daemon)]
+
+    def _drop_cancelled(self) -> list[Callable[[], None]]:
+        """Let go of what nobody wants any more; whom to tell of it. The lock is held."""
+        watchers: list[Callable[[], None]] = []
+        for ticket in [t for t in self._tickets if t._cancel.is_set() and not t._stepping]:
+            self._tickets.remove(ticket)
+            ticket._release()
+            watchers += ticket._notify()
+        return watchers
+
+    def _finish(self, ticket: Ticket[Any], taken: Taken[Any] | BaseException | None) -> None:
+        """Hand over what came of a pass; None where it had no part in it."""
+        ended = isinstance(taken, BaseException) or (taken is not None and taken.ended)
+        with self._lock:
+            ticket._stepping = False
+            if isinstance(taken, BaseException):
+                ticket._error = taken
+            elif taken is not None:
+                ticket._results.extend(taken.results)
+            ticket._ended = ended
+            if taken is not None and ticket in self._tickets:
+                self._tickets.remove(ticket)
+                if not ended:
+                    self._tickets.append(ticket)  # served: others first
+            watchers = ticket._notify()
+            if ended:
+                ticket._release()
+        _call_all(watchers)
+
+    def _end_all(self, error: BaseException) -> None:
+        with self._lock:
+            calls, self._calls = self._calls, deque()
+            tickets, self._tickets = self._tickets, []
+        for call in calls:
+            call.fail(error)
+        for ticket in tickets:
+            with self._lock:
+                ticket._results.clear()
+            self._finish(ticket, error)
+
+
+def _call_all(functions: list[Callable[[], None]]) -> None:
+    for function in functions:
+        function()
+
+
+class _Pass:
+    """One forward pass for several pieces of work."""
+
+    def __init__(
+        self,
+        engine: ForwardPass,
+        pace: Pace,
+        ready: list[Ticket[Any]],
+        finish: Callable[[Ticket[Any], Taken[Any] | BaseException | None], None],
+    ) -> None:
+        self._engine = engine
+        self._pace = pace
+        self._ready = ready
+        self._finish = finish
+
+    def run(self) -> None:
+        """Make it. Every ticket is finished: with results, with an error, or without a part."""
+        ready = [ticket for ticket in self._ready if self._begin(ticket)]
+        deciding = [t for t in ready if not t.work.reading]
+        reading = [t for t in ready if t.work.reading]
+        batch: list[tuple[Ticket[Any], Rows]] = []
+        room = self._engine.chunk
+        alone = len(ready) == 1
+        for ticket in deciding:
+            room -= self._ask(batch, ticket, room, alone)
+        piece = min(room, self._pace.piece(answering=bool(batch)))
+        for ticket in reading:
+            first = ticket is reading[0]
+            piece -= self._ask(batch, ticket, piece if first or piece >= _LEAST_ROWS else 0, alone)
+        self._make(batch)
+
+    def _begin(self, ticket: Ticket[Any]) -> bool:
+        if ticket._begun:
+            return True
+        ticket._begun = True
+        try:
+            ticket.work.begin()
+        except BaseException as error:  # whoever waits for it raises it
+            self._finish(ticket, error)
+            return False
+        return True
+
+    def _ask(
+        self, batch: list[tuple[Ticket[Any], Rows]], ticket: Ticket[Any], most: int, alone: bool
+    ) -> int:
+        """Ask for the rows of one; how many it takes of the room."""
+        if most <= 0:
+            self._finish(ticket, None)
+            return 0
+        try:
+            rows = ticket.work.rows(most, alone=alone)
+        except BaseException as error:  # as above
+            self._finish(ticket, error)
+            return 0
+        batch.append((ticket, rows))
+        return len(rows.tokens)
+
+    def _make(self, batch: list[tuple[Ticket[Any], Rows]]) -> None:
+        if not batch:
+            return
+        began = time.perf_counter()
+        try:
+            self._engine.step([(r.sequence, r.tokens, r.logits) for _, r in batch])
+        except BaseException as error:
+            self._make_apart(batch, error)
+            return
+        seconds = time.perf_counter() - began
+        reads = any(ticket.work.reading for ticket, _ in batch)
+        self._pace.learn(sum(len(r.tokens) for _, r in batch), seconds, reads=reads)
+        choices: list[Choice] = []
+        of: list[tuple[Ticket[Any], int, int | None]] = []
+        row = 0
+        for ticket, rows in batch:
+            try:
+                choice = ticket.work.choice(row)
+            except BaseException as error:
+                self._finish(ticket, error)
+            else:
+                of.append((ticket, row, None if choice is None else len(choices)))
+                if choice is not None:
+                    choices.append(choice)
+            row += {"none": 0, "last": 1, "all": len(rows.tokens)}[rows.logits]
+        try:
+            chosen: Sequence[Sequence[Sampled] | BaseException] = (
+                self._engine.choose(choices) if choices else []
+            )
+        except BaseException as error:
+            chosen = [error] * len(choices)
+        for ticket, first, index in of:
+            self._take(ticket, first, [] if index is None else chosen[index], seconds)
+
+    def _take(
+        self,
+        ticket: Ticket[Any],
+        row: int,
+        chosen: Sequence[Sampled] | BaseException,
+        seconds: float,
+    ) -> None:
+        if isinstance(chosen, BaseException):
+            self._finish(ticket, chosen)
+            return
+        try:
+            taken = ticket.work.take(row, chosen, seconds)
+        except BaseException as error:
+            self._finish(ticket, error)
+        else:
+            self._finish(ticket, taken)
+
+    def _make_apart(self, batch: list[tuple[Ticket[Any], Rows]], error: BaseException) -> None:
+        """A pass failed, and nothing has changed by it: find out whose rows it was."""
+        if len(batch) > 1:
+            for each in batch:
+                self._make([each])
+            return
+        ((ticket, _),) = batch
+        if isinstance(error, MemoryLimitError) and ticket.work.spare():
+            again: list[tuple[Ticket[Any], Rows]] = []
+            self._ask(again, ticket, self._engine.chunk, True)
+            self._make(again)
+        else:
+            self._finish(ticket, error)
