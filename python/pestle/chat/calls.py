@@ -268,6 +268,11 @@ class GeneratingCalls(ABC):
         one_call = options.get("parallel_tool_calls") is False and not forced
         tokenizer, form = loaded.tokenizer, loaded.format  # as above
 
+        tokenizer, form = (
+            loaded.tokenizer,
+            loaded.format,
+        )  # what makes answers must not keep the model
+
         def answer() -> Answer:
             parser = None if form is None else form.parser(tokens, described)
             reader = Reader(Detokenizer(tokenizer), parser, untaught_calls(told, wanted))
