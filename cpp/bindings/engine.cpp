@@ -20,9 +20,7 @@ namespace py = pybind11;
 
 namespace pestle {
 // An exception that is handed over, not raised.
-struct Raised : py::object {
-  using py::object::object;
-};
+struct Raised : py::object { using py::object::object; };
 }  // namespace pestle
 
 template <>
@@ -120,7 +118,12 @@ struct HeldChoice {
         draft(entry[3].cast<std::vector<int32_t>>()),
         masks(entry[5].cast<std::optional<std::vector<Mask>>>()) {
     if (!sampler || !handle) throw py::type_error("a sampler or a sequence is None");
-    choice = {sampler.get(), &handle->sequence, entry[2].cast<int>(), draft, entry[4].cast<int>(), {},
+    choice = {sampler.get(),
+              &handle->sequence,
+              entry[2].cast<int>(),
+              draft,
+              entry[4].cast<int>(),
+              {},
               entry[6].cast<std::optional<int32_t>>()};
     if (!masks) return;
     choice.masks.emplace();
@@ -140,9 +143,7 @@ struct HeldChoice {
 py::object as_exception(const std::exception_ptr& error) {
   try {
     py::cpp_function([&error] { std::rethrow_exception(error); })();
-  } catch (const py::error_already_set& raised) {
-    return raised.value();
-  }
+  } catch (const py::error_already_set& raised) { return raised.value(); }
   return py::none();
 }
 
@@ -294,21 +295,26 @@ void bind_engine(py::module_& m) {
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
            "Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or "
            "(sequence, tokens, logits):\n"
-           "\"last\", \"all\" or \"none\" of its tokens have logits, by default as the argument says. Returns the "
+           "\"last\", \"all\" or \"none\" of its tokens have logits, by default as the argument says. "
+           "Returns the "
            "number of\n"
-           "logits rows, which are in the entries' order. Raises ContextLengthError before anything has changed.")
+           "logits rows, which are in the entries' order. Raises ContextLengthError before anything has "
+           "changed.")
       .def("choose", &choose, py::arg("choices"),
            "The tokens that follow in several sequences of the last step, chosen in parallel. A choice is "
            "(sampler, sequence,\n"
-           "row, draft, n_logprobs, masks, forced): the step appended a token and then `draft` to the sequence, "
+           "row, draft, n_logprobs, masks, forced): the step appended a token and then `draft` to the "
+           "sequence, "
            "whose logits\n"
            "begin at `row`. Gives for each a list of Sampled: the token behind each row up to the first that "
            "the draft did not\n"
-           "have, before which the sequence then ends. `masks`, None or a list: uint32 [ceil(n_vocab / 32)] for "
+           "have, before which the sequence then ends. `masks`, None or a list: uint32 [ceil(n_vocab / 32)] "
+           "for "
            "each row, where\n"
            "token t may be chosen if bit t % 32 of word t / 32 is set; a row without a mask ends the choice. "
            "`forced`, None or\n"
-           "the token that comes. Penalties and draws depend on the sequence's tokens and the seed alone. Where "
+           "the token that comes. Penalties and draws depend on the sequence's tokens and the seed alone. "
+           "Where "
            "the first row\n"
            "fails, its place has the exception instead, and the sequence stays as it is.")
       .def(
@@ -320,7 +326,8 @@ void bind_engine(py::module_& m) {
           py::arg("first_row"), py::arg("targets"), py::arg("n_top") = 0,
           "The log probability of each target in the rows of the last step's logits from first_row on, under "
           "the model\n"
-          "itself: no option counts. IndexError for a token or a row that there is not, Error for a logit that "
+          "itself: no option counts. IndexError for a token or a row that there is not, Error for a logit "
+          "that "
           "is not finite.")
       .def("expert_counts", &expert_counts,
            "uint64 [n_layers, n_experts]: tokens that each expert has served since the engine was made. "

@@ -76,9 +76,7 @@ std::vector<Scored> Engine::score(int first_row, std::span<const int32_t> target
   pool_.run(static_cast<int>(targets.size()), 1, [&](int begin, int end, int thread) {
     for (int i = begin; i < end; i++) try {
         all[size_t(i)] = scorers[size_t(thread)]->score(logits(first_row + i), targets[size_t(i)], n_top);
-      } catch (...) {
-        errors[size_t(i)] = std::current_exception();
-      }
+      } catch (...) { errors[size_t(i)] = std::current_exception(); }
   });
   for (const std::exception_ptr& error : errors)
     if (error) std::rethrow_exception(error);

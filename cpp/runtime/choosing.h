@@ -13,7 +13,8 @@ namespace pestle {
 
 class Sequence;
 
-// One sequence of the last step, which appended a text's last token and then `draft`: guesses of what follows.
+// One sequence of the last step, which appended a text's last token and then `draft`: guesses of what
+// follows.
 struct Choice {
   Sampler* sampler;
   Sequence* sequence;

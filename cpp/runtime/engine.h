@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "model/model.h"
-#include "runtime/input_sums.h"
 #include "runtime/choosing.h"
+#include "runtime/input_sums.h"
 #include "runtime/prefix_cache.h"
 
 namespace pestle {
