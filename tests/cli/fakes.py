@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -31,8 +31,27 @@ class FakeRun:
     cancel: threading.Event = field(default_factory=threading.Event)
     said: list[str] = field(default_factory=list)
     reason: str = "cancelled"
+    _chunks: Generator[Chunk, None, None] | None = None
 
-    def chunks(self) -> Iterator[Chunk]:
+    def next(self) -> Chunk | None:
+        if self._chunks is None:
+            self._chunks = self.chunks()
+        return next(self._chunks, None)
+
+    def hurry(self) -> None:
+        pass
+
+    def settle(self) -> None:
+        pass
+
+    def abandon(self) -> None:
+        self.cancel.set()
+
+    def end(self) -> None:
+        if self._chunks is not None:
+            self._chunks.close()
+
+    def chunks(self) -> Generator[Chunk, None, None]:
         try:
             yield from self._words()
         finally:
