@@ -177,7 +177,9 @@ class Ticket(Generic[T]):
                 self._settled.wait()
 
     def _is_ready(self) -> bool:
-        return bool(self._results) or self._ended or self._cancel.is_set()
+        if self._cancel.is_set():
+            return not self._stepping  # so that nothing changes any more
+        return bool(self._results) or self._ended
 
     def _wants(self) -> bool:
         return self._eager or len(self._results) <= _AHEAD
