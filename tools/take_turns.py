@@ -75,7 +75,10 @@ def main() -> int:
     )
     args = parser.parse_args()
 
-    pestle = Pestle(args.file, args.threads)
+    try:
+        pestle = Pestle(args.file, args.threads)
+    except (_core.Error, OSError, MemoryError) as error:
+        parser.error(str(error))
     pestle.turn(args.prefill)
     tests = ",".join([str(PROMPT if args.prefill else DECODE)] * (args.turns + 1))
     counts = ["-n", "0", "-p", tests] if args.prefill else ["-p", "0", "-n", tests]

@@ -190,6 +190,11 @@ def sampling_of_file(get: Callable[[str], Any]) -> Sampling:
         raise FormatError(f"metadata `general.sampling.*`: {error}") from error
 
 
+def states_sampling(get: Callable[[str], Any]) -> bool:
+    """Whether a model file says anything of how to sample, be it what is the default anyway."""
+    return any(get(key) is not None for key in _FILE_KEYS)
+
+
 def check_seed(seed: int) -> int:
     """Return `seed` as an int of 64 bits without sign. Raises as `check_integer`."""
     return check_integer("seed", seed, 0, 2**64 - 1)

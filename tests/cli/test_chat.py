@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from pestle.cli import chat
@@ -269,3 +270,31 @@ def test_copy(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     said = hold(FakeLLM(answer, ANSWER), "Hi", "/copy", "/copy all", "Hi", "/copy").out
     copied = [base64.b64decode(each).decode() for each in re.findall("\x1b]52;c;(.*?)\a", said)]
     assert copied == [code, answer, ANSWER]
+
+
+def test_a_chat_whose_last_save_failed(
+    pestle: Pestle, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit code says so, as that of `run` does."""
+    from pestle.cli import chat_input
+
+    lines = ["Hello", "Again"]
+
+    class Typed:
+        discarded = False
+
+        def __init__(self, *arguments: Any) -> None:
+            pass
+
+        def read(self) -> str:
+            if not lines:
+                raise EOFError
+            return lines.pop(0)
+
+    kept = [False, True]
+    monkeypatch.setattr(chat, "terminal_on_stdin", lambda: True)
+    monkeypatch.setattr(chat_input, "ChatInput", Typed)
+    monkeypatch.setattr(Dialogue, "keep", lambda self, console: kept.pop())
+    assert pestle("chat").exit_code == 1
+    lines[:], kept[:] = ["Hello", "Again"], [True, False]
+    assert pestle("chat").exit_code == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pestle.cli.options import ModelOptions
+from pestle.options import Sampling
 
 from .conftest import Pestle
 from .fakes import ANSWER, FakeLLM
@@ -310,3 +311,14 @@ def test_a_model_in_place_of_a_prompt(
         "the default one (see `pestle run -h`)\n"
     )
     assert (result.exit_code, llm.asked) == (2, [])
+
+
+@pytest.mark.parametrize(("stated", "asked"), [(True, {}), (False, {"temperature": 0.0})])
+def test_a_file_may_state_what_is_the_default(
+    pestle: Pestle, use: Use, stated: bool, asked: dict[str, float]
+) -> None:
+    """It is sampled as the file says; only one that says nothing is run greedily."""
+    llm = use(FakeLLM())
+    llm.sampling, llm.states_sampling = Sampling(), stated
+    assert pestle("run", "-p", QUESTION).exit_code == 0
+    assert llm.asked[0][1] == asked

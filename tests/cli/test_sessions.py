@@ -101,6 +101,25 @@ def test_ls_and_rm(pestle: Pestle, model: Path) -> None:
     assert json.loads(pestle("ls", "--sessions", "--json").stdout)["sessions"] == []
 
 
+def test_rm_of_a_session_that_is_not_there(pestle: Pestle) -> None:
+    """It is said before anything is asked."""
+    result = pestle("rm", "--session", "gone")
+    assert result.stderr == (
+        "pestle: error: there is no session gone: `pestle ls --sessions` lists them\n"
+    )
+    assert result.exit_code == 1
+
+
+def test_what_a_file_states_of_sampling(tmp_path: Path) -> None:
+    from pestle import LLM
+
+    from tests.cli.test_escapes import attacked
+
+    for keys, stated in ({}, False), ({"general.sampling.temp": 0.8}, True):
+        with LLM(attacked(tmp_path / "m.gguf", **keys), threads=1) as llm:
+            assert llm.states_sampling is stated
+
+
 def test_sliding(pestle: Pestle, model: Path) -> None:
     """The oldest turns go, and it is said; else it is an error that says what to do."""
     run = ("run", "-m", str(model), "-t", "1", "-n", "9", "-c", "220", "--session", "long")

@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pestle
 import pytest
@@ -325,3 +325,16 @@ def test_pestle_is_measured(load_tool, monkeypatch, tiny_model: Path) -> None:
     assert found.model["prefill_ops"] == 2 * 2 * layer
     assert found.model["kv_bytes_per_token"] == 2 * 2 * 64 * 2
     assert found.engine == f"Pestle {pestle.__version__}, {_core.isa()}"
+
+
+def test_turns_without_a_model(
+    load_tool: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A missing file is an error in one line, not a traceback."""
+    monkeypatch.setattr(sys, "argv", ["take_turns.py", "gone.gguf", "--llama-bench", "x"])
+    with pytest.raises(SystemExit) as left:
+        load_tool("take_turns").main()
+    assert left.value.code == 2
+    assert "error: gone.gguf: " in capsys.readouterr().err.splitlines()[-1]

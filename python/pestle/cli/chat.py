@@ -102,7 +102,9 @@ def command(
         console.note(_greeting(llm))
         dialogue = Dialogue(llm, system, sampling, settings, known, folder)
         dialogue.take_up(console)
-        converse(dialogue, source, console, tool_calls.Approval(console, allowed=yes))
+        kept = converse(dialogue, source, console, tool_calls.Approval(console, allowed=yes))
+    if not kept:
+        ctx.exit(exits.ERROR)
 
 
 def _greeting(llm: LLM) -> str:
@@ -115,15 +117,15 @@ def converse(
     source: Source,
     console: Console,
     approval: tool_calls.Approval | None = None,
-) -> None:
-    """Read messages and answer them until the person leaves."""
+) -> bool:
+    """Read messages and answer them until the person leaves; whether all that was said is kept."""
     approval = approval or tool_calls.Approval(console, allowed=False)
-    going = True
+    going = kept = True
     while going:
         try:
             text = source.read()
         except EOFError:
-            return
+            break
         except KeyboardInterrupt:
             if not source.discarded:
                 console.note("Ctrl-D or /bye leaves.")
@@ -132,7 +134,8 @@ def converse(
             going = _turn(text, dialogue, console, approval)
         except KeyboardInterrupt:
             console.note("Stopped.")
-        dialogue.keep(console)
+        kept = dialogue.keep(console)
+    return kept
 
 
 def _turn(text: str, dialogue: Dialogue, console: Console, approval: tool_calls.Approval) -> bool:

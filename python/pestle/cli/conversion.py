@@ -12,7 +12,7 @@ import click
 from pestle.cli import units
 from pestle.cli.console import Console
 from pestle.cli.evaluate import meaning
-from pestle.cli.options import COUNT, Command, collect
+from pestle.cli.options import Command, collect, threads_option
 
 if TYPE_CHECKING:
     from pestle.convert import Conversion
@@ -80,9 +80,7 @@ _ENCODING: tuple[Callable[[Any], Any], ...] = (
     click.option("--certify", is_flag=True,
                  help="Measure what the new file has lost of its source, as `pestle eval` does, "
                       "and store it in the file."),
-    click.option("-t", "--threads", metavar="N", type=COUNT, default=0,
-                 help="Threads that encode; never decides a byte.  "
-                      "[default: chosen for this CPU]"),
+    threads_option("Threads that encode; never decides a byte."),
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import click
 from pestle.cli import units
 from pestle.cli.console import Console, current
 from pestle.cli.loading import installed_path
-from pestle.cli.options import COUNT, json_option, verbosity, whole_number
+from pestle.cli.options import json_option, threads_option, verbosity, whole_number
 from pestle.cli.progress import Counts
 
 if TYPE_CHECKING:
@@ -89,14 +89,7 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
     is_flag=True,
     help="Run files layer by layer even if they fit into memory; the figures are the same.",
 )
-@click.option(
-    "-t",
-    "--threads",
-    metavar="N",
-    type=COUNT,
-    default=0,
-    help="Threads; never decides a figure.  [default: chosen for this CPU]",
-)
+@threads_option("Threads; never decides a figure.")
 @click.option(
     "--plot",
     "plot_path",

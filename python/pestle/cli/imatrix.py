@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle.cli.console import current
-from pestle.cli.options import COUNT, POSITIVE, json_option, verbosity, whole_number
+from pestle.cli.options import COUNT, POSITIVE, json_option, threads_option, verbosity, whole_number
 from pestle.cli.progress import Downloads
 from pestle.cli.target import text_of
 
@@ -99,10 +99,7 @@ def summary(found: Gathering, path: str) -> dict[str, Any]:
     show_default=True,
     help="Tell of experts that read fewer tokens.",
 )
-@click.option(
-    "-t", "--threads", metavar="N", type=COUNT, default=0,
-    help="Threads; never decides a bit.  [default: chosen for this CPU]",
-)  # fmt: skip
+@threads_option("Threads; never decides a bit.")
 @json_option
 @verbosity
 def command(

@@ -152,6 +152,12 @@ def unknown_characters_option(command: Command) -> Command:
     )(command)
 
 
+def threads_option(what: str) -> Callable[[Command], Command]:
+    """Add -t of commands that run no chat, as `threads: int`; 0 leaves the choice to Pestle."""
+    help_text = f"{what}  [default: chosen for this CPU]"
+    return click.option("-t", "--threads", metavar="N", type=COUNT, default=0, help=help_text)
+
+
 def json_option(command: Command) -> Command:
     """Add --json, as `as_json: bool`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)

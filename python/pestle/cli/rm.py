@@ -25,6 +25,8 @@ def command(name: str, of_session: bool, yes: bool) -> None:
     from pestle import models, sessions
 
     console = current()
+    if of_session:
+        sessions.require(name)
     if not yes:
         if not terminal_on_stdin():
             raise click.UsageError("There is no terminal to ask on: add -y to delete.")

@@ -199,7 +199,5 @@ def _never_ended(llm: LLM, options: GenerateOptions) -> str:
 
 
 def _is_sampled(llm: LLM, options: GenerateOptions) -> bool:
-    from pestle.options import Sampling
-
     asked = ("temperature", "top_k", "top_p", "min_p", "seed")
-    return llm.sampling != Sampling() or any(options.get(name) is not None for name in asked)
+    return llm.states_sampling or any(options.get(name) is not None for name in asked)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle.cli.console import current
-from pestle.cli.options import COUNT, json_option, verbosity
+from pestle.cli.options import json_option, threads_option, verbosity
 from pestle.cli.progress import Downloads
 
 if TYPE_CHECKING:
@@ -89,14 +89,7 @@ def _some(names: Sequence[str], of: int | None = None) -> str:
     type=click.Path(),
     help="The importance matrix that was used, for --rederive.",
 )
-@click.option(
-    "-t",
-    "--threads",
-    metavar="N",
-    type=COUNT,
-    default=0,
-    help="Threads that encode.  [default: chosen for this CPU]",
-)
+@threads_option("Threads that encode.")
 @json_option
 @verbosity
 def command(

@@ -109,6 +109,7 @@ class Loaded:
     template: ChatEncoder | None
     format: Format | None = None  # None: all that the model says is content
     sampling: Sampling = field(default_factory=Sampling)
+    states_sampling: bool = False  # whether the file says anything of it
     seed: int | None = None
     drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation
     unknown_characters: str = "error"  # or "replace": what becomes of those in prompts

@@ -205,6 +205,11 @@ class LLM(GeneratingCalls):
         return self._runtime.loaded.sampling
 
     @property
+    def states_sampling(self) -> bool:
+        """Whether the file says anything of how to sample; else `sampling` is Pestle's own."""
+        return self._runtime.loaded.states_sampling
+
+    @property
     def model(self) -> Model:
         """The weights, with their sizes."""
         return self._runtime.loaded.model

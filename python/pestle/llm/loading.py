@@ -15,7 +15,14 @@ from pestle.errors import ArgumentError, ArgumentTypeError, FormatError
 from pestle.formats import format_of
 from pestle.models.progress import task
 from pestle.models.stamp import file_stamp
-from pestle.options import INT32_MAX, INT64_MAX, PREFIX_CACHE, check_integer, sampling_of_file
+from pestle.options import (
+    INT32_MAX,
+    INT64_MAX,
+    PREFIX_CACHE,
+    check_integer,
+    sampling_of_file,
+    states_sampling,
+)
 from pestle.template import ChatTemplate, template_of
 from pestle.template.chat_template import NAME
 from pestle.tokenizer import Tokenizer
@@ -139,6 +146,7 @@ def load(
         template=template,
         format=format_of(model.architecture, template.source if template else None, tokenizer),
         sampling=sampling_of_file(file.get),
+        states_sampling=states_sampling(file.get),
         seed=seed,
         drafter=Drafter,
         files=files,

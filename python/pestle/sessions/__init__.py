@@ -9,7 +9,7 @@ saved         a session's own file, and what is kept of its memory from one save
 
 from pestle.sessions.fingerprint import Fingerprint, fingerprint_of
 from pestle.sessions.places import SessionEntry, SessionFolder, saved_sessions
-from pestle.sessions.saved import Loaded, Saved, load, remove, save
+from pestle.sessions.saved import Loaded, Saved, load, remove, require, save
 
 __all__ = [
     "Fingerprint",
@@ -20,6 +20,7 @@ __all__ = [
     "fingerprint_of",
     "load",
     "remove",
+    "require",
     "save",
     "saved_sessions",
 ]

@@ -183,11 +183,17 @@ def _usable(
     return found
 
 
-def remove(name: str) -> int:
-    """Delete a session; return its size in bytes. Raises SessionError."""
+def require(name: str) -> SessionFolder:
+    """The session that was saved under `name`. SessionError: there is none."""
     folder = SessionFolder(name)
     if not folder.exists:
         raise SessionError(f"there is no session {name}: `pestle ls --sessions` lists them")
+    return folder
+
+
+def remove(name: str) -> int:
+    """Delete a session; return its size in bytes. Raises SessionError."""
+    folder = require(name)
     with folder.hold():
         try:
             return folder.remove(_files_of(_stated(folder.path / STATE)))

@@ -11,6 +11,8 @@ from pestle.convert.checkpoint import ModelConfig
 from pestle.convert.metadata import architecture_keys, rope_divisors
 from pestle.errors import FormatError, UnsupportedError
 
+from tests.oracle.checkpoints import CASES
+
 BASE: dict[str, Any] = {
     "model_type": "llama",
     "hidden_size": 64,
@@ -165,3 +167,21 @@ def test_what_gguf_cannot_express(architecture: str, changes: Any, message: str)
 def test_configs_that_are_wrong(changes: Any, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         architecture_keys("llama", ModelConfig({**BASE, **changes}, Path("x/config.json")))
+
+
+def test_magnitudes_of_yarn_that_differ() -> None:
+    """Both are named in full; a whole object of parameters would be cut."""
+    config = CASES["deepseek3-ragged"].config
+    rope = {**(config.get("rope_parameters") or config["rope_scaling"]), "mscale": 0.707}
+    changed = {**config, "rope_parameters": rope, "rope_scaling": rope}
+    with pytest.raises(UnsupportedError) as raised:
+        architecture_keys("deepseek2", ModelConfig(changed))
+    assert str(raised.value).endswith(
+        "`rope_parameters` has mscale 0.707 and mscale_all_dim 1.0, expected them to be equal and "
+        "not 0"
+    )
+
+
+def test_what_was_found_is_cut_visibly() -> None:
+    with pytest.raises(FormatError, match=r"`hidden_size` is \[1, 1, .{40,50}\.\.\., expected"):
+        keys("llama", hidden_size=[1] * 40)

@@ -114,7 +114,9 @@ class ModelConfig(Mapping[str, Any]):
             )
 
     def error(self, key: str, wanted: str) -> FormatError:
-        found = f"is {self._values[key]!r:.60}" if key in self._values else "is missing"
+        shown = repr(self._values.get(key))
+        shown = f"{shown[:57]}..." if len(shown) > 60 else shown
+        found = f"is {shown}" if key in self._values else "is missing"
         return FormatError(f"{self.path}: `{key}` {found}, expected {wanted}")
 
     def _found(self, key: str, default: Any) -> Any:

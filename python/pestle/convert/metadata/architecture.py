@@ -12,6 +12,7 @@ from typing import Any, Final
 from pestle.convert.checkpoint.config import SLIDING, ModelConfig, is_float32, layer_kinds
 from pestle.convert.metadata.rope import rope_divisors, rope_keys
 from pestle.convert.names import n_experts
+from pestle.errors import UnsupportedError
 
 __all__ = ["architecture_keys", "rope_divisors"]
 
@@ -146,7 +147,10 @@ def _deepseek2(c: ModelConfig) -> Keys:
         # Of yarn's two magnitudes GGUF has the one that scales attention; the other is their ratio.
         scale, other = rope.get("mscale_all_dim"), rope.get("mscale")
         if not is_float32(scale) or scale == 0 or scale != other:
-            raise c.error("rope_parameters", "mscale and mscale_all_dim to be equal")
+            raise UnsupportedError(
+                f"{c.path}: `rope_parameters` has mscale {other!r:.40} and mscale_all_dim "
+                f"{scale!r:.40}, expected them to be equal and not 0"
+            )
         keys["rope.scaling.yarn_log_multiplier"] = 0.1 * float(scale)
     return keys
 
