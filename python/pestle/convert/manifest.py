@@ -109,6 +109,7 @@ def read_manifest(file: GgufFile) -> Manifest:
     if _HEADER_DIGEST not in file:
         raise UnsupportedError(f"{file.path} has no manifest: Pestle did not convert it")
     options = parse_object(_text(file, _OPTIONS), f"{file.path}: key `{_OPTIONS}`")
+    repository, revision = _optional_text(file, _REPOSITORY), _optional_text(file, _REVISION)
     names, digests = _texts(file, _FILES), _texts(file, _FILE_DIGESTS)
     tensors = _texts(file, _TENSOR_DIGESTS)
     if len(names) != len(digests):
@@ -123,10 +124,10 @@ def read_manifest(file: GgufFile) -> Manifest:
         options,
         dict(zip(names, digests, strict=True)),
         tuple(tensors),
-        file.get(_REPOSITORY),
-        file.get(_REVISION),
+        repository,
+        revision,
         _text(file, _HEADER_DIGEST),
-        None if file.get(CERTIFICATE) is None else _text(file, CERTIFICATE),
+        _optional_text(file, CERTIFICATE),
     )
 
 
@@ -160,6 +161,10 @@ def _text(file: GgufFile, key: str) -> str:
     if not isinstance(found, str):
         raise FormatError(f"{file.path}: key `{key}` is {found!r:.40}, expected a string")
     return found
+
+
+def _optional_text(file: GgufFile, key: str) -> str | None:
+    return None if file.get(key) is None else _text(file, key)
 
 
 def _texts(file: GgufFile, key: str) -> list[str]:

@@ -14,6 +14,21 @@ from pestle.tokenizer.pretokenizers import PRE_TOKENIZERS
 
 _ALWAYS: Final = ("to", "name", "split_size")
 """Options that every record has."""
+_TEXT: Final = (str, type(None))
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "to": (str,),
+    "name": _TEXT,
+    "split_size": (int,),
+    "tensor_types": (list,),
+    "imatrix": _TEXT,
+    "allow_requantize": (bool,),
+    "target_size": (int,),
+    "target_bpw": (float, int),
+    "calibration": _TEXT,
+    "sensitivities": _TEXT,
+    "tokenizer_pre": _TEXT,
+}
+"""What a record, which may come from a hostile file, has for each option."""
 
 
 @dataclass(frozen=True)
@@ -89,5 +104,10 @@ class Options:
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Options:
         """TypeError or ValueError: this is not a record of this version."""
+        for key, value in record.items():
+            if type(value) not in _KINDS.get(key, ()):
+                raise ValueError(f"`{key:.60}` is {value!r:.60}")
         rules = record.get("tensor_types", [])
+        if not all(isinstance(rule, str) for rule in rules):
+            raise ValueError("`tensor_types` holds other things than strings")
         return cls(**{**record, "tensor_types": tuple(rules)})

@@ -17,6 +17,7 @@ from pestle._core import GgufFile
 from pestle.convert import convert, quantize, verify
 from pestle.convert.contents import WrongSize
 from pestle.convert.manifest import headers_match
+from pestle.convert.options import Options
 from pestle.errors import Error, FormatError, ModelNotFoundError, UnsupportedError
 from pestle.gguf_header import entry_bytes
 
@@ -314,6 +315,9 @@ def test_a_file_without_a_manifest(tmp_path: Path) -> None:
     [
         ("pestle.convert.options", "{", "is not valid JSON"),
         ("pestle.convert.options", 5, "expected a string"),
+        ("pestle.convert.options", "[" * 100_000, "is not valid JSON: it is nested deeper"),
+        ("pestle.convert.options", "[]", "is an array, expected a JSON object"),
+        ("pestle.source.repository", 5, "key `pestle.source.repository` is 5, expected a string"),
         ("pestle.source.files", ["a", "b"], "do not go together"),
         ("pestle.source.sha256", 3, "is not a list of strings"),
         ("pestle.tensors.sha256", ["0"] * 3, "3 elements, expected one for each of 0"),
@@ -338,3 +342,25 @@ def test_options_of_another_version(path: Path, source: Path, tmp_path: Path) ->
     path.write_bytes(data.replace(b'"split_size"', b'"splat_size"'))
     with pytest.raises(FormatError, match="are of another version"):
         verify(path, rederive=source)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("to", 5),
+        ("to", ["Q8_0"]),
+        ("name", 5),
+        ("split_size", "1"),
+        ("split_size", True),
+        ("tensor_types", "ffn=Q8_0"),
+        ("tensor_types", [5]),
+        ("allow_requantize", 1),
+        ("target_bpw", None),
+        ("other", None),
+    ],
+)
+def test_options_are_of_their_types(key: str, value: Any) -> None:
+    good = Options("Q8_0", "x", tensor_types=("ffn=Q8_0",), tokenizer_pre="qwen2", target_bpw=4.5)
+    assert Options.of_record(json.loads(json.dumps(good.record()))) == good
+    with pytest.raises(ValueError, match="`"):
+        Options.of_record({**good.record(), key: value})
