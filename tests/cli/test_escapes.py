@@ -410,3 +410,42 @@ def test_what_is_no_attack_stays() -> None:
     assert harmless(text) == text
     assert escaped("plain é 数字") == "plain é 数字"
     assert escaped("a\tb\n") == "a\\tb\\n"
+
+
+@posix
+def test_on_a_real_terminal(tmp_path: Path) -> None:
+    """The whole program behind a pseudo terminal, its chat included."""
+    pexpect = pytest.importorskip("pexpect", reason="pseudo terminals need pexpect")
+    path = attacked(
+        tmp_path / f"{ATTACK}.gguf",
+        **{"general.name": ATTACK, "tokenizer.chat_template": models.TEMPLATE + ATTACK},
+    )
+    raises = attacked(tmp_path / "raises.gguf", **STRINGS["template-raises"])
+    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
+    environment |= {"XDG_STATE_HOME": str(tmp_path), "PESTLE_DATA": str(tmp_path)}
+
+    def start(*arguments: str) -> Any:
+        return pexpect.spawn(
+            sys.executable, ["-m", "pestle", *arguments], env=environment, encoding="utf-8",
+            timeout=30, dimensions=(50, 200), codec_errors="surrogateescape",
+        )  # fmt: skip
+
+    shown = ""
+    for arguments in (
+        ("info", str(path)), ("run", "-v", "-m", str(path), "-n", "3", "-t", "1", "Hello"),
+        ("run", "-v", "-m", str(raises), "Hello"), ("run", "-m", ATTACK, "Hello"),
+    ):  # fmt: skip
+        child = start(*arguments)
+        child.expect(pexpect.EOF)
+        shown += child.before
+    assert "pestle: error: " in shown
+    child = start("chat", "-m", str(path), "-t", "1", "-n", "3")
+    for command in ("/show info", "/show template", "/show system", "Hello", f"/x{ATTACK[1:4]}"):
+        child.expect(">>> ")
+        shown += child.before
+        child.send(f"{command}\r")
+    child.expect(">>> ")
+    shown += child.before
+    child.close(force=True)
+    assert "52;c" in shown
+    assert not hostile(shown.replace("\b", ""))  # prompt_toolkit's way to the left

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from pestle.cli import evaluate as cli
@@ -110,6 +113,22 @@ def test_plot(pestle: Pestle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert drawn[0] == drawn[1]
     assert b"Q8_0" in drawn[0]
     assert b"mean divergence from the reference" in drawn[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such file names on Windows")
+def test_names_in_a_plot(
+    pestle: Pestle, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are no formulas, and nothing of them breaks the file."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    monkeypatch.chdir(folder)
+    name = tmp_path / "a$\\frac$\x1b]0;\x07<b>.gguf"
+    shutil.copy("F32.gguf", name)
+    drawn = str(tmp_path / "a.svg")
+    done = pestle("eval", str(name), "--reference", "tiny", "--texts", "text.txt", "--plot", drawn)
+    assert done.exit_code == 0, done.stderr
+    text = "".join(ElementTree.parse(drawn).getroot().itertext())
+    assert "a$\\frac$\ufffd]0;\ufffd<b>" in text
 
 
 def test_plots_that_cannot_be(

@@ -63,7 +63,7 @@ def test_a_matrix(pestle: Pestle, model: Path) -> None:
 def test_failures(pestle: Pestle, model: Path) -> None:
     Path("latin1.txt").write_bytes(b"caf\xe9")
     done = pestle("imatrix", "tiny.gguf", "-f", "latin1.txt")
-    assert (done.exit_code, "latin1.txt is no UTF-8" in done.stderr) == (1, True)
+    assert (done.exit_code, "latin1.txt is not valid UTF-8" in done.stderr) == (1, True)
     done = pestle("imatrix", "tiny.gguf", "-f", "text.txt", "-c", "1")
     assert (done.exit_code, "1 is out of range: from 2 to 2^31 - 1" in done.stderr) == (2, True)
     done = pestle("imatrix", "tiny.gguf", "-f", "text.txt")

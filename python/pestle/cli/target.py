@@ -39,7 +39,7 @@ def text_of(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise click.ClickException(f"{path} is no UTF-8: {error.reason}") from error
+        raise click.ClickException(f"{path} is not valid UTF-8: {error.reason}") from error
 
 
 def _target(values: dict[str, Any]) -> Target | None:

@@ -58,16 +58,22 @@ def plot(
             sizes, means, yerr=[of.mean_error for _, of, _ in points], fmt="o-", capsize=3
         )
         for size, of, name in points:
-            label = f"{name.removesuffix('.gguf')}\n{100 * of.same_best:.1f} % same token"
+            label = f"{_shown(name.removesuffix('.gguf'))}\n{100 * of.same_best:.1f} % same token"
             axes.annotate(
-                label, (size, of.mean), textcoords="offset points", xytext=(7, 7), fontsize=8
+                label,
+                (size, of.mean),
+                textcoords="offset points",
+                xytext=(7, 7),
+                fontsize=8,
+                parse_math=False,
             )
         if min(means) > 0:
             axes.set_yscale("log")
         first = evaluations[0][1]
         axes.set_xlabel("size of the file, MB")
         axes.set_ylabel("mean divergence from the reference, nats")
-        axes.set_title(f"against {first.reference}: {first.total.tokens:,} tokens of {first.texts}")
+        said = f"against {first.reference}: {first.total.tokens:,} tokens of {first.texts}"
+        axes.set_title(_shown(said), parse_math=False)
         axes.grid(alpha=0.3, which="both")
         axes.margins(x=0.15, y=0.12)  # room for the names
         # No date: the same figures give the same file.
@@ -77,3 +83,8 @@ def plot(
                 figure.savefig(stream, format=Path(out).suffix[1:].lower(), metadata=metadata)
         except OSError as error:
             raise Error(f"cannot write {out}: {error.strerror}") from error
+
+
+def _shown(name: str) -> str:
+    """A name from a file or a disk without what no font has and XML forbids."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
