@@ -60,7 +60,7 @@ def arguments_text(text: str) -> str:
     text = text.strip(_SPACE) or "{}"
     value = decoded(text)
     if not isinstance(value, dict):
-        raise MalformedCallError("the arguments of the tool call are no JSON object")
+        raise MalformedCallError("the arguments of the tool call are not a JSON object")
     try:
         json.loads(text)
     except ValueError:
@@ -78,7 +78,7 @@ def decoded(text: str) -> Any:
         json.dumps(value, ensure_ascii=False).encode()  # escapes may make half characters
     except (ValueError, RecursionError) as error:
         kind = UnfinishedCallError if _ends_in_string(text) else MalformedCallError
-        raise kind(f"the tool call is no valid JSON: {error}") from error
+        raise kind(f"the tool call is not valid JSON: {error}") from error
     return value
 
 
@@ -89,7 +89,7 @@ def members(text: str) -> Iterator[tuple[str, Any, str]]:
     """
     whole = decoded(text)
     if not isinstance(whole, dict):
-        raise MalformedCallError("the tool call is no JSON object")
+        raise MalformedCallError("the tool call is not a JSON object")
     decoder = json.JSONDecoder(strict=False)
     at = _skip(text, text.index("{") + 1)
     while text[at] == '"':
@@ -114,4 +114,4 @@ def _ends_in_string(text: str) -> bool:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

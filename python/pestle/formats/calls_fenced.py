@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pestle.formats.calls import MalformedCallError, arguments_text
+from pestle.formats.calls import MalformedCallError, arguments_text, named_call
 from pestle.results import ToolCall
 
 _FENCE = "```"
@@ -15,6 +15,8 @@ def separated_call(text: str, separator: str) -> ToolCall:
     tells the two apart.
     """
     head, found, rest = text.partition(separator)
+    if not found and text.lstrip().startswith("{"):
+        return named_call(text)  # the tags are right, what they hold is another model's
     if not found:
         raise MalformedCallError("the tool call has no separator")
     name, fence, arguments = rest.partition(_FENCE)

@@ -40,7 +40,7 @@ def llama_calls(text: str) -> list[ToolCall]:
         return [ToolCall("code_interpreter", text, builtin=True)]
     pairs = list(_ARGUMENT.finditer(match[2]))
     if "".join(pair[0] for pair in pairs) != match[2]:
-        raise MalformedCallError("the arguments of the tool call are no strings with names")
+        raise MalformedCallError("the arguments of the tool call are not strings with names")
     values = {pair[1]: decoded(pair[2]) for pair in pairs}
     return [ToolCall(match[1], json.dumps(values, ensure_ascii=False), builtin=True)]
 
@@ -70,6 +70,6 @@ def objects(text: str) -> Iterator[str]:
             _, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
             decoded(rest)  # says what is wrong
-            raise MalformedCallError("the tool call is no JSON object") from None
+            raise MalformedCallError("the tool call is not a JSON object") from None
         yield text[at:end]
         at = end

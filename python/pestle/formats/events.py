@@ -24,7 +24,7 @@ class Content:
     """A piece of what the model says to the user.
 
     `warning` says what is wrong with it: output that is not of the model's format, such as a tool
-    call that is no JSON, is handed on as content, word for word.
+    call that is not JSON, is handed on as content, word for word.
     """
 
     text: str

@@ -143,14 +143,14 @@ QWEN: list[tuple[list[str], list[Event]]] = [
     ),
     (
         [BEGIN, "[]", END],
-        [Content("<tool_call>[]</tool_call>", "the tool call is no JSON object")],
+        [Content("<tool_call>[]</tool_call>", "the tool call is not a JSON object")],
     ),
     (
         [BEGIN, '{"name": "f", "arguments": [1]}', END],
         [
             Content(
                 '<tool_call>{"name": "f", "arguments": [1]}</tool_call>',
-                "the arguments of the tool call are no JSON object",
+                "the arguments of the tool call are not a JSON object",
             )
         ],
     ),
@@ -222,6 +222,11 @@ DEEPSEEK: list[tuple[list[str], list[Event]]] = [
         [ToolCall("f", '{"a": "```"}')],
     ),
     ([CLOSE, CALL_BEGIN, "f", SEP, '{"a": "```"}', CALL_END], [ToolCall("f", '{"a": "```"}')]),
+    # Right tags around another model's JSON.
+    (
+        [CLOSE, CALL_BEGIN, '{"name": "f", "arguments": {"a": 1}}', CALL_END],
+        [ToolCall("f", '{"a": 1}')],
+    ),
     (
         [CLOSE, CALL_BEGIN, "f", CALL_END],
         [Content(f"{CALL_BEGIN}f{CALL_END}", "the tool call has no separator")],
@@ -254,7 +259,7 @@ def _without_json_errors(event: Event) -> Event:
     """Python's own words about bad JSON differ between versions."""
     if not isinstance(event, Content) or event.warning is None:
         return event
-    before, found, after = event.warning.partition("the tool call is no valid JSON: ")
+    before, found, after = event.warning.partition("the tool call is not valid JSON: ")
     if not found:
         return event
     assert before == ""

@@ -39,7 +39,7 @@ LLAMA: list[tuple[list[str], list[Event]]] = [
     ([PYTHON_TAG, "print(1)"], [ToolCall("code_interpreter", "print(1)", builtin=True)]),
     ([PYTHON_TAG, "f.call(x=1)"],
      [Content("<|python_tag|>f.call(x=1)",
-              "the arguments of the tool call are no strings with names")]),
+              "the arguments of the tool call are not strings with names")]),
     # No tool of that name, no call, or not all that was said: an answer.
     (['{"name": "other", "parameters": {}}'], [Content('{"name": "other", "parameters": {}}')]),
     (['{"a": 1}'], [Content('{"a": 1}')]),
@@ -62,7 +62,7 @@ def test_answers(name: str, pieces: list[str], expected: list[Event]) -> None:
             assert isinstance(event, Content)
             assert event.text == wanted.text
             assert event.warning is not None
-            assert event.warning.startswith("the tool call is no valid JSON")
+            assert event.warning.startswith("the tool call is not valid JSON")
         else:
             assert event == wanted
 
