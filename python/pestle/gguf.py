@@ -100,6 +100,7 @@ class FileDescription:
     tokenizer: TokenizerDescription | None
     has_chat_template: bool
     certificate: dict[str, Any] | None = None  # of what it lost of its source, by its own word
+    damage: str | None = None  # what of it is cut or missing; None: nothing
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON-ready data.
@@ -109,13 +110,16 @@ class FileDescription:
         return {"version": JSON_VERSION, **asdict(self)}
 
 
-def describe(path: str | os.PathLike[str]) -> FileDescription:
+def describe(path: str | os.PathLike[str], *, damaged: bool = False) -> FileDescription:
     """Describe the model file at `path`, or the split model that begins there.
+
+    damaged: describe a file too whose metadata is whole while its list of tensors or its data is
+    cut, or shards are missing; `damage` says so. Tensors of a list that is cut are left out.
 
     FormatError: the file is wrong; UnsupportedError: it is of a kind that is not read;
     Error: it cannot be opened.
     """
-    file = GgufFile(path)
+    file = GgufFile(path, damaged=damaged)
     keys = _Keys(file)
     tensors = file.tensors
     names = {tensor.name for tensor in tensors}
@@ -148,6 +152,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
         tokenizer=_tokenizer(keys, file),
         has_chat_template=keys.text("tokenizer.chat_template") is not None,
         certificate=_certificate(keys),
+        damage=file.damage,
     )
 
 
@@ -228,12 +233,12 @@ def _shares(tensors: Iterable[GgufTensor], key: Callable[[GgufTensor], str]) -> 
 
 
 def _kv_cache(file: GgufFile) -> tuple[tuple[KvCache, ...], str | None]:
-    """What the core would keep of a text; or nothing, and why it does not run the file."""
+    """What the core would keep of a text, or nothing; and why it does not run the file."""
     try:
         found = [(kv_type, kv_memory(file, kv_type)) for kv_type in _KV_TYPES]
     except (FormatError, UnsupportedError) as error:
-        return (), str(error)
-    return tuple(KvCache(t, m.bytes_per_token, m.window_bytes) for t, m in found), None
+        return (), file.damage or str(error)
+    return tuple(KvCache(t, m.bytes_per_token, m.window_bytes) for t, m in found), file.damage
 
 
 def _tokenizer(keys: _Keys, file: GgufFile) -> TokenizerDescription | None:

@@ -85,8 +85,8 @@ def described(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         return Path("/models/small.gguf")
 
     monkeypatch.setattr(models, "resolve", resolve)
-    monkeypatch.setattr(gguf, "describe", lambda path: FILE)
-    monkeypatch.setattr(_core, "GgufFile", lambda path: SimpleNamespace(tensors=TENSORS))
+    monkeypatch.setattr(gguf, "describe", lambda path, damaged: FILE)
+    monkeypatch.setattr(_core, "GgufFile", lambda path, damaged: SimpleNamespace(tensors=TENSORS))
     return asked
 
 
@@ -99,7 +99,7 @@ def test_text(pestle: Pestle, described: list[object]) -> None:
 def test_windows(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
     """What layers with a window take does not grow with the text."""
     kv_cache = (KvCache("f16", 24_576, 23_592_960), KvCache("q8_0", 13_056, 12_533_760))
-    monkeypatch.setattr(gguf, "describe", lambda path: replace(FILE, kv_cache=kv_cache))
+    monkeypatch.setattr(gguf, "describe", lambda path, damaged: replace(FILE, kv_cache=kv_cache))
     assert pestle("info", "x").stdout.endswith(
         "\n"
         "KV cache  a token  windows  whole context\n"
@@ -110,10 +110,33 @@ def test_windows(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_that_does_not_run(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = replace(FILE, kv_cache=(), refusal="small.gguf: architecture `x` is not supported")
-    monkeypatch.setattr(gguf, "describe", lambda path: refused)
+    monkeypatch.setattr(gguf, "describe", lambda path, damaged: refused)
     stdout = pestle("info", "x").stdout
     assert "\nruns          no: small.gguf: architecture `x` is not supported\n\ntype" in stdout
     assert "KV cache" not in stdout
+
+
+def test_a_file_that_is_cut(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its metadata is shown, and what is wrong with it is the error."""
+    damage = "small.gguf: tensor `x` needs 64 bytes: the file is incomplete"
+    cut = replace(FILE, damage=damage, refusal=damage)
+    monkeypatch.setattr(gguf, "describe", lambda path, damaged: cut)
+    result = pestle("info", "x")
+    assert result.exit_code == 3
+    refused = f"talk to it\nruns          no: {damage}\n"
+    assert result.stdout == TEXT.replace("talk to it\n", refused)
+    assert result.stderr == f"pestle: error: {damage}\n"
+    result = pestle("info", "--json", "x")
+    assert (result.exit_code, json.loads(result.stdout)["damage"]) == (3, damage)
+
+
+def test_a_file_without_a_list_of_tensors(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = replace(FILE, types=(), parts=(), kv_cache=(), damage="small.gguf: cut", refusal="cut")
+    monkeypatch.setattr(gguf, "describe", lambda path, damaged: cut)
+    result = pestle("info", "x")
+    assert "parameters" not in result.stdout
+    assert result.stdout.endswith("runs          no: cut\n")
+    assert result.exit_code == 3
 
 
 def test_default_model(pestle: Pestle, described: list[object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,25 @@ def test_keys_of_another_kind(tmp_path: Path, entries: list[bytes], words: str) 
     with pytest.raises(FormatError) as caught:
         describe(path)
     assert words in str(caught.value)
+
+
+def test_a_file_that_is_cut(tmp_path: Path) -> None:
+    """Its metadata is whole, and is described when that is asked for."""
+    path = write(tmp_path / "m.gguf", [ARCHITECTURE, *SIZES], TENSORS)
+    whole = describe(path)
+    os.truncate(path, path.stat().st_size - 1)
+    with pytest.raises(FormatError, match="the file is incomplete") as caught:
+        describe(path)
+    found = describe(path, damaged=True)
+    assert found.damage == found.refusal == str(caught.value)
+    assert (found.n_layers, found.parameters, found.parts) == (2, whole.parameters, whole.parts)
+    assert whole.damage is None
+
+
+def test_a_list_that_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf([ARCHITECTURE, *SIZES], [Tensor("a" * 9)], alignment=1)[:-4])
+    found = describe(path, damaged=True)
+    assert found.damage is not None
+    assert found.damage.startswith("m.gguf: tensor `aaaaaaaaa` is cut off: offset needs 8 bytes")
+    assert (found.n_layers, found.context_length, found.parameters) == (2, 4096, 0)

@@ -25,10 +25,8 @@ def lines(file: FileDescription) -> list[str]:
     """The description as text."""
     return [
         *units.aligned([row for row in _facts(file) if row[1]]),
-        "",
-        *_shares("type", file.types),
-        "",
-        *_shares("part", file.parts),
+        *(["", *_shares("type", file.types)] if file.types else []),
+        *(["", *_shares("part", file.parts)] if file.parts else []),
         *_cache(file),
         *(_certificate(file.certificate) if file.certificate is not None else ()),
     ]
@@ -71,7 +69,7 @@ def _facts(file: FileDescription) -> list[tuple[str, str]]:
         ("format", f"GGUF v{file.gguf_version}, {units.size(file.file_bytes)}{shards}"),
         ("quantization", file.file_type or ""),
         ("architecture", ", ".join(shape)),
-        ("parameters", f"{units.count(file.parameters)}{tied}"),
+        ("parameters", f"{units.count(file.parameters)}{tied}" if file.types else ""),
         ("context", context),
         ("tokenizer", _tokenizer(file)),
         ("template", TEMPLATE_SHOWN if file.has_chat_template else TEMPLATE_MISSING),
@@ -133,21 +131,23 @@ def _tensor_json(tensor: GgufTensor) -> dict[str, Any]:
 def command(model: str | None, with_tensors: bool, as_json: bool) -> None:
     """Show what a model file holds; of the default model if none is named.
 
-    Reads only metadata and never downloads.
+    Reads only metadata and never downloads. Of a file that is cut, what its metadata says is shown
+    all the same, and the exit code is 3.
     """
     from pestle import _core, gguf
+    from pestle.errors import FormatError
 
     console = current()
     path = loading.installed_path(model)
-    description = gguf.describe(path)
-    tensors = _core.GgufFile(path).tensors if with_tensors else []
+    description = gguf.describe(path, damaged=True)
+    tensors = _core.GgufFile(path, damaged=True).tensors if with_tensors else []
     if as_json:
         data = description.to_json()
         if with_tensors:
             data["tensors"] = [_tensor_json(tensor) for tensor in tensors]
         console.json(data)
-        return
-    for line in lines(description):
-        console.out(line)
-    for line in ["", *tensor_lines(tensors)] if with_tensors else []:
-        console.out(line)
+    else:
+        for line in [*lines(description), *(["", *tensor_lines(tensors)] if with_tensors else [])]:
+            console.out(line)
+    if description.damage is not None:
+        raise FormatError(description.damage)
