@@ -8,17 +8,19 @@ the rule for all the rest, leave no byte out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from pestle._core import GgufFile, GgufTensor
 from pestle.convert.reading import Files
-from pestle.errors import Error
+from pestle.errors import FormatError
 from pestle.gguf_header import aligned
+from pestle.models.stamp import Stamp, contents_of
 
 _CHUNK = 8 << 20
+_LONGEST_HEADER = 513 << 20  # as cpp/gguf/format.h has it, and padding
 
 
 @dataclass(frozen=True)
@@ -42,33 +44,31 @@ class Contents:
     wrong_sizes: tuple[WrongSize, ...]
 
 
-def sizes(file: GgufFile) -> list[int]:
-    """The bytes of each shard. Error: one is not there any more."""
-    try:
-        return [Path(name).stat().st_size for name in file.paths]
-    except OSError as error:
-        raise Error(f"cannot read {error.filename}: {error.strerror}") from error
-
-
 def read_contents(
-    file: GgufFile, shard_sizes: Sequence[int], advance: Callable[[int], None]
+    file: GgufFile, stamps: Mapping[str, Stamp], advance: Callable[[int], None]
 ) -> Contents:
-    """Read all of `file`, whose shards have `shard_sizes` bytes; `advance(n)` hears of every n.
+    """Read all of `file`, as `open_stamped` gives it; `advance(n)` hears of every n bytes.
 
-    FormatError: it has been cut meanwhile; Error: it cannot be read.
+    FormatError: it was changed since; Error: it cannot be read.
     """
     headers: list[bytes] = []
     digests: dict[str, str] = {}
     padded_wrongly: list[str] = []
     wrong_sizes: list[WrongSize] = []
-    with closing(Files()) as files:
-        for shard, (name, size) in enumerate(zip(file.paths, shard_sizes, strict=True)):
-            path = Path(name)
+    by_path = {Path(name): contents_of(stamp) for name, stamp in stamps.items()}
+    with closing(Files(by_path)) as files:
+        for shard, (path, stamp) in enumerate(by_path.items()):
+            size = stamp[2]
             tensors = sorted(
                 (tensor for tensor in file.tensors if tensor.shard == shard),
                 key=lambda tensor: tensor.offset,
             )
             begin = tensors[0].offset if tensors else size
+            if begin > _LONGEST_HEADER:
+                raise FormatError(
+                    f"{path.name}: its data begins at byte {begin:,}, expected one of the first "
+                    f"{_LONGEST_HEADER:,}"
+                )
             headers.append(files.read(path, 0, begin).tobytes())
             advance(begin)
             end = begin

@@ -234,6 +234,6 @@ def _plan_digest(prepared: Prepared, headers: list[bytes]) -> str:
     """Of all that decides the bytes, as far as it is known without reading the weights."""
     digest = hashlib.sha256(b"".join(headers))
     for file in prepared.source.files:
-        stat = file.path.stat()
-        digest.update(f"{file.path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        _, _, size, changed = file.stamp
+        digest.update(f"{file.path.name} {size} {changed}\n".encode())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from pestle.convert.names.transforms import Config
 from pestle.convert.source import Source, StoredFile, StoredTensor
 from pestle.convert.types import TYPE_IDS
 from pestle.errors import ModelNotFoundError, UnsupportedError
+from pestle.models.stamp import contents_of, open_stamped
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def open_gguf(path: Path) -> GgufModel:
         raise ModelNotFoundError(
             f"{path} is a folder, expected a GGUF file; `pestle convert` takes checkpoints"
         )
-    file = GgufFile(path)
+    file, stamps = open_stamped(path)
     paths = [Path(name) for name in file.paths]
     tensors = {
         tensor.name: (tensor, _stored(tensor, paths[tensor.shard])) for tensor in file.tensors
@@ -56,10 +57,10 @@ def open_gguf(path: Path) -> GgufModel:
         StoredFile(
             _name(n, len(paths)),
             shard,
-            shard.stat().st_size,
+            contents_of(stamp),
             tuple(stored for tensor, stored in tensors.values() if tensor.shard == n),
         )
-        for n, shard in enumerate(paths)
+        for n, (shard, stamp) in enumerate(zip(paths, stamps.values(), strict=True))
     )
     shapes = {name: stored.shape for name, (_, stored) in tensors.items()}
     sources = {

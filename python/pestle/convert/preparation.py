@@ -16,7 +16,8 @@ from pestle.convert.names import NAME_MAPS
 from pestle.convert.options import Options
 from pestle.convert.prepared import Prepared
 from pestle.convert.vocabulary import tokenizer_keys, vocabulary_rows
-from pestle.errors import UnsupportedError
+from pestle.errors import FormatError, UnsupportedError
+from pestle.untrusted_json import read_bytes
 
 _READ_WHOLE = (
     "config.json",
@@ -45,6 +46,7 @@ def prepare(
     UnsupportedError and TokenizerError, which say what of the checkpoint is wrong or cannot be
     converted, and otherwise as `stored_types`.
     """
+    read = _digests(source)
     checkpoint = open_checkpoint(source)
     config = checkpoint.config
     if config.model_type not in NAME_MAPS:
@@ -75,6 +77,8 @@ def prepare(
         **{f"{architecture}.{key}": value for key, value in own.items()},
         **tokenizer_keys(source, config, generation, n_vocab, pre=options.tokenizer_pre),
     }
+    if _digests(source) != read:  # what was read in between may be of neither
+        raise FormatError(f"{source}: its files were changed while they were read")
     return Prepared(
         checkpoint,
         plan,
@@ -82,7 +86,7 @@ def prepare(
         Manifest(
             own_version(),
             options.record(),
-            _digests(checkpoint),
+            read | {file.name: UNKNOWN for file in checkpoint.files},
             (UNKNOWN,) * len(plan.outputs),
             repository,
             revision,
@@ -97,9 +101,9 @@ def _stated_name(checkpoint: Checkpoint) -> str | None:
     return found.rstrip("/").rpartition("/")[2] or None if isinstance(found, str) else None
 
 
-def _digests(checkpoint: Checkpoint) -> dict[str, str]:
-    paths = [checkpoint.folder / name for name in _READ_WHOLE]
-    digests = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()
+def _digests(folder: Path) -> dict[str, str]:
+    """Of the files that are read as a whole, by name."""
+    paths = [folder / name for name in _READ_WHOLE]
+    return {
+        path.name: hashlib.sha256(read_bytes(path)).hexdigest() for path in paths if path.is_file()
     }
-    return digests | {file.path.name: UNKNOWN for file in checkpoint.files}

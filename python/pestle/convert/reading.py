@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pestle.convert.encode import Bytes
 from pestle.convert.plan import PIECE_BYTES, Job
 from pestle.convert.source import FP8_BLOCK, SourceModel, StoredFile, StoredTensor
 from pestle.errors import Error, FormatError
+from pestle.models.stamp import Stamp, contents_stamp
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,22 @@ class FileRead:
 
 
 class Files:
-    """Open files, by path."""
+    """Files that have been opened before, by path; stamps: `contents_stamp` of each then."""
 
-    def __init__(self) -> None:
+    def __init__(self, stamps: Mapping[Path, Stamp]) -> None:
+        self._stamps = stamps
         self._streams: dict[Path, BinaryIO] = {}
 
+    @classmethod
+    def of(cls, files: Iterable[StoredFile]) -> Files:
+        """Those of a source."""
+        return cls({file.path: file.stamp for file in files})
+
     def read(self, path: Path, offset: int, nbytes: int) -> Bytes:
-        """A part of a file. Error: the system refuses; FormatError: the file has been cut."""
+        """A part of a file.
+
+        Error: the system refuses. FormatError: the file was cut, written to or replaced.
+        """
         out = np.empty(nbytes, np.uint8)
         view, done = out.data, 0
         try:
@@ -55,10 +66,10 @@ class Files:
             while done < nbytes:
                 got = stream.readinto(view[done:])  # type: ignore[attr-defined]
                 if not got:
-                    raise FormatError(
-                        f"{path}: ends after {offset + done:,} bytes: it has been cut"
-                    )
+                    raise FormatError(f"{path}: ends after {offset + done:,} bytes: it was cut")
                 done += got
+            if contents_stamp(os.fstat(stream.fileno())) != self._stamps[path]:
+                raise FormatError(f"{path} was changed or replaced since it was opened")
         except OSError as error:
             raise Error(
                 f"cannot read {path} at byte {offset + done:,}: {error.strerror}"
@@ -105,7 +116,7 @@ def read_source(
     The first `skip` pieces are left out: they are read for the digest only, or not at all where
     `known` has the file's digest. `advance(n)` hears of every n bytes that are dealt with.
     """
-    with closing(Files()) as files, ThreadPoolExecutor(1, "pestle-digest") as thread:
+    with closing(Files.of(source.files)) as files, ThreadPoolExecutor(1, "pestle-digest") as thread:
         for file in source.files:
             count = sum(1 for t in file.tensors if t.name in jobs for _ in jobs[t.name].pieces())
             if file.name in known and count <= skip:

@@ -127,7 +127,7 @@ def _write(
     by_name = {output.name: output for output in outputs}
     keys = {key: v for key, v in prepared.keys.items() if not key.startswith("tokenizer.")}
     header = header_bytes(keys, map(entry, outputs))
-    source = Files()
+    source = Files.of(prepared.source.files)
     try:
         with writing(path), files.created(path) as stream:
             stream.write(header)

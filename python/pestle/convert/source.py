@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from pestle.convert.names.transforms import Config
+from pestle.models.stamp import Stamp
 
 FP8_BLOCK: Final = 128
 """Rows, and columns, that share a scale."""
@@ -36,12 +37,20 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file and its tensors, in the order of their bytes. `name`: what a manifest calls it."""
+    """A file and its tensors, in the order of their bytes.
+
+    name: what a manifest calls it. stamp: `contents_stamp` of what was opened.
+    """
 
     name: str
     path: Path
-    size: int
+    stamp: Stamp
     tensors: tuple[StoredTensor, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.stamp[2]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pestle._core import GgufFile
-from pestle.convert.contents import WrongSize, read_contents, sizes
+from pestle.convert.contents import WrongSize, read_contents
 from pestle.convert.gguf_preparation import prepare_gguf
 from pestle.convert.importance import ImportanceSource, opened
 from pestle.convert.manifest import Manifest, headers_match, read_manifest
@@ -21,6 +21,7 @@ from pestle.convert.sidecar import sidecar_path, sidecar_problems
 from pestle.convert.source import total_bytes
 from pestle.errors import FormatError
 from pestle.models.progress import Progress, task
+from pestle.models.stamp import open_stamped
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,10 @@ def verify(
     tensor, and writes nothing. UnsupportedError: the file has no manifest. FormatError: `imatrix`
     is not that of the manifest. Otherwise raises as opening the file and converting the source do.
     """
-    file = GgufFile(path)
+    file, stamps = open_stamped(path)
     manifest = read_manifest(file)
-    shard_sizes = sizes(file)
-    with task(progress, "Verifying", sum(shard_sizes)) as advance:
-        contents = read_contents(file, shard_sizes, advance)
+    with task(progress, "Verifying", file.size) as advance:
+        contents = read_contents(file, stamps, advance)
     found = Verification(
         Path(path),
         manifest,

@@ -60,9 +60,13 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """All of a regular file of `most` bytes at most. Raises OSError, also for a larger one."""
+    """All of a regular file of `most` bytes at most.
+
+    Raises OSError, also for a larger one, and for one that is written to meanwhile.
+    """
     with reading(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
+        before = os.fstat(stream.fileno())
+        size = before.st_size
         data = bytearray()
         # Piece by piece, for a read of `most` bytes allocates as many, however short the file is.
         while size <= most and len(data) <= most:
@@ -70,9 +74,13 @@ def read_bounded(path: Path, most: int) -> bytes:
             if not piece:
                 break
             data += piece
+        after = os.fstat(stream.fileno())
     if max(size, len(data)) > most:
         found = max(size, len(data))
         raise OSError(errno.EFBIG, f"it has {found} bytes, expected {most} at most", str(path))
+    same = (size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    if not same or len(data) != size:
+        raise OSError(errno.EBUSY, "it was written to while it was read", str(path))
     return bytes(data)
 
 

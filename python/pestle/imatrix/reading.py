@@ -11,40 +11,49 @@ import os
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from pestle import files
 from pestle._core import GgufFile, GgufTensor
 from pestle.errors import Error, FormatError
 from pestle.imatrix.matrix import Floats, Importance, ImportanceMatrix
+from pestle.models.stamp import Stamp, contents_of, contents_stamp, open_stamped
 
 SUMS, COUNTS = ".in_sum2", ".counts"
 _LONGEST_NAME = 4096  # bytes; what is longer is no name
 _CHUNK = 8 << 20
+_LONGEST = 4 << 30  # bytes of an old file; the largest models' have some hundreds of millions
 
 
 def read_imatrix(path: str | os.PathLike[str]) -> ImportanceMatrix:
     """The importance matrix in the file `path`.
 
-    FormatError: the file is none, or malformed. Error: it cannot be read.
+    FormatError: the file is none, malformed, or changed meanwhile. Error: it cannot be read.
     """
     path = Path(path)
     try:
-        with path.open("rb") as stream:
+        with files.reading(path) as stream:
             is_gguf = stream.read(4) == b"GGUF"
-            stream.seek(0)
-            digest = _sha256(stream)
-        found = _of_gguf(GgufFile(path)) if is_gguf else _of_dat(path)
+        if is_gguf:
+            file, stamps = open_stamped(path)
+            found, digest = _of_gguf(file), _sha256(path, contents_of(stamps[file.path]))
+        else:
+            data = files.read_bounded(path, _LONGEST)
+            found, digest = _of_dat(path.name, data), hashlib.sha256(data).hexdigest()
     except OSError as error:
         raise Error(f"cannot read {path}: {error.strerror}") from error
     return replace(found, digest=digest, source=path.name)
 
 
-def _sha256(stream: BinaryIO) -> str:
+def _sha256(path: Path, stamp: Stamp) -> str:
     digest = hashlib.sha256()
-    while part := stream.read(_CHUNK):
-        digest.update(part)
+    with files.reading(path) as stream:
+        while part := stream.read(_CHUNK):
+            digest.update(part)
+        if contents_stamp(os.fstat(stream.fileno())) != stamp:
+            raise FormatError(f"{path} was changed or replaced while it was read")
     return digest.hexdigest()
 
 
@@ -127,25 +136,23 @@ class _Cursor:
         return int(struct.unpack("<i", self.take(4, what))[0])
 
 
-def _of_dat(path: Path) -> ImportanceMatrix:
+def _of_dat(file: str, data: bytes) -> ImportanceMatrix:
     """Entries of name, calls and values, which are the mean squares times the calls."""
-    cursor = _Cursor(path.name, path.read_bytes())
+    cursor = _Cursor(file, data)
     tensors: dict[str, Importance] = {}
     n_entries = cursor.integer("the number of entries")
     if n_entries < 1:
-        raise FormatError(f"{path.name}: {n_entries} entries, expected 1 or more")
+        raise FormatError(f"{file}: {n_entries} entries, expected 1 or more")
     for i in range(n_entries):
         length = cursor.integer(f"entry {i}")
         if not 0 < length <= _LONGEST_NAME:
-            raise FormatError(f"{path.name}: the name of entry {i} has {length} bytes")
+            raise FormatError(f"{file}: the name of entry {i} has {length} bytes")
         name = cursor.take(length, f"the name of entry {i}").decode("utf-8", "replace")
         calls, n_values = cursor.integer(name), cursor.integer(name)
         values = np.frombuffer(cursor.take(4 * n_values, f"`{name}`"), "<f4")
         if calls < 1 or n_values < 1:
-            raise FormatError(f"{path.name}: `{name}` has {n_values} values of {calls} calls")
-        tensors[name] = _checked(
-            path.name, name, values.reshape(1, -1), np.array([calls], np.float32)
-        )
+            raise FormatError(f"{file}: `{name}` has {n_values} values of {calls} calls")
+        tensors[name] = _checked(file, name, values.reshape(1, -1), np.array([calls], np.float32))
     if not cursor.left():
         return ImportanceMatrix(tensors)
     chunks = cursor.integer("the number of chunks")

@@ -14,7 +14,7 @@ from pestle.engine.loaded import Loaded
 from pestle.errors import ArgumentError, ArgumentTypeError, FormatError
 from pestle.formats import format_of
 from pestle.models.progress import task
-from pestle.models.stamp import file_stamp
+from pestle.models.stamp import open_stamped
 from pestle.options import (
     INT32_MAX,
     INT64_MAX,
@@ -107,9 +107,8 @@ def load(
     The text side is built while the weights are packed; when it fails, the packing stops.
     Raises FormatError, UnsupportedError and MemoryLimitError; KeyboardInterrupt ends it early.
     """
-    file = GgufFile(path)
+    file, files = open_stamped(path)
     name = _name(file)
-    files = {each: file_stamp(each) for each in file.paths}
     with (
         task(progress, f"loading {Path(path).name}", file.size) as advance,
         ThreadPoolExecutor(max_workers=1) as aside,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +12,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from pestle.errors import FormatError
-from pestle.imatrix import Importance, ImportanceMatrix, read_imatrix, write_imatrix
+from pestle._core import GgufFile
+from pestle.errors import Error, FormatError
+from pestle.imatrix import Importance, ImportanceMatrix, read_imatrix, reading, write_imatrix
 
 RANDOM = np.random.default_rng(1)
 DENSE, EXPERTS = "blk.0.attn_q.weight", "blk.1.ffn_down_exps.weight"
@@ -171,3 +174,28 @@ def test_a_model_is_none(tmp_path: Path) -> None:
     path = _as_llama_cpp(tmp_path / "model.gguf", _tensors(), kind="model")
     with pytest.raises(FormatError, match=r"general.type is 'model', expected 'imatrix'"):
         read_imatrix(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be replaced there")
+def test_replaced_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest is that of the file whose numbers were taken."""
+    path = tmp_path / "imatrix.gguf"
+    write_imatrix(path, MATRIX)
+    of_gguf = reading._of_gguf
+
+    def replacing(file: GgufFile) -> ImportanceMatrix:
+        found = of_gguf(file)
+        shutil.copy(path, tmp_path / "other")
+        (tmp_path / "other").replace(path)
+        return found
+
+    monkeypatch.setattr(reading, "_of_gguf", replacing)
+    with pytest.raises(FormatError, match=r"imatrix\.gguf was changed or replaced"):
+        read_imatrix(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "imatrix.dat")
+    with pytest.raises(Error, match="it is a pipe, expected a file"):
+        read_imatrix(tmp_path / "imatrix.dat")

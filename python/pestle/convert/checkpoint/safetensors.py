@@ -10,7 +10,7 @@ The format: https://github.com/huggingface/safetensors#format.
 from __future__ import annotations
 
 import math
-import stat
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from pestle.convert.source import StoredFile, StoredTensor
 from pestle.errors import Error, FormatError, UnsupportedError
+from pestle.files import reading
+from pestle.models.stamp import contents_stamp
 from pestle.untrusted_json import LONGEST, parse_object
 
 BYTES_OF: Final[Mapping[str, int]] = {
@@ -44,11 +46,9 @@ def open_safetensors(path: Path) -> SafetensorsFile:
     fit the file; UnsupportedError for a dtype that is not known; Error where it cannot be read.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise FormatError(f"{path} is not a regular file")
-        size = found.st_size
-        with path.open("rb") as stream:
+        with reading(path) as stream:
+            stamp = contents_stamp(os.fstat(stream.fileno()))
+            size = stamp[2]
             prefix = stream.read(_PREFIX.size)
             length = _PREFIX.unpack(prefix)[0] if len(prefix) == _PREFIX.size else size
             if length > min(LONGEST, size - _PREFIX.size):
@@ -67,7 +67,7 @@ def open_safetensors(path: Path) -> SafetensorsFile:
     described = [_tensor(path, name, entry, begin) for name, entry in header.items()]
     tensors = tuple(sorted(described, key=lambda tensor: (tensor.offset, tensor.nbytes)))
     _check_layout(path, tensors, begin, size)
-    return SafetensorsFile(path.name, path, size, tensors, begin)
+    return SafetensorsFile(path.name, path, stamp, tensors, begin)
 
 
 def _tensor(path: Path, name: str, entry: object, begin: int) -> StoredTensor:
