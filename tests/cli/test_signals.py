@@ -60,6 +60,7 @@ def storm(process: subprocess.Popen[bytes], draw: random.Random) -> tuple[int, b
     return process.returncode, process.stderr.read()
 
 
+@pytest.mark.slow
 def test_storms_of_ctrl_c(tmp_path: Path) -> None:
     """Not a word of Python's, and never the raw signal."""
     model = str(models.write(tmp_path / "tiny.gguf"))
