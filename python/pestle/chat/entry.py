@@ -85,7 +85,7 @@ def _token_id(where: str, token: Any) -> int:
     try:
         return operator.index(token)
     except TypeError:
-        one = "; give one text at a time" if isinstance(token, str) else ""
+        one = "; generate_all takes several texts" if isinstance(token, str) else ""
         raise ArgumentTypeError(f"{where} is {token!r:.60}, expected a token id{one}") from None
 
 

@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
     from numpy import float32, uint64
     from numpy.typing import NDArray
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from pestle._core import Engine, Model
-    from pestle.chat.calls import Prompt
+    from pestle.chat.calls import Messages, Prompt
     from pestle.chat.conversation import Conversation
     from pestle.chat.tools import Tool
     from pestle.engine.loaded import Loaded
     from pestle.engine.run import Lease
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
-    from pestle.options import Sampling
-    from pestle.results import ScoredToken
+    from pestle.options import ChatOptions, GenerateOptions, Sampling
+    from pestle.results import ChatCompletion, Completion, ScoredToken
     from pestle.template import ChatTemplate
     from pestle.tokenizer import Tokenizer
 
@@ -80,9 +80,10 @@ class LLM(GeneratingCalls):
     run), and MemoryLimitError. Use it as a context manager, or call `close`.
 
     `generate`, `chat` and their asynchronous forms may be called from several threads, also while
-    streams are open: each call has a sequence of its own, and forward passes take turns. All of
-    them share what they read: a prompt that begins as another one did is not computed from its
-    beginning again, as long as `prefix_cache` or a session holds that.
+    streams are open: each call has a sequence of its own, and all share the forward passes, which
+    is faster than one after the other and changes no bit of an answer. So do `generate_all` and
+    `chat_all` for a list. They share what they read too: a prompt that begins as another one did is
+    not computed from its beginning again, as long as `prefix_cache` or a session holds that.
     """
 
     def __init__(
@@ -218,6 +219,35 @@ class LLM(GeneratingCalls):
     def engine(self) -> Engine:
         """The forward pass. It is not thread safe: do not step it while a call is running."""
         return cast("Engine", self._runtime.loaded.engine)
+
+    def generate_all(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        parse_special: bool = False,
+        **options: Unpack[GenerateOptions],
+    ) -> list[Completion]:
+        """What `generate` gives for each of `prompts`, to the bit, in less time than one by one.
+
+        Up to 16 are worked on at once, and their forward passes are shared. All prompts are checked
+        before any work; where one fails later, the others end, and its error is raised.
+        """
+        from pestle.engine.together import results
+
+        return results([self._generate_run(p, parse_special, options) for p in prompts])
+
+    def chat_all(
+        self,
+        chats: Sequence[Messages],
+        *,
+        tools: Sequence[Tool] | None = None,
+        template_args: Mapping[str, Any] | None = None,
+        **options: Unpack[ChatOptions],
+    ) -> list[ChatCompletion]:
+        """What `chat` gives for each of `chats`, as `generate_all` does for prompts."""
+        from pestle.engine.together import results
+
+        return results([self.chat_run(m, tools, template_args, options) for m in chats])
 
     def tokenize(
         self, text: str, *, add_special: bool = True, parse_special: bool = False

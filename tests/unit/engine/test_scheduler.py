@@ -1,0 +1,232 @@
+"""The loop that steps: what shares a pass, in which order, and what becomes of what fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pestle import Error, MemoryLimitError
+from pestle.engine.loaded import Sampled
+from pestle.engine.scheduler import Rows, Scheduler, Taken
+
+
+@dataclass
+class Engine:
+    """Notes the batches; `fails` has what raises, by the name of the sequence."""
+
+    chunk: int = 8
+    batches: list[list[tuple[str, int]]] = field(default_factory=list)
+    fails: dict[str, BaseException] = field(default_factory=dict)
+    gate: threading.Event | None = None
+    entered: threading.Event = field(default_factory=threading.Event)
+
+    def step(self, batch: list[tuple[Any, list[int], str]]) -> int:
+        self.entered.set()
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        for sequence, _, _ in batch:
+            if sequence in self.fails:
+                raise self.fails[sequence]
+        self.batches.append([(sequence, len(tokens)) for sequence, tokens, _ in batch])
+        return 0
+
+    def choose(self, choices: Sequence[Any]) -> Sequence[Any]:
+        return []
+
+
+@dataclass
+class Reader:
+    """Reads so many tokens and gives the sizes of its pieces; then `answers` passes of a row."""
+
+    name: str
+    n: int = 0
+    answers: int = 0
+    spares: int = 0
+    closed: int = 0
+    asked: int = 0
+
+    @property
+    def reading(self) -> bool:
+        return self.n > 0
+
+    def begin(self) -> None:
+        pass
+
+    def rows(self, most: int, *, alone: bool) -> Rows:
+        assert most >= 1
+        self.asked = min(most, self.n) if self.reading else 1
+        return Rows(self.name, [0] * self.asked, "none")  # type: ignore[arg-type]
+
+    def spare(self) -> bool:
+        self.spares -= 1
+        return self.spares >= 0
+
+    def choice(self, row: int) -> None:
+        return None
+
+    def take(self, row: int, chosen: Sequence[Sampled], seconds: float) -> Taken[int]:
+        if self.reading:
+            self.n -= self.asked
+        else:
+            self.answers -= 1
+        return Taken([self.asked], not self.reading and self.answers <= 0)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def held(engine: Engine) -> Callable[[], None]:
+    """Have the engine's first pass wait; returns what lets it go on."""
+    engine.gate = threading.Event()
+    return engine.gate.set
+
+
+def drained(ticket: Any) -> list[int]:
+    return list(iter(ticket.next, None))
+
+
+def together(engine: Engine, *works: Reader) -> list[list[int]]:
+    """What each gives; all are there before the second pass."""
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    go_on = held(engine)
+    first = scheduler.add(Reader("first", answers=1))
+    assert engine.entered.wait(10)
+    tickets = [scheduler.add(work, eager=True) for work in works]
+    go_on()
+    results = [drained(ticket) for ticket in tickets]
+    assert drained(first) == [1]
+    del engine.batches[0]
+    return results
+
+
+def test_answers_share_a_pass() -> None:
+    engine = Engine()
+    assert together(engine, *(Reader(name, answers=3) for name in "abc")) == [[1] * 3] * 3
+    assert engine.batches == [[("a", 1), ("b", 1), ("c", 1)]] * 3
+
+
+def test_more_answers_than_rows_take_turns() -> None:
+    engine = Engine(chunk=2)
+    together(engine, *(Reader(name, answers=2) for name in "abc"))
+    assert [[name for name, _ in batch] for batch in engine.batches] == [
+        ["a", "b"], ["c", "a"], ["b", "c"]
+    ]  # fmt: skip
+
+
+def test_prompts_are_read_beside_answers_and_in_turn() -> None:
+    engine = Engine(chunk=8)
+    together(engine, Reader("answer", answers=5), Reader("long", 24), Reader("short", 7))
+    assert engine.batches[0] == [("answer", 1), ("long", 7)]
+    # The short prompt does not wait for the end of the long one.
+    assert engine.batches[1] == [("answer", 1), ("short", 7)]
+    assert engine.batches[2] == [("answer", 1), ("long", 7)]
+
+
+def test_what_fails_is_found_and_the_others_go_on() -> None:
+    engine = Engine(fails={"b": Error("broken")})
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    go_on = held(engine)
+    first = scheduler.add(Reader("first", answers=1))
+    assert engine.entered.wait(10)
+    works = {name: Reader(name, answers=2) for name in "abc"}
+    tickets = {name: scheduler.add(work, eager=True) for name, work in works.items()}
+    go_on()
+    assert drained(first) == [1]
+    assert drained(tickets["a"]) == drained(tickets["c"]) == [1, 1]
+    with pytest.raises(Error, match="broken"):
+        tickets["b"].next()
+    assert {name: work.closed for name, work in works.items()} == {"a": 1, "b": 1, "c": 1}
+
+
+@pytest.mark.parametrize("spares", [0, 1])
+def test_less_memory_is_tried_where_there_is_something_to_spare(spares: int) -> None:
+    engine = Engine(fails={"a": MemoryLimitError("no memory")})
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    work = Reader("a", answers=1, spares=spares)
+    if spares:
+
+        def spare() -> bool:
+            engine.fails.clear()
+            return True
+
+        work.spare = spare  # type: ignore[method-assign]
+        assert drained(scheduler.add(work)) == [1]
+    else:
+        with pytest.raises(MemoryLimitError):
+            scheduler.add(work).next()
+
+
+def test_nobody_who_does_not_take_holds_up_others() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    slow = scheduler.add(Reader("slow", answers=100))
+    assert drained(scheduler.add(Reader("quick", answers=50), eager=True)) == [1] * 50
+    ahead = sum(("slow", 1) in batch for batch in engine.batches)
+    assert ahead <= 2
+    assert len(drained(slow)) == 100
+
+
+def test_cancelled_work_leaves_after_its_pass() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    go_on = held(engine)
+    work = Reader("a", answers=100)
+    ticket = scheduler.add(work, eager=True)
+    assert engine.entered.wait(10)
+    ticket.cancel()
+    assert not ticket.settled
+    go_on()
+    ticket.settle()
+    assert ticket.next() is None
+    assert scheduler.call(lambda: len(engine.batches)) == 1
+    assert work.closed == 1
+
+
+def test_calls_come_between_passes() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    go_on = held(engine)
+    ticket = scheduler.add(Reader("a", answers=2), eager=True)
+    assert engine.entered.wait(10)
+    results: list[int] = []
+    caller = threading.Thread(
+        target=lambda: results.append(scheduler.call(lambda: len(engine.batches)))
+    )
+    caller.start()
+    go_on()
+    caller.join(10)
+    assert results[0] >= 1
+    assert drained(ticket) == [1, 1]
+    with pytest.raises(ZeroDivisionError):
+        scheduler.call(lambda: 1 // 0)
+
+
+def test_closed() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    go_on = held(engine)
+    work = Reader("a", answers=100)
+    ticket = scheduler.add(work, eager=True)
+    assert engine.entered.wait(10)
+    closer = threading.Thread(target=scheduler.close, args=(Error("over"),))
+    closer.start()
+    go_on()
+    closer.join(10)
+    for use in (ticket.next, lambda: scheduler.add(Reader("b")), lambda: scheduler.call(print)):
+        with pytest.raises(Error, match="over"):
+            use()
+    assert work.closed == 1
+
+
+def test_the_thread_ends_and_begins_anew() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    for _ in range(3):
+        assert drained(scheduler.add(Reader("a", answers=1))) == [1]
+        thread = scheduler._thread
+        if thread is not None:
+            thread.join(10)
+        assert scheduler._thread is None
