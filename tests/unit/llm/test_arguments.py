@@ -216,7 +216,7 @@ def test_options_of_chats_are_not_those_of_texts(untouched: LLM) -> None:
 @pytest.mark.parametrize(
     ("prompt", "error", "why"),
     [
-        (["a", "b"], TypeError, r"^prompt\[0\] is 'a', expected a token id; give one text at"),
+        (["a", "b"], TypeError, r"^prompt\[0\] is 'a', expected a token id; generate_all takes"),
         (b"ab", TypeError, "^prompt is b'ab', expected text or token ids"),
         (None, TypeError, "^prompt is None, expected text or token ids"),
         (3, TypeError, "^prompt is 3, expected text or token ids"),
