@@ -55,28 +55,28 @@ def placed(
     if status is not None:
         _check_replaceable(target, status, private, new)
     remove_leftovers(target.parent)
-    aside, descriptor = new_temporary(target.parent, 0o600 if private or status else 0o666)
-    identity = identity_of(os.fstat(descriptor))
+    aside = new_temporary(target.parent, 0o600 if private or status else 0o666)
+    descriptor = aside.descriptor
     try:
         with os.fdopen(os.dup(descriptor), "w+b") as stream:
             if status is not None and not private:
-                _keep_permissions(descriptor, aside, status)
+                _keep_permissions(descriptor, aside.path, status)
             yield stream
             stream.flush()
             os.fsync(descriptor)
         if os.name == "nt":
             os.close(descriptor)  # what is open cannot be moved there
             descriptor = -1
-        if not is_at(aside, identity):
-            raise OSError(errno.ENOENT, "it was removed while it was written", str(aside))
+        if not is_at(aside.path, aside.identity):
+            raise OSError(errno.ENOENT, "it was removed while it was written", str(aside.path))
         if new:
-            _move_to_new(aside, target)
+            _move_to_new(aside.path, target)
         else:
-            _replace(aside, target)
+            _replace(aside.path, target)
         sync_folder(target.parent)
     finally:
         try:
-            remove_file(aside, identity)
+            aside.remove()
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -91,11 +91,11 @@ def check_place(path: Path) -> None:
     if status is not None:
         _check_replaceable(target, status, private=False, new=False)
     remove_leftovers(target.parent)
-    aside, descriptor = new_temporary(target.parent, 0o600)
+    aside = new_temporary(target.parent, 0o600)
     try:
-        remove_file(aside, identity_of(os.fstat(descriptor)))
+        aside.remove()
     finally:
-        os.close(descriptor)
+        os.close(aside.descriptor)
 
 
 def move(source: Path, target: Path, *, new: bool = False) -> None:

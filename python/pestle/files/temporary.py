@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import lock_descriptor
 
@@ -45,19 +46,29 @@ def is_temporary(path: Path) -> bool:
     return match is not None and _proof(path.parent, match[1]) == match[2]
 
 
-def new_temporary(folder: Path, mode: int) -> tuple[Path, int]:
-    """A new file in `folder`, and a descriptor that keeps it locked. Raises OSError."""
+class Temporary(NamedTuple):
+    """A file under a name of ours, and a descriptor that keeps it locked."""
+
+    path: Path
+    descriptor: int
+    identity: Identity
+
+    def remove(self) -> None:
+        """Remove it, unless it bears another name by now. Raises OSError."""
+        remove_file(self.path, self.identity)
+
+
+def new_temporary(folder: Path, mode: int) -> Temporary:
+    """A new file in `folder`, whose descriptor the caller closes. Raises OSError."""
     for _ in range(_TRIES):
         path = temporary_name(folder)
         descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         try:
-            locked = _lock(descriptor)
-            if locked and is_at(path, identity_of(os.fstat(descriptor))):
-                return path, descriptor
+            made = Temporary(path, descriptor, identity_of(os.fstat(descriptor)))
+            if _lock(descriptor) and is_at(path, made.identity):
+                return made
         except BaseException:
-            with contextlib.suppress(OSError):
-                remove_file(path, identity_of(os.fstat(descriptor)))
-            os.close(descriptor)
+            os.close(descriptor)  # no longer locked, so it goes when the next one comes
             raise
         os.close(descriptor)  # somebody who cleans up was faster than the lock
     raise OSError(errno.EBUSY, "another process removes what is made here", str(folder))
@@ -80,9 +91,10 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     remove_leftovers(parent)
     path = temporary_name(parent)
     os.mkdir(path, 0o700)
-    identity = identity_of(os.lstat(path))
+    identity: Identity | None = None
     lock: Lock | None = None
     try:
+        identity = identity_of(os.lstat(path))
         lock = try_lock(path / _LOCK, private=True)
         if lock is None:
             raise OSError(errno.EBUSY, "another process uses it", str(path))
@@ -91,7 +103,8 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         if os.name == "nt" and lock is not None:
             lock.release()  # what is open cannot be removed there
         try:
-            remove_scratch(path, identity)
+            if identity is not None:
+                remove_scratch(path, identity)
         finally:
             if lock is not None:
                 lock.release()

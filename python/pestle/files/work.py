@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pestle.files.identity import identity_of, names_in, status_at
+from pestle.files.identity import Identity, identity_of, names_in, status_at
 from pestle.files.locking import Lock, try_lock
 from pestle.files.opening import read_bounded
 from pestle.files.owned import created, remove
 from pestle.files.temporary import (
-    is_temporary,
     remove_leftovers,
     remove_scratch,
     temporary_name,
@@ -117,9 +116,10 @@ class WorkFolder:
     def _made(self) -> Lock | None:
         aside = temporary_name(self.path.parent)
         os.mkdir(aside)
-        identity = identity_of(os.lstat(aside))
+        identity: Identity | None = None
         lock: Lock | None = None
         try:
+            identity = identity_of(os.lstat(aside))
             lock = try_lock(aside / _LOCK)
             with created(aside / _MARKER) as stream:
                 stream.write(_TEXT)
@@ -133,7 +133,7 @@ class WorkFolder:
                 lock.release()
             raise
         finally:
-            if is_temporary(aside):
+            if identity is not None:
                 remove_scratch(aside, identity)
         if os.name == "nt":
             return self._locked()

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,35 +69,33 @@ class SessionFolder:
         if self._held is not None:
             yield
             return
-        made: list[files.MadeFolder] = []
-        try:
-            made = files.make_folders(self.path, private=True)
-            self._require_ours()
-            lock = files.try_lock(self.path / _LOCK, private=True)
-        except OSError as error:
-            files.remove_made(made)
-            raise SessionError(f"cannot use {error.filename}: {error.strerror}") from error
-        except BaseException:
-            files.remove_made(made)
-            raise
-        if lock is None:
-            raise SessionError(
-                f"the session {self.name} is in use by another process ({self.path})"
-            )
-        self._held = lock
-        before = self._state()
-        try:
-            yield
-        finally:
-            self._held = None
-            with lock, contextlib.suppress(OSError):
-                after = self._state()
-                if lock.made and before == after:
-                    lock.remove()
-                if after is None:  # nothing was saved: leave no trace
-                    PageFiles(self.path).keep_only(set(), named=set())
-                    files.remove_leftovers(self.path)
-                    files.remove_made(made)
+        with ExitStack() as stack:
+            try:
+                made = files.make_folders(self.path, private=True)
+                stack.callback(files.remove_made, made)  # unless something is in them by then
+                self._require_ours()
+                lock = files.try_lock(self.path / _LOCK, private=True)
+                if lock is None:
+                    raise SessionError(
+                        f"the session {self.name} is in use by another process ({self.path})"
+                    )
+                stack.enter_context(lock)
+                before = self._state()
+            except OSError as error:
+                place = error.filename or self.path
+                raise SessionError(f"cannot use {place}: {error.strerror}") from error
+            self._held = lock
+            try:
+                yield
+            finally:
+                self._held = None
+                with contextlib.suppress(OSError):
+                    after = self._state()
+                    if after is None:  # nothing was saved: leave no trace
+                        PageFiles(self.path).keep_only(set(), named=set())
+                        files.remove_leftovers(self.path)
+                    if lock.made and before == after:
+                        lock.remove()
 
     def remove(self, named: set[str]) -> int:
         """Delete what is the session's, held by the caller; the folder too, if nothing is left.
