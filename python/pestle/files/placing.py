@@ -190,7 +190,8 @@ def _passed_on(path: Path) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as stream:
         yield stream
         stream.seek(0)
-        with open(path, "wb") as out:
+        # Appended: where stdout is a file, what others have written there stays.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as out:
             shutil.copyfileobj(stream, out)
 
 
