@@ -144,5 +144,5 @@ def pre_tokenizer(name: str | None) -> PreTokenizer:
     except KeyError:
         known = ", ".join(sorted(PRE_TOKENIZERS))
         raise TokenizerError(
-            f"tokenizer.ggml.pre names the unknown pre-tokenizer `{name}`; known: {known}"
+            f"tokenizer.ggml.pre names the unknown pre-tokenizer {name!r:.80}; known: {known}"
         ) from None

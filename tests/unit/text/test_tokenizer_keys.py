@@ -20,7 +20,7 @@ N = 256
         ("model", "bert", r"tokenizer\.ggml\.model names the unknown tokenizer `bert`"),
         ("model", 7, r"tokenizer\.ggml\.model is 7, expected a string"),
         ("pre", None, r"tokenizer\.ggml\.pre is missing"),
-        ("pre", "zulu", r"tokenizer\.ggml\.pre names the unknown pre-tokenizer `zulu`"),
+        ("pre", "zulu", r"tokenizer\.ggml\.pre names the unknown pre-tokenizer 'zulu'"),
         ("pre", 1, r"tokenizer\.ggml\.pre is 1, expected a string"),
         ("tokens", None, r"tokenizer\.ggml\.tokens is missing or empty"),
         ("tokens", [], r"tokenizer\.ggml\.tokens is missing or empty"),

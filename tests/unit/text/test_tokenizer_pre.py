@@ -127,10 +127,18 @@ def test_letters_that_normalization_would_change_are_letters(char: str) -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(TokenizerError, match=r"unknown pre-tokenizer `esperanto`; known: .*gpt-2"):
+    with pytest.raises(TokenizerError, match=r"unknown pre-tokenizer 'esperanto'; known: .*gpt-2"):
         pre_tokenizer("esperanto")
 
 
 def test_a_missing_name_is_refused() -> None:
     with pytest.raises(TokenizerError, match=r"^tokenizer\.ggml\.pre is missing"):
         pre_tokenizer(None)
+
+
+def test_an_unknown_name_is_shown_safely() -> None:
+    """Bytes of a file that are not UTF-8, or would move a cursor, are spelled in a message."""
+    with pytest.raises(TokenizerError) as caught:
+        pre_tokenizer("\udcff\x1b]52;c;x\x07\u202e" + "y" * 1000)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
