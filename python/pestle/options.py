@@ -46,7 +46,7 @@ class GenerateOptions(TypedDict, total=False):
     # JSON of this schema: a mapping, JSON, or a class that has one, such as a pydantic model.
     json_schema: Mapping[str, Any] | str | bool | type | None
     grammar: str | None  # as Lark or GBNF
-    regex: str | None  # in Rust's syntax
+    regex: str | None  # in Rust's syntax; \d, \w, \s and (?i) are ASCII, Unicode's behind (?u)
     choice: Sequence[str] | None  # one of these
 
 

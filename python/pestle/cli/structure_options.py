@@ -21,7 +21,8 @@ _STRUCTURE = (
     click.option("--grammar", metavar="FILE|TEXT",
                  help="The answer follows this grammar, in Lark or GBNF."),
     click.option("--regex", metavar="REGEX",
-                 help="The answer matches this regular expression."),
+                 help="The answer matches this regular expression, in Rust's syntax; "
+                      r"\d, \w, \s and (?i) are ASCII, and Unicode's behind (?u)."),
     click.option("--choice", metavar="A,B,C", multiple=True,
                  help="The answer is one of these; may be repeated, for texts with commas."),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What an answer may consist of: schemas, grammars and forced calls, as masks over the vocabulary.
 
 grammar      what a caller may ask for, as a grammar that was checked
+bounds       how large it may be; dialects: what its regular expressions mean
 vocabulary   a tokenizer's vocabulary as the parser of grammars wants it
 matcher      a text that follows a grammar, and which tokens may come next
 calls        tool calls as grammars; call_values: those of forms in which strings stand bare

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from llguidance import LLMatcher
-from llguidance.gbnf_to_lark import any_to_lark
+from llguidance.gbnf_to_lark import gbnf_to_lark
 
+from pestle.constraints.bounds import check_length, check_schema
+from pestle.constraints.dialects import ascii_dialect, ecma_schema
 from pestle.errors import ArgumentError, ArgumentTypeError, GrammarError
 
 KINDS = ("json_schema", "grammar", "regex", "choice")
+_LARK = re.compile(r"\s*(%llguidance\b|start\s*:)")
 _FORMATS = ("text", "json_object", "json_schema")
 # As models write JSON: all on one line, or a line for each value. Without a bound a model may
 # write blanks for ever. Before 1.8 the pattern bounds nothing, so there it is one line; systems
@@ -57,7 +61,7 @@ def grammar_of(options: Mapping[str, Any]) -> Grammar | None:
         if name == "grammar":
             return Grammar(name, _from_lark(_text(name, value)))
         if name == "regex":
-            return Grammar(name, LLMatcher.grammar_from_regex(_text(name, value)))
+            return _from_regex(name, _text(name, value))
         return grammar_of_schema(name, value)
     return None
 
@@ -69,16 +73,27 @@ def grammar_of_schema(name: str, schema: Any) -> Grammar:
     """
     schema = _of_model(name, schema)
     if isinstance(schema, str):
+        check_length(name, len(schema))
         try:
             schema = json.loads(schema)
         except ValueError as error:
-            raise GrammarError(f"{name} is no JSON: {error}") from error
+            raise GrammarError(f"{name} is not valid JSON: {error}") from error
+        except RecursionError as error:
+            raise GrammarError(f"{name} is nested too deeply") from error
     if not isinstance(schema, (Mapping, bool)):
         raise ArgumentTypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
+    check_schema(name, schema)
+    try:
+        schema = ecma_schema(schema)
+    except GrammarError as error:
+        raise GrammarError(f"{name}: {error}") from error
     try:
         text = json.dumps(schema)
+        check_length(name, len(text))
         source = LLMatcher.grammar_from_json_schema(text, defaults=_LAYOUT)
-    except (TypeError, ValueError) as error:  # what it holds is no JSON
+    except GrammarError:
+        raise
+    except (TypeError, ValueError) as error:  # what it holds is not JSON
         raise ArgumentTypeError(f"{name}: {error}") from error
     return Grammar(name, source)
 
@@ -96,11 +111,11 @@ def _of_model(name: str, schema: Any) -> Any:
 
 
 def json_rule(schema: Any) -> str:
-    """A schema as a part of a Lark rule."""
+    """A schema, which `grammar_of_schema` has checked, as a part of a Lark rule."""
     if isinstance(schema, Mapping):
         own = schema.get("x-guidance")
         options = {**_LAYOUT, **(own if isinstance(own, Mapping) else {})}
-        schema = {**schema, "x-guidance": options}
+        schema = {**ecma_schema(schema), "x-guidance": options}
     return f"%json {json.dumps(schema, ensure_ascii=False)}"
 
 
@@ -128,12 +143,25 @@ def _schema_of(response_format: Any) -> Any:
     return inside["schema"]
 
 
-def _from_lark(text: str) -> str:
+def _from_regex(name: str, pattern: str) -> Grammar:
     try:
-        return LLMatcher.grammar_from_lark(any_to_lark(text))
+        return Grammar(name, LLMatcher.grammar_from_regex(ascii_dialect(pattern)))
+    except GrammarError as error:
+        raise GrammarError(f"{name}: {error}") from error
+
+
+def _from_lark(text: str) -> str:
+    check_length("grammar", len(text))
+    # Line by line: the converter's own test takes hours for a text of blank lines.
+    if any(map(_LARK.match, text.splitlines())):
+        return LLMatcher.grammar_from_lark(text)
+    try:
+        return LLMatcher.grammar_from_lark(gbnf_to_lark(text))
+    except RecursionError as error:
+        raise GrammarError("grammar is nested too deeply") from error
     except Exception as error:  # the converter of GBNF raises plain ones too
         raise GrammarError(
-            f"grammar: it has no `start:`, so it is no Lark, and as GBNF: {error}"
+            f"grammar: it has no `start:`, so it is not Lark, and as GBNF: {error}"
         ) from error
 
 
@@ -144,6 +172,7 @@ def _choice(value: Any) -> Grammar:
         raise ArgumentTypeError(f"choice is {value!r:.60}, expected strings")
     if not value or "" in value:
         raise ArgumentError("choice has nothing, or an empty string, to choose from")
+    check_length("choice", sum(map(len, value)))
     options = " | ".join(literal(each) for each in value)
     return Grammar("choice", LLMatcher.grammar_from_lark(f"start: {options}\n"))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from llguidance import LLMatcher
 
+from pestle.constraints.bounds import LIMITS
 from pestle.constraints.vocabulary import Vocabulary
 from pestle.errors import GrammarError
 
@@ -16,13 +17,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_TOO_MUCH = ("fuel", "too big", "too large", "too many expressions", "TooComplex")
+_LONGEST = 1000  # characters of a message, which may quote all that was given
+
+
 class Matcher:
     """The tokens of a grammar's text so far. Copies are cheap; no two threads may use one."""
 
     def __init__(self, vocabulary: Vocabulary, grammar: str) -> None:
         """Raises GrammarError for a grammar that cannot be followed, and says why."""
         self._vocabulary = vocabulary
-        self._beginning = LLMatcher(vocabulary.tokenizer, grammar, log_level=0)
+        self._beginning = LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=LIMITS)
+        # What no text can follow shows with the first mask.
+        words = np.zeros(vocabulary.n_words, np.uint32)
+        self._beginning.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
         if self._beginning.is_error():
             raise GrammarError(_one_line(self._beginning.get_error()))
         self._now = self._beginning.deep_copy()
@@ -82,11 +90,20 @@ class Matcher:
 
 def problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
     """What is wrong with a grammar, warnings too; nothing if it can be followed."""
-    _, messages = LLMatcher.validate_grammar_with_warnings(grammar, vocabulary.tokenizer)
+    _, messages = LLMatcher.validate_grammar_with_warnings(
+        grammar, vocabulary.tokenizer, limits=LIMITS
+    )
     return [_one_line(message) for message in messages]
 
 
 def _one_line(message: str) -> str:
     """A message without the parser's state, and without lines that only point at the one above."""
     said = message.partition("<state>")[0].partition("<backtrace>")[0]
-    return " ".join(line.strip() for line in said.splitlines() if line.strip(" ^"))
+    text = " ".join(line.strip() for line in said.splitlines() if line.strip(" ^"))
+    if text.startswith("NoExtension"):
+        return "no text can follow it: its rules, or `$ref`, lead back to themselves only"
+    if any(word in text for word in _TOO_MUCH):
+        text = (
+            f"it takes more work than a grammar may ({LIMITS.initial_lexer_fuel:,} steps): {text}"
+        )
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."

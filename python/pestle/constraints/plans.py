@@ -271,7 +271,10 @@ def _parts(grammar: Grammar) -> list[dict[str, object]]:
 
 def _matcher(grammar: Grammar, vocabulary: Vocabulary) -> Matcher:
     _check(grammar, vocabulary)
-    return Matcher(vocabulary, grammar.source)
+    try:
+        return Matcher(vocabulary, grammar.source)
+    except GrammarError as error:
+        raise GrammarError(f"{grammar.name}: {error}") from error
 
 
 def _check(grammar: Grammar, vocabulary: Vocabulary) -> None:
