@@ -162,7 +162,7 @@ def test_names_of_files(run: Run, tmp_path: Path) -> None:
 
 @posix
 def test_a_path_in_a_pipe_keeps_its_bytes(tmp_path: Path) -> None:
-    path = attacked(tmp_path / "m.gguf")
+    path = attacked(tmp_path / os.fsdecode(b"m\xff.gguf"))
     made = os.fsencode(tmp_path) + b"/\xff\x1b.gguf"
     done = subprocess.run(
         [sys.executable, "-m", "pestle", "quantize", path, made, "Q8_0", "-t", "1"],

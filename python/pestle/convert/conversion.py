@@ -235,5 +235,5 @@ def _plan_digest(prepared: Prepared, headers: list[bytes]) -> str:
     digest = hashlib.sha256(b"".join(headers))
     for file in prepared.source.files:
         _, _, size, changed = file.stamp
-        digest.update(f"{file.path.name} {size} {changed}\n".encode())
+        digest.update(f"{file.path.name} {size} {changed}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
