@@ -53,6 +53,14 @@ class SessionError(Error):
     """A session cannot be saved or loaded: its name, another process, or the disk."""
 
 
+def shown(value: object, most: int = 60) -> str:
+    """How a message shows a value that somebody handed over: its beginning, as Python writes it."""
+    try:
+        return f"{value!r:.{most}}"
+    except RecursionError:  # lists within lists, deeper than Python follows
+        return f"a {type(value).__name__} that is nested too deeply"
+
+
 def prompt_too_long(needed: int, limit: int) -> ContextLengthError:
     """The ContextLengthError of a prompt of `needed` tokens, in a context that holds `limit`.
 

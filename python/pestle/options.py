@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, TypedDict
 
-from pestle.errors import ArgumentError, ArgumentTypeError, FormatError
+from pestle.errors import ArgumentError, ArgumentTypeError, FormatError, shown
 
 INT32_MAX = 2**31 - 1  # the core counts with 32 bits
 INT64_MAX = 2**63 - 1  # bytes with 64
@@ -182,7 +182,7 @@ def sampling_of_file(get: Callable[[str], Any]) -> Sampling:
         wanted = int if name in ("top_k", "repeat_last_n") else (int, float)
         if isinstance(value, bool) or not isinstance(value, wanted):
             kind = "an integer" if wanted is int else "a number"
-            raise FormatError(f"metadata `{key}` is {value!r:.60}, expected {kind}")
+            raise FormatError(f"metadata `{key}` is {shown(value)}, expected {kind}")
         stated[name] = value
     try:
         return Sampling(**stated)
@@ -211,7 +211,7 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected an integer")
+        raise ArgumentTypeError(f"{name} is {shown(value)}, expected an integer")
     if number < least or (most is not None and number > most):
         wanted = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ArgumentError(f"{name} is {number}, expected {wanted}")
@@ -221,21 +221,21 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return `value`, which is one of `choices`. Raises ArgumentTypeError and ArgumentError."""
     if not isinstance(value, str):
-        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected {' or '.join(choices)}")
+        raise ArgumentTypeError(f"{name} is {shown(value)}, expected {' or '.join(choices)}")
     if value not in choices:
-        raise ArgumentError(f"{name} is {value!r:.60}, expected {' or '.join(choices)}")
+        raise ArgumentError(f"{name} is {shown(value)}, expected {' or '.join(choices)}")
     return value
 
 
 def _check_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected True or False")
+        raise ArgumentTypeError(f"{name} is {shown(value)}, expected True or False")
     return value
 
 
 def _check_number(name: str, value: object, wanted: str, allows: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected a number")
+        raise ArgumentTypeError(f"{name} is {shown(value)}, expected a number")
     try:
         number = float(value)
     except OverflowError:  # an integer beyond every float
@@ -251,10 +251,10 @@ def _stop_strings(stop: object) -> tuple[str, ...]:
     elif isinstance(stop, Iterable) and not isinstance(stop, (bytes, bytearray)):
         strings = tuple(stop)
     else:
-        raise ArgumentTypeError(f"stop is {stop!r:.60}, expected a string or several")
+        raise ArgumentTypeError(f"stop is {shown(stop)}, expected a string or several")
     for each in strings:
         if not isinstance(each, str):
-            raise ArgumentTypeError(f"stop: {each!r:.60} is not a string")
+            raise ArgumentTypeError(f"stop: {shown(each)} is not a string")
     if "" in strings:
         raise ArgumentError("stop: an empty string would end every answer at once")
     return strings
@@ -263,7 +263,7 @@ def _stop_strings(stop: object) -> tuple[str, ...]:
 def _bias(bias: object, n_vocab: int) -> dict[int, float]:
     if not isinstance(bias, Mapping):
         raise ArgumentTypeError(
-            f"logit_bias is {bias!r:.60}, expected a mapping from token ids to numbers"
+            f"logit_bias is {shown(bias)}, expected a mapping from token ids to numbers"
         )
     checked = {}
     for token, value in bias.items():

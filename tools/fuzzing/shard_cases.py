@@ -39,7 +39,7 @@ def make(rng: Random) -> bytes:
     for shard in shards:  # the keys of the split more often than others
         if rng.random() < 0.3:
             at = len(shard.entries) - 1 - rng.randrange(min(3, len(shard.entries)))
-            shard.entries[at] = shard.entries[at].changed(value=chance.number(rng))
+            shard.entries[at] = Entry(shard.entries[at].key, U16, chance.number(rng))
     files = {_NAME.format(i + 1, n): shard.packed() for i, shard in enumerate(shards)}
     if rng.random() < 0.15:
         del files[rng.choice(list(files))]

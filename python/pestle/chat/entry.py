@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pestle.chat.characters import encoded
-from pestle.errors import ArgumentError, ArgumentTypeError, prompt_too_long
+from pestle.errors import ArgumentError, ArgumentTypeError, prompt_too_long, shown
 
 if TYPE_CHECKING:
     from pestle.engine.loaded import Loaded
@@ -47,10 +47,10 @@ def checked_variables(template_args: Any) -> dict[str, Any]:
     if template_args is None:
         return {}
     if not isinstance(template_args, Mapping):
-        raise ArgumentTypeError(f"template_args is {template_args!r:.60}, expected a mapping")
+        raise ArgumentTypeError(f"template_args is {shown(template_args)}, expected a mapping")
     for name in template_args:
         if not isinstance(name, str):
-            raise ArgumentTypeError(f"template_args: the name {name!r:.60} is not a string")
+            raise ArgumentTypeError(f"template_args: the name {shown(name)} is not a string")
         if name in _OURS:
             raise ArgumentError(f"template_args: {name} is not a variable to be set here")
     return dict(template_args)
@@ -77,7 +77,7 @@ def prompt_tokens(
 def token_ids(name: str, value: Any, expected: str = "token ids") -> list[int]:
     """`value` as a list of token ids. Raises ArgumentTypeError."""
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected {expected}")
+        raise ArgumentTypeError(f"{name} is {shown(value)}, expected {expected}")
     return [_token_id(f"{name}[{n}]", token) for n, token in enumerate(value)]
 
 
@@ -86,7 +86,7 @@ def _token_id(where: str, token: Any) -> int:
         return operator.index(token)
     except TypeError:
         one = "; generate_all takes several texts" if isinstance(token, str) else ""
-        raise ArgumentTypeError(f"{where} is {token!r:.60}, expected a token id{one}") from None
+        raise ArgumentTypeError(f"{where} is {shown(token)}, expected a token id{one}") from None
 
 
 def check_tokens(name: str, tokens: Sequence[int], n_vocab: int) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pestle.errors import ArgumentError, ArgumentTypeError
+from pestle.errors import ArgumentError, ArgumentTypeError, shown
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _KEYS = ("role", "content", "name", "reasoning_content", "tool_calls", "tool_call_id")
@@ -38,7 +38,7 @@ def checked_messages(messages: Any, template: str = "") -> list[dict[str, Any]]:
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Sequence):
         raise ArgumentTypeError(
-            f"messages is {messages!r:.60}, expected a list of messages such as {_EXAMPLE}"
+            f"messages is {shown(messages)}, expected a list of messages such as {_EXAMPLE}"
         )
     if not messages:
         raise ArgumentError(f"messages is empty, expected one at least, such as {_EXAMPLE}")
@@ -49,7 +49,7 @@ def checked_messages(messages: Any, template: str = "") -> list[dict[str, Any]]:
 def _checked(where: str, message: Any, named: set[str]) -> dict[str, Any]:
     if not isinstance(message, Mapping):
         raise ArgumentTypeError(
-            f"{where} is {message!r:.60}, expected a mapping with role and content"
+            f"{where} is {shown(message)}, expected a mapping with role and content"
         )
     for key, value in message.items():
         if value is not None and key not in _KEYS and key not in named:
@@ -64,7 +64,7 @@ def _checked(where: str, message: Any, named: set[str]) -> dict[str, Any]:
     checked["content"] = None if content is None else _text(f"{where}: content", content)
     for key in ("name", "reasoning_content", "tool_call_id"):
         if not isinstance(message.get(key), (str, type(None))):
-            raise ArgumentTypeError(f"{where}: {key} is {message[key]!r:.60}, expected a string")
+            raise ArgumentTypeError(f"{where}: {key} is {shown(message[key])}, expected a string")
     return checked
 
 
@@ -73,7 +73,7 @@ def _refuse_key(where: str, key: str) -> None:
     elsewhere = _ELSEWHERE.get(key)
     meant = f"; did you mean {elsewhere}?" if elsewhere else _nearest(key, _KEYS, _TYPO)
     if meant:
-        raise ArgumentError(f"{where} has the unknown key {key!r:.60}{meant}")
+        raise ArgumentError(f"{where} has the unknown key {shown(key)}{meant}")
     if key in _UNREAD:
         raise ArgumentError(f"{where} has {key}, which the chat template does not read")
 
@@ -83,10 +83,10 @@ def _role(where: str, message: Mapping[str, Any], named: set[str]) -> str:
     if role is None:
         raise ArgumentError(f"{where} has no role, expected {', '.join(ROLES)}")
     if not isinstance(role, str):
-        raise ArgumentTypeError(f"{where}: role is {role!r:.60}, expected {', '.join(ROLES)}")
+        raise ArgumentTypeError(f"{where}: role is {shown(role)}, expected {', '.join(ROLES)}")
     if role not in ROLES and role not in named:
         expected = f"expected {', '.join(ROLES)}{_nearest(role, ROLES)}"
-        raise ArgumentError(f"{where}: role is {role!r:.60}, {expected}")
+        raise ArgumentError(f"{where}: role is {shown(role)}, {expected}")
     return role
 
 
@@ -101,7 +101,7 @@ def _text(where: str, content: Any) -> str:
         return content
     if isinstance(content, (bytes, Mapping)) or not isinstance(content, Sequence):
         raise ArgumentTypeError(
-            f"{where} is {content!r:.60}, expected a string or a list of text parts"
+            f"{where} is {shown(content)}, expected a string or a list of text parts"
         )
     return _BETWEEN_PARTS.join(_part(f"{where}[{n}]", part) for n, part in enumerate(content))
 
@@ -110,34 +110,34 @@ def _part(where: str, part: Any) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
-        raise ArgumentTypeError(f"{where} is {part!r:.60}, expected a text part")
+        raise ArgumentTypeError(f"{where} is {shown(part)}, expected a text part")
     kind = part.get("type")
     if kind != "text":
-        raise ArgumentError(f"{where} is of the type {kind!r:.60}; only text parts can be read")
+        raise ArgumentError(f"{where} is of the type {shown(kind)}; only text parts can be read")
     text = part.get("text")
     if not isinstance(text, str):
-        raise ArgumentTypeError(f"{where}: text is {text!r:.60}, expected a string")
+        raise ArgumentTypeError(f"{where}: text is {shown(text)}, expected a string")
     return text
 
 
 def check_calls(where: str, calls: Any) -> None:
     """Raise ArgumentError unless `calls` are tool calls as the OpenAI API has them."""
     if isinstance(calls, (str, bytes, Mapping)) or not isinstance(calls, Sequence):
-        raise ArgumentTypeError(f"{where} is {calls!r:.60}, expected a list of calls")
+        raise ArgumentTypeError(f"{where} is {shown(calls)}, expected a list of calls")
     for n, call in enumerate(calls):
         here = f"{where}[{n}]"
         if not isinstance(call, Mapping):
-            raise ArgumentTypeError(f"{here} is {call!r:.60}, expected a mapping")
+            raise ArgumentTypeError(f"{here} is {shown(call)}, expected a mapping")
         function = call.get("function")
         if not isinstance(function, Mapping):
-            said = "has no function" if function is None else f"has the function {function!r:.60}"
+            said = "has no function" if function is None else f"has the function {shown(function)}"
             raise ArgumentError(f"{here} {said}, expected its name and arguments")
         name, arguments = function.get("name"), function.get("arguments", {})
         if not isinstance(name, str) or not name:
-            raise ArgumentError(f"{here}: the function's name is {name!r:.60}, expected a string")
+            raise ArgumentError(f"{here}: the function's name is {shown(name)}, expected a string")
         if not isinstance(arguments, (str, Mapping)):
             raise ArgumentTypeError(
-                f"{here}: the arguments are {arguments!r:.60}, expected JSON text or a mapping"
+                f"{here}: the arguments are {shown(arguments)}, expected JSON text or a mapping"
             )
         if not isinstance(call.get("id"), (str, type(None))):
-            raise ArgumentTypeError(f"{here}: id is {call['id']!r:.60}, expected a string")
+            raise ArgumentTypeError(f"{here}: id is {shown(call['id'])}, expected a string")

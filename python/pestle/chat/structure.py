@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pestle.errors import ArgumentError, ArgumentTypeError
+from pestle.errors import ArgumentError, ArgumentTypeError, shown
 from pestle.formats import Format, UntaughtCalls
 from pestle.formats.calls import schemas_of
 
@@ -79,7 +79,7 @@ def wanted_of(
     grammar = _grammar(options)
     several = options.get("parallel_tool_calls")
     if several is not None and not isinstance(several, bool):
-        raise ArgumentTypeError(f"parallel_tool_calls is {several!r:.60}, expected True or False")
+        raise ArgumentTypeError(f"parallel_tool_calls is {shown(several)}, expected True or False")
     chosen = _chosen(options.get("tool_choice"), tools)
     functions = [tool.get("function", tool) for tool in tools]
     strict = any(function.get("strict") for function in functions)
@@ -120,7 +120,7 @@ def _chosen(choice: Any, tools: Sequence[Mapping[str, Any]]) -> set[str] | None:
         return set(known)
     if not _is_named(choice):
         expected = f"{', '.join(_CHOICES)} or a function as the OpenAI API names it"
-        raise ArgumentError(f"tool_choice is {choice!r:.60}, expected {expected}")
+        raise ArgumentError(f"tool_choice is {shown(choice)}, expected {expected}")
     name = choice["function"]["name"]
     if name not in known:
         raise ArgumentError(f"tool_choice names {name!r}, known: {', '.join(known)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pestle.engine.loaded import Loaded
-from pestle.errors import ArgumentError, ArgumentTypeError, UnsupportedError
+from pestle.errors import ArgumentError, ArgumentTypeError, UnsupportedError, shown
 
 SWITCHES = ("enable_thinking", "thinking")  # what templates call it
 EFFORT = "reasoning_effort"
@@ -24,7 +24,7 @@ def template_variables(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, 
     variables: dict[str, Any] = {}
     if wanted is not None:
         if not isinstance(wanted, bool):
-            raise ArgumentTypeError(f"reasoning is {wanted!r:.60}, expected True, False or None")
+            raise ArgumentTypeError(f"reasoning is {shown(wanted)}, expected True, False or None")
         switch = next((name for name in SWITCHES if name in known), None)
         if switch is None:
             instead = " It has reasoning_effort." if EFFORT in known else ""
@@ -32,7 +32,7 @@ def template_variables(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, 
         variables[switch] = wanted
     if effort is not None:
         if effort not in EFFORTS:
-            raise ArgumentError(f"{EFFORT} is {effort!r:.60}, expected {', '.join(EFFORTS)}")
+            raise ArgumentError(f"{EFFORT} is {shown(effort)}, expected {', '.join(EFFORTS)}")
         if EFFORT not in known:
             raise UnsupportedError(f"{loaded.name} has no reasoning effort to set.")
         variables[EFFORT] = effort

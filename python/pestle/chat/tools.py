@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pestle.chat.schemas import Function, function_of
-from pestle.errors import ArgumentError, ArgumentTypeError
+from pestle.errors import ArgumentError, ArgumentTypeError, shown
 from pestle.results import ToolCall
 
 Tool: TypeAlias = Callable[..., Any] | Mapping[str, Any]
@@ -33,7 +33,7 @@ class Tools:
         That is an ArgumentTypeError for a function whose hints no schema can say, too.
         """
         if callable(tools) or isinstance(tools, (str, bytes, Mapping)):
-            raise ArgumentTypeError(f"tools is {tools!r:.60}, expected a list of tools")
+            raise ArgumentTypeError(f"tools is {shown(tools)}, expected a list of tools")
         self._functions: dict[str, Function] = {}
         self.described: list[Mapping[str, Any]] = []
         names = set()
@@ -46,11 +46,11 @@ class Tools:
                 self.described.append(function.described)
             else:
                 raise ArgumentTypeError(
-                    f"tools[{n}] is {tool!r:.60}, expected a function or a mapping"
+                    f"tools[{n}] is {shown(tool)}, expected a function or a mapping"
                 )
             name = self.described[-1]["function"]["name"]
             if name in names:
-                raise ArgumentError(f"tools[{n}]: there is another tool of the name {name!r:.60}")
+                raise ArgumentError(f"tools[{n}]: there is another tool of the name {shown(name)}")
             names.add(name)
 
     def runs(self, call: ToolCall) -> bool:
@@ -86,17 +86,17 @@ def _checked(where: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
     """A tool as the OpenAI API has it; a function's description alone is put into one."""
     kind = tool.get("type", "function")
     if kind != "function":
-        raise ArgumentError(f"{where} is of the type {kind!r:.60}; only functions can be called")
+        raise ArgumentError(f"{where} is of the type {shown(kind)}; only functions can be called")
     function = tool.get("function", tool)
     if not isinstance(function, Mapping):
-        raise ArgumentTypeError(f"{where}: function is {function!r:.60}, expected a mapping")
+        raise ArgumentTypeError(f"{where}: function is {shown(function)}, expected a mapping")
     name = function.get("name")
     if not isinstance(name, str) or not name:
-        raise ArgumentError(f"{where}: the function's name is {name!r:.60}, expected a string")
+        raise ArgumentError(f"{where}: the function's name is {shown(name)}, expected a string")
     for key, types, expected in _MEMBERS:
         if not isinstance(function.get(key), types):
             raise ArgumentTypeError(
-                f"{where} ({name:.60}): {key} is {function[key]!r:.60}, expected {expected}"
+                f"{where} ({name:.60}): {key} is {shown(function[key])}, expected {expected}"
             )
     return tool if function is not tool else {"type": "function", "function": tool}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pestle._core import Drafter, Engine, GgufFile, Model, RopeOverride, Sampler
 from pestle.engine.loaded import Loaded
-from pestle.errors import ArgumentError, ArgumentTypeError, FormatError
+from pestle.errors import ArgumentError, ArgumentTypeError, FormatError, shown
 from pestle.formats import format_of
 from pestle.models.progress import task
 from pestle.models.stamp import open_stamped
@@ -56,7 +56,7 @@ class EngineOptions:
             object.__setattr__(self, name, checked)  # the class is frozen for everyone else
         check_integer("prefix_cache", self.prefix_cache, 0, INT64_MAX)
         if not isinstance(self.kv_type, str):
-            raise ArgumentTypeError(f"kv_type is {self.kv_type!r:.60}, expected a string")
+            raise ArgumentTypeError(f"kv_type is {shown(self.kv_type)}, expected a string")
         keys, slash, values = self.kv_type.partition("/")
         if keys not in KV_TYPES or (slash and values not in KV_TYPES):
             raise ArgumentError(
@@ -156,7 +156,7 @@ def load(
 def _name(file: GgufFile) -> str | None:
     name = file.get("general.name")
     if name is not None and not isinstance(name, str):
-        raise FormatError(f"{file.path}: general.name is {name!r:.60}, expected a string")
+        raise FormatError(f"{file.path}: general.name is {shown(name)}, expected a string")
     return name
 
 

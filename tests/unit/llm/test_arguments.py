@@ -280,3 +280,25 @@ def test_a_model_without_a_schema(llm: Any) -> None:
 def test_both_are_exported() -> None:
     assert issubclass(pestle.ArgumentTypeError, (pestle.ArgumentError, TypeError))
     assert issubclass(pestle.ArgumentError, (pestle.Error, ValueError))
+
+
+def _nested(depth: int) -> Any:
+    found: Any = None
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize("depth", [500, 5000])
+def test_values_that_are_nested_deeper_than_python_follows(untouched: LLM, depth: int) -> None:
+    deep = _nested(depth)
+    user = {"role": "user", "content": "a"}
+    for messages in (deep, {"a": deep}, [{"role": deep}], [{"role": "user", "content": deep}]):
+        with pytest.raises((ArgumentError, ArgumentTypeError)):
+            untouched.chat(messages)  # type: ignore[arg-type]
+    for tools in (deep, [{"type": "function", "function": deep}]):
+        with pytest.raises((ArgumentError, ArgumentTypeError)):
+            untouched.chat([user], tools=tools)
+    for name in ("stop", "logit_bias", "max_tokens", "reasoning", "tool_choice"):
+        with pytest.raises((ArgumentError, ArgumentTypeError)):
+            untouched.chat([user], **{name: deep})
