@@ -64,7 +64,8 @@ class Merged {
     for (int n = 0; n < a.n_queries; n++) {
       begun_[n] = a.sinks != nullptr;
       if (!begun_[n]) continue;
-      mass_[n] = {a.sinks[n] * kLog2e, 1.0f};
+      const float sink = a.sinks[n] * kLog2e;
+      mass_[n] = {__builtin_isfinite(sink) ? sink : __builtin_nanf(""), 1.0f};
       std::memset(out_ + n * width_, 0, sizeof(float) * width_);
     }
   }

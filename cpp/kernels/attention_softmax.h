@@ -37,17 +37,24 @@ PESTLE_INLINE Vec16 exp2_negative(Vec16 x) {
 }
 
 // The softmax of a query over a span takes two steps, so that those of many queries overlap. What lies beside
-// the positions seen in the same 32 gets the score of no weight.
+// the positions seen in the same 32 gets the score of no weight. A position whose score has overflowed to
+// minus infinity would be dropped quietly: the largest score is NaN then, and so is every weight.
 PESTLE_INLINE float largest_score(float* s, Range seen) {
   const int begin = seen.begin / 32 * 32, end = round_up(seen.end, 32);
-  for (int p = begin; p < seen.begin; p++) s[p] = -__builtin_inff();
-  for (int p = seen.end; p < end; p++) s[p] = -__builtin_inff();
-  Vec16 a = load16(s + begin), b = load16(s + begin + 16);
+  const auto fill = [&](float x) {
+    for (int p = begin; p < seen.begin; p++) s[p] = x;
+    for (int p = seen.end; p < end; p++) s[p] = x;
+  };
+  fill(s[seen.begin]);
+  Vec16 a = load16(s + begin), b = load16(s + begin + 16), low = min(a, b);
   for (int p = begin + 32; p < end; p += 32) {
-    a = max(a, load16(s + p));
-    b = max(b, load16(s + p + 16));
+    const Vec16 x = load16(s + p), y = load16(s + p + 16);
+    a = max(a, x);
+    b = max(b, y);
+    low = min(low, min(x, y));
   }
-  return reduce_max(max(a, b));
+  fill(-__builtin_inff());
+  return reduce_min(low) == -__builtin_inff() ? __builtin_nanf("") : reduce_max(max(a, b));
 }
 // Turns scores into weights relative to the largest; returns their sum: over 32 lanes, then by halves.
 PESTLE_INLINE float exponentiate(float* s, Range seen, float largest) {

@@ -20,7 +20,10 @@ void rms_norm(const float* x, const float* w, float* y, int n, float eps) {
     const Vec16 v = load16(tail);
     sum = fma(v, v, sum);
   }
-  const float inverse = 1.0f / __builtin_sqrtf(reduce_add(sum) / (float)n + eps);
+  const float squares = reduce_add(sum);
+  // Squares that overflow would make zeros of the whole row.
+  const float inverse =
+      __builtin_isfinite(squares) ? 1.0f / __builtin_sqrtf(squares / (float)n + eps) : __builtin_nanf("");
   const F32 factor = simd::splat(inverse);
   int j = 0;
   for (; j + simd::kLanes <= n; j += simd::kLanes)
@@ -52,15 +55,16 @@ struct GeluTanh {
   }
   PESTLE_INLINE static F32 value(F32 x) { return x; }
 };
-// gpt-oss: x = min(gate, 7), x / (1 + exp(-1.702 x)), times (clamp(up, -7, 7) + 1)
+// gpt-oss: x = min(gate, 7), x / (1 + exp(-1.702 x)), times (clamp(up, -7, 7) + 1). An infinity must not
+// become a 7: 0 x is added, which is NaN then, and changes no bit of any other number.
 struct SwigluOai {
   PESTLE_INLINE static F32 gate(F32 x) {
-    x = simd::min(simd::splat(7.0f), x);
+    x = simd::fma(x, simd::splat(0.0f), simd::min(simd::splat(7.0f), x));
     const F32 e = exp(simd::mul(x, simd::splat(-1.702f)));
     return simd::div(x, simd::add(simd::splat(1.0f), e));
   }
   PESTLE_INLINE static F32 value(F32 x) {
-    x = simd::min(simd::splat(7.0f), simd::max(simd::splat(-7.0f), x));
+    x = simd::fma(x, simd::splat(0.0f), simd::min(simd::splat(7.0f), simd::max(simd::splat(-7.0f), x)));
     return simd::add(x, simd::splat(1.0f));
   }
 };

@@ -61,6 +61,11 @@ PESTLE_INLINE Vec16 max(const Vec16& a, const Vec16& b) {
   PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::max(a.r[i], b.r[i]);
   return v;
 }
+PESTLE_INLINE Vec16 min(const Vec16& a, const Vec16& b) {
+  Vec16 v;
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::min(a.r[i], b.r[i]);
+  return v;
+}
 
 // The lanes of a and b in turn: those of the lower halves in `low`, those of the upper ones in `high`.
 PESTLE_INLINE void zip(const Vec16& a, const Vec16& b, Vec16& low, Vec16& high) {
@@ -106,6 +111,10 @@ PESTLE_INLINE float reduce_add(Vec16 v) {
 PESTLE_INLINE float reduce_max(Vec16 v) {
   PESTLE_UNROLL for (int i = 1; i < Vec16::kRegisters; i++) v.r[0] = simd::max(v.r[0], v.r[i]);
   return simd::reduce_max(v.r[0]);
+}
+PESTLE_INLINE float reduce_min(Vec16 v) {
+  PESTLE_UNROLL PESTLE_EACH v.r[i] = simd::sub(simd::splat(0.0f), v.r[i]);
+  return -reduce_max(v);
 }
 
 // exp(x), relative error below 2e-7; +0 below -87, exp(88) above 88, NaN for NaN. Cody-Waite reduction and a

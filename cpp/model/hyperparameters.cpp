@@ -2,13 +2,14 @@
 #include <limits>
 
 #include "core/error.h"
+#include "model/router.h"
 #include "model/weights.h"
 
 namespace pestle {
 namespace {
 
 // No published model comes near these; beyond them, products of two would leave int.
-constexpr int kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxHeads = 4096, kMaxExperts = 1024;
+constexpr int kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxHeads = 4096;
 
 }  // namespace
 

@@ -1,17 +1,18 @@
 #include "model/router.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace pestle {
 namespace {
 
 constexpr float kDropped = -std::numeric_limits<float>::infinity();
 
-// The indices of the k largest of n scores, the best first; takes the scores of what it chose. NaNs lose, but
-// there are always k different indices.
-void take_best(float* scores, int n, int k, int* out) {
-  bool taken[1024] = {};
+// The indices of the k largest of n finite scores, or -infinity, the best first.
+void take_best(const float* scores, int n, int k, int* out) {
+  bool taken[kMaxExperts] = {};
   for (int j = 0; j < k; j++) {
     int best = -1;
     for (int i = 0; i < n; i++)
@@ -19,6 +20,10 @@ void take_best(float* scores, int n, int k, int* out) {
     taken[best] = true;
     out[j] = best;
   }
+}
+
+bool all_finite(const float* x, int n) {
+  return std::all_of(x, x + n, [](float v) { return std::isfinite(v); });
 }
 
 }  // namespace
@@ -38,11 +43,23 @@ Routing Router::operator()(Workspace& ws, Activations& x) const {
 
 void Router::choose(const KernelTable& k, float* logits, float* scores, int* expert, float* weight) const {
   const int n = n_experts();
+  // Asked before a sigmoid makes 0 or 1 of an infinity. No comparison below would see a NaN.
+  bool finite = all_finite(logits, n);
   if (rule == Rule::softmax) k.softmax(logits, n);
   if (rule == Rule::sigmoid) k.sigmoid(logits, n);
   for (int i = 0; i < n; i++) scores[i] = logits[i] + (selection_bias ? selection_bias[i] : 0);
+  finite = finite && all_finite(scores, n);
+  if (!finite) {
+    std::iota(expert, expert + top_k, 0);
+    std::fill_n(weight, top_k, std::numeric_limits<float>::quiet_NaN());
+    return;
+  }
   if (top_groups < n_groups) drop_groups(scores);
   take_best(scores, n, top_k, expert);
+  weigh(k, logits, expert, weight);
+}
+
+void Router::weigh(const KernelTable& k, const float* logits, const int* expert, float* weight) const {
   for (int j = 0; j < top_k; j++) weight[j] = logits[expert[j]];
   if (rule == Rule::softmax_of_chosen) k.softmax(weight, top_k);
   if (renormalize) {
@@ -56,7 +73,7 @@ void Router::choose(const KernelTable& k, float* logits, float* scores, int* exp
 
 void Router::drop_groups(float* scores) const {
   const int size = n_experts() / n_groups;
-  float value[1024];
+  float value[kMaxExperts];
   for (int g = 0; g < n_groups; g++) {
     float best = kDropped, second = kDropped;
     for (int i = g * size; i < (g + 1) * size; i++) {
@@ -65,7 +82,7 @@ void Router::drop_groups(float* scores) const {
     }
     value[g] = group_score == GroupScore::best ? best : best + second;
   }
-  int kept[1024];
+  int kept[kMaxExperts];
   take_best(value, n_groups, top_groups, kept);
   for (int g = 0; g < n_groups; g++)
     if (std::find(kept, kept + top_groups, g) == kept + top_groups)

@@ -7,6 +7,8 @@
 
 namespace pestle {
 
+constexpr int kMaxExperts = 1024;  // of a layer; no published model comes near
+
 struct Routing {  // of some tokens
   int top_k;
   int* expert;    // [tokens][top_k], the best first
@@ -30,11 +32,13 @@ struct Router {
   float scale = 1;           // of the weights
 
   int n_experts() const { return gate.rows(); }
-  // Ties go to the lower index.
+  // Ties go to the lower index. A token whose logits, or whose scores, are not all finite goes anywhere, with
+  // weights of NaN.
   Routing operator()(Workspace& ws, Activations& x) const;
 
  private:
   void choose(const KernelTable& k, float* logits, float* scores, int* expert, float* weight) const;
+  void weigh(const KernelTable& k, const float* logits, const int* expert, float* weight) const;
   void drop_groups(float* scores) const;
 };
 
