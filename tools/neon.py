@@ -1,4 +1,4 @@
-"""Check that an Arm build computes the same logits and quantizes to the same blocks, byte for byte.
+"""Check that an Arm build computes, chooses, scores and quantizes as this one does, byte for byte.
 
 Cross-compiles the core and the drivers of tests/native with the Clang of the `ziglang` package, and
 runs them under qemu-user, on tiny models and on rows of all sizes, with the neondot and the scalar
@@ -54,6 +54,7 @@ MODELS = (
 )
 N_TOKENS = 72  # into the second page of 64 positions
 CHUNK = 32
+N_TOP = 5  # as the driver reports
 
 
 def build(folder: Path) -> Path:
@@ -88,24 +89,35 @@ def run_on_arm(isa: str, driver: Path, *arguments: object) -> None:
         sys.exit(f"neon: asked for {isa}, the driver ran {done.stdout!r}")
 
 
-def logits_here(path: Path, tokens: Sequence[int], kv_type: str) -> np.ndarray:
-    """Return the installed package's logits (tokens, vocabulary)."""
+def logits_here(path: Path, tokens: Sequence[int], kv_type: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the installed package's logits (tokens, vocabulary), and what it makes of them."""
     engine = _core.Engine(_core.Model(path, threads=1), n_ctx=256, threads=1, kv_type=kv_type)
     sequence = engine.sequence()
-    rows = []
+    sampler = _core.Sampler(seed=7, repeat_penalty=1.1)
+    rows, choices = [], []
     for start in range(0, len(tokens), CHUNK):
         engine.step([(sequence, tokens[start : start + CHUNK])], logits="all")
         rows.append(engine.logits())
-    return np.concatenate(rows)
+        for row in range(len(rows[-1])):
+            history = list(tokens[: start + row + 1])
+            drawn = sampler.sample(engine, row, history, N_TOP)
+            ids, logprobs = zip(*drawn.top, strict=True)
+            scored = sampler.score(engine, row, history[-1])
+            choices.append([drawn.token, drawn.logprob, *ids, *logprobs, scored.logprob])
+    logits = np.concatenate(rows)
+    first = np.broadcast_to(logits[0], logits.shape).copy()
+    divergences = _core.compare_logits(logits, first, np.array(tokens, np.int32), 1)[2]
+    return logits, np.column_stack([np.array(choices), divergences])
 
 
 def logits_on_arm(
     driver: Path, isa: str, path: Path, tokens: Sequence[int], kv_type: str
-) -> np.ndarray:
-    """Return the emulated build's logits (tokens * vocabulary,), with the kernels of one set."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same of the emulated build, flat, with the kernels of one set."""
     output = path.with_suffix(f".{isa}")
     run_on_arm(isa, driver, path, kv_type, CHUNK, 2, output, *tokens)
-    return np.fromfile(output, dtype=np.float32)
+    choices = output.with_name(f"{output.name}.choices")
+    return np.fromfile(output, dtype=np.float32), np.fromfile(choices, dtype=np.float64)
 
 
 def compare_blocks(driver: Path, folder: Path) -> int:
@@ -129,6 +141,13 @@ def compare_blocks(driver: Path, folder: Path) -> int:
     return differing
 
 
+def differences(here: np.ndarray, there: np.ndarray, what: str) -> list[str]:
+    """Return a line that counts the numbers whose bits differ; none if all are equal."""
+    bits = f"u{here.itemsize}"
+    wrong = np.count_nonzero(here.ravel().view(bits) != there.view(bits))
+    return [f"{wrong} {what} of {here.size} differ"] if wrong else []
+
+
 def compare(driver: Path, folder: Path) -> int:
     """Print a line for each model and kernel set; return how many differ."""
     differing = 0
@@ -138,12 +157,12 @@ def compare(driver: Path, folder: Path) -> int:
         path = gguf_file.write(folder / f"{name}.{type_name}.gguf", case, parameters, type_name)
         tokens = checkpoints.tokens(case, N_TOKENS)
         for kv_type, isa in itertools.product(KV_TYPES, ISAS):
-            here = logits_here(path, tokens, kv_type).ravel()
+            here = logits_here(path, tokens, kv_type)
             there = logits_on_arm(driver, isa, path, tokens, kv_type)
-            wrong = np.flatnonzero(here.view(np.uint32) != there.view(np.uint32))
-            differing += wrong.size > 0
-            verdict = "equal" if wrong.size == 0 else f"{wrong.size} logits of {here.size} differ"
-            print(f"{isa:8} {name:13} {type_name:7} {kv_type:5} {verdict}")
+            verdict = differences(here[0], there[0], "logits")
+            verdict += differences(here[1], there[1], "choices and figures")
+            differing += bool(verdict)
+            print(f"{isa:8} {name:13} {type_name:7} {kv_type:5} {', '.join(verdict) or 'equal'}")
     return differing
 
 

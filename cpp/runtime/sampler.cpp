@@ -15,6 +15,7 @@
 namespace pestle {
 namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr double kLargest = std::numeric_limits<float>::max();
 constexpr size_t kBlock = 256;
 
 // Eight running maxima, which a compiler puts into registers side by side.
@@ -57,7 +58,7 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
 
 void Sampler::take(std::span<const float> logits) {
   bool finite = true;
-  for (float x : logits) finite &= x < kInfinity;  // no branch: the loop is vectorized
+  for (float x : logits) finite &= std::abs(x) < kInfinity;  // no branch: the loop is vectorized
   if (!finite)
     throw Error(
         "the model produced a logit that is not finite: its weights are damaged, or "
@@ -71,7 +72,7 @@ double Sampler::log_sum_of_best(size_t n) {
   const double top = kept_.front().logit;
   double sum = 0;
   for (float x : logits_) sum += fixed_exp(x - top);
-  return top + std::log(sum);
+  return top + fixed_log(sum);
 }
 
 void Sampler::apply(std::span<const uint32_t> mask) {
@@ -107,10 +108,12 @@ void Sampler::adjust(std::span<const int32_t> history) {
   std::unordered_map<int32_t, int> counts;
   for (int32_t t : history) counts[t]++;
   for (const auto& [id, n] : counts) {
-    if (id < 0 || static_cast<size_t>(id) >= logits_.size()) continue;
+    if (id < 0 || static_cast<size_t>(id) >= logits_.size() || logits_[id] == -kInfinity) continue;
     double x = logits_[id];
     x = x > 0 ? x / o.repeat_penalty : x * o.repeat_penalty;
-    logits_[id] = static_cast<float>(x - n * o.frequency_penalty - o.presence_penalty);
+    x = x - n * o.frequency_penalty - o.presence_penalty;
+    if (!(std::abs(x) <= kLargest)) throw Error("a penalty made a logit infinite");
+    logits_[id] = static_cast<float>(x);
   }
 }
 
@@ -180,7 +183,7 @@ Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   keep_best(o.temperature == 0 ? 1 : o.top_k == 0 ? logits_.size() : static_cast<size_t>(o.top_k));
   if (kept_.empty() || kept_.front().logit == -kInfinity)
     throw Error("every token is banned: nothing is left to sample");
-  if (kept_.front().logit == kInfinity) throw Error("a penalty or bias made a logit infinite");
+  if (kept_.front().logit == kInfinity) throw Error("a bias made a logit infinite");
   out.token = o.temperature == 0 ? kept_.front().id : draw(uniform(o.seed, history.size()));
   if (n_logprobs > 0) out.logprob = logits[out.token] - log_sum;
   return out;

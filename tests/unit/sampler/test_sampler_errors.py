@@ -24,14 +24,30 @@ def test_damaged_logits(tmp_path: Path) -> None:
             sample(engine, 0, [], temperature=temperature)
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
 @pytest.mark.parametrize("infinite", [[3], [3, 5]])
-def test_infinite_logits(tmp_path: Path, infinite: list[int]) -> None:
+def test_infinite_logits(tmp_path: Path, infinite: list[int], value: float) -> None:
     rows = np.zeros((1, 8), np.float32)
-    rows[0, infinite] = np.inf
+    rows[0, infinite] = value
     engine = logit_table.engine(logit_table.write(tmp_path / "inf.gguf", rows), 1)
     assert np.isinf(engine.logits()).sum() == len(infinite)
-    with pytest.raises(Error):
-        _core.Sampler().sample(engine, 0, [], 2)
+    for temperature in (0.0, 1.0):
+        with pytest.raises(Error, match="a logit that is not finite"):
+            _core.Sampler(temperature=temperature).sample(engine, 0, [], 2)
+    with pytest.raises(Error, match="a logit that is not finite"):
+        _core.Sampler().score(engine, 0, 1)
+
+
+@pytest.mark.parametrize("penalty", [1e300, -1e300])
+def test_penalties_that_leave_float(tmp_path: Path, penalty: float) -> None:
+    rows = np.ones((1, 8), np.float32)
+    engine = logit_table.engine(logit_table.write(tmp_path / "ones.gguf", rows), 1)
+    for options in ({"frequency_penalty": penalty}, {"presence_penalty": penalty}):
+        with pytest.raises(Error, match="a penalty made a logit infinite"):
+            sample(engine, 0, [3, 3], temperature=0.0, **options)
+        # A token that is banned stays so.
+        banned = sample(engine, 0, [3, 3], temperature=0.0, logit_bias={3: -math.inf}, **options)
+        assert banned == 0
 
 
 @pytest.mark.parametrize(

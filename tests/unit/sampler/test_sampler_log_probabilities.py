@@ -3,13 +3,59 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pestle import _core
 
+from . import logit_table
 from .choices import FLAT, NEGATIVE, RANDOM, TIES, UNCUT, VOCABULARY, best, sample
 from .reference import log_softmax
+
+
+def exp_again(x: float) -> float:
+    """What core/fixed_math.h says of e^x, with nothing but what IEEE 754 rounds correctly."""
+    if x < -700:
+        return 0.0
+    n = round(x * 1.4426950408889634)
+    r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
+    term = total = 1.0
+    for i in range(1, 15):
+        term = term * r / i
+        total += term
+    return math.ldexp(total, n)
+
+
+def log_again(x: float) -> float:
+    m, exponent = math.frexp(x)
+    if m < 0.70710678118654752:
+        m, exponent = 2 * m, exponent - 1
+    s = (m - 1) / (m + 1)
+    z = s * s
+    total = 0.0
+    for i in range(14, -1, -1):
+        total = total * z + 1.0 / (2 * i + 1)
+    return exponent * 0.69314718055994530942 + 2 * s * total
+
+
+def test_the_bits_are_those_of_our_own_functions(tmp_path: Path) -> None:
+    """A C library's may be others on another machine."""
+    table = -np.abs(np.random.default_rng(7).normal(0, 3, (60, 300)).astype(np.float32))
+    table[:, 2] = 0  # the largest: nothing of the logarithm is rounded away when it is added
+    engine = logit_table.engine(logit_table.write(tmp_path / "table.gguf", table), len(table))
+    sampler, library = _core.Sampler(temperature=0.0), 0
+    for row, logits in enumerate(engine.logits().astype(np.float64).tolist()):
+        top, total = max(logits), 0.0
+        for x in logits:
+            total += exp_again(x - top)
+        expected = logits[5] - (top + log_again(total))
+        assert sampler.score(engine, row, 5).logprob == expected
+        assert sampler.sample(engine, row, [], 300).top[-1][1] == min(logits) - (
+            top + log_again(total)
+        )
+        library += expected != logits[5] - (top + math.log(total))
+    assert library > 0  # a correctly rounded logarithm gives others
 
 
 @pytest.mark.parametrize("row", [RANDOM, FLAT, TIES, NEGATIVE])
