@@ -8,8 +8,15 @@ namespace {
 using simd::F32;
 using simd::I32;
 
-// Below this the reciprocal could overflow; such values add nothing to any sum of normal size.
+// Below this the reciprocal could overflow; such values add nothing to any sum of normal size, as no weight
+// is larger than 2^35 (model/packing.cpp, format.h).
 constexpr float kTiny = 0x1p-100f;
+
+// What 15 bits hold, as two signed bytes: 128 high + low.
+constexpr int kWideSteps = 127 * 128 + 63;
+// A dot product of gemm.h is one of 32 columns, of weights' bytes up to 255 where an offset makes them so,
+// and what the offset takes off: it stays in 32 bits, whatever the format.
+static_assert(int64_t(kBlockColumns) * kWideSteps * (255 + 128) < int64_t(1) << 31);
 
 // How values up to a largest magnitude become integers up to `steps`. A magnitude that is not finite gives
 // the scale NaN and only zeros: the NaN reaches every output that reads these values, and no conversion of it
@@ -102,10 +109,9 @@ PESTLE_INLINE void store_planes(I32 q, int8_t* high, int8_t* low) {
 // A whole row with one scale: d = max|x| / 16319, q = x * (16319 / max|x|) rounded to nearest even.
 template <int S>
 void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, char* group) {
-  constexpr float kLargest = 127 * 128 + 63;
   I32 top = simd::splat(int32_t(0));
   for (int i = 0; i < columns; i += simd::kLanes) top = simd::max(top, magnitude(simd::load(x + i)));
-  const Scale scale = scale_of(simd::reduce_max(top), kLargest);
+  const Scale scale = scale_of(simd::reduce_max(top), float(kWideSteps));
   put(group + 4 * row, scale.d);
   char* block = group + 4 * rows;
   for (int b = 0; b < columns / kBlockColumns; b++, block += rows * panel_block_bytes(kind)) {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "core/error.h"
 #include "kernels/shared/pack.h"
 
 namespace pestle {
@@ -50,6 +51,10 @@ std::vector<Piece> cut(const std::vector<PackJob>& jobs) {
   }
   return pieces;
 }
+
+// The largest scale of MXFP4 that products are exact enough for: panels take activations below 2^-100 for
+// zero. Published models have nothing near it, and 255, NaN, is beyond it.
+constexpr int kMostExponent = 32, kBias = 127;
 
 struct Span { int begin = 0, end = 0; };
 
@@ -134,6 +139,21 @@ class Packing {
         if (const int i = t * kTileRows + r; i < m.rows)
           rows[r] = buffer.data() + row * size_t(p.source(i) - source.begin);
       pack_tiles(m.format, rows, m.columns, tiles_ + p.at(t));
+      if (m.format == Format::MXFP4) check_scales(p, t);
+    }
+  }
+
+  void check_scales(const Piece& p, int tile_row) const {
+    const auto* tiles = reinterpret_cast<const TileMXFP4*>(tiles_ + p.at(tile_row));
+    for (int c = 0; c < p.job->matrix->columns / kBlockColumns; c++) {
+      const uint8_t* largest = std::max_element(tiles[c].e, tiles[c].e + kTileRows);
+      if (*largest <= kBias + kMostExponent) continue;
+      const int row = p.source(tile_row * kTileRows + static_cast<int>(largest - tiles[c].e));
+      throw UnsupportedError(file_.name() + ": tensor `" + std::string(p.job->tensor->name) + "`, row " +
+                             std::to_string(row) + ", columns from " + std::to_string(c * kBlockColumns) +
+                             ": the block's scale is " +
+                             (*largest == 255 ? "NaN" : "2^" + std::to_string(*largest - kBias)) +
+                             ", expected at most 2^" + std::to_string(kMostExponent));
     }
   }
 
