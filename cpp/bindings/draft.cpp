@@ -23,7 +23,8 @@ void bind_draft(py::module_& m) {
             return std::pair(std::move(draft.tokens), std::move(draft.confidence));
           },
           py::arg("most"),
-          "At most so many tokens that may follow, and the confidence in each if those before it are right.");
+          "At most so many tokens that may follow, never more than 1024, and the confidence in each if those "
+          "before it are right.");
 }
 
 }  // namespace pestle

@@ -1,4 +1,5 @@
 // Weights' metadata side: keys, ranges, and what follows from them.
+#include <cstdio>
 #include <limits>
 
 #include "core/error.h"
@@ -9,7 +10,7 @@ namespace pestle {
 namespace {
 
 // No published model comes near these; beyond them, products of two would leave int.
-constexpr int kMaxLayers = 512, kMaxWidth = 1 << 20, kMaxHeads = 4096;
+constexpr int kMaxLayers = 512, kMaxHeads = 4096;
 
 }  // namespace
 
@@ -31,8 +32,14 @@ int Weights::n(const char* name) const {
   return static_cast<int>(values[0]);
 }
 int Weights::n_or(const char* name, int absent) const { return has(name) ? n(name) : absent; }
+int Weights::n_or(const char* name, int absent, int least, int most) const {
+  return between(name, n_or(name, absent), least, most);
+}
 float Weights::f(const char* name) const { return static_cast<float>(file_.number(key(name))); }
 float Weights::f_or(const char* name, float absent) const { return has(name) ? f(name) : absent; }
+float Weights::f_or(const char* name, float absent, float least, float most) const {
+  return between(name, f_or(name, absent), least, most);
+}
 
 bool Weights::flag_or(const char* name, bool absent) const {
   return has(name) ? file_.flag(key(name)) : absent;
@@ -52,10 +59,23 @@ void Weights::refuse(const char* name, const char* feature) const {
                            ") is not part of this architecture as Pestle runs it");
 }
 
-int Weights::range(const char* name, int v, int most) const {
-  if (v < 1 || v > most)
-    throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected 1 to " +
-                      std::to_string(most));
+int Weights::between(const char* name, int v, int least, int most) const {
+  if (v < least || v > most)
+    throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected " +
+                      std::to_string(least) + " to " + std::to_string(most));
+  return v;
+}
+
+float Weights::between(const char* name, float v, float least, float most) const {
+  // std::to_string would make zeros of what is small.
+  const auto text = [](float x) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%g", double(x));
+    return std::string(digits);
+  };
+  if (!(v >= least && v <= most))
+    throw FormatError(file_.name() + ": " + key(name) + " is " + text(v) + ", expected " + text(least) +
+                      " to " + text(most));
   return v;
 }
 
@@ -72,15 +92,13 @@ Dimensions Weights::dimensions() const {
   d.head_dim = range("attention.key_length", n_or("attention.key_length", d.dim / d.n_heads), 4096);
   d.n_rot = range("rope.dimension_count", n_or("rope.dimension_count", d.head_dim), 4096);
   d.n_ctx = n_ctx();
-  d.eps = f("attention.layer_norm_rms_epsilon");
+  d.eps = between("attention.layer_norm_rms_epsilon", f("attention.layer_norm_rms_epsilon"), 1e-30f, 0.5f);
   if (d.n_heads % d.n_kv_heads != 0)
     throw FormatError(file_.name() + ": " + std::to_string(d.n_heads) + " heads do not share " +
                       std::to_string(d.n_kv_heads) + " KV heads evenly");
   if (d.n_rot > d.head_dim || d.n_rot % 2 != 0)
     throw FormatError(file_.name() + ": rope.dimension_count is " + std::to_string(d.n_rot) +
                       ", expected an even number up to " + std::to_string(d.head_dim));
-  if (!(d.eps > 0 && d.eps < 1))
-    throw FormatError(file_.name() + ": " + key("attention.layer_norm_rms_epsilon") + " is out of range");
   constexpr int kMostTokens = 1 << 24;
   if (is_absent("token_embd.weight") && !file_.find("token_embd.weight")) {
     d.n_vocab = range("vocab_size", n("vocab_size"), kMostTokens);

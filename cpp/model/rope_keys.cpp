@@ -8,12 +8,8 @@
 
 namespace pestle {
 
-float Weights::between(const char* name, float v, float least, float most) const {
-  if (!(v >= least && v <= most))
-    throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected " +
-                      std::to_string(least) + " to " + std::to_string(most));
-  return v;
-}
+// Positions, with room for the arithmetic on them.
+constexpr int kMostPositions = std::numeric_limits<int>::max() / 2;
 
 RopeScaling Weights::stated_rope_scaling() const {
   const std::string type(file_.string_or(key("rope.scaling.type"), "linear"));
@@ -22,18 +18,18 @@ RopeScaling Weights::stated_rope_scaling() const {
   RopeScaling s;
   const float factor = f_or("rope.scaling.factor", f_or("rope.scale_linear", 0));
   if (type != "none" && factor != 0) s.factor = between("rope.scaling.factor", factor, 1e-3f, 1e6f);
-  const int trained = n("context_length");
-  s.original_context = n_or("rope.scaling.original_context_length",
-                            type == "linear" ? static_cast<int>(float(trained) / s.factor) : trained);
-  if (s.original_context < 1)
-    throw FormatError(file_.name() + ": " + key("rope.scaling.original_context_length") + " is not positive");
+  const int trained = range("context_length", n("context_length"), kMostPositions);
+  const double stretched = double(float(trained) / s.factor);
+  const int absent = type != "linear" ? trained : int(std::clamp<double>(stretched, 1, kMostPositions));
+  s.original_context = n_or("rope.scaling.original_context_length", absent, 1, kMostPositions);
   if (type == "linear") s.kind = RopeScaling::Kind::linear;
   if (type != "yarn") return s;
   s.kind = RopeScaling::Kind::yarn;
   s.beta_fast = between("rope.scaling.yarn_beta_fast", f_or("rope.scaling.yarn_beta_fast", 32), 1e-3f, 1e6f);
   s.beta_slow = between("rope.scaling.yarn_beta_slow", f_or("rope.scaling.yarn_beta_slow", 1), 1e-3f, 1e6f);
-  s.magnitude = between("rope.scaling.yarn_attn_factor",
-                        f_or("rope.scaling.yarn_attn_factor", f_or("rope.scaling.attn_factor", 0)), 0, 1e3f);
+  s.magnitude =
+      between("rope.scaling.yarn_attn_factor",
+              f_or("rope.scaling.yarn_attn_factor", f_or("rope.scaling.attn_factor", 0)), 0.0f, 1e3f);
   return s;
 }
 
@@ -49,11 +45,10 @@ RopeScaling Weights::rope_scaling() const {
 }
 
 int Weights::n_ctx() const {
-  constexpr int kMost = std::numeric_limits<int>::max() / 2;
-  const int trained = range("context_length", n("context_length"), kMost);
+  const int trained = range("context_length", n("context_length"), kMostPositions);
   if (!rope_.stretches()) return trained;
   const RopeScaling s = rope_scaling();
-  return static_cast<int>(std::min<double>(double(s.original_context) * s.factor, kMost));
+  return static_cast<int>(std::min<double>(double(s.original_context) * s.factor, kMostPositions));
 }
 
 Rope Weights::rope(int n_rot, const RopeKeys& keys) {

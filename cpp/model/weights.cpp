@@ -71,6 +71,12 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, int coun
   const uint64_t stride = uint64_t(fused ? rows.fused_rows : out), width = uint64_t(transposed ? out : in);
   const gguf::Tensor& t = fused && rows.flat ? tensor(source, {width, stride * uint64_t(count)})
                                              : tensor(source, stacked({width, stride}, count));
+  // packing.h counts the rows of all matrices of a tensor in an int.
+  constexpr uint64_t kMostRows = std::numeric_limits<int>::max();
+  if (t.ne[1] * t.ne[2] > kMostRows)
+    throw FormatError(file_.name() + ": tensor `" + std::string(t.name) + "` has " +
+                      std::to_string(t.ne[1] * t.ne[2]) + " rows, expected at most " +
+                      std::to_string(kMostRows));
   const Format stored = format_of(file_, t);
   storage_.matrices.push_back({source, transposed ? Format::F32 : stored, out, in,
                                is_wide(n("embedding_length"), in), count,

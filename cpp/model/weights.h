@@ -16,6 +16,9 @@
 
 namespace pestle {
 
+// Of any matrix's rows and columns but the vocabulary's.
+constexpr int kMaxWidth = 1 << 20;
+
 // Memory behind a model's modules.
 struct Storage {
   std::deque<Matrix> matrices;
@@ -69,6 +72,9 @@ class Weights {
   int n_or(const char* key, int absent) const;
   float f(const char* key) const;
   float f_or(const char* key, float absent) const;
+  // The same, and FormatError for what is not in [least, most].
+  int n_or(const char* key, int absent, int least, int most) const;
+  float f_or(const char* key, float absent, float least, float most) const;
   Dimensions dimensions() const;
   // UnsupportedError when the key is there and not zero: the feature would be ignored.
   void refuse(const char* key, const char* feature) const;
@@ -109,8 +115,10 @@ class Weights {
  private:
   std::string key(const char* name) const;
   bool skipped(std::string_view tensor) const;
-  bool is_absent(std::string_view tensor) const;       // it belongs to a part that is not loaded
-  int range(const char* name, int v, int most) const;  // v, if it is in [1, most]; else FormatError
+  bool is_absent(std::string_view tensor) const;  // it belongs to a part that is not loaded
+  int range(const char* name, int v, int most) const { return between(name, v, 1, most); }
+  // v, if it is in [least, most]; else FormatError
+  int between(const char* name, int v, int least, int most) const;
   float between(const char* name, float v, float least, float most) const;
   int n_ctx() const;  // that the model was trained for, or that it is stretched to
   RopeScaling stated_rope_scaling() const;

@@ -14,6 +14,7 @@ constexpr int kWeak = 3;          // a shorter match yields to one beside the li
 constexpr int kFollowed = 4;      // a match this long becomes the line
 constexpr int kDrift = 8;         // how far an edit may have moved the line
 constexpr int kMostMisses = 128;  // then the line is given up
+constexpr int kMostDrafted = 1024;
 
 // Of a match's next token. Measured: 0.24, 0.48, 0.60, 0.69 for lengths of 1 to 4, 0.83 for 8, 0.93 for 16.
 double confidence(int length) { return 1 - 1.5 / (std::min(length, 2 * kLongest) + 1); }
@@ -125,6 +126,7 @@ Draft Drafter::draft(int most) {
   Draft out;
   if (match.next == 0) return out;
   const size_t n = text_.size();
+  most = std::min(most, kMostDrafted);
   for (int i = 0; i < most; i++) {
     const size_t from = static_cast<size_t>(match.next) + i;
     out.tokens.push_back(from < n ? text_[from] : out.tokens[from - n]);  // beyond the end it repeats itself

@@ -43,7 +43,7 @@ class NgramIndex {
 class Drafter {
  public:
   void extend(std::span<const int32_t> tokens);
-  Draft draft(int most);  // at most so many tokens; none where nothing matches
+  Draft draft(int most);  // at most so many tokens, and 1024; none where nothing matches
   size_t n_tokens() const { return text_.size(); }
 
  private:

@@ -19,9 +19,10 @@ struct Shape {
 
 Shape shape_of(const Weights& w, const Dimensions& d) {
   // Files with the projections in one piece describe heads, others the latent and heads apart.
+  constexpr int kMost = 8192;
   Shape s{w.n("attention.kv_lora_rank"), w.n_or("attention.key_length_mla", d.head_dim) - d.n_rot, d.n_rot,
           w.n_or("attention.value_length_mla", w.n_or("attention.value_length", d.head_dim))};
-  w.expect(s.rank > 0 && s.nope > 0 && s.v_dim > 0 && s.rank <= 8192 && s.nope <= 8192 && s.v_dim <= 8192,
+  w.expect(s.rank > 0 && s.nope > 0 && s.v_dim > 0 && s.rank <= kMost && s.nope <= kMost && s.v_dim <= kMost,
            "kv_lora_rank " + std::to_string(s.rank) + ", keys of " + std::to_string(s.qk()) +
                " channels, of which " + std::to_string(s.rope) + " turn, and values of " +
                std::to_string(s.v_dim) + " do not make latent attention");
@@ -29,7 +30,7 @@ Shape shape_of(const Weights& w, const Dimensions& d) {
 }
 
 float score_scale(const Weights& w, const Shape& s) {
-  const float all_dim = w.f_or("rope.scaling.yarn_log_multiplier", 0) * 10;
+  const float all_dim = w.f_or("rope.scaling.yarn_log_multiplier", 0, 0, 100) * 10;
   const RopeScaling scaling = w.rope_scaling();
   const float m = scaling.kind == RopeScaling::Kind::yarn ? yarn_magnitude(scaling.factor, all_dim) : 1;
   return m * m / std::sqrt(static_cast<float>(s.qk()));
@@ -38,7 +39,7 @@ float score_scale(const Weights& w, const Shape& s) {
 LatentAttention latent_attention(Weights& w, const Dimensions& d, const Shape& s, int layer,
                                  const std::shared_ptr<const Rope>& rope) {
   const auto name = [&](const char* part) { return w.layer(layer, part); };
-  const int q_rank = w.n_or("attention.q_lora_rank", 0);
+  const int q_rank = w.n_or("attention.q_lora_rank", 0, 0, kMaxWidth);
   const RowOrder query{s.qk(), s.rope, s.nope}, latent{s.rank + s.rope, s.rope, s.rank};
   const RowSource k{{}, name("attn_kv_b"), 0, s.nope + s.v_dim, true, true};
   const RowSource v{{}, name("attn_kv_b"), s.nope, s.nope + s.v_dim, true};
@@ -67,8 +68,8 @@ LatentAttention latent_attention(Weights& w, const Dimensions& d, const Shape& s
 
 SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const ExpertChoice& choice,
                      int layer) {
-  const float scale = w.f_or("expert_weights_scale", 1);
-  const int shared = w.n_or("expert_shared_count", 0) * m.ffn_dim;
+  const float scale = w.f_or("expert_weights_scale", 1, 0, 1e6f);
+  const int shared = w.n_or("expert_shared_count", 0, 0, kMaxWidth / m.ffn_dim) * m.ffn_dim;
   const std::string bias = w.layer(layer, "exp_probs_b.bias");
   SparseMoe moe{
       .router = {.gate = w.linear(w.layer(layer, "ffn_gate_inp"), d.dim, m.n_experts),

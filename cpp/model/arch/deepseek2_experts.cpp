@@ -34,6 +34,10 @@ Groups groups_of(Weights& w, const Mixture& m, int n_layers, bool sigmoid) {
            std::to_string(m.top_k) + " experts of " + std::to_string(m.n_experts) +
                " cannot be chosen from the best " + std::to_string(g.kept) + " of " + std::to_string(g.all) +
                " groups");
+  // A group is worth the sum of its two best.
+  w.expect(!sigmoid || g.kept == g.all || m.n_experts / g.all >= 2,
+           std::to_string(g.all) + " groups of one expert each, of which the best " + std::to_string(g.kept) +
+               " are to be kept, have no two best experts");
   return g;
 }
 

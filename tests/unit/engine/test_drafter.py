@@ -30,6 +30,13 @@ def fresh(text: list[int]) -> _core.Drafter:
     return drafter
 
 
+def test_a_draft_has_an_end() -> None:
+    """However much is asked for: what repeats itself could be drafted for ever."""
+    tokens, confidence = fresh([1, 2, 3] * 20).draft(2**31 - 1)
+    assert len(tokens) == len(confidence) == 1024
+    assert tokens == ([1, 2, 3] * 342)[:1024]
+
+
 def length_at(text: list[int], position: int) -> int:
     """How many tokens before `position` are those at the text's end; 32 at most."""
     length = 0
