@@ -6,7 +6,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
-#include <cstring>
+#include <algorithm>
 #include <list>
 #include <map>
 #include <optional>
@@ -73,6 +73,7 @@ std::shared_ptr<SequenceHandle> restore(const std::shared_ptr<Engine>& engine,
                                         const std::vector<int32_t>& tokens,
                                         const std::function<std::optional<py::bytes>(int, int)>& read) {
   const auto read_page = [&](int group, int index, char* to) {
+    const py::gil_scoped_acquire acquired;
     const std::optional<py::bytes> page = read(group, index);
     if (!page) return false;
     const std::string_view bytes = *page;
@@ -85,6 +86,7 @@ std::shared_ptr<SequenceHandle> restore(const std::shared_ptr<Engine>& engine,
     return true;
   };
   // Without the engine's lock: nobody else knows the sequence yet.
+  const py::gil_scoped_release released;
   auto handle = std::make_shared<SequenceHandle>(engine, engine->restore(tokens, read_page));
   handle->sequence.remember();
   return handle;
@@ -180,7 +182,7 @@ py::array_t<float> logits(const Engine& engine) {
     for (int i = 0; i < rows; i++) copy.insert(copy.end(), engine.logits(i).begin(), engine.logits(i).end());
   }
   py::array_t<float> out({rows, py::ssize_t(engine.model().n_vocab)});
-  std::memcpy(out.mutable_data(), copy.data(), copy.size() * sizeof(float));
+  std::copy(copy.begin(), copy.end(), out.mutable_data());  // of no rows too, which memcpy may not be given
   return out;
 }
 

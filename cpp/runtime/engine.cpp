@@ -81,7 +81,7 @@ void Engine::check(std::span<const int32_t> tokens) const {
                                   std::to_string(model_->n_vocab));
 }
 
-// Texts that nobody holds make room for one that is read.
+// Texts that nobody holds make room for one that is read, here as in `restore`.
 void Engine::grow(Sequence& sequence, int more) {
   try {
     sequence.pages_.grow(sequence.n_tokens(), more);
@@ -120,6 +120,15 @@ Sequence Engine::restore(std::span<const int32_t> tokens, const ReadPage& read) 
   if (tokens.size() > size_t(n_ctx_)) throw ContextLengthError(int64_t(tokens.size()), n_ctx_);
   const int n = static_cast<int>(tokens.size());
   SequencePages pages(cache_);
+  const auto take = [&](const PageTable& table, int page) {
+    try {
+      return table.pool().take(table.page(page - 1), page);
+    } catch (const MemoryLimitError&) {
+      const auto stepping = lock();
+      if (!prefixes_.clear()) throw;
+    }
+    return table.pool().take(table.page(page - 1), page);
+  };
   std::vector<char> row;
   for (int g = 0; g < layout.n_groups(); g++) {
     const KvGroup& group = layout.group(g);
@@ -127,7 +136,7 @@ Sequence Engine::restore(std::span<const int32_t> tokens, const ReadPage& read) 
     PageTable& table = pages.table(g);
     for (int i = 0; i < pages_of(n); i++) {
       if (read(g, i, row.data())) {
-        table.append(table.pool().take(table.page(i - 1), i));
+        table.append(take(table, i));
         group.scatter(row.data(), table.page(i).place);
       } else if (i < group.first_page(n)) {
         table.append({});

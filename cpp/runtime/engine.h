@@ -91,7 +91,7 @@ class Engine {
   Sequence recall(std::span<const int32_t> tokens, int n_tokens);
   // A sequence that was written elsewhere. `read` fills a page of a group, given its index, or says that it
   // has none, which only a page that the next token does not see may lack. std::invalid_argument for what no
-  // sequence can be.
+  // sequence can be, MemoryLimitError. Takes lock() itself where kept texts have to make room.
   using ReadPage = std::function<bool(int group, int index, char* to)>;
   Sequence restore(std::span<const int32_t> tokens, const ReadPage& read);
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from pestle import ContextLengthError, _core
 
@@ -110,3 +114,49 @@ def test_what_does_not_fit_is_refused(model: _core.Model) -> None:
         with pytest.raises(ValueError, match="has 3 bytes"):
             restore(pages=pages | {(0, 1): b"abc"})
     assert engine.kv_bytes == taken
+
+
+UNDER_PRESSURE = """
+import resource, sys
+from pestle import _core
+
+N = 4000
+engine = _core.Engine(
+    _core.Model(sys.argv[1], threads=1), n_ctx=2 * N, threads=1, kv_type="f32", prefix_bytes=1 << 40
+)
+def text(first):
+    return [first, *((7 * i * i + 3 * i) % 97 for i in range(N - 1))]
+sequence = engine.sequence()
+engine.step([(sequence, text(0))], "none")
+pages = [sequence.page(0, i) for i in range(-(-N // _core.KV_PAGE_TOKENS))]
+engine.step([(sequence, [5])])
+expected = engine.logits().tobytes()
+del sequence
+for first in range(1, 4):
+    kept = engine.sequence()
+    engine.step([(kept, text(first))], "none")
+    engine.keep(kept)
+    del kept
+assert engine.kv_bytes - engine.kept_bytes < len(pages) * len(pages[0]), "there is room anyway"
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), resource.RLIM_INFINITY))
+again = engine.restore(text(0), lambda group, index: pages[index])
+assert engine.kept_bytes == 0
+engine.step([(again, [5])])
+assert engine.logits().tobytes() == expected
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits address space")
+def test_kept_texts_make_room(tmp_path: Path) -> None:
+    """As they do for a text that is read: what is restored would fit if it were read."""
+    case = CASES["llama-256"]
+    path = gguf_file.write(tmp_path / "m.gguf", case, checkpoints.weights(case), "Q8_0")
+    done = subprocess.run(
+        [sys.executable, "-c", UNDER_PRESSURE, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
