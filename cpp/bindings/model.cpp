@@ -1,5 +1,6 @@
 // Model: packed weights. KvType by name.
 #include "model/model.h"
+#include "model/arch/arch.h"
 #include "runtime/engine.h"
 
 #include <pybind11/functional.h>
@@ -76,6 +77,7 @@ ModelHandle load_path(const PathArgument& path, int threads, const std::optional
 }  // namespace
 
 void bind_model(py::module_& m) {
+  m.attr("GEMMA3_LAYERS_OF_27B") = kGemma3LayersOf27B;
   py::class_<KvMemory>(m, "KvMemory", "What keys and values of one text take.")
       .def_readonly("bytes_per_token", &KvMemory::bytes_per_token, "What each token adds.")
       .def_readonly("window_bytes", &KvMemory::window_bytes,

@@ -88,9 +88,8 @@ void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const P
   run(ws, {planned, size_t(w.count)}, w.bytes());
 }
 
-void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products) {
-  constexpr size_t kMost = 4;
-  PlannedProduct planned[kMost];
+void multiply(Workspace& ws, Activations& x, std::span<const Product> products) {
+  PlannedProduct planned[kMostProducts];
   size_t n = 0, bytes = 0;
   for (const Product& p : products) {
     const Matrix& w = *p.linear.w;

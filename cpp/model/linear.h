@@ -1,7 +1,7 @@
 // y = W x + b on packed weights, and the activations that it reads.
 #pragma once
 
-#include <initializer_list>
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -60,7 +60,13 @@ struct Product {
 };
 
 // All products of one input in one parallel loop.
-void multiply(Workspace& ws, Activations& x, std::initializer_list<Product> products);
+constexpr size_t kMostProducts = 4;
+void multiply(Workspace& ws, Activations& x, std::span<const Product> products);
+template <size_t N>
+void multiply(Workspace& ws, Activations& x, const Product (&products)[N]) {
+  static_assert(N <= kMostProducts);
+  multiply(ws, x, std::span<const Product>(products));
+}
 
 // Rows whose parts, `step` floats apart, are the inputs or the outputs of a weight's matrices.
 struct Parts {

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GgufFile', 'GgufTensor', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
 kernels: types.ModuleType
 class Error(RuntimeError):
     pass
@@ -395,7 +395,7 @@ class Drafter:
         ...
     def draft(self, most: typing.SupportsInt | typing.SupportsIndex) -> tuple[list[int], list[float]]:
         """
-        At most so many tokens that may follow, and the confidence in each if those before it are right.
+        At most so many tokens that may follow, never more than 1024, and the confidence in each if those before it are right.
         """
     def extend(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> None:
         """
@@ -480,5 +480,6 @@ def widen_fp8(codes: numpy.typing.NDArray[numpy.uint8], scales: numpy.typing.NDA
     """
     E4M3 codes, uint8 [rows, columns], times the float32 scale of each 128 x 128 block, to float32.
     """
+GEMMA3_LAYERS_OF_27B: int = 62
 KV_LAYOUT_VERSION: int = 1
 KV_PAGE_TOKENS: int = 64

@@ -5,6 +5,9 @@
 
 namespace pestle {
 
+// Gemma 3's 27B divides its scores by another number than the smaller ones, and only its depth tells.
+constexpr int kGemma3LayersOf27B = 62;
+
 Decoder load_llama(Weights& w);
 Decoder load_qwen2(Weights& w);
 Decoder load_qwen3(Weights& w);

@@ -14,8 +14,9 @@ Decoder load_gemma3(Weights& w) {
   const std::vector<int> windows = w.windows(d.n_layers, 6);
   const auto global = shared_rope(w, d.n_rot, {.absent_base = 1e6f});
   const auto local = shared_rope(w, d.n_rot, {.base = "rope.freq_base_swa", .scaled = false});
-  // query_pre_attn_scalar, which GGUF does not hold: only the model of 62 layers (27B) has one of its own.
-  const int scalar = d.n_layers == 62 ? d.dim / d.n_heads : d.head_dim;
+  // query_pre_attn_scalar, which GGUF does not hold: only the 27B model has one of its own.
+  const int scalar = d.n_layers == kGemma3LayersOf27B ? d.dim / d.n_heads : d.head_dim;
+  w.expect(scalar > 0, std::to_string(d.n_heads) + " heads share " + std::to_string(d.dim) + " channels");
   Decoder m{.embed = w.embedding(d),
             .layers = {},
             .norm = w.norm("output_norm", d.dim, d.eps),

@@ -14,6 +14,12 @@ namespace {
 
 constexpr int kRun = 16;  // tiles that a thread takes at a time
 
+constexpr size_t largest_tile() {
+  int most = 0;
+  for (const FormatInfo& f : kFormatInfo) most = std::max(most, f.quantized ? f.tile_bytes : 0);
+  return static_cast<size_t>(most);
+}
+
 Format format_of(gguf::Type type) {
   const std::string_view name = gguf::type_info(type).name;
   for (int f = 0; f < kFormats; f++)
@@ -36,7 +42,7 @@ void dequantize_blocks(gguf::Type type, const uint8_t* blocks, int64_t count, fl
   // Sixteen blocks make a tile of as many rows, one block wide: what the kernels read floats from.
   const auto tiles = static_cast<int>((count + kTileRows - 1) / kTileRows);
   pool.run(tiles, kRun, [&](int begin, int end, int) {
-    alignas(64) char tile[sizeof(TileQ6_K)];  // the largest of those of blocks
+    alignas(64) char tile[largest_tile()];
     for (int t = begin; t < end; t++) {
       const int64_t first = int64_t{t} * kTileRows;
       const int used = static_cast<int>(std::min<int64_t>(kTileRows, count - first));

@@ -1,5 +1,6 @@
 #include "quantize/shared/dispatch.h"
 
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -24,16 +25,19 @@ PESTLE_DECLARE(neondot)
 namespace quantize {
 namespace {
 
+// By name, so that a set of kernels that nobody gave quantizers is not quietly a slow one.
 Table table() {
-  [[maybe_unused]] const std::string_view isa = kernels().isa;
+  const std::string_view isa = kernels().isa;
 #ifdef PESTLE_HAS_avx2
-  if (isa.starts_with("avx512")) return avx512vnni::quantize::quantizers_of;
+  if (isa == "avx512vnni" || isa == "avx512zen" || isa == "avx512amx")
+    return avx512vnni::quantize::quantizers_of;
   if (isa == "avx2" || isa == "avxvnni") return avx2::quantize::quantizers_of;
 #endif
 #ifdef PESTLE_HAS_neondot
   if (isa == "neondot") return neondot::quantize::quantizers_of;
 #endif
-  return scalar::quantize::quantizers_of;
+  if (isa == "scalar") return scalar::quantize::quantizers_of;
+  throw std::logic_error("no quantizers go with the instruction set " + std::string(isa));
 }
 
 }  // namespace

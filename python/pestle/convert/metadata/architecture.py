@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from pestle._core import GEMMA3_LAYERS_OF_27B
 from pestle.convert.checkpoint.config import SLIDING, ModelConfig, is_float32, layer_kinds
 from pestle.convert.metadata.rope import rope_divisors, rope_keys
 from pestle.convert.names import n_experts
@@ -18,7 +19,6 @@ __all__ = ["architecture_keys", "rope_divisors"]
 
 Keys = dict[str, Any]
 _GEMMA3_PERIOD, _GPT_OSS_PERIOD = 6, 2
-_GEMMA3_LAYERS_OF_27B = 62
 SOFTMAX, SIGMOID = 1, 2
 """Of `expert_gating_func`."""
 
@@ -87,7 +87,7 @@ def _gemma3(c: ModelConfig) -> Keys:
     c.require("attn_logit_softcapping", None)
     c.require("final_logit_softcapping", None)
     scalar = c.whole("head_dim")
-    if c.whole("num_hidden_layers") == _GEMMA3_LAYERS_OF_27B:
+    if c.whole("num_hidden_layers") == GEMMA3_LAYERS_OF_27B:
         scalar = c.whole("hidden_size") // c.whole("num_attention_heads")
     c.require("query_pre_attn_scalar", scalar)
     return {
