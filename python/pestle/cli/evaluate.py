@@ -116,6 +116,9 @@ def command(
     foresees every token as the reference does. A checkpoint's folder is run layer by layer in full
     precision, and never as a whole in memory or on the disk.
 
+    Keys and values are kept in f32, so that the figures are those of the weights; `run` and `chat`
+    keep them in f16 unless -ctk says otherwise.
+
     The exit code is 3 where the divergence is more than the file's types explain, as after a wrong
     conversion, or where the two read text differently.
     """
