@@ -23,7 +23,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_scale(path: Path, sound: Path, row: int, block: int, exponent: int) -> Path:
-    data = _core.GgufFile(sound).data(NAME).reshape(-1, 256 // 32 * 17).copy()
+    data = _core.GgufFile(sound).read(NAME).reshape(-1, 256 // 32 * 17).copy()
     data[row, block * 17] = exponent
     return altered_file.write(path, sound, tensors={NAME: data.astype(np.uint8)})
 
