@@ -102,7 +102,7 @@ def logits_here(path: Path, tokens: Sequence[int], kv_type: str) -> tuple[np.nda
             history = list(tokens[: start + row + 1])
             drawn = sampler.sample(engine, row, history, N_TOP)
             ids, logprobs = zip(*drawn.top, strict=True)
-            scored = sampler.score(engine, row, history[-1])
+            (scored,) = engine.score(row, history[-1:])
             choices.append([drawn.token, drawn.logprob, *ids, *logprobs, scored.logprob])
     logits = np.concatenate(rows)
     first = np.broadcast_to(logits[0], logits.shape).copy()

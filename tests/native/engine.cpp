@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/choosing.h"
 #include "runtime/sampler.h"
 
 namespace {
@@ -65,7 +66,7 @@ class Storm {
         std::vector<Row>& rows = expected_.emplace_back();
         for (int i = 0; i < kLength; i++) {
           const pestle::Input input{&sequence, std::span(tokens).subspan(size_t(i), 1)};
-          alone.step({&input, 1}, pestle::LogitsOf::last);
+          alone.step({&input, 1});
           rows.push_back(last_row(alone));
         }
       }
@@ -174,15 +175,23 @@ class Storm {
     const int from = h.sequence.n_tokens();  // this thread's own
     n = std::min(n, kLength - from);
     if (n == 0) return;
-    const pestle::Input input{&h.sequence, std::span(tokens).subspan(size_t(from), size_t(n))};
+    const pestle::Input input{&h.sequence, std::span(tokens).subspan(size_t(from), size_t(n)),
+                              looks ? pestle::LogitsOf::last : pestle::LogitsOf::none};
     steps_++;
-    if (!looks) return engine_->step({&input, 1}, pestle::LogitsOf::none);
+    if (!looks) return engine_->step({&input, 1});
     Row row;
+    int32_t chosen = -1;
     {
       const std::lock_guard turn(looking_);  // another step would take the logits away
-      engine_->step({&input, 1}, pestle::LogitsOf::last);
+      engine_->step({&input, 1});
+      try {
+        const pestle::Choice choice{&sampler_, &h.sequence, 0, {}, 2, {}, {}};
+        chosen = engine_->choose({&choice, 1})[0].tokens[0].token;
+      } catch (const std::out_of_range&) {
+        return;  // one that does not look came between
+      }
       const auto lock = engine_->lock();
-      if (engine_->logits_rows() == 0) return;  // one that does not look came between
+      if (engine_->logits_rows() == 0) return;
       row = last_row(*engine_);
     }
     const Row& expected = expected_[size_t(h.text)][size_t(from + n - 1)];
@@ -191,6 +200,7 @@ class Storm {
     const int32_t token = sampler_.sample(row, history, 2).token;
     expect(token == pestle::Sampler(sampler_.options()).sample(expected, history, 0).token,
            "a shared sampler chose another token");
+    expect(token == chosen, "the engine chose another token");
     const auto lock = engine_->lock();
     expect(engine_->kept_bytes() <= engine_->kv_bytes(), "more is kept than there is");
   }
@@ -213,7 +223,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    Storm storm(pestle::Model::load(argv[1], {2, {}}, [](size_t, size_t) {}), std::atoi(argv[3]));
+    const auto file = pestle::gguf::File::open(argv[1]);
+    Storm storm(pestle::Model::load(file, {2, {}}, [](size_t, size_t) {}), std::atoi(argv[3]));
     std::printf("%d\n", storm.run(std::atoi(argv[2])));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "engine: %s\n", error.what());

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pestle import _core
 
+from . import logit_table
 from .choices import (
     FALLING,
     FLAT,
@@ -49,6 +51,19 @@ def test_greedy_needs_no_chance(engine: _core.Engine, logits: np.ndarray) -> Non
     for seed in range(5):
         options = {"seed": seed, "top_k": 5, "top_p": 0.5, "min_p": 0.5}
         assert sample(engine, RANDOM, [0] * seed, temperature=0.0, **options) == best(logits[0])[0]
+
+
+def test_a_token_that_must_come_comes_though_it_is_banned(tmp_path: Path) -> None:
+    """An unused token too is not replaced by what the model would rather say."""
+    path = logit_table.write(tmp_path / "even.gguf", np.zeros((1, 8), np.float32))
+    engine = _core.Engine(_core.Model(path, threads=1), threads=1)
+    sequence = engine.sequence()
+    engine.step([(sequence, [0])])
+    sampler = _core.Sampler(temperature=0.0, logit_bias={3: -math.inf})
+    (chosen,) = engine.choose([(sampler, sequence, 0, [], 1, None, 3)])
+    assert isinstance(chosen, list)
+    assert [each.token for each in chosen] == [3]
+    assert chosen[0].logprob == pytest.approx(-math.log(8))
 
 
 # Which tokens may be drawn. At a high temperature all of them come about as often.

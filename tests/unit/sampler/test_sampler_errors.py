@@ -35,7 +35,7 @@ def test_infinite_logits(tmp_path: Path, infinite: list[int], value: float) -> N
         with pytest.raises(Error, match="a logit that is not finite"):
             _core.Sampler(temperature=temperature).sample(engine, 0, [], 2)
     with pytest.raises(Error, match="a logit that is not finite"):
-        _core.Sampler().score(engine, 0, 1)
+        engine.score(0, [1])
 
 
 @pytest.mark.parametrize("penalty", [1e300, -1e300])

@@ -50,7 +50,7 @@ def test_the_bits_are_those_of_our_own_functions(tmp_path: Path) -> None:
         for x in logits:
             total += exp_again(x - top)
         expected = logits[5] - (top + log_again(total))
-        assert sampler.score(engine, row, 5).logprob == expected
+        assert engine.score(row, [5])[0].logprob == expected
         assert sampler.sample(engine, row, [], 300).top[-1][1] == min(logits) - (
             top + log_again(total)
         )
