@@ -14,7 +14,8 @@ from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from pestle.constraints.bounds import check_length, check_schema
 from pestle.constraints.dialects import ascii_dialect, ecma_schema
-from pestle.errors import ArgumentError, ArgumentTypeError, GrammarError
+from pestle.constraints.library import library_errors
+from pestle.errors import ArgumentError, ArgumentTypeError, GrammarError, shown
 
 KINDS = ("json_schema", "grammar", "regex", "choice")
 _LARK = re.compile(r"\s*(%llguidance\b|start\s*:)")
@@ -56,14 +57,19 @@ def grammar_of(options: Mapping[str, Any]) -> Grammar | None:
     if len(given) > 1:
         raise ArgumentError(f"{' and '.join(given)} exclude each other")
     for name, value in given.items():
-        if name == "choice":
-            return _choice(value)
-        if name == "grammar":
-            return Grammar(name, _from_lark(_text(name, value)))
-        if name == "regex":
-            return _from_regex(name, _text(name, value))
-        return grammar_of_schema(name, value)
+        with library_errors(name):
+            return _grammar(name, value)
     return None
+
+
+def _grammar(name: str, value: Any) -> Grammar:
+    if name == "choice":
+        return _choice(value)
+    if name == "grammar":
+        return Grammar(name, _from_lark(_text(name, value)))
+    if name == "regex":
+        return _from_regex(name, _text(name, value))
+    return grammar_of_schema(name, value)
 
 
 def grammar_of_schema(name: str, schema: Any) -> Grammar:
@@ -81,7 +87,7 @@ def grammar_of_schema(name: str, schema: Any) -> Grammar:
         except RecursionError as error:
             raise GrammarError(f"{name} is nested too deeply") from error
     if not isinstance(schema, (Mapping, bool)):
-        raise ArgumentTypeError(f"{name} is {schema!r:.60}, expected a JSON schema")
+        raise ArgumentTypeError(f"{name} is {shown(schema)}, expected a JSON schema")
     check_schema(name, schema)
     try:
         schema = ecma_schema(schema)
@@ -129,10 +135,12 @@ def _schema_of(response_format: Any) -> Any:
     if isinstance(response_format, type) and hasattr(response_format, "model_json_schema"):
         return response_format  # as the OpenAI client's `parse` takes one
     if not isinstance(response_format, Mapping):
-        raise ArgumentTypeError(f"response_format is {response_format!r:.60}, expected a mapping")
+        raise ArgumentTypeError(f"response_format is {shown(response_format)}, expected a mapping")
     kind = response_format.get("type")
     if kind not in _FORMATS:
-        raise ArgumentError(f"response_format: type is {kind!r}, expected {', '.join(_FORMATS)}")
+        raise ArgumentError(
+            f"response_format: type is {shown(kind)}, expected {', '.join(_FORMATS)}"
+        )
     if kind == "text":
         return None
     if kind == "json_object":
@@ -167,9 +175,9 @@ def _from_lark(text: str) -> str:
 
 def _choice(value: Any) -> Grammar:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ArgumentTypeError(f"choice is {value!r:.60}, expected several strings")
+        raise ArgumentTypeError(f"choice is {shown(value)}, expected several strings")
     if not all(isinstance(each, str) for each in value):
-        raise ArgumentTypeError(f"choice is {value!r:.60}, expected strings")
+        raise ArgumentTypeError(f"choice is {shown(value)}, expected strings")
     if not value or "" in value:
         raise ArgumentError("choice has nothing, or an empty string, to choose from")
     check_length("choice", sum(map(len, value)))
@@ -179,5 +187,5 @@ def _choice(value: Any) -> Grammar:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ArgumentTypeError(f"{name} is {value!r:.60}, expected a string")
+        raise ArgumentTypeError(f"{name} is {shown(value)}, expected a string")
     return value

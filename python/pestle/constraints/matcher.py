@@ -9,6 +9,7 @@ import numpy as np
 from llguidance import LLMatcher
 
 from pestle.constraints.bounds import LIMITS
+from pestle.constraints.library import library_errors
 from pestle.constraints.vocabulary import Vocabulary
 from pestle.errors import GrammarError
 
@@ -90,9 +91,10 @@ class Matcher:
 
 def problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
     """What is wrong with a grammar, warnings too; nothing if it can be followed."""
-    _, messages = LLMatcher.validate_grammar_with_warnings(
-        grammar, vocabulary.tokenizer, limits=LIMITS
-    )
+    with library_errors("the grammar"):
+        _, messages = LLMatcher.validate_grammar_with_warnings(
+            grammar, vocabulary.tokenizer, limits=LIMITS
+        )
     return [_one_line(message) for message in messages]
 
 
