@@ -16,23 +16,24 @@ from pestle.convert.plan import Output
 from pestle.errors import Error
 
 _CHUNK = 8 << 20
-_JOURNAL = "journal"
-_CHECK = "check.gguf"
 
 
 class Workplace:
     """The folder `OUT.partial`: shards and manifest under their final names, and the journal."""
 
     def __init__(self, path: Path) -> None:
-        """path: the output."""
+        """path: the output. Error: it has a name that the folder needs itself."""
+        if path.name in files.RESERVED:
+            raise Error(f"{path.name} cannot be the name of an output")
         self.output = path
+        journal, check = f"{path.name}.journal", f"{path.name}.check"
         shards = rf"{re.escape(path.stem)}(-\d+-of-\d+)?{re.escape(path.suffix)}"
-        own = rf"{shards}|{re.escape(path.name)}\.manifest\.json|{_JOURNAL}|{re.escape(_CHECK)}"
+        own = rf"{shards}|{re.escape(path.name)}\.(manifest\.json|journal|check)"
         self._folder = files.WorkFolder(
-            path.with_name(path.name + ".partial"), re.compile(own, re.DOTALL), _JOURNAL
+            path.with_name(path.name + ".partial"), re.compile(own, re.DOTALL), journal
         )
-        self.journal = self._folder.path / _JOURNAL
-        self.check = self._folder.path / _CHECK
+        self.journal = self._folder.path / journal
+        self.check = self._folder.path / check
         """A place for a file that tells what the core thinks of the header."""
 
     def of(self, path: Path) -> Path:

@@ -31,10 +31,11 @@ from pestle.files.owned import (
 from pestle.files.placing import check_place, link_target, move, placed, point, sync_folder
 from pestle.files.space import NO_SPACE, free_space
 from pestle.files.temporary import is_temporary, remove_file, remove_leftovers, scratch_folder
-from pestle.files.work import WorkFolder
+from pestle.files.work import RESERVED, WorkFolder
 
 __all__ = [
     "NO_SPACE",
+    "RESERVED",
     "Identity",
     "Lock",
     "MadeFolder",

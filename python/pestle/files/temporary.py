@@ -29,7 +29,8 @@ from pestle.files.locking import Lock, try_lock
 from pestle.files.opening import open_regular
 
 _FORM = re.compile(r"\.pestle-([0-9a-f]{16})-([0-9a-f]{16})\.tmp")
-_LOCK = "lock"
+LOCK = ".pestle-lock"
+"""Of a folder of ours, in it."""
 _TRIES = 16
 _SETTLED = 3600.0  # seconds; a folder without a lock may be about to get one
 
@@ -95,7 +96,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     lock: Lock | None = None
     try:
         identity = identity_of(os.lstat(path))
-        lock = try_lock(path / _LOCK, private=True)
+        lock = try_lock(path / LOCK, private=True)
         if lock is None:
             raise OSError(errno.EBUSY, "another process uses it", str(path))
         yield path
@@ -155,11 +156,11 @@ def _remove_left_file(path: Path) -> None:
 
 
 def _remove_left_folder(path: Path, status: os.stat_result) -> None:
-    if status_at(path / _LOCK) is None:
+    if status_at(path / LOCK) is None:
         if time.time() - status.st_mtime > _SETTLED:
             remove_scratch(path, identity_of(status))
         return
-    lock = try_lock(path / _LOCK)
+    lock = try_lock(path / LOCK)
     if lock is not None:
         if os.name == "nt":
             lock.release()

@@ -15,13 +15,15 @@ from pestle.files.locking import Lock, try_lock
 from pestle.files.opening import read_bounded
 from pestle.files.owned import created, remove
 from pestle.files.temporary import (
+    LOCK,
     remove_leftovers,
     remove_scratch,
     temporary_name,
 )
 
-_LOCK = "lock"
 _MARKER = ".pestle-work"
+RESERVED = frozenset({LOCK, _MARKER})
+"""Names in such a folder that nothing else may have."""
 _TEXT = b"What an unfinished run of Pestle has written. Remove this folder to give it up.\n"
 _TRIES = 16
 
@@ -74,8 +76,7 @@ class WorkFolder:
     def remove(self) -> None:
         """Remove the folder, which is held, and end the hold. Raises OSError."""
         assert self._lock is not None, "whoever removes it holds it"
-        own = {_LOCK, _MARKER}
-        if any(n not in own and not self._contents.fullmatch(n) for n in names_in(self.path)):
+        if any(n not in RESERVED and not self._contents.fullmatch(n) for n in names_in(self.path)):
             self.clear()
             return
         identity = identity_of(os.lstat(self.path))
@@ -106,7 +107,7 @@ class WorkFolder:
 
     def _locked(self) -> Lock | None:
         try:
-            lock = try_lock(self.path / _LOCK)
+            lock = try_lock(self.path / LOCK)
         except FileNotFoundError:
             return None  # it was removed meanwhile
         if lock is None:
@@ -120,7 +121,7 @@ class WorkFolder:
         lock: Lock | None = None
         try:
             identity = identity_of(os.lstat(aside))
-            lock = try_lock(aside / _LOCK)
+            lock = try_lock(aside / LOCK)
             with created(aside / _MARKER) as stream:
                 stream.write(_TEXT)
             if lock is None or os.path.lexists(self.path):
@@ -137,7 +138,7 @@ class WorkFolder:
                 remove_scratch(aside, identity)
         if os.name == "nt":
             return self._locked()
-        lock.path = self.path / _LOCK
+        lock.path = self.path / LOCK
         return lock
 
     def _is_ours(self) -> bool:

@@ -434,3 +434,33 @@ def test_progress_covers_every_byte(source: Path, tmp_path: Path) -> None:
     convert(source, tmp_path / "out.gguf", progress=tasks)
     assert [label for label, _ in tasks.found] == ["Converting", "Hashing"]
     assert tasks.done == [total for _, total in tasks.found]
+
+
+@pytest.mark.parametrize("name", ["journal", "lock", "check", "out", "a.journal"])
+def test_outputs_that_are_called_like_what_lies_beside(
+    name: str, source: Path, tmp_path: Path
+) -> None:
+    wanted = sha256(convert(source, tmp_path / "plain.gguf").paths[0])
+    assert sha256(convert(source, tmp_path / name).paths[0]) == wanted
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_an_output_that_the_folder_needs_itself(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(Error, match=r"\.pestle-work cannot be the name of an output"):
+        convert(source, tmp_path / ".pestle-work")
+    assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+def test_what_others_call_partial_stays(source: Path, tmp_path: Path) -> None:
+    """Kin of A1: a file `out.gguf.partial` of another program was overwritten."""
+    partial = tmp_path / "out.gguf.partial"
+    partial.write_bytes(b"a browser's")
+    with pytest.raises(Error, match=r"partial: it is there and not Pestle's; move it away"):
+        convert(source, tmp_path / "out.gguf")
+    assert partial.read_bytes() == b"a browser's"
+    partial.unlink()
+    manifest = tmp_path / "out.gguf.manifest.json"
+    manifest.write_bytes(b'{"mine": 1}')
+    with pytest.raises(Error, match=r"manifest\.json is there already"):
+        convert(source, tmp_path / "out.gguf")
+    assert manifest.read_bytes() == b'{"mine": 1}'

