@@ -42,7 +42,8 @@ class Workplace:
 
     def is_begun(self) -> bool:
         """Whether an earlier run has left something to go on with."""
-        return self._folder.is_begun()
+        with writing(self.output):
+            return self._folder.is_begun()
 
     @contextmanager
     def hold(self) -> Iterator[None]:

@@ -464,3 +464,14 @@ def test_what_others_call_partial_stays(source: Path, tmp_path: Path) -> None:
     with pytest.raises(Error, match=r"manifest\.json is there already"):
         convert(source, tmp_path / "out.gguf")
     assert manifest.read_bytes() == b'{"mine": 1}'
+
+
+def test_the_first_look_that_the_system_refuses(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: object) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("pestle.files.WorkFolder.is_begun", refused)
+    with pytest.raises(Error, match=r"cannot write .*out\.gguf: Input/output error"):
+        convert(source, tmp_path / "out.gguf")
