@@ -25,10 +25,11 @@ CPP_LAYERS = {
     "runtime": "model kernels gguf core",
     "bindings": "runtime model quantize kernels gguf core",
 }
-# All of these but their folder `shared` is compiled once per instruction set. An inline function of
-# a foreign header would be compiled with that set too, and the linker may keep that copy for all.
+# All of these but their folder `baseline` is compiled once per instruction set. An inline function
+# of a foreign header would be compiled with that set too, and the linker may keep that copy for
+# all.
 PER_ISA = {"kernels", "quantize"}
-BASELINE = "shared"
+BASELINE = "baseline"
 ISA_SYSTEM_HEADERS = {"cstddef", "cstdint", "cstring", "arm_neon.h", "immintrin.h"}
 ISA_OWN_HEADER = "simd.h"  # found on the include path of each set's own folder
 BINDING_HEADERS = re.compile(r"^(pybind11/|Python\.h$|numpy/)")

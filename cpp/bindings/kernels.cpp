@@ -8,7 +8,7 @@
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
 #include "core/thread_pool.h"
-#include "kernels/shared/pack.h"
+#include "kernels/baseline/pack.h"
 #include "model/linear.h"
 
 namespace py = pybind11;

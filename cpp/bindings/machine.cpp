@@ -5,7 +5,7 @@
 #include "bindings/bindings.h"
 #include "core/cpu.h"
 #include "core/linux_topology.h"
-#include "kernels/shared/dispatch.h"
+#include "kernels/baseline/dispatch.h"
 #include "kernels/table.h"
 #include "runtime/probe.h"
 

@@ -8,9 +8,9 @@
 #include "bindings/bindings.h"
 #include "core/cpu.h"
 #include "core/error.h"
-#include "quantize/shared/dequantize.h"
-#include "quantize/shared/quantize.h"
-#include "quantize/shared/widen.h"
+#include "quantize/baseline/dequantize.h"
+#include "quantize/baseline/quantize.h"
+#include "quantize/baseline/widen.h"
 
 namespace py = pybind11;
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/shared/pack.h"
+#include "kernels/baseline/pack.h"
 
 namespace pestle {
 

@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "core/error.h"
-#include "kernels/shared/pack.h"
+#include "kernels/baseline/pack.h"
 
 namespace pestle {
 namespace {

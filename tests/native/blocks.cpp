@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "kernels/table.h"
-#include "quantize/shared/quantize.h"
+#include "quantize/baseline/quantize.h"
 
 namespace {
 

@@ -41,11 +41,11 @@ def test_this_tree_has_no_wrong_arrow(layers):
         ("kernels/gemm.inl", '#include "quantize/lanes.h"', "kernels must not include quantize"),
         (
             "quantize/a.cpp",
-            '#include "quantize/shared/b.h"',
+            '#include "quantize/baseline/b.h"',
             "only headers of kernels and quantize",
         ),
         ("quantize/a.h", "#include <vector>", "only intrinsics and plain C headers"),
-        ("quantize/shared/a.cpp", '#include "model/b.h"', "quantize must not include model"),
+        ("quantize/baseline/a.cpp", '#include "model/b.h"', "quantize must not include model"),
         ("misc/a.h", "", "no layer that tools/check_layers.py knows"),
     ],
 )
@@ -64,7 +64,7 @@ def test_a_wrong_cpp_line_is_found(layers, tmp_path, name, line, why):
         ("bindings/a.cpp", "#include <pybind11/pybind11.h>"),
         ("kernels/avx2/simd.h", "#include <immintrin.h>"),
         ("kernels/gemm.inl", '#include "simd.h"'),
-        ("kernels/shared/registry.cpp", "#include <vector>"),
+        ("kernels/baseline/registry.cpp", "#include <vector>"),
         ("core/a.cpp", "  std::snprintf(buffer, n, format, x);"),
         ("core/a.cpp", "// never abort() here"),
     ],

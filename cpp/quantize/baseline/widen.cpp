@@ -1,4 +1,4 @@
-#include "quantize/shared/widen.h"
+#include "quantize/baseline/widen.h"
 
 #include <algorithm>
 #include <array>

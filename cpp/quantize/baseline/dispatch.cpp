@@ -1,4 +1,4 @@
-#include "quantize/shared/dispatch.h"
+#include "quantize/baseline/dispatch.h"
 
 #include <stdexcept>
 #include <string>

@@ -1,4 +1,4 @@
-#include "kernels/shared/dispatch.h"
+#include "kernels/baseline/dispatch.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,9 +1,9 @@
-#include "kernels/shared/pack.h"
+#include "kernels/baseline/pack.h"
 
 #include <cstring>
 
-#include "kernels/shared/blocks.h"
-#include "kernels/shared/lanes.h"
+#include "kernels/baseline/blocks.h"
+#include "kernels/baseline/lanes.h"
 
 namespace pestle {
 namespace {

@@ -2,8 +2,8 @@
 #include <cstring>
 
 #include "core/half.h"
-#include "kernels/shared/pack.h"
-#include "kernels/shared/tile_bits.h"
+#include "kernels/baseline/pack.h"
+#include "kernels/baseline/tile_bits.h"
 
 namespace pestle {
 namespace {

@@ -1,4 +1,4 @@
-#include "quantize/shared/dequantize.h"
+#include "quantize/baseline/dequantize.h"
 
 #include <algorithm>
 #include <string>
@@ -6,8 +6,8 @@
 
 #include "core/error.h"
 #include "core/fp_environment.h"
-#include "kernels/shared/pack.h"
-#include "quantize/shared/widen.h"
+#include "kernels/baseline/pack.h"
+#include "quantize/baseline/widen.h"
 
 namespace pestle::quantize {
 namespace {

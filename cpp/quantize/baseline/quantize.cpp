@@ -1,4 +1,4 @@
-#include "quantize/shared/quantize.h"
+#include "quantize/baseline/quantize.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 #include "core/fp_environment.h"
-#include "quantize/shared/dispatch.h"
+#include "quantize/baseline/dispatch.h"
 
 namespace pestle::quantize {
 namespace {
