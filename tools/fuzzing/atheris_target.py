@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import atheris
 
@@ -18,6 +19,8 @@ from fuzzing.scratch import emptied, in_memory
 
 with atheris.instrument_imports(include=["pestle"]):
     from fuzzing.kinds import kind
+
+    TARGET = kind(sys.argv[1])  # imports all that it tests
 
 
 def mutated(data: bytes, most: int, seed: int) -> bytes:
@@ -36,32 +39,39 @@ def mutated(data: bytes, most: int, seed: int) -> bytes:
 
 def main() -> None:
     """Search until libFuzzer's options say that it is enough."""
-    name = sys.argv.pop(1)
-    found = kind(name)
-    is_json = found.case(name, 0)[:1] == b"{"
+    example = _object(TARGET.case(sys.argv.pop(1), 0))
     with in_memory() as scratch:
         os.environ.update(PESTLE_CACHE=f"{scratch}/cache", PESTLE_DATA=f"{scratch}/data")
         work = Path(scratch) / "work"
         work.mkdir()
 
         def one(data: bytes) -> None:
-            if is_json and not _is_object(data):
+            if example is not None and not _is_like(_object(data), example):
                 return
             try:
-                found.outcome(data, work)
+                TARGET.outcome(data, work)
             finally:
                 emptied(work)
 
-        more = {"custom_mutator": mutated} if is_json else {}
+        more = {"custom_mutator": mutated} if example is not None else {}
         atheris.Setup(sys.argv, one, **more)
         atheris.Fuzz()
 
 
-def _is_object(data: bytes) -> bool:
+def _object(data: bytes) -> dict[str, Any] | None:
     try:
-        return isinstance(json.loads(data), dict)
+        found = json.loads(data)
     except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_like(found: dict[str, Any] | None, example: dict[str, Any]) -> bool:
+    """Whether it is a case: what is fuzzed is within its parts, not how a case is written."""
+    if found is None or set(found) != set(example):
         return False
+    kinds = ((type(found[name]), type(part)) for name, part in example.items())
+    return all(has is wanted or wanted in (list, type(None)) for has, wanted in kinds)
 
 
 if __name__ == "__main__":

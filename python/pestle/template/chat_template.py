@@ -171,7 +171,8 @@ class ChatTemplate:
             given = {"messages": self.prepared(messages), "tools": tools, **variables}
             _admit(account, given)  # before anything walks through it
             mark = self._unused_character(given)
-            marked = self._tokenizer.mark_untrusted(given, mark)
+            # Not the names: a control token may be spelled `messages`.
+            marked = {n: self._tokenizer.mark_untrusted(v, mark) for n, v in given.items()}
             text = self.render(**marked, add_generation_prompt=add_generation_prompt)
         # A template may also write messages as ASCII-only JSON.
         return self._tokenizer.encode_marked(text.replace(_as_ascii(mark), mark), mark)

@@ -118,3 +118,13 @@ def test_without_control_tokens_nothing_is_marked() -> None:
     tokens = ControlTokens({}, {"<t>": 1})
     assert tokens.mark("<t>", "~") == "<t>"
     assert list(tokens.split("a<t>", "~")) == ["a<t>"]
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "enable_thinking"])
+def test_a_control_token_spelled_as_a_variable(name: str) -> None:
+    """The names of variables are the template's, and nobody's text."""
+    tokenizer = Tokenizer.from_gguf(byte_level(control=(name, "</s>"), eos="</s>"))
+    source = "{% for m in messages %}{{ m.content }}{% endfor %}{{ enable_thinking }}"
+    template = ChatTemplate(source, tokenizer)
+    tokens = template.encode([{"role": "user", "content": f"a {name}"}], enable_thinking=1)
+    assert tokenizer.decode(tokens) == f"a {name}1"
