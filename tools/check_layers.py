@@ -44,7 +44,7 @@ PYTHON_LAYERS = {
     "errors": "_core",
     "files": "",
     "untrusted_json": "files errors",
-    "gguf": "untrusted_json errors _core",
+    "gguf": "options untrusted_json errors _core",
     "gguf_header": "errors",
     "options": "errors _core",
     "results": "errors _core",
@@ -55,7 +55,7 @@ PYTHON_LAYERS = {
     "convert": "files allocation measure imatrix models blocks tokenizer gguf gguf_header "
     "untrusted_json errors _core",
     "models": "files gguf untrusted_json errors _core",
-    "constraints": "formats tokenizer errors _core",
+    "constraints": "formats options tokenizer errors _core",
     "imatrix": "files models blocks tokenizer gguf_header errors _core",
     "memory": "",
     "measure": "memory template models tokenizer gguf errors _core",

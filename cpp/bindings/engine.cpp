@@ -224,23 +224,25 @@ SumsByName input_sums(const Engine& engine) {
 void bind_engine(py::module_& m) {
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
       .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill,
-                       const std::string& type, int chunk, bool gather_inputs, int64_t prefix_bytes) {
-             if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || prefix_bytes < 0 || chunk < 1)
+                       const std::string& type, int chunk, bool gather_inputs, int64_t prefix_cache) {
+             if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || prefix_cache < 0 || chunk < 1)
                throw std::invalid_argument(
-                   "n_ctx, threads, threads_prefill and prefix_bytes must not be negative, chunk must be "
+                   "n_ctx, threads, threads_prefill and prefix_cache must not be negative, chunk must be "
                    "positive");
              return std::make_shared<Engine>(
                  model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk,
-                                            gather_inputs, size_t(prefix_bytes)});
+                                            gather_inputs, size_t(prefix_cache)});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
-           py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = 512,
-           py::arg("gather_inputs") = false, py::arg("prefix_bytes") = 0,
+           py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16",
+           py::arg("chunk") = EngineOptions().chunk, py::arg("gather_inputs") = false,
+           py::arg("prefix_cache") = 0,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
            "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
            "and one for values,\n"
-           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums. prefix_bytes: for texts "
+           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums. prefix_cache: bytes for "
+           "texts "
            "that no "
            "sequence holds\n"
            "any more; see `recall`.")
@@ -279,7 +281,7 @@ void bind_engine(py::module_& m) {
           py::arg("remembered") = false,
           "An empty sequence. remembered: its text's pages are kept as they are read, for `recall`.")
       .def("keep", &keep, py::arg("sequence"),
-           "Keeps the pages of all that a sequence holds, as long as prefix_bytes allow.")
+           "Keeps the pages of all that a sequence holds, as long as prefix_cache allow.")
       .def("forget", &forget, py::arg("sequence"), "Keeps no longer what only this sequence begins with.")
       .def(
           "find", &find, py::arg("tokens"),

@@ -64,7 +64,7 @@ void bind_parts(py::module_& m) {
              return std::make_unique<PartRunner>(model.model, options);
            }),
            py::arg("model"), py::kw_only(), py::arg("threads") = 0, py::arg("kv_type") = "f16",
-           py::arg("chunk") = 512,
+           py::arg("chunk") = EngineOptions().chunk,
            "model: loaded with `only`. What the engine hands from part to part, these methods do too, to the "
            "bit. "
            "ValueError where the model is another part.")

@@ -52,7 +52,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       pool_(std::max(threads_, threads_prefill_)),
       workspace_(pool_, model_->decoder.scratch_bytes()),
       cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)),
-      prefixes_(cache_.pools(), o.prefix_bytes),
+      prefixes_(cache_.pools(), o.prefix_cache),
       expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {
   if (!model_->part.is_whole())
     throw std::invalid_argument("an engine runs a whole model, not a part of one");

@@ -21,7 +21,7 @@ struct EngineOptions {
   KvTypes kv_types;
   int chunk = 512;             // rows of one forward pass at most
   bool gather_inputs = false;  // whether there are input_sums()
-  size_t prefix_bytes = 0;     // for texts that no sequence holds any more
+  size_t prefix_cache = 0;     // bytes for texts that no sequence holds any more
 };
 
 enum class LogitsOf { none, last, all };

@@ -270,11 +270,11 @@ class Engine:
     """
     Runs a model; holds threads and the KV cache.
     """
-    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False, prefix_bytes: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False, prefix_cache: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
         n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
         chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
-        as in "q8_0/f16". gather_inputs: whether there shall be input_sums. prefix_bytes: for texts that no sequence holds
+        as in "q8_0/f16". gather_inputs: whether there shall be input_sums. prefix_cache: bytes for texts that no sequence holds
         any more; see `recall`.
         """
     def choose(self, choices: collections.abc.Sequence[tuple[typing.Any, ...]]) -> list[list[Sampled] | BaseException]:
@@ -310,7 +310,7 @@ class Engine:
         """
     def keep(self, sequence: Sequence) -> None:
         """
-        Keeps the pages of all that a sequence holds, as long as prefix_bytes allow.
+        Keeps the pages of all that a sequence holds, as long as prefix_cache allow.
         """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """

@@ -13,10 +13,10 @@ from typing import Any
 
 from pestle._core import GgufFile, GgufTensor, kv_memory
 from pestle.errors import FormatError, UnsupportedError
+from pestle.options.values import KV_TYPES
 from pestle.untrusted_json import parse_object
 
 JSON_VERSION = 1
-_KV_TYPES = ("f16", "q8_0", "f32")
 
 # The first pattern that is found in a tensor's name decides. The router and shared experts are
 # read for every token, so they count as ffn.
@@ -235,7 +235,7 @@ def _shares(tensors: Iterable[GgufTensor], key: Callable[[GgufTensor], str]) -> 
 def _kv_cache(file: GgufFile) -> tuple[tuple[KvCache, ...], str | None]:
     """What the core would keep of a text, or nothing; and why it does not run the file."""
     try:
-        found = [(kv_type, kv_memory(file, kv_type)) for kv_type in _KV_TYPES]
+        found = [(kv_type, kv_memory(file, kv_type)) for kv_type in KV_TYPES]
     except (FormatError, UnsupportedError) as error:
         return (), file.damage or str(error)
     return tuple(KvCache(t, m.bytes_per_token, m.window_bytes) for t, m in found), file.damage

@@ -10,7 +10,8 @@ from typing import Any
 
 from pestle import LLM
 from pestle.errors import Error
-from pestle.llm.loading import EngineOptions, load
+from pestle.llm.loading import load
+from pestle.options import EngineOptions
 
 from fuzzing import chance, conversations, tiny_models
 from fuzzing.gguf_document import entry_of

@@ -12,7 +12,8 @@ from pestle import LLM
 from pestle._core import GgufFile, Sampler
 from pestle.errors import Error
 from pestle.gguf import describe
-from pestle.llm.loading import EngineOptions, load
+from pestle.llm.loading import load
+from pestle.options import EngineOptions
 
 _KV_TYPES = ("f16", "f32", "q8_0", "q8_0/f16", "f32/q8_0")
 _SEVERAL = 80  # tokens: more than a page of keys and values

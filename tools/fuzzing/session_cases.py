@@ -9,7 +9,8 @@ from pathlib import Path
 from random import Random
 
 from pestle import LLM
-from pestle.llm.loading import EngineOptions, load
+from pestle.llm.loading import load
+from pestle.options import EngineOptions
 
 from fuzzing import chance, packed, tiny_models
 from fuzzing.kinds import Kind

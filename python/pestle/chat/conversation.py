@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pestle.chat.messages import check_calls
-from pestle.chat.sliding import ON_FULL, slide
+from pestle.chat.sliding import slide
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.stream import Stream
 from pestle.errors import ArgumentError, TemplateError
 from pestle.options import check_choice
+from pestle.options.values import ON_FULL
 from pestle.results import ToolCall
 
 if TYPE_CHECKING:

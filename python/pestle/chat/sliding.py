@@ -8,7 +8,6 @@ from typing import Any
 
 Messages = list[dict[str, Any]]
 
-ON_FULL = ("error", "slide")
 _PART = 8  # of the context: what an answer shall find free
 _LEADING = ("system", "developer")
 

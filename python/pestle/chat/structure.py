@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 from pestle.errors import ArgumentError, ArgumentTypeError, shown
 from pestle.formats import Format, UntaughtCalls
 from pestle.formats.calls import schemas_of
+from pestle.options.values import GRAMMARS, TOOL_CHOICES
 
 if TYPE_CHECKING:
     from pestle.constraints import Grammar, Plan, Wanted
     from pestle.engine.loaded import Loaded
-
-GRAMMARS = ("json_schema", "grammar", "regex", "choice")
-_CHOICES = ("auto", "none", "required")
 
 
 def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
@@ -119,7 +117,7 @@ def _chosen(choice: Any, tools: Sequence[Mapping[str, Any]]) -> set[str] | None:
     if choice == "required":
         return set(known)
     if not _is_named(choice):
-        expected = f"{', '.join(_CHOICES)} or a function as the OpenAI API names it"
+        expected = f"{', '.join(TOOL_CHOICES)} or a function as the OpenAI API names it"
         raise ArgumentError(f"tool_choice is {shown(choice)}, expected {expected}")
     name = choice["function"]["name"]
     if name not in known:

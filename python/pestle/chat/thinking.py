@@ -7,10 +7,10 @@ from typing import Any
 
 from pestle.engine.loaded import Loaded
 from pestle.errors import ArgumentError, ArgumentTypeError, UnsupportedError, shown
+from pestle.options.values import REASONING_EFFORTS
 
 SWITCHES = ("enable_thinking", "thinking")  # what templates call it
 EFFORT = "reasoning_effort"
-EFFORTS = ("low", "medium", "high")
 
 
 def template_variables(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,8 +31,10 @@ def template_variables(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, 
             raise UnsupportedError(f"{loaded.name} has no switch for reasoning.{instead}")
         variables[switch] = wanted
     if effort is not None:
-        if effort not in EFFORTS:
-            raise ArgumentError(f"{EFFORT} is {shown(effort)}, expected {', '.join(EFFORTS)}")
+        if effort not in REASONING_EFFORTS:
+            raise ArgumentError(
+                f"{EFFORT} is {shown(effort)}, expected {', '.join(REASONING_EFFORTS)}"
+            )
         if EFFORT not in known:
             raise UnsupportedError(f"{loaded.name} has no reasoning effort to set.")
         variables[EFFORT] = effort

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from pestle.cli.options import COUNT, ModelOptions, collect
+from pestle.options.values import ON_FULL, REASONING_EFFORTS
 
 if TYPE_CHECKING:
     from pestle import ChatOptions, GenerateOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-EFFORTS = ("low", "medium", "high")
-ON_FULL = ("error", "slide")
 _REASONING = {"on": True, "off": False, "auto": None}
 
 
@@ -31,7 +30,7 @@ class ChatSettings:
     template: str | None = None  # its text, or the name of one of the model's
     template_file: str | None = None
     session: str | None = None  # the name under which the chat is kept
-    on_full: str = "error"
+    on_full: str = ON_FULL[0]
     template_args: dict[str, Any] = field(default_factory=dict)
 
     def options(self, sampling: GenerateOptions) -> ChatOptions:
@@ -79,7 +78,7 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic in new v
 _CHAT = (
     click.option("--reasoning", type=click.Choice(tuple(_REASONING)), default="auto",
                  help="Whether the model thinks before it answers.  [default: auto, its own way]"),
-    click.option("--reasoning-effort", "effort", type=click.Choice(EFFORTS),
+    click.option("--reasoning-effort", "effort", type=click.Choice(REASONING_EFFORTS),
                  help="How much it thinks.  [default: the model's]"),
     click.option("--reasoning-budget", "budget", metavar="N", type=COUNT,
                  help="After N tokens of thinking it is led to its answer.  [default: no limit]"),
@@ -87,7 +86,7 @@ _CHAT = (
                  help="Do not show on a terminal what the model thinks."),
     click.option("--session", metavar="NAME",
                  help="Go on with what was said under this name, and keep it up to date on disk."),
-    click.option("--on-full", type=click.Choice(ON_FULL), default="error",
+    click.option("--on-full", type=click.Choice(ON_FULL), default=ON_FULL[0],
                  help="When a chat outgrows the context: an error, or slide, which drops its oldest"
                       " turns.  [default: error]"),
     click.option("--chat-template", "template", metavar="NAME|TEXT",

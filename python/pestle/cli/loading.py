@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,22 +35,13 @@ def load(options: ModelOptions, console: Console) -> LLM:
     """Find the model, fetching it if it must be, and load it; bars show both."""
     from pestle import LLM
     from pestle.models import resolve
-    from pestle.options import PREFIX_CACHE
 
     path = resolve(
         options.model, hf=options.hub, offline=options.offline, progress=Downloads(console)
     )
     llm = LLM(
         path,
-        n_ctx=options.n_ctx,
-        threads=options.threads,
-        threads_prefill=options.threads_prefill,
-        kv_type=options.kv_type,
-        prefix_cache=PREFIX_CACHE if options.cache_ram is None else options.cache_ram << 20,
-        rope_scaling=options.rope_scaling,
-        rope_scale=options.rope_scale,
-        yarn_orig_ctx=options.yarn_orig_ctx,
-        rope_freq_base=options.rope_freq_base,
+        **asdict(options.engine),
         chat_template=options.chat_template,
         unknown_characters=options.unknown_characters,
         progress=Loading(console),

@@ -9,19 +9,21 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from pestle.cli.console import current
+from pestle.options import EngineOptions, Sampling
+from pestle.options.values import KV_TYPES, ROPE_SCALINGS, UNKNOWN_CHARACTERS
 
 if TYPE_CHECKING:
     from pestle.options import GenerateOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-KV_TYPES = ("f16", "f32", "q8_0")
-ROPE_SCALINGS = ("none", "linear", "yarn")
+_ENGINE = EngineOptions()  # the defaults
+_SAMPLING_DEFAULTS = Sampling()
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,8 @@ class ModelOptions:
     model: str | None = None  # a path or a name; None: the default model
     hub: str | None = None  # user/repo[:QUANT] on the Hugging Face hub
     offline: bool = False
-    n_ctx: int = 0  # tokens; 0: the model's own
-    threads: int = 0  # 0: chosen by the engine
-    threads_prefill: int = 0
-    kv_type: str = "f16"
-    cache_ram: int | None = None  # MiB for texts that no chat holds; None: the library's
+    engine: EngineOptions = _ENGINE
     expert_stats: str | None = None  # a file for the counts of a mixture's experts
-    rope_scaling: str | None = None  # None, here and below: as the file has it
-    rope_scale: float | None = None
-    yarn_orig_ctx: int | None = None
-    rope_freq_base: float | None = None
     chat_template: str | None = None  # the text of a template to use instead of the file's
     unknown_characters: str = "error"  # or "replace", in prompts
 
@@ -145,8 +139,8 @@ def unknown_characters_option(command: Command) -> Command:
     """Add --unknown-characters, as `unknown_characters: str`, which goes into ModelOptions."""
     return click.option(
         "--unknown-characters",
-        type=click.Choice(("error", "replace")),
-        default="error",
+        type=click.Choice(UNKNOWN_CHARACTERS),
+        default=UNKNOWN_CHARACTERS[0],
         help="What becomes of characters of a prompt that the model's vocabulary cannot express; "
         "what replaces them is told.  [default: error]",
     )(command)
@@ -163,9 +157,9 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
-def _stated(otherwise: str) -> str:
-    """What an option's help says if the model's file may state its default."""
-    return f"  [default: the model's, else {otherwise}]"
+def _stated(name: str, more: str = "") -> str:
+    """What the help of an option of sampling says, as the model's file may state its default."""
+    return f"  [default: the model's, else {getattr(_SAMPLING_DEFAULTS, name):g}{more}]"
 
 
 _MODEL = (
@@ -184,9 +178,10 @@ _MODEL = (
                  help="Type of the cached keys; q8_0 takes 53 % of f16's memory.  [default: f16]"),
     click.option("-ctv", "kv_v", type=click.Choice(KV_TYPES),
                  help="Type of the cached values.  [default: as -ctk]"),
-    click.option("--cache-ram", metavar="MIB", type=COUNT,
+    click.option("--cache-ram", "prefix_cache", metavar="MIB", type=COUNT,
+                 default=_ENGINE.prefix_cache >> 20, callback=lambda ctx, param, mib: mib << 20,
                  help="Memory for keys and values of texts that are over, to be used again where a "
-                      "prompt begins alike.  [default: 512]"),
+                      f"prompt begins alike.  [default: {_ENGINE.prefix_cache >> 20}]"),
     click.option("--expert-stats", metavar="FILE", type=click.Path(dir_okay=False),
                  help="Write how many tokens each expert of a mixture served, as JSON."),
     click.option("--rope-scaling", type=click.Choice(ROPE_SCALINGS),
@@ -208,17 +203,19 @@ _SAMPLING = (
                  help="The same seed gives the same text.  [default: random]"),
     click.option("--temp", "temperature", metavar="T", type=_NOT_NEGATIVE,
                  help="Temperature; 0 takes the likeliest token."
-                      + _stated("0.8; run and chat in a pipe: 0, if nothing says how to sample")),
+                      + _stated("temperature",
+                                "; run and chat in a pipe: 0, if nothing says how to sample")),
     click.option("--top-k", metavar="K", type=COUNT,
-                 help="Keep the K likeliest tokens; 0 keeps all." + _stated("40")),
+                 help="Keep the K likeliest tokens; 0 keeps all." + _stated("top_k")),
     click.option("--top-p", metavar="P", type=_SHARE_ABOVE_ZERO,
-                 help="Keep the likeliest tokens that sum to P; 1 keeps all." + _stated("0.95")),
+                 help="Keep the likeliest tokens that sum to P; 1 keeps all." + _stated("top_p")),
     click.option("--min-p", metavar="P", type=_SHARE,
-                 help="Drop tokens below P times the likeliest; 0 keeps all." + _stated("0.05")),
+                 help="Drop tokens below P times the likeliest; 0 keeps all." + _stated("min_p")),
     click.option("--repeat-penalty", metavar="X", type=_ABOVE_ZERO,
-                 help="Make recent tokens less likely; 1 is off." + _stated("1")),
+                 help="Make recent tokens less likely; 1 is off." + _stated("repeat_penalty")),
     click.option("--repeat-last-n", metavar="N", type=_LAST_N,
-                 help="How many tokens the penalties look back on; -1: all." + _stated("64")),
+                 help="How many tokens the penalties look back on; -1: all."
+                      + _stated("repeat_last_n")),
     click.option("--frequency-penalty", metavar="X", type=_FINITE,
                  help="Taken off a recent token's logit each time it occurred.  [default: 0]"),
     click.option("--presence-penalty", metavar="X", type=_FINITE,
@@ -249,24 +246,15 @@ def _model_options(values: dict[str, Any]) -> ModelOptions:
     if values["model"] and values["hub"]:
         raise click.UsageError("-m and -hf exclude each other.")
     of_keys, of_values = values.pop("kv_k"), values.pop("kv_v")
-    of_keys = of_keys or "f16"
+    of_keys = of_keys or _ENGINE.kv_type
     of_values = of_values or of_keys
-    both = of_keys if of_keys == of_values else f"{of_keys}/{of_values}"
-    _check_rope(values)
-    return ModelOptions(**values, kv_type=both)
-
-
-def _check_rope(values: dict[str, Any]) -> None:
-    """Before a model is found, and perhaps downloaded."""
-    names = ("rope_scaling", "rope_scale", "yarn_orig_ctx", "rope_freq_base")
-    given = {name: values[name] for name in names if values[name] is not None}
-    if given:
-        from pestle._core import RopeOverride
-
-        try:
-            RopeOverride(**given)
-        except ValueError as error:
-            raise click.UsageError(f"{error}.") from error
+    values["kv_type"] = of_keys if of_keys == of_values else f"{of_keys}/{of_values}"
+    names = {field.name for field in fields(EngineOptions)} & values.keys()
+    try:
+        engine = EngineOptions(**{name: values.pop(name) for name in names})
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+    return ModelOptions(**values, engine=engine)
 
 
 def _sampling(values: dict[str, Any]) -> GenerateOptions:

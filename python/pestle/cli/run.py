@@ -22,6 +22,7 @@ from pestle.cli.options import (
 )
 from pestle.cli.piped import prompt_from
 from pestle.cli.structure_options import structure_options
+from pestle.options.values import TOOL_CHOICES
 
 if TYPE_CHECKING:
     from pestle import LLM, ChatOptions, GenerateOptions
@@ -115,7 +116,7 @@ class Offered:
         """The options of the library's calls."""
         if self.choice is None:
             return {}
-        if self.choice in ("auto", "none", "required"):
+        if self.choice in TOOL_CHOICES:
             return {"tool_choice": self.choice}
         return {"tool_choice": {"type": "function", "function": {"name": self.choice}}}
 

@@ -16,8 +16,8 @@ from pestle.constraints.bounds import check_length, check_schema
 from pestle.constraints.dialects import ascii_dialect, ecma_schema
 from pestle.constraints.library import library_errors
 from pestle.errors import ArgumentError, ArgumentTypeError, GrammarError, shown
+from pestle.options.values import GRAMMARS
 
-KINDS = ("json_schema", "grammar", "regex", "choice")
 _LARK = re.compile(r"\s*(%llguidance\b|start\s*:)")
 _FORMATS = ("text", "json_object", "json_schema")
 # As models write JSON: all on one line, or a line for each value. Without a bound a model may
@@ -43,12 +43,12 @@ class Grammar:
 
 
 def grammar_of(options: Mapping[str, Any]) -> Grammar | None:
-    """The grammar that one of the options in `KINDS`, or `response_format`, asks for.
+    """The grammar that one of the options in `GRAMMARS`, or `response_format`, asks for.
 
     None without any of them. Raises TypeError and ValueError for options that say nothing, or two
     things; whether the grammar can be followed shows when it meets a vocabulary (`Matcher`).
     """
-    given = {name: options[name] for name in KINDS if options.get(name) is not None}
+    given = {name: options[name] for name in GRAMMARS if options.get(name) is not None}
     response_format = options.get("response_format")
     if response_format is not None:
         schema = _schema_of(response_format)

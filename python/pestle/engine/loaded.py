@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from pestle.engine.sequence import KvSequence
 from pestle.engine.speculation import TokenDrafter
 from pestle.formats import Format
-from pestle.options import Sampling
+from pestle.options import EngineOptions, Sampling
 
 if TYPE_CHECKING:
     from numpy import float32, uint32
@@ -115,8 +115,7 @@ class Loaded:
     unknown_characters: str = "error"  # or "replace": what becomes of those in prompts
     files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The files as they were before they were read."""
-    numbers: Mapping[str, str] = field(default_factory=dict)
-    """Options that decide logits."""
+    options: EngineOptions = field(default_factory=EngineOptions)
 
     def token_bytes(self, token: int) -> bytes:
         """What a token stands for; nothing, if it is of the rows that only pad the vocabulary."""

@@ -16,13 +16,8 @@ from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.chat.session import Session
 from pestle.engine.runtime import Runtime
 from pestle.engine.scoring import logits, scores
-from pestle.options import (
-    PREFIX_CACHE,
-    UNKNOWN_CHARACTERS,
-    check_choice,
-    check_integer,
-    check_seed,
-)
+from pestle.options import EngineOptions, check_choice, check_integer, check_seed
+from pestle.options.values import UNKNOWN_CHARACTERS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -94,9 +89,9 @@ class LLM(GeneratingCalls):
         n_ctx: int = 0,
         threads: int = 0,
         threads_prefill: int = 0,
-        kv_type: str = "f16",
-        chunk: int = 512,
-        prefix_cache: int = PREFIX_CACHE,
+        kv_type: str = EngineOptions.kv_type,
+        chunk: int = EngineOptions.chunk,
+        prefix_cache: int = EngineOptions.prefix_cache,
         rope_scaling: str | None = None,
         rope_scale: float | None = None,
         yarn_orig_ctx: int | None = None,
@@ -110,21 +105,22 @@ class LLM(GeneratingCalls):
         if seed is not None:
             seed = check_seed(seed)
         check_choice("unknown_characters", unknown_characters, UNKNOWN_CHARACTERS)
+        options = EngineOptions(
+            n_ctx=n_ctx,
+            threads=threads,
+            threads_prefill=threads_prefill,
+            kv_type=kv_type,
+            chunk=chunk,
+            prefix_cache=prefix_cache,
+            rope_scaling=rope_scaling,
+            rope_scale=rope_scale,
+            yarn_orig_ctx=yarn_orig_ctx,
+            rope_freq_base=rope_freq_base,
+        )
         # Here, because these bring the tokenizer, the templates and the downloads.
-        from pestle.llm.loading import EngineOptions, load, rope_override, rope_words
+        from pestle.llm.loading import load
         from pestle.models import resolve
 
-        rope = (rope_scaling, rope_scale, yarn_orig_ctx, rope_freq_base)
-        options = EngineOptions(
-            n_ctx,
-            threads,
-            threads_prefill,
-            kv_type,
-            chunk,
-            prefix_cache,
-            rope_override(*rope),
-            rope_words(*rope),
-        )
         path = resolve(model, hf=hf, offline=offline, progress=progress)
         loaded = load(path, options, chat_template=chat_template, seed=seed, progress=progress)
         self._use(Runtime(replace(loaded, unknown_characters=unknown_characters)))

@@ -62,8 +62,8 @@ def fingerprint_of(loaded: Loaded, progress: Progress | None = None) -> Fingerpr
 
     return Fingerprint(
         model=model_digest(loaded.files, progress),
-        kv_type=loaded.numbers["kv_type"],
-        options=loaded.numbers["options"],
+        kv_type=loaded.options.kv_type,
+        options=loaded.options.rope_in_words(),
         pestle=_version(),
         layout=f"{KV_LAYOUT_VERSION}, {KV_PAGE_TOKENS} tokens",
     )

@@ -16,7 +16,7 @@ from pestle.engine.pages import HeldPages
 from pestle.engine.runtime import Runtime
 from pestle.engine.sequence import HeldSequence, common_prefix
 from pestle.errors import ContextLengthError, FormatError, SessionError
-from pestle.options import INT32_MAX
+from pestle.options.checks import INT32_MAX
 from pestle.sessions.fingerprint import Fingerprint
 from pestle.sessions.pages import (
     PageFiles,

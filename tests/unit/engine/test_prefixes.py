@@ -23,8 +23,8 @@ def either(request: pytest.FixtureRequest) -> _core.Model:
     return model
 
 
-def engine_of(model: _core.Model, prefix_bytes: int = PLENTY, **options: str) -> _core.Engine:
-    return _core.Engine(model, n_ctx=2 * N, threads=1, prefix_bytes=prefix_bytes, **options)
+def engine_of(model: _core.Model, prefix_cache: int = PLENTY, **options: str) -> _core.Engine:
+    return _core.Engine(model, n_ctx=2 * N, threads=1, prefix_cache=prefix_cache, **options)
 
 
 def read(engine: _core.Engine, tokens: list[int]) -> _core.Sequence:

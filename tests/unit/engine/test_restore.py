@@ -65,14 +65,14 @@ def test_the_same_bits(request: pytest.FixtureRequest, name: str, kv_type: str) 
 
 def test_older_pages_of_a_window(windowed: _core.Model) -> None:
     """With those that a prompt needs which goes on from an earlier position, it can."""
-    origin = _core.Engine(windowed, n_ctx=2 * N, threads=1, prefix_bytes=1 << 20)
+    origin = _core.Engine(windowed, n_ctx=2 * N, threads=1, prefix_cache=1 << 20)
     sequence = origin.sequence(remembered=True)
     origin.step([(sequence, text(N))], "none")
     origin.keep(sequence)
     pages = pages_of(sequence, sequence.first_pages(N))
     earlier = origin.recall(text(200), 200)
     pages |= pages_of(earlier, earlier.first_pages(200))
-    engine = _core.Engine(windowed, n_ctx=2 * N, threads=1, prefix_bytes=1 << 20)
+    engine = _core.Engine(windowed, n_ctx=2 * N, threads=1, prefix_cache=1 << 20)
     again = engine.restore(text(N), lambda group, index: pages.get((group, index)))
     engine.keep(again)
     assert engine.find([*text(200), 98])[:2] == (200, 200)

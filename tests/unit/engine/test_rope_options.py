@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pestle import _core
-from pestle.llm.loading import rope_override
+from pestle.options import EngineOptions
 
 from .feeding import TOKENS, same_bits
 from .parts import Parts, parts, windowed_parts
@@ -126,20 +126,19 @@ def test_the_context(tmp_path: Path, stated: str | None, asked: dict[str, Any], 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"scaling": "longrope"}, 'rope_scaling is "longrope", expected "none", "linear" or'),
-        ({"scale": 0.5}, "rope_scale is 0.5"),
-        ({"scale": float("nan")}, "rope_scale is nan"),
-        ({"scale": 1e300}, "rope_scale is inf"),
-        ({"base": 1.0}, "rope_freq_base is 1.0"),
-        ({"original_context": 0}, "yarn_orig_ctx is 0, expected from 1 to 2147483647"),
-        ({"original_context": 2**40}, "yarn_orig_ctx is"),
-        ({"scaling": "yarn"}, "linear and yarn scaling need a rope scale"),
-        ({"scaling": "linear"}, "linear and yarn scaling need a rope scale"),
-        ({"scaling": "none", "scale": 2.0}, "not with none"),
-        ({"original_context": 64}, "goes with yarn scaling only"),
+        ({"rope_scaling": "longrope"}, 'rope_scaling is "longrope", expected "none", "linear" or'),
+        ({"rope_scale": 0.5}, "rope_scale is 0.5"),
+        ({"rope_scale": float("nan")}, "rope_scale is nan"),
+        ({"rope_scale": 1e300}, "rope_scale is inf"),
+        ({"rope_freq_base": 1.0}, "rope_freq_base is 1.0"),
+        ({"yarn_orig_ctx": 0}, "yarn_orig_ctx is 0, expected from 1 to 2147483647"),
+        ({"yarn_orig_ctx": 2**40}, "yarn_orig_ctx is"),
+        ({"rope_scaling": "yarn"}, "linear and yarn scaling need a rope scale"),
+        ({"rope_scaling": "linear"}, "linear and yarn scaling need a rope scale"),
+        ({"rope_scaling": "none", "rope_scale": 2.0}, "not with none"),
+        ({"yarn_orig_ctx": 64}, "goes with yarn scaling only"),
     ],
 )
 def test_what_makes_no_sense(asked: dict[str, Any], words: str) -> None:
-    given = {"scaling": None, "scale": None, "original_context": None, "base": None} | asked
     with pytest.raises(ValueError, match=words):
-        rope_override(**given)
+        EngineOptions(**asked)

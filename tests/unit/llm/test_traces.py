@@ -187,7 +187,7 @@ def test_only_what_is_new_is_read(name: str, windowed: _core.Model) -> None:
     def small(tokens: list[int]) -> list[int]:
         return [ids.setdefault(token, len(ids)) for token in tokens]
 
-    engine = _core.Engine(windowed, n_ctx=20_000, threads=1, prefix_bytes=1 << 26)
+    engine = _core.Engine(windowed, n_ctx=20_000, threads=1, prefix_cache=1 << 26)
     plain = _core.Engine(windowed, n_ctx=20_000, threads=1)
     held = HeldSequence(engine.sequence(remembered=True))
     for n, (prompt, answer) in enumerate(zip(trace.prompts, trace.answers, strict=True)):

@@ -1,23 +1,24 @@
-"""How a generation is asked for: the options of every generating call, checked in one place."""
+"""How a generation is asked for: the options of every generating call, checked in one place.
+
+Errors are imported late: they bring the core, and the command line reads the defaults here.
+"""
 
 from __future__ import annotations
 
 import math
-import operator
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from numbers import Real
 from typing import Any, TypedDict
 
-from pestle.errors import ArgumentError, ArgumentTypeError, FormatError, shown
+from pestle.options.checks import (
+    INT32_MAX,
+    check_bool,
+    check_integer,
+    check_number,
+    check_seed,
+    mistyped,
+)
 
-INT32_MAX = 2**31 - 1  # the core counts with 32 bits
-INT64_MAX = 2**63 - 1  # bytes with 64
-PREFIX_CACHE = 512 << 20
-"""Bytes of keys and values that are kept of texts which nothing holds any more."""
-UNKNOWN_CHARACTERS = ("error", "replace")
-"""What becomes of characters of a prompt that the vocabulary cannot express."""
 _FLOAT32_MAX = (2 - 2**-23) * 2.0**127  # and keeps logits in as many
 
 
@@ -88,7 +89,7 @@ class Sampling:
             checked = check_integer(name, getattr(self, name), least, INT32_MAX)
             object.__setattr__(self, name, checked)  # the class is frozen for everyone else
         for name, (wanted, allows) in _NUMBERS.items():
-            object.__setattr__(self, name, _check_number(name, getattr(self, name), wanted, allows))
+            object.__setattr__(self, name, check_number(name, getattr(self, name), wanted, allows))
 
 
 _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -154,8 +155,7 @@ def decide(
     chosen = given.get("seed", seed)
     return Request(
         sampling=sampling,
-        # 32 bits are short enough to be typed again.
-        seed=secrets.randbits(32) if chosen is None else check_seed(chosen),
+        seed=_random_seed() if chosen is None else check_seed(chosen),
         max_tokens=max_tokens,
         stop=_stop_strings(given.get("stop", ())),
         logit_bias=_bias(given.get("logit_bias", {}), n_vocab),
@@ -165,7 +165,7 @@ def decide(
             if reasoning_budget is None
             else check_integer("reasoning_budget", reasoning_budget, 0)
         ),
-        speculation=_check_bool("speculation", given.get("speculation", True)),
+        speculation=check_bool("speculation", given.get("speculation", True)),
     )
 
 
@@ -174,6 +174,8 @@ def sampling_of_file(get: Callable[[str], Any]) -> Sampling:
 
     Raises FormatError for a stated value that is not a number in its range.
     """
+    from pestle.errors import FormatError, shown
+
     stated: dict[str, Any] = {}
     for key, name in _FILE_KEYS.items():
         value = get(key)
@@ -195,63 +197,21 @@ def states_sampling(get: Callable[[str], Any]) -> bool:
     return any(get(key) is not None for key in _FILE_KEYS)
 
 
-def check_seed(seed: int) -> int:
-    """Return `seed` as an int of 64 bits without sign. Raises as `check_integer`."""
-    return check_integer("seed", seed, 0, 2**64 - 1)
+def _random_seed() -> int:
+    import secrets  # takes longer to import than all that is here
 
-
-def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Return `value`, of any integer type, as an int.
-
-    Raises ArgumentTypeError unless it is an integer (a bool is not), ArgumentError unless it is in
-    range.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} is {shown(value)}, expected an integer")
-    if number < least or (most is not None and number > most):
-        wanted = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise ArgumentError(f"{name} is {number}, expected {wanted}")
-    return number
-
-
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
-    """Return `value`, which is one of `choices`. Raises ArgumentTypeError and ArgumentError."""
-    if not isinstance(value, str):
-        raise ArgumentTypeError(f"{name} is {shown(value)}, expected {' or '.join(choices)}")
-    if value not in choices:
-        raise ArgumentError(f"{name} is {shown(value)}, expected {' or '.join(choices)}")
-    return value
-
-
-def _check_bool(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} is {shown(value)}, expected True or False")
-    return value
-
-
-def _check_number(name: str, value: object, wanted: str, allows: Callable[[float], bool]) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ArgumentTypeError(f"{name} is {shown(value)}, expected a number")
-    try:
-        number = float(value)
-    except OverflowError:  # an integer beyond every float
-        number = math.inf
-    if not allows(number):
-        raise ArgumentError(f"{name} is {value}, expected {wanted}")
-    return number
+    return secrets.randbits(32)  # short enough to be typed again
 
 
 def _stop_strings(stop: object) -> tuple[str, ...]:
+    from pestle.errors import ArgumentError, ArgumentTypeError, shown
+
     if isinstance(stop, str):
         strings: tuple[Any, ...] = (stop,)
     elif isinstance(stop, Iterable) and not isinstance(stop, (bytes, bytearray)):
         strings = tuple(stop)
     else:
-        raise ArgumentTypeError(f"stop is {shown(stop)}, expected a string or several")
+        raise mistyped("stop", stop, "a string or several")
     for each in strings:
         if not isinstance(each, str):
             raise ArgumentTypeError(f"stop: {shown(each)} is not a string")
@@ -262,13 +222,11 @@ def _stop_strings(stop: object) -> tuple[str, ...]:
 
 def _bias(bias: object, n_vocab: int) -> dict[int, float]:
     if not isinstance(bias, Mapping):
-        raise ArgumentTypeError(
-            f"logit_bias is {shown(bias)}, expected a mapping from token ids to numbers"
-        )
+        raise mistyped("logit_bias", bias, "a mapping from token ids to numbers")
     checked = {}
     for token, value in bias.items():
         known = check_integer("logit_bias: token", token, 0, n_vocab - 1)
-        checked[known] = _check_number(
+        checked[known] = check_number(
             f"logit_bias: token {known}", value, "a 32-bit float, or -inf", _is_bias
         )
     return checked

@@ -1,0 +1,36 @@
+"""The options of models and of calls, with their defaults; `None` leaves one to the model.
+
+generation   how tokens are chosen, how long a text gets, what it has to be
+engine       how a model is set up: context, threads, keys and values, rotary positions
+values       the values that options may have
+checks       whether a value may be one
+
+Nothing here brings the core unless something is wrong: the command line describes itself by it.
+"""
+
+from pestle.options.checks import check_bool, check_choice, check_integer, check_seed
+from pestle.options.engine import EngineOptions
+from pestle.options.generation import (
+    ChatOptions,
+    GenerateOptions,
+    Request,
+    Sampling,
+    decide,
+    sampling_of_file,
+    states_sampling,
+)
+
+__all__ = [
+    "ChatOptions",
+    "EngineOptions",
+    "GenerateOptions",
+    "Request",
+    "Sampling",
+    "check_bool",
+    "check_choice",
+    "check_integer",
+    "check_seed",
+    "decide",
+    "sampling_of_file",
+    "states_sampling",
+]
