@@ -81,7 +81,7 @@ def described(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     def resolve(name: str | None, *, offline: bool) -> Path:
         asked.append((name, offline))
         if name == "missing":
-            raise OfflineError("missing is not on this machine: `pestle pull missing` fetches it")
+            raise OfflineError("missing is not on this machine; `pestle pull missing` fetches it")
         return Path("/models/small.gguf")
 
     monkeypatch.setattr(models, "resolve", resolve)
@@ -171,7 +171,7 @@ def test_json_with_tensors(pestle: Pestle) -> None:
 def test_missing_model_is_not_fetched(pestle: Pestle) -> None:
     result = pestle("info", "missing")
     assert result.stderr == (
-        "pestle: error: missing is not on this machine: `pestle pull missing` fetches it\n"
+        "pestle: error: missing is not on this machine; `pestle pull missing` fetches it\n"
     )
     assert (result.stdout, result.exit_code) == ("", 1)
 
