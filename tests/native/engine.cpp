@@ -57,7 +57,7 @@ class Storm {
     options.n_ctx = kLength;
     options.threads = 2;
     options.chunk = kStep;
-    options.prefix_bytes = size_t(1) << 16;  // a few pages: what is kept goes again
+    options.prefix_cache = size_t(1) << 16;  // a few pages: what is kept goes again
     for (int t = 0; t < kTexts; t++) texts_.push_back(text(t, model->n_vocab));
     {
       Engine alone(model, options);

@@ -122,7 +122,7 @@ from pestle import _core
 
 N = 4000
 engine = _core.Engine(
-    _core.Model(sys.argv[1], threads=1), n_ctx=2 * N, threads=1, kv_type="f32", prefix_bytes=1 << 40
+    _core.Model(sys.argv[1], threads=1), n_ctx=2 * N, threads=1, kv_type="f32", prefix_cache=1 << 40
 )
 def text(first):
     return [first, *((7 * i * i + 3 * i) % 97 for i in range(N - 1))]
