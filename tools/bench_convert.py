@@ -33,10 +33,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from oracle import checkpoint_folder
 from oracle.cases import CASES
 from oracle.parameters import parameters_of
-from pestle.blocks import quantize_rows
-from pestle.convert import convert
-from pestle.convert.options import Options
-from pestle.convert.preparation import prepare
+from pestle.conversion import convert
+from pestle.conversion.options import Options
+from pestle.conversion.preparation import prepare
+from pestle.quantization import quantize_rows
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "dense": (

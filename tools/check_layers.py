@@ -38,41 +38,48 @@ PRINTING_CALLS = re.compile(
     r"\bstd::c(?:out|err|log)\b|(?<![\w.>])(?:std::)?(?:printf|puts|putchar|perror|exit|_Exit|abort)\s*\("
 )
 
-# Python: a module or package of pestle -> the ones that it may import, besides itself.
+# Python: a module or package of pestle -> the ones that it may import, besides itself. A package
+# inside of another one, as "quantization.budget", is a layer of its own where it is named here.
 PYTHON_LAYERS = {
     "_core": "",
     "errors": "_core",
     "files": "",
+    "progress": "",
+    "version": "",
+    "memory": "",
     "untrusted_json": "files errors",
     "gguf": "options untrusted_json errors _core",
-    "gguf_header": "errors",
     "options": "errors _core",
     "results": "errors _core",
     "tokenizer": "gguf untrusted_json errors _core",
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
-    "blocks": "errors _core",
-    "convert": "files allocation measure imatrix models blocks tokenizer gguf gguf_header "
-    "untrusted_json errors _core",
-    "models": "files gguf untrusted_json errors _core",
+    "models": "files progress gguf untrusted_json errors _core",
+    "quantization": "errors _core",
+    "quantization.importance": "quantization models tokenizer gguf files progress errors _core",
+    "quantization.budget": "quality quantization.importance quantization models tokenizer files "
+    "progress errors _core",
+    "tensors": "quantization.importance quantization models gguf errors",
+    "huggingface": "tensors models tokenizer files untrusted_json errors _core",
+    "quality": "memory template models tokenizer gguf files progress errors _core",
+    "quality.api": "conversion quality models progress",
+    "conversion": "huggingface tensors quality quantization.budget quantization.importance "
+    "quantization models tokenizer gguf files progress version untrusted_json errors _core",
     "constraints": "formats options tokenizer errors _core",
-    "imatrix": "files models blocks tokenizer gguf_header errors _core",
-    "memory": "",
-    "measure": "memory template models tokenizer gguf errors _core",
-    "allocation": "files imatrix measure models blocks tokenizer errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
-    "sessions": "files engine models options untrusted_json errors _core",
+    "sessions": "files engine models options progress version untrusted_json errors _core",
     "chat": "sessions engine constraints template models formats results options tokenizer gguf "
     "untrusted_json errors _core",
     "llm": "chat sessions engine constraints template models formats results options tokenizer "
-    "gguf errors _core",
-    "evaluate": "files convert measure models errors _core",
+    "gguf progress errors _core",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
-    "__init__": "evaluate measure convert llm chat engine results options errors _core",
+    "__init__": "quality.api quality conversion llm chat engine results options version errors "
+    "_core",
     "__main__": "cli",
     "cli": "files __init__ llm chat sessions engine template models formats results options "
-    "evaluate measure memory convert imatrix blocks tokenizer gguf untrusted_json errors _core",
+    "quality.api quality memory conversion quantization.importance quantization tokenizer gguf "
+    "progress untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {
@@ -180,10 +187,11 @@ def check_python(root: Path) -> Iterator[Violation]:
     for path in sorted(package.rglob("*.py")):
         relative = path.relative_to(package)
         shown = path.relative_to(root).as_posix()
-        layer = relative.parts[0].removesuffix(".py")
-        if layer not in PYTHON_LAYERS:
+        layer = _layer_of([*relative.parts[:-1], relative.stem])
+        if layer is None:
+            named = relative.parts[0].removesuffix(".py")
             yield Violation(
-                shown, 1, f"pestle.{layer} is no layer that tools/check_layers.py knows"
+                shown, 1, f"pestle.{named} is no layer that tools/check_layers.py knows"
             )
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
@@ -192,14 +200,21 @@ def check_python(root: Path) -> Iterator[Violation]:
                 yield Violation(shown, getattr(node, "lineno", 1), why)
 
 
+def _layer_of(parts: list[str]) -> str | None:
+    """The innermost layer that a module of pestle is in; None where no layer is known."""
+    for length in range(len(parts), 0, -1):
+        if (layer := ".".join(parts[:length])) in PYTHON_LAYERS:
+            return layer
+    return None
+
+
 def _judge_node(node: ast.AST, relative: Path, layer: str) -> Iterator[str]:
     """Yield why a syntax node of this layer's file is wrong."""
     for module in _imported(node, relative):
         parts = module.split(".")
         if parts[0] == "pestle":
-            target = parts[1] if len(parts) > 1 else "__init__"
-            if target not in PYTHON_LAYERS:
-                target = "__init__"  # a name that the package itself exports
+            # what is no layer is a name that the package itself exports
+            target = _layer_of(parts[1:]) or "__init__"
             if target != layer and target not in PYTHON_LAYERS[layer].split():
                 yield f"{layer} must not import {target} ({module})"
         elif layer not in PYTHON_ONLY_IN.get(parts[0], {layer}):
@@ -281,10 +296,11 @@ def _imported(node: ast.AST, relative: Path) -> Iterator[str]:
             above = ["pestle", *relative.parts[:-1]]
             above = above[: len(above) - (node.level - 1)]
             base = ".".join([*above, *([node.module] if node.module else [])])
-        if base == "pestle":
-            yield from (f"pestle.{alias.name}" for alias in node.names)
-        else:
-            yield base
+        for alias in node.names:  # of layers inside of others, and of names of the package
+            full = f"{base}.{alias.name}"
+            yield (
+                full if base == "pestle" or full.removeprefix("pestle.") in PYTHON_LAYERS else base
+            )
 
 
 def main(arguments: list[str]) -> int:

@@ -28,8 +28,8 @@ from llama_cpp_peer import LlamaCpp
 from oracle import checkpoint_folder, checkpoints, running
 from oracle.checkpoints import CASES
 from pestle._core import GgufFile
-from pestle.blocks import MIXTURES
-from pestle.convert import convert, quantize
+from pestle.conversion import convert, quantize
+from pestle.quantization import MIXTURES
 
 DEFAULT_CASES = (
     "llama-256", "qwen2-256", "qwen3-256", "qwen3moe-256", "gptoss-256", "deepseek3-256",

@@ -21,7 +21,7 @@ import gguf
 import libgguf
 import numpy as np
 import numpy.typing as npt
-from pestle.blocks import TYPES, quantize_rows
+from pestle.quantization import TYPES, quantize_rows
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]

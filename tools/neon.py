@@ -24,7 +24,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 from pestle import _core
-from pestle.blocks import TYPES, quantize_rows
+from pestle.quantization import TYPES, quantize_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))

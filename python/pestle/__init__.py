@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pestle.chat import Conversation, Session
-    from pestle.convert import Conversion, Target, Verification, convert, quantize, verify
+    from pestle.conversion import Conversion, Target, Verification, convert, quantize, verify
     from pestle.engine import AsyncStream, Stream
     from pestle.errors import (
         ArgumentError,
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
         UnknownCharacterError,
         UnsupportedError,
     )
-    from pestle.evaluate import Evaluation, evaluate
     from pestle.llm import LLM
     from pestle.options import ChatOptions, GenerateOptions
+    from pestle.quality import Evaluation
+    from pestle.quality.api import evaluate
     from pestle.results import (
         ChatCompletion,
         Chunk,
@@ -94,7 +95,7 @@ __all__ = [
 # What `import pestle` need not load: the command line starts faster for it.
 _WHERE = {
     "pestle.chat": ("Conversation", "Session"),
-    "pestle.convert": ("Conversion", "Target", "Verification", "quantize", "verify"),
+    "pestle.conversion": ("Conversion", "Target", "Verification", "convert", "quantize", "verify"),
     "pestle.engine": ("AsyncStream", "Stream"),
     "pestle.errors": (
         "ArgumentError",
@@ -114,8 +115,9 @@ _WHERE = {
         "UnsupportedError",
     ),
     "pestle.llm": ("LLM",),
-    "pestle.measure": ("Evaluation",),
     "pestle.options": ("ChatOptions", "GenerateOptions"),
+    "pestle.quality": ("Evaluation",),
+    "pestle.quality.api": ("evaluate",),
     "pestle.results": (
         "ChatCompletion",
         "Chunk",
@@ -133,13 +135,10 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from pestle.version import own_version
 
-        try:
-            value: Any = version("pestle")
-        except PackageNotFoundError:  # imported from a source tree that was not installed
-            value = "0+unknown"
-    elif name in ("convert", "errors", "evaluate"):  # two are packages that can be called
+        value: Any = own_version()
+    elif name == "errors":
         value = import_module(f"pestle.{name}")
     elif name in _MODULE_OF:
         value = getattr(import_module(_MODULE_OF[name]), name)

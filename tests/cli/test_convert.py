@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pestle.cli import conversion as cli
-from pestle.convert import Conversion, Manifest
+from pestle.conversion import Conversion, Manifest
 
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES
@@ -36,7 +36,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_types_are_those_of_the_quantizers() -> None:
-    from pestle.blocks import MIXTURES
+    from pestle.quantization import MIXTURES
 
     assert set(cli.TYPES) == set(MIXTURES)
 

@@ -219,7 +219,7 @@ def test_names_of_sessions(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_importance_matrices(run: Run, tmp_path: Path) -> None:
-    from pestle.imatrix import Importance, ImportanceMatrix, write_imatrix
+    from pestle.quantization.importance import Importance, ImportanceMatrix, write_imatrix
 
     path = str(attacked(tmp_path / "m.gguf"))
     of = Importance(np.ones((1, 7), np.float32), np.ones(1, np.float32))

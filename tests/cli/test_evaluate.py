@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 from pestle.cli import evaluate as cli
-from pestle.convert import convert
-from pestle.measure import CTX_SIZE, Divergence, Evaluation, Figures
+from pestle.conversion import convert
+from pestle.quality import CTX_SIZE, Divergence, Evaluation, Figures
 
 from tests.oracle import altered_file, checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES

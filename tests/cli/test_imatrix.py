@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 from pestle.cli import imatrix as cli
-from pestle.convert import convert
-from pestle.imatrix import Coverage, ExpertCoverage, Gathering, ImportanceMatrix, read_imatrix
+from pestle.conversion import convert
+from pestle.quantization.importance import (
+    Coverage,
+    ExpertCoverage,
+    Gathering,
+    ImportanceMatrix,
+    read_imatrix,
+)
 
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES

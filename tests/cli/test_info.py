@@ -12,7 +12,7 @@ from pestle import _core, gguf, models
 from pestle.cli import info
 from pestle.errors import OfflineError
 from pestle.gguf import FileDescription, KvCache, Share, TokenizerDescription
-from pestle.measure import Certificate
+from pestle.quality import Certificate
 
 from .conftest import Pestle
 from .test_evaluate import FOUND

@@ -53,7 +53,7 @@ def test_quantizing_again(pestle: Pestle, wide: str) -> None:
 def test_importance(pestle: Pestle, wide: str) -> None:
     import numpy as np
     from pestle._core import GgufFile
-    from pestle.imatrix import Importance, ImportanceMatrix, write_imatrix
+    from pestle.quantization.importance import Importance, ImportanceMatrix, write_imatrix
 
     tensors = {
         t.name: Importance(np.ones((1, t.shape[0]), np.float32), np.ones(1, np.float32))

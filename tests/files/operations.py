@@ -19,14 +19,14 @@ import click
 import numpy as np
 from pestle import files
 from pestle.cli import expert_stats
-from pestle.convert import quantize
+from pestle.conversion import quantize
 from pestle.errors import Error, FormatError, SessionError
-from pestle.imatrix import ImportanceMatrix, write_imatrix
-from pestle.imatrix.matrix import Importance
 from pestle.models import hub_cache, pip_download, wheel
 from pestle.models.stamp import file_stamp
 from pestle.models.storage import exclusive, storage_errors
 from pestle.models.transfer import RemoteFile, Transfer
+from pestle.quantization.importance import ImportanceMatrix, write_imatrix
+from pestle.quantization.importance.matrix import Importance
 from pestle.sessions import SessionFolder, load, remove, save
 from pestle.sessions.fingerprint import Fingerprint
 from pestle.sessions.model_digest import model_digest
@@ -322,7 +322,7 @@ def settings(world: World) -> Iterator[None]:
         mock.patch.object(constants, "HF_HUB_CACHE", str(world.hub)),
         mock.patch("pestle.files.temporary._SETTLED", -1.0),
         mock.patch("pestle.sessions.model_digest._SETTLED", -1.0),
-        mock.patch("pestle.convert.conversion.RECORD_SECONDS", 0.0),
+        mock.patch("pestle.conversion.conversion.RECORD_SECONDS", 0.0),
     ):
         yield
 

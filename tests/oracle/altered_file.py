@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from pestle._core import GgufFile
-from pestle.convert.types import TYPE_IDS
-from pestle.gguf_header import HeaderTensor, aligned, header_bytes
+from pestle.gguf.header import HeaderTensor, aligned, header_bytes
+from pestle.tensors.types import TYPE_IDS
 
 
 def floats(path: Path, name: str) -> np.ndarray:

@@ -10,9 +10,9 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
-from pestle.convert.checkpoint import ModelConfig
-from pestle.convert.metadata import rope_divisors
-from pestle.convert.names import NAME_MAPS
+from pestle.huggingface import ModelConfig
+from pestle.huggingface.metadata import rope_divisors
+from pestle.huggingface.names import NAME_MAPS
 
 from .checkpoints import Case, Weights
 from .gguf_metadata import metadata

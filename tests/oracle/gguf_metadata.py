@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pestle.convert.checkpoint import ModelConfig
-from pestle.convert.metadata import architecture_keys
-from pestle.convert.names import NAME_MAPS
+from pestle.huggingface import ModelConfig
+from pestle.huggingface.metadata import architecture_keys
+from pestle.huggingface.names import NAME_MAPS
 
 from .case import Case
 

@@ -11,13 +11,13 @@ import gguf
 import numpy as np
 import pytest
 from pestle._core import GgufFile
-from pestle.convert import convert
-from pestle.convert.options import Options
-from pestle.convert.preparation import prepare
-from pestle.evaluate import evaluate
+from pestle.conversion import convert
+from pestle.conversion.options import Options
+from pestle.conversion.preparation import prepare
+from pestle.quality.api import evaluate
 from pestle.tokenizer.byte_alphabet import CHAR_OF_BYTE
 
-from tests.unit.measure import numbers
+from tests.unit.quality import numbers
 from tests.unit.text.shared_data import path_of
 
 from . import checkpoint_folder, checkpoints

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pestle._core import GgufFile
-from pestle.blocks import ModelFacts, TensorFacts, mixture_types, quantize_rows
-from pestle.convert import convert
+from pestle.conversion import convert
+from pestle.quantization import ModelFacts, TensorFacts, mixture_types, quantize_rows
 
 from . import checkpoint_folder, checkpoints, expected, gguf_file, running
 from .checkpoints import CASES

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pestle import _core
-from pestle.convert.names import NAME_MAPS
 from pestle.errors import FormatError
+from pestle.huggingface.names import NAME_MAPS
 from synthetic.gguf_file import contents
 from synthetic.metadata import metadata as metadata_of
 from synthetic.shapes import ExpertGroups, Experts, LatentAttention, Shape

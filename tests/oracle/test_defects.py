@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from pestle._core import GgufFile
-from pestle.convert import convert
-from pestle.convert.names.transforms import interleave_halves
+from pestle.conversion import convert
 from pestle.errors import TokenizerError
-from pestle.evaluate import Evaluation, evaluate
+from pestle.quality import Evaluation
+from pestle.quality.api import evaluate
+from pestle.tensors.transforms import interleave_halves
 
 from . import altered_file, checkpoint_folder, checkpoints
 from .checkpoints import CASES

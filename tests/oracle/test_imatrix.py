@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from pestle import _core
-from pestle.convert.names import NAME_MAPS
-from pestle.imatrix.gathering import sums_of
+from pestle.huggingface.names import NAME_MAPS
+from pestle.quantization.importance.gathering import sums_of
 
 from . import checkpoints, gguf_file, running, transformers_model
 from .checkpoints import CASES, Case

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pestle.convert import convert
+from pestle.conversion import convert
 
 from . import checkpoints, narrow_sources, running, transformers_model
 from .checkpoints import CASES, Case

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pestle import _core
-from pestle.convert import Target, convert
-from pestle.measure import divergence
+from pestle.conversion import Target, convert
+from pestle.quality import divergence
 
 from tests.unit.text.shared_data import path_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pestle import _core
-from pestle.convert import convert
+from pestle.conversion import convert
 
 from tests.unit.text.shared_data import path_of
 

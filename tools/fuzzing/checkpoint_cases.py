@@ -11,7 +11,7 @@ from typing import Any
 
 import pestle
 from oracle import checkpoint_folder
-from pestle.convert.verification import verify
+from pestle.conversion.verification import verify
 
 from fuzzing import chance, packed, tiny_models
 from fuzzing.kinds import Kind

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from random import Random
 
-from pestle.imatrix import read_imatrix
+from pestle.quantization.importance import read_imatrix
 
 from fuzzing import chance
 from fuzzing.gguf_document import Document, Part, entry_of

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pestle
-from pestle.convert.verification import verify
+from pestle.conversion.verification import verify
 
 from fuzzing import chance, gguf_cases
 from fuzzing.kinds import Kind

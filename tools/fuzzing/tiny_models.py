@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pestle.blocks import TYPES, quantize_rows, row_bytes
 from pestle.errors import Error
+from pestle.quantization import TYPES, quantize_rows, row_bytes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
@@ -20,7 +20,7 @@ from oracle import checkpoints
 from oracle.case import Case
 from oracle.gguf_file import gguf_weights
 from oracle.gguf_metadata import metadata
-from pestle.convert.names import NAME_MAPS
+from pestle.huggingface.names import NAME_MAPS
 
 from fuzzing import tiny_vocabularies
 from fuzzing.gguf_document import Document, Part, entry_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pestle import blocks
-from pestle.blocks import MIXTURES, TYPES, ModelFacts, TensorFacts
+from pestle import quantization
+from pestle.quantization import MIXTURES, TYPES, ModelFacts, TensorFacts
 
 from synthetic.shapes import Shape
 from synthetic.tensors import tensors
@@ -19,15 +19,15 @@ def choose(shape: Shape, name: str, *, pure: bool = False) -> dict[str, str]:
     facts = [TensorFacts(tensor.name, tensor.size) for tensor in tensors(shape)]
     if pure:
         types = {
-            tensor.name: blocks.fitting_type(name, tensor.shape[0])
-            if blocks.is_quantized(tensor)
+            tensor.name: quantization.fitting_type(name, tensor.shape[0])
+            if quantization.is_quantized(tensor)
             else "F32"
             for tensor in facts
         }
     else:
         n_experts = shape.experts.n if shape.experts else 0
         model = ModelFacts(shape.n_layers, shape.n_heads, shape.n_kv_heads, n_experts)
-        types = blocks.mixture_types(name, facts, model)
+        types = quantization.mixture_types(name, facts, model)
     if shape.architecture == "gpt-oss":  # as they were published: nobody quantizes them again
         experts = (tensor for tensor in types if tensor.endswith("_exps.weight"))
         types |= dict.fromkeys(experts, "MXFP4")
@@ -36,4 +36,4 @@ def choose(shape: Shape, name: str, *, pure: bool = False) -> dict[str, str]:
 
 def file_type(name: str) -> int:
     """general.file_type. A file of one K type counts as the small mixture of that type."""
-    return blocks.file_type(name if name in MIXTURES else _SMALL[name])
+    return quantization.file_type(name if name in MIXTURES else _SMALL[name])

@@ -15,9 +15,9 @@ from pestle.cli.evaluate import meaning
 from pestle.cli.options import Command, collect, threads_option
 
 if TYPE_CHECKING:
-    from pestle.convert import Conversion
+    from pestle.conversion import Conversion
 
-# pestle.blocks.MIXTURES, which would cost every command's start the import of numpy.
+# pestle.quantization.MIXTURES, which would cost every command's start the import of numpy.
 TYPES = (
     "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q2_K_S", "Q3_K_S",
     "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS",
@@ -45,7 +45,7 @@ class Rule(click.ParamType):  # type: ignore[type-arg]  # generic in new version
     name = "regex=type"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from pestle.convert.options import type_rule
+        from pestle.conversion.options import type_rule
 
         try:
             return type_rule(str(value)).text

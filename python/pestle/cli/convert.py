@@ -13,7 +13,7 @@ from pestle.cli.progress import Downloads
 from pestle.cli.target import target_options
 
 if TYPE_CHECKING:
-    from pestle.convert import Target
+    from pestle.conversion import Target
 
 
 @click.command("convert", short_help="Convert a Hugging Face checkpoint to GGUF.")
@@ -71,7 +71,7 @@ def command(
     The same source and options give the same bytes on every machine. FILE and FILE.manifest.json
     say what they were made from; `pestle verify` checks it. Prints the path of the file.
     """
-    from pestle.convert import convert
+    from pestle.conversion import convert
 
     console = current()
     if (source is None) == (hub is None):

@@ -15,9 +15,9 @@ from pestle.cli.progress import Counts
 if TYPE_CHECKING:
     from os import PathLike
 
-    from pestle.measure import Divergence, Evaluation, Figures
+    from pestle.quality import Divergence, Evaluation, Figures
 
-# pestle.measure.CTX_SIZE, which would cost every command's start the import of numpy.
+# pestle.quality.CTX_SIZE, which would cost every command's start the import of numpy.
 CTX_SIZE = 512
 
 
@@ -123,7 +123,8 @@ def command(
     conversion, or where the two read text differently.
     """
     from pestle.errors import FormatError
-    from pestle.evaluate import check_plot, evaluate, plot
+    from pestle.quality.api import evaluate
+    from pestle.quality.plotting import check_plot, plot
 
     console = current()
     if plot_path is not None:

@@ -14,7 +14,7 @@ from pestle.cli.progress import Downloads
 from pestle.cli.target import text_of
 
 if TYPE_CHECKING:
-    from pestle.imatrix import Gathering
+    from pestle.quantization.importance import Gathering
 
 _SHOWN = 8  # names of tensors, before the rest is only counted
 
@@ -121,7 +121,7 @@ def command(
     what they were. The file has llama.cpp's form, and its quantizer reads it. Use a model of 16 or
     8 bits, and text of the kind that the model is for. Prints the path of the file.
     """
-    from pestle.imatrix import gather, write_imatrix
+    from pestle.quantization.importance import gather, write_imatrix
 
     console = current()
     path = Path(output)

@@ -33,7 +33,7 @@ def lines(file: FileDescription) -> list[str]:
 
 
 def _certificate(data: dict[str, Any]) -> list[str]:
-    from pestle.measure import Certificate  # which costs the import of numpy
+    from pestle.quality import Certificate  # which costs the import of numpy
 
     certificate = Certificate.from_json(data)
     evaluation = certificate.evaluation

@@ -13,7 +13,7 @@ from pestle.cli.progress import Downloads
 from pestle.cli.target import target_options
 
 if TYPE_CHECKING:
-    from pestle.convert import Target
+    from pestle.conversion import Target
 
 
 @click.command("quantize", short_help="Quantize a GGUF file.")
@@ -45,7 +45,7 @@ def command(
     The same source and options give the same bytes on every machine. OUT and OUT.manifest.json say
     what they were made from; `pestle verify` checks it. Prints the path of the file.
     """
-    from pestle.convert import quantize
+    from pestle.conversion import quantize
 
     console = current()
     if (to is None) == (target is None):

@@ -12,7 +12,7 @@ from pestle.cli.conversion import Size
 from pestle.cli.options import Command, Number, collect
 
 if TYPE_CHECKING:
-    from pestle.convert import Target
+    from pestle.conversion import Target
 
 _BITS = Number(float, "above 0 and below 32", lambda value: 0 < value < 32)
 _TARGET: tuple[Callable[[Any], Any], ...] = (
@@ -54,7 +54,7 @@ def _target(values: dict[str, Any]) -> Target | None:
         raise click.UsageError("--target-size and --target-bpw exclude each other.")
     if calibration is not None and values["no_measure"]:
         raise click.UsageError("--calibration and --no-measure exclude each other.")
-    from pestle.convert import Target
+    from pestle.conversion import Target
 
     text = text_of(calibration) if calibration is not None else None
     return Target(size or 0, bpw or 0.0, text, measured=not values["no_measure"])

@@ -14,7 +14,7 @@ from pestle.cli.progress import Downloads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pestle.convert import Verification
+    from pestle.conversion import Verification
 
 _SHOWN = 3
 
@@ -106,7 +106,7 @@ def command(
     the alignment, and FILE.manifest.json must say the same as the manifest in the metadata. All
     shards of a split model are read. The exit code is 3 where anything differs.
     """
-    from pestle.convert import verify
+    from pestle.conversion import verify
     from pestle.errors import FormatError
 
     console = current()

@@ -12,9 +12,9 @@ from pestle._core import Drafter, Engine, GgufFile, Model, Sampler
 from pestle.engine.loaded import Loaded
 from pestle.errors import FormatError, shown
 from pestle.formats import format_of
-from pestle.models.progress import task
 from pestle.models.stamp import open_stamped
 from pestle.options import EngineOptions, sampling_of_file, states_sampling
+from pestle.progress import task
 from pestle.template import ChatTemplate, template_of
 from pestle.template.chat_template import NAME
 from pestle.tokenizer import Tokenizer

@@ -10,9 +10,9 @@ Nothing here prints; a `Progress` hears what happens.
 
 from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry
 from pestle.models.inventory import InstalledModel, installed, remove
-from pestle.models.progress import Progress
 from pestle.models.resolution import checkpoint, pull, resolve
 from pestle.models.storage import models_dir
+from pestle.progress import Progress
 
 __all__ = [
     "CATALOGUE",

@@ -11,10 +11,10 @@ from pestle.errors import ModelNotFoundError, OfflineError
 from pestle.models import hub_cache
 from pestle.models.hub_errors import HubUnreachableError, hub_errors
 from pestle.models.hub_listing import Listing, list_files
-from pestle.models.progress import Progress, task
 from pestle.models.quants import choose, group
 from pestle.models.storage import exclusive, require_space, storage_errors
 from pestle.models.transfer import RemoteFile, Transfer
+from pestle.progress import Progress, task
 
 _REFERENCE = re.compile(r"([\w.-]+/[\w.-]+)(?::([^:\s]+))?", re.ASCII)
 # As in the browser's address line: a repository, its list of files, or one of them.

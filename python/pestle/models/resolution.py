@@ -10,9 +10,9 @@ from pestle.models import hub, wheel
 from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry, lookup
 from pestle.models.hub import HubReference
 from pestle.models.inventory import installed
-from pestle.models.progress import Progress
 from pestle.models.storage import network_forbidden
 from pestle.models.suggest import did_you_mean
+from pestle.progress import Progress
 
 _LONGEST_NAME = 200  # characters; what is longer is a mix-up, a prompt for example
 

@@ -11,7 +11,7 @@ import platformdirs
 
 from pestle import files
 from pestle.errors import DownloadError
-from pestle.models.progress import Progress, task
+from pestle.progress import Progress, task
 
 _YES = frozenset({"1", "on", "yes", "true"})
 

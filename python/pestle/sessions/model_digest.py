@@ -21,8 +21,8 @@ import platformdirs
 
 from pestle import files
 from pestle.errors import SessionError
-from pestle.models.progress import Progress, task
 from pestle.models.stamp import Stamp, file_stamp
+from pestle.progress import Progress, task
 
 PIECE = 64 << 20
 """A digest is the sha256 of the sha256 of pieces of so many bytes: several threads compute it."""

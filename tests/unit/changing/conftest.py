@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pestle.convert import convert
+from pestle.conversion import convert
 
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES

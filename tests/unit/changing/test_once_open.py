@@ -9,8 +9,8 @@ from pathlib import Path
 import pestle
 import pytest
 from pestle.llm import loading
-from pestle.measure import FileSubject, from_file, measure
 from pestle.models.stamp import Stamp, open_stamped
+from pestle.quality import FileSubject, from_file, measure
 
 from .worker import TEXT
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pestle
 from pestle._core import GgufFile
-from pestle.convert import convert, quantize, verify
+from pestle.conversion import convert, quantize, verify
 from pestle.errors import Error
 from pestle.gguf import describe
-from pestle.imatrix import gather
+from pestle.quantization.importance import gather
 
 TEXT = "The shelf has stood for eleven years, and it leans towards the window.\n" * 2
 

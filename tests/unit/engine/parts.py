@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
-from pestle.convert.names import NAME_MAPS
+from pestle.huggingface.names import NAME_MAPS
 
 from tests.oracle import checkpoints, gguf_file
 from tests.oracle.checkpoints import CASES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pestle import models
-from pestle.convert import convert
+from pestle.conversion import convert
 from pestle.errors import DownloadError, ModelNotFoundError, OfflineError
 
 from tests.oracle import checkpoint_folder, checkpoints

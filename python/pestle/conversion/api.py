@@ -1,0 +1,184 @@
+"""`pestle.convert` and `pestle.quantize`: one call from a checkpoint, or a GGUF file, to a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pestle import models
+from pestle.conversion.certification import with_blank_certificate
+from pestle.conversion.conversion import Conversion, carry_out, check_free, shard_paths
+from pestle.conversion.gguf_preparation import prepare_gguf
+from pestle.conversion.options import Options
+from pestle.conversion.preparation import prepare
+from pestle.conversion.prepared import Prepared
+from pestle.conversion.targets import Preparation, Target, targeted
+from pestle.errors import Error
+from pestle.progress import Progress
+from pestle.tensors.weighting import ImportanceSource, opened
+
+_SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
+StrPath = str | os.PathLike[str]
+
+
+def convert(
+    source: StrPath | None = None,
+    output: StrPath | None = None,
+    *,
+    hf: str | None = None,
+    offline: bool = False,
+    to: str | Target = "Q4_K_M",
+    tensor_types: Sequence[str] = (),
+    imatrix: StrPath | ImportanceSource | None = None,
+    allow_requantize: bool = False,
+    name: str | None = None,
+    tokenizer_pre: str | None = None,
+    split_size: int = 0,
+    overwrite: bool = False,
+    certify: bool = False,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Convert a Hugging Face checkpoint to GGUF: the folder `source`, or `hf`, "user/repo".
+
+    output: the file to write; by default the checkpoint's name and the type, in this folder.
+    offline: never use the network; `hf` is then what the cache holds.
+    to: the type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which gives
+    each matrix the type that llama.cpp gives it; or a `Target`: each matrix gets the type that
+    makes the model diverge least in a file of a given size.
+    tensor_types: "REGEX=TYPE", for matrices in whose names the expression is found; the first that
+    matches wins. imatrix: an importance matrix, or its file. allow_requantize: whether MXFP4 may
+    become another type of blocks because of `tensor_types`; without them it stays as it is.
+    name: the model's name; by default what config.json says, or none.
+    tokenizer_pre: GGUF's name of how text is cut into words, as "qwen2", for a tokenizer.json that
+    is damaged or not known; by default it is recognized, or the conversion refused.
+    split_size: bytes of data that a file may have before another is begun; 0 for one file.
+    overwrite: whether a finished file that is there may be replaced.
+    certify: measure the new file against its source, as `pestle.evaluate` does with the built-in
+    texts, and store in it what was found: `Conversion.certificate`.
+    threads: 0 for one per usable core. Never decides a byte.
+
+    The same source and options give the same bytes. A conversion that was interrupted goes on where
+    it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
+    checkpoint that is wrong or not known, UnsupportedError for a tensor that would be quantized
+    again or does not fit its type, Error for a rule that matches nothing and where the system
+    refuses to read or write, ValueError for a rule that is none, and what
+    `pestle.models.checkpoint` raises where it cannot be fetched.
+    """
+    if (source is None) == (hf is None):
+        raise ValueError("give a checkpoint either as a folder or by hf")
+    folder = (
+        Path(source)
+        if source is not None
+        else models.checkpoint(str(hf), offline=offline, progress=progress)
+    )
+    repository, revision = _origin(folder)
+    importance = opened(imatrix)
+    digest = importance.digest if importance is not None else None
+    path = Path(output) if output is not None else _default(folder, repository, str(to))
+    options = Options(
+        _to(to), name, split_size, tuple(tensor_types), digest, allow_requantize,
+        tokenizer_pre=tokenizer_pre,
+    )  # fmt: skip
+
+    def preparation(options: Options) -> Prepared:
+        given = importance if options.imatrix is not None else None
+        found = prepare(folder, options, importance=given, repository=repository, revision=revision)
+        return with_blank_certificate(found) if certify else found
+
+    prepared = _decided(preparation, options, to, path, importance, overwrite, threads, progress)
+    return _carried_out(prepared, path, overwrite, threads, progress)
+
+
+def quantize(
+    source: StrPath,
+    output: StrPath,
+    to: str | Target,
+    *,
+    tensor_types: Sequence[str] = (),
+    imatrix: StrPath | ImportanceSource | None = None,
+    allow_requantize: bool = False,
+    split_size: int = 0,
+    overwrite: bool = False,
+    certify: bool = False,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Quantize the GGUF file `source`, or the split model that begins there, into `output`.
+
+    Tensors that are of their new type already are copied, bit for bit; so are MXFP4, unless floats
+    are wanted, and what is not a matrix. All others are widened exactly before. All metadata stays
+    but what tells of the file alone: `general.alignment`, `split.*` and `pestle.*`.
+    allow_requantize: whether blocks may become blocks of another type, which loses more than
+    quantizing the original does; `Conversion.requantized` counts them.
+    The other options, and what holds of the bytes and of interruptions, as `convert`.
+
+    Raises UnsupportedError for a tensor that would be quantized again or does not fit its type, and
+    for architectures and types that Pestle does not read, FormatError for a file that is wrong, and
+    otherwise as `convert`.
+    """
+    path = Path(source)
+    repository, revision = _origin(path.parent)
+    importance = opened(imatrix)
+    digest = importance.digest if importance is not None else None
+    options = Options(_to(to), None, split_size, tuple(tensor_types), digest, allow_requantize)
+
+    def preparation(options: Options) -> Prepared:
+        given = importance if options.imatrix is not None else None
+        found = prepare_gguf(
+            path, options, importance=given, repository=repository, revision=revision
+        )
+        return with_blank_certificate(found) if certify else found
+
+    out = Path(output)
+    prepared = _decided(preparation, options, to, out, importance, overwrite, threads, progress)
+    return _carried_out(prepared, out, overwrite, threads, progress)
+
+
+def _origin(folder: Path) -> tuple[str | None, str | None]:
+    """Repository and revision, where a folder is one of the hub's cache."""
+    match = _SNAPSHOT.search(folder.absolute().as_posix())
+    return (f"{match[1]}/{match[2]}", match[3]) if match else (None, None)
+
+
+def _to(to: str | Target) -> str:
+    """What a file is called before its types are chosen."""
+    return "Q4_K_M" if isinstance(to, Target) else to
+
+
+def _decided(
+    preparation: Preparation,
+    options: Options,
+    to: str | Target,
+    path: Path,
+    importance: ImportanceSource | None,
+    overwrite: bool,
+    threads: int,
+    progress: Progress | None,
+) -> Prepared:
+    """All of the conversion into `path`; the tensors' types, where `to` leaves them open."""
+    if not path.parent.is_dir():
+        raise Error(f"{path.parent} is not a folder, so {path.name} cannot be written there")
+    if not isinstance(to, Target):
+        return preparation(options)
+    check_free(path, overwrite)  # before the long work
+    return targeted(
+        preparation, options, to, path.parent,
+        importance=importance, threads=threads, progress=progress,
+    )  # fmt: skip
+
+
+def _carried_out(
+    prepared: Prepared, path: Path, overwrite: bool, threads: int, progress: Progress | None
+) -> Conversion:
+    for there in shard_paths(path, prepared.plan.n_shards):
+        if there.exists() and any(there.samefile(file.path) for file in prepared.source.files):
+            raise Error(f"{there} is the source itself, which is not replaced")
+    return carry_out(prepared, path, overwrite=overwrite, threads=threads, progress=progress)
+
+
+def _default(folder: Path, repository: str | None, to: str) -> Path:
+    stem = repository.rpartition("/")[2] if repository else folder.resolve().name
+    return Path(f"{stem}-{to}.gguf")

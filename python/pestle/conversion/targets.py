@@ -1,0 +1,184 @@
+"""Files of a wanted size: the types that lose least, written down as rules for single tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from pestle import files
+from pestle.conversion.conversion import carry_out
+from pestle.conversion.options import Options
+from pestle.conversion.partial import writing
+from pestle.conversion.prepared import Prepared
+from pestle.errors import Error, UnsupportedError
+from pestle.gguf.header import aligned
+from pestle.progress import Progress
+from pestle.quantization import TensorFacts, is_quantized
+from pestle.quantization.budget import Candidate, Choosable, Importances, assume, choose, measure
+from pestle.quantization.importance.calibration import calibration_text
+from pestle.tensors.types import FLOATS
+
+_MOSTLY: Final = {
+    "Q2_K": "Q2_K", "Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q6_K": "Q6_K",
+    "Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1", "IQ4_NL": "IQ4_NL",
+    "IQ4_XS": "IQ4_XS", "MXFP4": "MXFP4_MOE",
+}  # fmt: skip
+"""What a file is called that has most of its weights in a type; else Q8_0."""
+_MOST_BITS: Final = 32
+_TRIES: Final = 8
+"""The header names the types, so its size follows the choice, and the choice its size."""
+
+Preparation = Callable[[Options], Prepared]
+
+
+@dataclass(frozen=True)
+class Target:
+    """How large a file may be: either `size` bytes, or `bpw` bits of its tensors for each weight.
+
+    text: what the model reads while its sensitivities are measured; None: a text of Pestle's own.
+    measured: whether they are; if not, typical ones are assumed, and the model is not run.
+
+    Measuring puts the model on the disk, beside the output and in BF16, and runs it in memory: each
+    takes 2 bytes a weight. The model reads up to 2,048 tokens once as it is and up to 64 times
+    (`pestle.quantization.budget.groups`) with some tensors rounded. ValueError: not one of both is
+    given, or a text that nothing is measured on.
+    """
+
+    size: int = 0
+    bpw: float = 0.0
+    text: str | None = None
+    measured: bool = True
+
+    def __post_init__(self) -> None:
+        if self.text is not None and not self.measured:
+            raise ValueError("a text is to measure on, which is not wanted")
+        if (self.size > 0) == (self.bpw > 0) or self.size < 0 or not 0 <= self.bpw < _MOST_BITS:
+            raise ValueError(f"give a target either as size or as bpw, not {self}")
+
+    def __str__(self) -> str:
+        """As default names of files say it."""
+        return f"{self.bpw:g}bpw" if self.bpw else f"{self.size}B"
+
+
+def targeted(
+    preparation: Preparation,
+    options: Options,
+    target: Target,
+    folder: Path,
+    *,
+    importance: Importances | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Prepared:
+    """The conversion whose tensors have the types that lose least within `target`.
+
+    `options.tensor_types` hold for the tensors that they match. MXFP4 stays as it is, unless that
+    is allowed to change. folder: where the model is put in BF16 meanwhile; it is deleted again.
+    Error: nothing fits the target; UnsupportedError: the model has to be run to be measured, and
+    Pestle does not run it.
+    """
+    first = preparation(options)
+    names = _choosable(first, options)
+    if not names:
+        raise Error("no tensor of this model is left whose type could be chosen")
+    text = calibration_text() if target.measured and target.text is None else target.text
+    shapes = {o.name: o.shape for o in first.plan.outputs if o.name in names}
+    if text is None:
+        found = assume(shapes)
+    else:
+        bits = target.bpw or 8 * target.size / _weights(first)
+        with _floats(preparation, options.tokenizer_pre, folder, threads, progress) as scratch:
+            found = measure(scratch, list(shapes), bits, text=text, importance=importance,
+                            threads=threads, progress=progress)  # fmt: skip
+    options = replace(
+        options,
+        target_size=target.size,
+        target_bpw=target.bpw,
+        calibration=hashlib.sha256(text.encode()).hexdigest() if text is not None else None,
+        sensitivities=found.digest,
+    )
+    fixed = [output for output in first.plan.outputs if output.name not in names]
+    if not target.size:
+        budget = int(target.bpw * _weights(first) / 8) - sum(output.nbytes for output in fixed)
+        return preparation(_with_types(options, choose(found.tensors, budget)))
+    tensors = [_in_a_file(tensor) for tensor in found.tensors]
+    budget = target.size - sum(aligned(output.nbytes) for output in fixed)
+    for _ in range(_TRIES):
+        chosen = choose(tensors, budget)
+        prepared = preparation(_with_types(options, chosen))
+        excess = sum(prepared.sizes(prepared.headers(prepared.manifest))) - target.size
+        if excess <= 0:
+            return prepared
+        budget = sum(candidate.nbytes for candidate in chosen.values()) - excess
+    raise Error(f"no choice of types was found to take {target.size:,} bytes with its header")
+
+
+def _choosable(prepared: Prepared, options: Options) -> set[str]:
+    """The tensors that are matrices of floats, and that no rule speaks of."""
+    found = set()
+    for job in prepared.plan.jobs.values():
+        for share in job.shares:
+            output = share.output
+            free = job.source.type in (*FLOATS, "FP8") or options.allow_requantize
+            ruled = any(rule.pattern.search(output.name) for rule in options.rules)
+            if free and not ruled and is_quantized(TensorFacts(output.name, output.shape[::-1])):
+                found.add(output.name)
+    return found
+
+
+def _weights(prepared: Prepared) -> int:
+    return sum(math.prod(output.shape) for output in prepared.plan.outputs)
+
+
+@contextmanager
+def _floats(
+    preparation: Preparation,
+    tokenizer_pre: str | None,
+    folder: Path,
+    threads: int,
+    progress: Progress | None,
+) -> Iterator[Path]:
+    """A file in a folder within `folder` with the model in BF16, for as long as it is needed."""
+    with ExitStack() as stack:
+        with writing(folder):
+            inner = stack.enter_context(files.scratch_folder(folder))
+        scratch = inner / "measured.gguf"
+        options = Options("BF16", allow_requantize=True, tokenizer_pre=tokenizer_pre)
+        floats = preparation(options)
+        floats = replace(floats, manifest=replace(floats.manifest, certificate=None))
+        made = carry_out(floats, scratch, threads=threads, progress=progress)
+        if made.refusal is not None:
+            raise UnsupportedError(
+                f"{made.refusal}: so nothing can be measured; measured=False "
+                "chooses by what is typical"
+            )
+        yield scratch
+
+
+def _in_a_file(tensor: Choosable) -> Choosable:
+    """With the bytes that candidates take in a file, where tensors begin at whole alignments."""
+    candidates = [replace(c, nbytes=aligned(c.nbytes)) for c in tensor.candidates]
+    return replace(tensor, candidates=tuple(candidates))
+
+
+def _with_types(options: Options, chosen: Mapping[str, Candidate]) -> Options:
+    rules = [f"^{re.escape(name)}$={candidate.type}" for name, candidate in chosen.items()]
+    return replace(
+        options,
+        to=_MOSTLY.get(_most(list(chosen.values())), "Q8_0"),
+        tensor_types=(*options.tensor_types, *rules),
+    )
+
+
+def _most(chosen: Sequence[Candidate]) -> str:
+    """The type that takes most bytes; of equals, the first by name."""
+    sizes: dict[str, int] = {}
+    for candidate in chosen:
+        sizes[candidate.type] = sizes.get(candidate.type, 0) + candidate.nbytes
+    return min(sizes, key=lambda kind: (-sizes[kind], kind))

@@ -1,6 +1,0 @@
-"""What GGUF's keys say of a checkpoint: its architecture, its tokenizer, its author's defaults."""
-
-from pestle.convert.metadata.architecture import architecture_keys, rope_divisors
-from pestle.convert.metadata.general import general_keys, read_generation_config
-
-__all__ = ["architecture_keys", "general_keys", "read_generation_config", "rope_divisors"]

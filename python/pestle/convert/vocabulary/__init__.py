@@ -1,5 +1,0 @@
-"""A checkpoint's tokenizer and chat template as GGUF's `tokenizer.*` keys."""
-
-from pestle.convert.vocabulary.keys import tokenizer_keys, vocabulary_rows
-
-__all__ = ["tokenizer_keys", "vocabulary_rows"]

@@ -1,0 +1,57 @@
+"""`gpt-oss`. Gate and up alternate. Experts are stored (in, out) as floats, as rows in MXFP4."""
+
+from typing import Final
+
+from pestle.huggingface.names.base import ATTENTION, Into, NameMap
+from pestle.tensors.transforms import Array, Config, Transform, transposed
+
+
+def _gate(values: Array, group: int, config: Config) -> Array:
+    return values[..., 0::2]
+
+
+def _up(values: Array, group: int, config: Config) -> Array:
+    return values[..., 1::2]
+
+
+def _gate_columns(values: Array, group: int, config: Config) -> Array:
+    return values[..., 0::2].swapaxes(-1, -2)
+
+
+def _up_columns(values: Array, group: int, config: Config) -> Array:
+    return values[..., 1::2].swapaxes(-1, -2)
+
+
+def _gate_rows(values: Array, group: int, config: Config) -> Array:
+    return values[..., 0::2, :]
+
+
+def _up_rows(values: Array, group: int, config: Config) -> Array:
+    return values[..., 1::2, :]
+
+
+GPT_OSS: Final = NameMap(
+    "gpt-oss",
+    ("gpt_oss",),
+    {
+        **ATTENTION,
+        "self_attn.sinks": "attn_sinks.weight",
+        "post_attention_layernorm": "post_attention_norm",  # it stands before the experts
+        "mlp.router": "ffn_gate_inp",
+        "mlp.experts.gate_up_proj": (
+            Into("ffn_gate_exps.weight", Transform(_gate_columns)),
+            Into("ffn_up_exps.weight", Transform(_up_columns)),
+        ),
+        "mlp.experts.gate_up_proj_blocks": (
+            Into("ffn_gate_exps.weight", Transform(_gate_rows)),
+            Into("ffn_up_exps.weight", Transform(_up_rows)),
+        ),
+        "mlp.experts.gate_up_proj_bias": (
+            Into("ffn_gate_exps.bias", Transform(_gate)),
+            Into("ffn_up_exps.bias", Transform(_up)),
+        ),
+        "mlp.experts.down_proj": Into("ffn_down_exps.weight", transposed),
+        "mlp.experts.down_proj_blocks": "ffn_down_exps.weight",
+        "mlp.experts.down_proj_bias": "ffn_down_exps.bias",
+    },
+)

@@ -1,0 +1,26 @@
+"""`llama`: Llama 1 to 3, SmolLM2, Mistral. Its RoPE turns neighbours: the rows of q and k move."""
+
+from typing import Final
+
+from pestle.huggingface.names.base import ATTENTION, MLP, Into, NameMap
+from pestle.tensors.transforms import Config, heads_from_halves_to_pairs
+
+
+def _q_heads(config: Config) -> int:
+    return int(config["num_attention_heads"])
+
+
+def _k_heads(config: Config) -> int:
+    return int(config.get("num_key_value_heads") or config["num_attention_heads"])
+
+
+LLAMA: Final = NameMap(
+    "llama",
+    ("llama", "mistral"),
+    {
+        **ATTENTION,
+        **MLP,
+        "self_attn.q_proj": Into("attn_q", heads_from_halves_to_pairs(_q_heads)),
+        "self_attn.k_proj": Into("attn_k", heads_from_halves_to_pairs(_k_heads)),
+    },
+)

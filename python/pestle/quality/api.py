@@ -1,0 +1,58 @@
+"""`pestle.evaluate`: one call from a model and its reference to what lies between them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pestle.conversion.reference import CheckpointSubject
+from pestle.models import resolve
+from pestle.progress import Progress
+from pestle.quality import CTX_SIZE, Evaluation, FileSubject, Subject, built_in, from_file, measure
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    *,
+    reference: str | os.PathLike[str] | None = None,
+    texts: str | os.PathLike[str] | None = None,
+    ctx_size: int = CTX_SIZE,
+    threads: int = 0,
+    stream: bool | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a model's perplexity, and its divergence from a reference.
+
+    model: a GGUF file, or a name that `pestle ls` lists.
+    reference: a GGUF file of higher precision, or the folder of the checkpoint that the model was
+    made from. A checkpoint is run layer by layer, in full precision, and never as a whole on the
+    disk or in memory.
+    texts: a file of text in UTF-8 to use instead of the built-in set.
+    ctx_size: tokens of the windows into which texts are cut; each is read on its own. Not more
+    than the model was trained for are taken.
+    threads: 0 for one per usable core. Never decides a figure, nor does the instruction set.
+    stream: run the files layer by layer too; None: where they do not fit into memory. The figures
+    are the same.
+    progress: hears of tokens; those of a model that is run by layers count once a layer.
+
+    Raises TokenizerError where the two read text differently, UnsupportedError and FormatError for
+    files that are not run, MemoryLimitError, ModelNotFoundError, and ValueError for a `ctx_size`
+    below 2.
+    """
+    subject = FileSubject(resolve(model, offline=True))
+    other = None if reference is None else _reference(reference)
+    return measure(
+        subject,
+        other,
+        built_in() if texts is None else from_file(texts),
+        ctx_size=ctx_size,
+        threads=threads,
+        stream=stream,
+        progress=progress,
+    )
+
+
+def _reference(reference: str | os.PathLike[str]) -> Subject:
+    if Path(reference).is_dir():
+        return CheckpointSubject(reference)
+    return FileSubject(resolve(reference, offline=True))

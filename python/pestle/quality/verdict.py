@@ -1,0 +1,59 @@
+"""Whether a divergence is what a file's types explain, or something else is wrong with it.
+
+The limits are at least twice what sound files have shown, those of small models, which suffer most
+(SmolLM2-135M: docs/ARCHITECTURE.md, "Quantizing"). They are no grades: a file may lie within them
+and still be a poor one, which its figures tell. They catch what is no rounding: a wrong rotary
+base, experts in another order, rows that were not permuted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pestle.quality.figures import Figures
+
+_SHARE = 0.01
+"""Of a model's elements: a type with fewer does not count."""
+LIMITS: Final[Mapping[str, float]] = {
+    "F32": 1e-6, "BF16": 2e-3, "F16": 2e-3, "Q8_0": 0.05, "Q6_K": 0.1, "Q5_K": 0.4, "Q5_1": 0.4,
+    "Q5_0": 0.4, "Q4_K": 0.8, "Q4_1": 0.8, "Q4_0": 0.8, "IQ4_NL": 0.8, "IQ4_XS": 0.8,
+    "MXFP4": 1.5, "Q3_K": 1.5, "Q2_K": 4.0,
+}  # fmt: skip
+"""Mean divergence, in nats, that rounding to a type explains."""
+
+
+def limit(types: Mapping[str, int], reference: Mapping[str, int]) -> float:
+    """What the types of a model explain, compared with a reference; both: elements of each type."""
+    theirs = _main(reference)
+    rounded = [LIMITS["F32"]]
+    for kind in _main(types):
+        # 16-bit floats round nothing of a reference that has no others.
+        if kind in _HALVES and theirs <= {kind}:
+            continue
+        rounded.append(LIMITS.get(kind, _MOST))
+    return max(rounded) + max((LIMITS.get(kind, _MOST) for kind in theirs - _FLOATS), default=0.0)
+
+
+def problems_of(
+    found: Figures, types: Mapping[str, int], reference: Mapping[str, int]
+) -> list[str]:
+    """What the figures of a model with a reference tell against it; `types` of both."""
+    assert found.divergence is not None
+    explained, mean = limit(types, reference), found.divergence.mean
+    if mean <= explained:
+        return []
+    kinds = ", ".join(sorted(_main(types)))
+    measured = f"its mean divergence is {mean:.3g} nats"
+    wanted = f"where its types ({kinds}) explain {explained:.2g} at most"
+    return [f"{measured}, {wanted}: this is another model, or it was converted wrongly"]
+
+
+def _main(types: Mapping[str, int]) -> set[str]:
+    least = _SHARE * sum(types.values())
+    return {kind for kind, n in types.items() if n >= least}
+
+
+_HALVES: Final = {"F16", "BF16"}
+_FLOATS: Final = {"F32", *_HALVES}
+_MOST: Final = max(LIMITS.values())

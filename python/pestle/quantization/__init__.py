@@ -1,0 +1,41 @@
+"""Float weights as GGUF's types: the numbers themselves, and which type each tensor of a file gets.
+
+    packed = quantize_rows("Q4_K", rows, importance=importance)
+
+The bytes depend on the numbers, the importance and the type alone: not on the threads, the
+instruction set, the compiler or the machine.
+"""
+
+from pestle.quantization.mixtures import (
+    MIXTURES,
+    ModelFacts,
+    TensorFacts,
+    file_type,
+    fitting_type,
+    is_quantized,
+    mixture_types,
+)
+from pestle.quantization.rows import (
+    TYPES,
+    dequantize_rows,
+    quantize_rows,
+    row_bytes,
+    widen,
+    widen_fp8,
+)
+
+__all__ = [
+    "MIXTURES",
+    "TYPES",
+    "ModelFacts",
+    "TensorFacts",
+    "dequantize_rows",
+    "file_type",
+    "fitting_type",
+    "is_quantized",
+    "mixture_types",
+    "quantize_rows",
+    "row_bytes",
+    "widen",
+    "widen_fp8",
+]

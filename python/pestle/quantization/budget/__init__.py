@@ -1,0 +1,25 @@
+"""Which type each tensor should have, so that a file of a given size diverges least.
+
+found = measure(copy_of_the_model, names, bits=4.5, text=text)
+types = choose(found.tensors, budget_in_bytes)
+"""
+
+from pestle.quantization.budget.choice import Candidate, Choosable, choose
+from pestle.quantization.budget.sensitivity import (
+    Importances,
+    Sensitivities,
+    Sensitivity,
+    assume,
+    measure,
+)
+
+__all__ = [
+    "Candidate",
+    "Choosable",
+    "Importances",
+    "Sensitivities",
+    "Sensitivity",
+    "assume",
+    "choose",
+    "measure",
+]

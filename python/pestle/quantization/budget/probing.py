@@ -1,0 +1,95 @@
+"""Running a model with some of its weights rounded, to see how far that takes it from itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pestle import files
+from pestle._core import Engine, GgufFile, Model
+from pestle.quality import divergence
+from pestle.quantization import quantize_rows
+from pestle.quantization.budget.distortion import Bytes, Floats, stored_tensors
+from pestle.quantization.importance.gathering import sums_of, token_chunks
+from pestle.quantization.importance.matrix import Importance
+from pestle.tokenizer import Tokenizer
+
+WINDOW: Final = 256
+"""Tokens of one piece of the text."""
+MAX_WINDOWS: Final = 8
+_LOGITS_BYTES: Final = 256 << 20
+"""Of the reference, which is kept: models of many tokens read fewer pieces."""
+
+
+class Probe:
+    """A model in a file of floats, which is changed and put back: it must be nobody else's.
+
+    sums: what its products have read, by tensor. n_tokens: how many tokens that were.
+    """
+
+    def __init__(self, path: Path, text: str, *, threads: int = 0) -> None:
+        """Run the model as it is. Raises as loading it does, and Error for too short a text."""
+        self._path, self._threads = path, threads
+        self._tensors = stored_tensors(path)
+        tokenizer = Tokenizer.from_gguf(GgufFile(path))
+        found = token_chunks(tokenizer, tokenizer.encode(text, add_special=False), WINDOW)
+        n_vocab = self._tensors["token_embd.weight"].shape[1]
+        most = max(1, min(MAX_WINDOWS, _LOGITS_BYTES // (4 * n_vocab * WINDOW)))
+        self._windows = _spread(found, most)
+        self.n_tokens = WINDOW * len(self._windows)
+        self.sums: dict[str, Importance] = {}
+        self._reference = self._logits(gather=True)
+
+    def divergence(self, replaced: Mapping[str, Floats]) -> float:
+        """Mean KL divergence, in nats, of the model with other numbers in some tensors."""
+        file = GgufFile(self._path)
+        before = {name: file.read(name) for name in replaced}
+        after = {
+            name: quantize_rows(
+                self._tensors[name].type,
+                values.reshape(-1, values.shape[-1]),
+                threads=self._threads,
+            )
+            for name, values in replaced.items()
+        }
+        del file  # before it is written to
+        self._write(after)
+        try:
+            logits = self._logits()
+        finally:
+            self._write(before)
+        per_token = [
+            divergence(reference, found, threads=self._threads)
+            for reference, found in zip(self._reference, logits, strict=True)
+        ]
+        return math.fsum(np.concatenate(per_token).tolist()) / self.n_tokens
+
+    def _write(self, tensors: Mapping[str, Bytes]) -> None:
+        with files.opened(self._path) as stream:
+            for name, data in tensors.items():
+                stream.seek(self._tensors[name].offset)
+                stream.write(data.data)
+
+    def _logits(self, *, gather: bool = False) -> list[Floats]:
+        """Of every window, float32 [tokens, n_vocab]."""
+        model = Model(str(self._path), threads=self._threads)
+        engine = Engine(
+            model, n_ctx=WINDOW, threads=self._threads, kv_type="f32", gather_inputs=gather
+        )
+        found = []
+        for window in self._windows:
+            engine.step([(engine.sequence(), window)], "all")
+            found.append(engine.logits())
+        if gather:
+            self.sums = sums_of(engine)
+        return found
+
+
+def _spread(windows: Sequence[list[int]], most: int) -> list[list[int]]:
+    """At most so many of the windows, from all over the text."""
+    n = min(most, len(windows))
+    return [windows[(2 * i + 1) * len(windows) // (2 * n)] for i in range(n)]

@@ -1,0 +1,98 @@
+"""What a conversion will write, all of it decided from headers before a single weight is read."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pestle.gguf.header import aligned
+from pestle.tensors.source import Source
+from pestle.tensors.transforms import Transform
+from pestle.tensors.types import is_requantized
+
+PIECE_BYTES = 16 << 20
+"""Of the source's bytes at once, or a single group of a transform, where that is larger."""
+PIECE_VALUES = 16 << 20
+"""The same of its numbers, which are floats on their way."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A tensor of the new file. `shape`: as in numpy; `offset`: within its shard's data."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    nbytes: int
+    shard: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one source gives to one output: its part, which begins at byte `start` there."""
+
+    output: Output
+    transform: Transform
+    start: int
+    nbytes: int
+    copied: bool = False
+    """Whether its bytes are the source's."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source, and what becomes of it."""
+
+    source: Source
+    shares: tuple[Share, ...]
+    group: int
+    """Elements of the first axis that stay together."""
+    rows: int
+    """Elements of the first axis that are used: all but for an embedding that is cut."""
+
+    def pieces(self) -> Iterator[tuple[int, int]]:
+        """Ranges of the first axis, one after the other."""
+        n_bytes = self.source.numbers.nbytes // self.source.shape[0]
+        n_values = math.prod(self.source.shape[1:])
+        elements = min(PIECE_BYTES // n_bytes, PIECE_VALUES // n_values)
+        step = max(1, elements // self.group) * self.group
+        for begin in range(0, self.rows, step):
+            yield begin, min(begin + step, self.rows)
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """`jobs`: by the name of the source's numbers. `constants`: outputs that are computed."""
+
+    outputs: tuple[Output, ...]
+    jobs: Mapping[str, Job]
+    constants: Mapping[str, bytes]
+    n_shards: int
+
+    def requantized(self) -> dict[str, int]:
+        """How many tensors of each block format are rounded to another one."""
+        now = {
+            share.output.name: job.source.type
+            for job in self.jobs.values()
+            for share in job.shares
+            if is_requantized(job.source.type, share.output.type)
+        }
+        return dict(sorted(Counter(now.values()).items()))
+
+
+def placed(outputs: Sequence[Output], split_size: int) -> tuple[Output, ...]:
+    """The outputs with their places, in their order.
+
+    `split_size`: bytes that a shard's data may have; 0 for one file.
+    """
+    found = []
+    shard = offset = 0
+    for output in outputs:
+        if split_size and offset and offset + output.nbytes > split_size:
+            shard, offset = shard + 1, 0
+        found.append(replace(output, shard=shard, offset=offset))
+        offset = aligned(offset + output.nbytes)
+    return tuple(found)
