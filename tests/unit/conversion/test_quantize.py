@@ -13,7 +13,7 @@ import numpy as np
 import pestle
 import pytest
 from pestle._core import GgufFile
-from pestle.conversion import convert, quantize, verify
+from pestle.conversion import api, convert, quantize, verify
 from pestle.errors import Error, FormatError, UnsupportedError
 from pestle.quantization import TYPES, dequantize_rows, quantize_rows
 from pestle.tensors import plan as plan_module
@@ -253,3 +253,21 @@ def test_the_source_is_not_replaced(wide: Path, tmp_path: Path) -> None:
     with pytest.raises(Error, match="is the source itself"):
         quantize(wide, tmp_path / "." / "wide.gguf", "Q8_0", overwrite=True)
     assert sha256(wide) == before
+
+
+def test_a_source_that_is_removed_is_a_typed_error(
+    wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it was opened, while a file stands where the new one goes."""
+    out = tmp_path / "out.gguf"
+    quantize(wide, out, "Q8_0")
+    shard_paths = api.shard_paths
+
+    def removing(path: Path, n_shards: int) -> list[Path]:
+        wide.unlink()
+        return shard_paths(path, n_shards)
+
+    monkeypatch.setattr(api, "shard_paths", removing)
+    with pytest.raises(Error, match=r"cannot read .*wide\.gguf"):
+        quantize(wide, out, "Q4_0", overwrite=True)
+    assert GgufFile(out)["general.file_type"] == 7
