@@ -106,16 +106,18 @@ class FakeSession:
         self.llm = llm
         self.n_tokens = 0
 
+    def chat_request(
+        self, messages: list[dict[str, str]], tools: Any, template_args: Any, options: Any
+    ) -> SimpleNamespace:
+        return SimpleNamespace(messages=messages, template_args=template_args, options=options)
+
     def chat_run(
         self,
-        messages: list[dict[str, str]],
-        tools: Any,
-        template_args: Any,
-        options: dict[str, Any],
+        request: SimpleNamespace,
         on_end: Callable[[ChatCompletion], None] | None = None,
     ) -> FakeRun:
-        text = "".join(message["content"] for message in messages)
-        return self.llm.start(messages, len(text.split()), options, template_args, on_end)
+        n = len("".join(message["content"] for message in request.messages).split())
+        return self.llm.start(request.messages, n, request.options, request.template_args, on_end)
 
 
 class FakeLLM:
@@ -201,7 +203,9 @@ class FakeLLM:
         self, messages: list[dict[str, str]], *, template_args: Any, stream: bool, **options: Any
     ) -> Stream[Any]:
         self.check_switches(**options)
-        return Stream(FakeSession(self).chat_run(messages, None, template_args, options))
+        session = FakeSession(self)
+        request = session.chat_request(messages, None, template_args, options)
+        return Stream(session.chat_run(request))
 
     def generate(
         self, prompt: str, *, parse_special: bool, stream: bool, **options: Any

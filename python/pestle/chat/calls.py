@@ -6,35 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from pestle.chat.call_ids import call_ids
-from pestle.chat.characters import encoded
-from pestle.chat.entry import check_names, check_prompt, checked_variables, prompt_tokens
-from pestle.chat.messages import checked_messages
-from pestle.chat.structure import plan_of_chat, plan_of_text, told_tools, untaught_calls, wanted_of
-from pestle.chat.thinking import lead_out, template_variables
-from pestle.chat.tools import Tool
-from pestle.chat.tools import described as described_tools
-from pestle.engine.answer import Answer
+from pestle.chat.requests import ChatRequest, chat_request, checked_options, text_request
+from pestle.chat.runs import chat_run, chat_tokens, text_run
+from pestle.chat.tools import Tool, Tools
 from pestle.engine.run import Lease, R, Run
 from pestle.engine.stream import AsyncStream, Stream
-from pestle.errors import TemplateError
-from pestle.formats import Reader
-from pestle.options import ChatOptions, GenerateOptions, Request, decide
+from pestle.options import ChatOptions, GenerateOptions
 from pestle.results import ChatCompletion, Completion
-from pestle.tokenizer import Detokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pestle.constraints import Plan
     from pestle.engine.runtime import Runtime
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Prompt: TypeAlias = "str | Sequence[int]"
 Awaited: TypeAlias = "Coroutine[Any, Any, R]"
-
-_OF_TEXTS = GenerateOptions.__optional_keys__
-_OF_CHATS = ChatOptions.__optional_keys__  # those of texts too
 
 
 class GeneratingCalls(ABC):
@@ -86,7 +73,7 @@ class GeneratingCalls(ABC):
         `parse_special`: text like `<|im_end|>` in the prompt means the control token of that name.
         Leave it off for text that you did not write.
         """
-        result = Stream(self._generate_run(prompt, parse_special, options))
+        result = Stream(self._text_run(prompt, parse_special, options))
         return result if stream else result.result()
 
     @overload
@@ -116,7 +103,7 @@ class GeneratingCalls(ABC):
         **options: Unpack[GenerateOptions],
     ) -> Awaited[Completion] | AsyncStream[Completion]:
         """`generate` for asyncio: await it, or iterate with `async for` when streaming."""
-        result = AsyncStream(self._generate_run(prompt, parse_special, options))
+        result = AsyncStream(self._text_run(prompt, parse_special, options))
         return result if stream else result.result()
 
     @overload
@@ -168,7 +155,7 @@ class GeneratingCalls(ABC):
         Raises TemplateError when the file has no template, or its template fails or refuses the
         messages.
         """
-        result = Stream(self.chat_run(messages, tools, template_args, options))
+        result = Stream(self.chat_run(self.chat_request(messages, tools, template_args, options)))
         return result if stream else result.result()
 
     @overload
@@ -201,25 +188,44 @@ class GeneratingCalls(ABC):
         **options: Unpack[ChatOptions],
     ) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
         """`chat` for asyncio: await it, or iterate with `async for` when streaming."""
-        result = AsyncStream(self.chat_run(messages, tools, template_args, options))
+        result = AsyncStream(
+            self.chat_run(self.chat_request(messages, tools, template_args, options))
+        )
         return result if stream else result.result()
 
     def chat_tokens(
         self,
         messages: Messages,
-        tools: Sequence[Tool] | None = None,
+        tools: Tools | Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         options: ChatOptions | None = None,
     ) -> list[int]:
         """The prompt that `chat` would have the model read. Raises as it does."""
-        check_names(options or {}, _OF_CHATS)
-        return self._laid_out(messages, described_tools(tools), template_args, options or {})[0]
+        return self.prompt_of(self.chat_request(messages, tools, template_args, options or {}))
 
     def check_switches(self, **options: Unpack[ChatOptions]) -> None:
-        """Raise as `chat` would for a switch that this model does not have, or a bad grammar."""
-        plan_of_text(self._runtime.loaded, options)
-        template_variables(self._runtime.loaded, options)
-        lead_out(self._runtime.loaded, options.get("reasoning_budget"))
+        """Raise as `chat` would for options that this model does not have, or a bad grammar."""
+        checked_options(self._runtime.loaded, None, options)
+
+    def chat_request(
+        self,
+        messages: Messages,
+        tools: Tools | Sequence[Tool] | None,
+        template_args: Mapping[str, Any] | None,
+        options: ChatOptions,
+    ) -> ChatRequest:
+        """What `chat` is given, read and checked; `chat_run` takes it. Raises as `chat` does."""
+        return chat_request(self._runtime.loaded, messages, tools, template_args, options)
+
+    def prompt_of(self, request: ChatRequest) -> list[int]:
+        """The tokens that the model reads for a request."""
+        return chat_tokens(self._runtime.loaded, request)[0]
+
+    def chat_run(
+        self, request: ChatRequest, on_end: Callable[[ChatCompletion], None] | None = None
+    ) -> Run[ChatCompletion]:
+        """What `chat` does, not begun; `on_end` hears of its end, early or not."""
+        return chat_run(self._runtime, self._lease, request, on_end)
 
     _runtime: Runtime
 
@@ -228,121 +234,9 @@ class GeneratingCalls(ABC):
     def _lease(self) -> Lease:
         """Gives a sequence for the time of one generation."""
 
-    def _generate_run(
+    def _text_run(
         self, prompt: Prompt, parse_special: bool, options: GenerateOptions
     ) -> Run[Completion]:
         loaded = self._runtime.loaded
-        check_names(options, _OF_TEXTS)
-        request = self._request(options)
-        tokens, notes = prompt_tokens(loaded, prompt, parse_special=parse_special)
-        plan = plan_of_text(loaded, options)
-        tokenizer = loaded.tokenizer  # what makes answers must not keep the model
-
-        def answer() -> Answer:
-            # A completion goes on from where its prompt ended.
-            reader = Reader(Detokenizer(tokenizer, at_start=False))
-            return Answer(reader, request.stop)
-
-        return self._run(tokens, request, Completion, answer, plan=plan, notes=notes)
-
-    def chat_run(
-        self,
-        messages: Messages,
-        tools: Sequence[Tool] | None,
-        template_args: Mapping[str, Any] | None,
-        options: ChatOptions,
-        on_end: Callable[[ChatCompletion], None] | None = None,
-    ) -> Run[ChatCompletion]:
-        """What `chat` does, not begun; `on_end` hears of its end, early or not."""
-        loaded = self._runtime.loaded
-        check_names(options, _OF_CHATS)
-        described = described_tools(tools)
-        request = self._request(options)
-        out = lead_out(loaded, request.reasoning_budget)
-        told = told_tools(described, options)
-        wanted = wanted_of(options, told)
-        tokens, notes = self._laid_out(messages, described, template_args, options)
-        check_prompt(loaded, tokens)
-        plan = plan_of_chat(loaded, wanted, tokens)
-        forced = wanted is not None and wanted.must_call  # the grammar knows how many may come
-        one_call = options.get("parallel_tool_calls") is False and not forced
-        tokenizer, form = loaded.tokenizer, loaded.format  # as above
-
-        tokenizer, form = (
-            loaded.tokenizer,
-            loaded.format,
-        )  # what makes answers must not keep the model
-
-        def answer() -> Answer:
-            parser = None if form is None else form.parser(tokens, described)
-            reader = Reader(Detokenizer(tokenizer), parser, untaught_calls(told, wanted))
-            return Answer(reader, request.stop, call_ids(messages), one_call)
-
-        return self._run(
-            tokens,
-            request,
-            ChatCompletion,
-            answer,
-            lead_out=out if plan is None or plan.lead_out is None else plan.lead_out,
-            on_end=on_end,
-            plan=plan,
-            notes=notes,
-        )
-
-    def _laid_out(
-        self,
-        messages: Messages,
-        described: Sequence[Mapping[str, Any]] | None,
-        template_args: Mapping[str, Any] | None,
-        options: ChatOptions,
-    ) -> tuple[list[int], tuple[str, ...]]:
-        """The tokens of a chat, whose messages and variables are checked before.
-
-        With them, what was replaced in it.
-        """
-        loaded = self._runtime.loaded
-        if loaded.template is None:
-            raise TemplateError(f"{loaded.path}: the file has no chat template")
-        template = loaded.template
-        given = {
-            "messages": checked_messages(messages, template.source),
-            "tools": told_tools(described, options),
-            **checked_variables(template_args),
-            **template_variables(loaded, options),
-        }
-        return encoded(loaded, given, lambda given: template.encode(**given))
-
-    def _request(self, options: Mapping[str, Any]) -> Request:
-        loaded = self._runtime.loaded
-        return decide(
-            options,
-            loaded.sampling,
-            n_vocab=loaded.n_vocab,
-            seed=loaded.seed,
-            reasoning_budget=options.get("reasoning_budget"),
-        )
-
-    def _run(
-        self,
-        prompt: list[int],
-        request: Request,
-        kind: type[R],
-        answer: Callable[[], Answer],
-        *,
-        lead_out: Sequence[int] = (),
-        on_end: Callable[[R], None] | None = None,
-        plan: Plan | None = None,
-        notes: tuple[str, ...] = (),
-    ) -> Run[R]:
-        return Run(
-            self._runtime,
-            self._lease,
-            prompt,
-            request,
-            kind,
-            answer,
-            lead_out,
-            on_end,
-            None if plan is None else plan.constraint(),
-            notes,
-        )
+        request = text_request(loaded, prompt, options, parse_special=parse_special)
+        return text_run(self._runtime, self._lease, request)

@@ -20,6 +20,7 @@ from pestle.results import ToolCall
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pestle.chat.requests import ChatRequest
     from pestle.chat.session import Session
     from pestle.models import Progress
     from pestle.options import ChatOptions
@@ -58,11 +59,20 @@ class Conversation:
         check_choice("on_full", on_full, ON_FULL)
         self.session = session
         self.messages: list[dict[str, Any]] = [dict(message) for message in messages]
-        self.tools = tools
+        self._tools = Tools.of(tools)
         self.template_args = template_args
         self.on_full = on_full
         self.dropped: list[dict[str, Any]] = []
         self._last_options: ChatOptions = {}
+
+    @property
+    def tools(self) -> Sequence[Tool] | None:
+        """What the model may call. Setting it raises as `LLM.conversation` does."""
+        return self._tools.given or None
+
+    @tools.setter
+    def tools(self, tools: Sequence[Tool] | None) -> None:
+        self._tools = Tools.of(tools)
 
     @overload
     def ask(
@@ -125,7 +135,6 @@ class Conversation:
         last = self.messages[-1] if self.messages else {}
         calls = last.get("tool_calls") or ()
         check_calls("tool_calls of the last message", calls)
-        tools = Tools(() if self.tools is None else self.tools)
         said = []
         for n, call in enumerate(calls):
             arguments = call["function"].get("arguments", "")
@@ -133,7 +142,7 @@ class Conversation:
                 arguments = json.dumps(arguments, ensure_ascii=False)
             asked = ToolCall(call["function"]["name"], arguments)
             given = (results or {}).get(n)
-            content = tools.run(asked) if given is None else given
+            content = self._tools.run(asked) if given is None else given
             named = {"tool_call_id": call["id"]} if call.get("id") else {}
             said.append({"role": "tool", **named, "name": asked.name, "content": content})
         self.messages += said  # all or none, if one is interrupted
@@ -174,7 +183,8 @@ class Conversation:
         if self.messages:
             question = {"role": "user", "content": "?"}
             with contextlib.suppress(TemplateError, ArgumentError):
-                following = self._prompt([*self.messages, question], self._last_options)
+                request = self._request([*self.messages, question], self._last_options)
+                following = self.session.prompt_of(request)
         return self.session.save(_folder(session), self.messages, following)
 
     def load(
@@ -208,21 +218,21 @@ class Conversation:
             if answer.text or answer.finish_reason != "cancelled":
                 self.messages[:] = [*messages, answer.message]
 
+        request = self._request(messages, options)
         self._last_options = options
         self.dropped = []
         if self.on_full == "slide":
             messages, self.dropped = slide(
                 messages,
-                lambda kept: len(self._prompt(kept, options)),
+                lambda kept: len(self.session.prompt_of(request.with_messages(kept))),
                 self.session.n_ctx,
-                options.get("max_tokens"),
+                request.options.generation.max_tokens,
             )
-        return Stream(
-            self.session.chat_run(messages, self.tools, self.template_args, options, keep)
-        )
+            request = request.with_messages(messages)
+        return Stream(self.session.chat_run(request, keep))
 
-    def _prompt(self, messages: list[dict[str, Any]], options: ChatOptions) -> list[int]:
-        return self.session.chat_tokens(messages, self.tools, self.template_args, options)
+    def _request(self, messages: list[dict[str, Any]], options: ChatOptions) -> ChatRequest:
+        return self.session.chat_request(messages, self._tools, self.template_args, options)
 
 
 def _folder(session: str | os.PathLike[str] | SessionFolder) -> SessionFolder:

@@ -11,7 +11,7 @@ from pestle.formats.calls import schemas_of
 from pestle.options.values import GRAMMARS, TOOL_CHOICES
 
 if TYPE_CHECKING:
-    from pestle.constraints import Grammar, Plan, Wanted
+    from pestle.constraints import Grammar, Plan, Planner, Wanted
     from pestle.engine.loaded import Loaded
 
 
@@ -27,21 +27,14 @@ def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
     return text_plan(grammar, loaded.tokenizer, loaded.n_vocab, loaded.format)
 
 
-def plan_of_chat(loaded: Loaded, wanted: Wanted | None, prompt: Sequence[int]) -> Plan | None:
-    """How the answer to a chat is held to what is `wanted` of it. Raises as above."""
+def planner_of(loaded: Loaded, wanted: Wanted | None) -> Planner | None:
+    """What plans answers that are held to what is `wanted`. Raises as above."""
     if wanted is None:
         return None
-    from pestle.constraints import answer_plan
+    from pestle.constraints import planner
 
     form = loaded.format or Format("plain", None, False, (), loaded.tokenizer)
-    return answer_plan(wanted, form, loaded.tokenizer, loaded.n_vocab, prompt)
-
-
-def told_tools(
-    tools: Sequence[Mapping[str, Any]] | None, options: Mapping[str, Any]
-) -> Sequence[Mapping[str, Any]] | None:
-    """The tools that the model is told of: none with `tool_choice="none"`."""
-    return None if options.get("tool_choice") == "none" else tools
+    return planner(wanted, form, loaded.tokenizer, loaded.n_vocab)
 
 
 def untaught_calls(

@@ -24,6 +24,7 @@ class Tools:
     """The tools of a chat.
 
     Attributes:
+        given: the tools as they were given.
         described: the tools as the OpenAI API has them, as chat templates want them.
     """
 
@@ -34,10 +35,11 @@ class Tools:
         """
         if callable(tools) or isinstance(tools, (str, bytes, Mapping)):
             raise ArgumentTypeError(f"tools is {shown(tools)}, expected a list of tools")
+        self.given = tuple(tools)
         self._functions: dict[str, Function] = {}
         self.described: list[Mapping[str, Any]] = []
         names = set()
-        for n, tool in enumerate(tools):
+        for n, tool in enumerate(self.given):
             if isinstance(tool, Mapping):
                 self.described.append(_checked(f"tools[{n}]", tool))
             elif callable(tool):
@@ -52,6 +54,13 @@ class Tools:
             if name in names:
                 raise ArgumentError(f"tools[{n}]: there is another tool of the name {shown(name)}")
             names.add(name)
+
+    @classmethod
+    def of(cls, tools: Tools | Sequence[Tool] | None) -> Tools:
+        """`tools` themselves, if they were described already; without any, none."""
+        if isinstance(tools, Tools):
+            return tools
+        return cls(() if tools is None else tools)
 
     def runs(self, call: ToolCall) -> bool:
         """Whether a call is of a function; what else was described, the caller carries out."""
@@ -75,11 +84,6 @@ class Tools:
             return _as_text(function.function(**arguments))
         except (Exception, SystemExit) as error:  # of a function that is not ours
             return f"error: {type(error).__name__}: {error}"
-
-
-def described(tools: Sequence[Tool] | None) -> list[Mapping[str, Any]] | None:
-    """Tools as the OpenAI API has them; None without any."""
-    return None if tools is None else Tools(tools).described or None
 
 
 def _checked(where: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,15 +16,16 @@ if bit t % 32 of word t / 32 is set.
 from pestle.constraints.call_values import CallableTool
 from pestle.constraints.constraint import Constraint
 from pestle.constraints.grammar import Grammar, grammar_of
-from pestle.constraints.plans import Plan, Wanted, answer_plan, text_plan
+from pestle.constraints.plans import Plan, Planner, Wanted, planner, text_plan
 
 __all__ = [
     "CallableTool",
     "Constraint",
     "Grammar",
     "Plan",
+    "Planner",
     "Wanted",
-    "answer_plan",
     "grammar_of",
+    "planner",
     "text_plan",
 ]

@@ -28,12 +28,7 @@ class Matcher:
     def __init__(self, vocabulary: Vocabulary, grammar: str) -> None:
         """Raises GrammarError for a grammar that cannot be followed, and says why."""
         self._vocabulary = vocabulary
-        self._beginning = LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=LIMITS)
-        # What no text can follow shows with the first mask.
-        words = np.zeros(vocabulary.n_words, np.uint32)
-        self._beginning.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
-        if self._beginning.is_error():
-            raise GrammarError(_one_line(self._beginning.get_error()))
+        self._beginning = vocabulary.compiled(grammar, lambda: _beginning(vocabulary, grammar))
         self._now = self._beginning.deep_copy()
         self._text: list[int] = []
 
@@ -89,8 +84,23 @@ class Matcher:
             raise GrammarError(f"the grammar failed: {_one_line(self._now.get_error())}")
 
 
+def _beginning(vocabulary: Vocabulary, grammar: str) -> LLMatcher:
+    """One that is never gone on with, so that all may copy it. Raises as `Matcher`."""
+    made = LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=LIMITS)
+    # What no text can follow shows with the first mask.
+    words = np.zeros(vocabulary.n_words, np.uint32)
+    made.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
+    if made.is_error():
+        raise GrammarError(_one_line(made.get_error()))
+    return made
+
+
 def problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
     """What is wrong with a grammar, warnings too; nothing if it can be followed."""
+    return vocabulary.compiled(("problems", grammar), lambda: _problems(vocabulary, grammar))
+
+
+def _problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
     with library_errors("the grammar"):
         _, messages = LLMatcher.validate_grammar_with_warnings(
             grammar, vocabulary.tokenizer, limits=LIMITS

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Any
 
 from pestle.constraints.call_values import CallableTool
 from pestle.constraints.calls import arguments_grammar, calls_grammar
@@ -69,18 +71,16 @@ def text_plan(
     return Plan(n_vocab, Body(_matcher(grammar, vocabulary), _any_of(vocabulary.ends)))
 
 
-def answer_plan(
-    wanted: Wanted, form: Format, tokenizer: Tokenizer, n_vocab: int, prompt: Sequence[int]
-) -> Plan:
-    """The answer to a chat.
+def planner(wanted: Wanted, form: Format, tokenizer: Tokenizer, n_vocab: int) -> Planner:
+    """What plans answers to chats in which so much is wanted of them.
 
     Reasoning comes as without a plan, but for tokens that would end the answer within it. Raises
     GrammarError for a grammar that cannot be held, UnsupportedError for what the format cannot do.
     """
+    kind = _Harmony if form.name == "harmony" else _Tagged
     marks = _marks(form, tokenizer)
     vocabulary = vocabulary_of(tokenizer, n_vocab, marks.values())
-    maker = _Harmony if form.name == "harmony" else _Tagged
-    return maker(wanted, form, tokenizer, vocabulary, marks).plan(prompt)
+    return kind(wanted, form, tokenizer, vocabulary, marks)
 
 
 def _marks(form: Format | None, tokenizer: Tokenizer) -> dict[str, int]:
@@ -90,8 +90,8 @@ def _marks(form: Format | None, tokenizer: Tokenizer) -> dict[str, int]:
     return {mark: token for mark, token in known if token is not None}
 
 
-class _Maker:
-    """What both kinds of formats have in common."""
+class Planner(ABC):
+    """Plans the answers of a format. What they hold answers to is compiled when it is made."""
 
     def __init__(
         self,
@@ -107,6 +107,16 @@ class _Maker:
         for tool in wanted.tools:  # each by itself: the messages are clearer
             if tool.schema is not None:
                 _check(grammar_of_schema(f"tool {tool.name}", tool.schema), vocabulary)
+
+        self._said()
+
+    @abstractmethod
+    def plan(self, prompt: Sequence[int]) -> Plan:
+        """That of the answer to `prompt`. UnsupportedError where such a prompt is not known."""
+
+    @abstractmethod
+    def _said(self) -> Any:
+        """What may be said to the user and called, all of it; raises where it cannot be held."""
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special=False, parse_special=True))
@@ -139,7 +149,7 @@ class _Maker:
         return Grammar("tools", source)
 
 
-class _Tagged(_Maker):
+class _Tagged(Planner):
     """Reasoning between tags, then content or calls; and formats that have neither."""
 
     def plan(self, prompt: Sequence[int]) -> Plan:
@@ -198,7 +208,7 @@ class _Tagged(_Maker):
         return content
 
 
-class _Harmony(_Maker):
+class _Harmony(Planner):
     """Messages, whose headers are held too: only they tell what a message is."""
 
     def plan(self, prompt: Sequence[int]) -> Plan:
@@ -208,7 +218,7 @@ class _Harmony(_Maker):
         end = self._marks[END]
         analysis = Free(self._all_but(end))
         opening = self._opening(analysis, end)
-        headers = self._headers()
+        headers = self._said()
         following = {self._tokens(_MESSAGE + header): rest for header, rest in headers.items()}
         analysis.ends[end] = sequences({self._tokens(_MESSAGE + _ANALYSIS): analysis} | following)
         for rest in headers.values():
@@ -217,7 +227,7 @@ class _Harmony(_Maker):
         start = opening if stands == "reasoning" else sequences({self._tokens(_ANALYSIS): opening})
         return Plan(self._n_vocab, start, self._lead_out() if self._wanted.must_call else None)
 
-    def _headers(self) -> dict[str, Phase]:
+    def _said(self) -> dict[str, Phase]:
         """The headers of messages but those of the analysis, and what comes after each."""
         wanted, headers = self._wanted, dict[str, Phase]()
         for tool in wanted.tools:

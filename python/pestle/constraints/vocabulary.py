@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary, ref
 
 from llguidance import LLTokenizer
@@ -14,6 +15,9 @@ from pestle.tokenizer import Tokenizer
 
 _made: WeakKeyDictionary[Tokenizer, dict[Any, Vocabulary]] = WeakKeyDictionary()
 _making = Lock()
+
+T = TypeVar("T")
+_KEPT = 64  # compiled grammars of a vocabulary
 
 
 class Vocabulary:
@@ -29,6 +33,25 @@ class Vocabulary:
         words = _Words(tokenizer, n_vocab, apart, self.ends)
         self.tokenizer = LLTokenizer(words)  # type: ignore[arg-type]
         assert self.tokenizer.vocab_size == n_vocab
+        self._compiled: OrderedDict[Any, Any] = OrderedDict()
+        self._compiling = Lock()  # over the dictionary
+
+    def compiled(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gave for `key`, made once as long as it is among those used last.
+
+        A call that checks a schema, one that answers by it, its rounds and a list of chats have the
+        same schemas, and compiling one takes up to seconds.
+        """
+        with self._compiling:
+            if key in self._compiled:
+                self._compiled.move_to_end(key)
+                return cast("T", self._compiled[key])
+        made = make()  # not under the lock: others need not wait for it
+        with self._compiling:
+            self._compiled[key] = made
+            while len(self._compiled) > _KEPT:
+                self._compiled.popitem(last=False)
+        return made
 
 
 def vocabulary_of(tokenizer: Tokenizer, n_vocab: int, apart: Iterable[int] = ()) -> Vocabulary:

@@ -14,6 +14,7 @@ from pestle.chat.calls import GeneratingCalls
 from pestle.chat.characters import encoded
 from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.chat.session import Session
+from pestle.chat.tools import Tools
 from pestle.engine.runtime import Runtime
 from pestle.engine.scoring import logits, scores
 from pestle.options import EngineOptions, check_choice, check_integer, check_seed
@@ -230,7 +231,7 @@ class LLM(GeneratingCalls):
         """
         from pestle.engine.together import results
 
-        return results([self._generate_run(p, parse_special, options) for p in prompts])
+        return results([self._text_run(p, parse_special, options) for p in prompts])
 
     def chat_all(
         self,
@@ -243,7 +244,9 @@ class LLM(GeneratingCalls):
         """What `chat` gives for each of `chats`, as `generate_all` does for prompts."""
         from pestle.engine.together import results
 
-        return results([self.chat_run(m, tools, template_args, options) for m in chats])
+        known = Tools.of(tools)
+        asked = [self.chat_request(m, known, template_args, options) for m in chats]
+        return results([self.chat_run(request) for request in asked])
 
     def tokenize(
         self, text: str, *, add_special: bool = True, parse_special: bool = False

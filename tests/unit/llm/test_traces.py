@@ -127,9 +127,9 @@ def held_trace(name: str) -> Trace:
 
     run = chat.session.chat_run
 
-    def noting(messages: Any, *arguments: Any) -> Any:
-        trace.prompts.append(chat.session.chat_tokens(messages, *arguments[:3]))
-        return run(messages, *arguments)
+    def noting(request: Any, on_end: Any) -> Any:
+        trace.prompts.append(chat.session.prompt_of(request))
+        return run(request, on_end)
 
     chat.session.chat_run = noting
     for turn in range(TURNS):
