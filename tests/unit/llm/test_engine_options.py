@@ -1,0 +1,76 @@
+"""One name and one default for an option, from the command line through `LLM` to the core."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+from pestle import LLM, _core
+from pestle.cli.options import ModelOptions, model_options
+from pestle.options import EngineOptions
+from pestle.sessions import fingerprint_of
+
+from tests.unit.sessions.models import write
+
+FIELDS = {field.name: field.default for field in dataclasses.fields(EngineOptions)}
+NOT_FLAGS = {"chunk"}
+KV_FLAGS = {"kv_k", "kv_v"}  # two flags make kv_type
+OTHERS: dict[str, Any] = {
+    "n_ctx": 77, "threads": 2, "threads_prefill": 3, "kv_type": "q8_0/f16", "chunk": 33,
+    "prefix_cache": 5 << 20, "rope_scaling": "yarn", "rope_scale": 2, "yarn_orig_ctx": 64,
+    "rope_freq_base": 5000,
+}  # fmt: skip
+
+
+def test_llm_has_them_all_with_the_same_defaults() -> None:
+    arguments = inspect.signature(LLM).parameters
+    assert {name: arguments[name].default for name in FIELDS} == FIELDS
+    assert LLM.__doc__ is not None
+    assert [name for name in FIELDS if f"\n    {name} " not in LLM.__doc__] == []
+
+
+def test_so_has_the_command_line() -> None:
+    found: list[EngineOptions] = []
+
+    @click.command()
+    @model_options
+    def command(options: ModelOptions) -> None:
+        found.append(options.engine)
+
+    assert CliRunner().invoke(command, []).exit_code == 0
+    assert found == [EngineOptions()]
+    names = {parameter.name for parameter in command.params}
+    assert names >= FIELDS.keys() - NOT_FLAGS - {"kv_type"} | KV_FLAGS
+
+
+def test_all_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert OTHERS.keys() == FIELDS.keys()
+    options = EngineOptions(**OTHERS)
+    assert all(getattr(options, name) == value for name, value in OTHERS.items())
+    seen: dict[str, Any] = {}
+
+    def engine(model: Any, **given: Any) -> _core.Engine:
+        seen.update(given)
+        return _core.Engine(model, **given)
+
+    monkeypatch.setattr("pestle.llm.loading.Engine", engine)
+    with LLM(write(tmp_path / "m.gguf"), **OTHERS) as llm:
+        assert (llm.n_ctx, llm.engine.chunk) == (77, 33)
+        assert (llm.engine.threads, llm.engine.threads_prefill) == (2, 3)
+        mark = fingerprint_of(llm._runtime.loaded)
+    assert seen.items() <= OTHERS.items()
+    assert seen.keys() == {name for name in FIELDS if "rope" not in name and "yarn" not in name}
+    assert mark.kv_type == "q8_0/f16"
+    assert mark.options == (
+        "rope_scaling=yarn rope_scale=2.0 yarn_orig_ctx=64 rope_freq_base=5000.0"
+    )
+
+
+def test_they_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        EngineOptions().n_ctx = 5  # type: ignore[misc]
