@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pestle import LLM
 from pestle.engine.loaded import Choice, Loaded, Sampled
 from pestle.engine.runtime import Runtime
-from pestle.errors import ContextLengthError, FormatError
+from pestle.errors import ContextLengthError, Error, FormatError
 from pestle.formats import format_of
 from pestle.options import Request, Sampling
 from pestle.template import ChatTemplate
@@ -120,6 +120,8 @@ class FakeSequence:
         self.most = max(self.most, len(self.held))
 
     def reusable(self, n_tokens: int) -> int:
+        if not 0 <= n_tokens <= len(self.held):
+            raise IndexError(f"n_tokens is {n_tokens}, the sequence has {len(self.held)}")
         return 0 if self.slack is not None and n_tokens < self.most - self.slack else n_tokens
 
     def page(self, group: int, index: int) -> bytes | None:
@@ -130,12 +132,16 @@ class FakeSequence:
     def first_pages(self, n_tokens: int) -> list[int]:
         return [0]
 
+    def _check_reusable(self, n_tokens: int) -> None:
+        if self.reusable(n_tokens) != n_tokens:
+            raise ValueError(f"the windows have left what goes on from {n_tokens} tokens")
+
     def fork(self, n_tokens: int) -> FakeSequence:
-        assert self.reusable(n_tokens) == n_tokens <= len(self.held)
+        self._check_reusable(n_tokens)
         return FakeSequence(self.held[:n_tokens], self.slack, self.most if n_tokens else 0)
 
     def truncate(self, n_tokens: int) -> None:
-        assert self.reusable(n_tokens) == n_tokens <= len(self.held)
+        self._check_reusable(n_tokens)
         del self.held[n_tokens:]
         if n_tokens == 0:
             self.most = 0
@@ -199,19 +205,26 @@ class FakeEngine:
         return best, reusable, following
 
     def recall(self, tokens: list[int], n_tokens: int) -> FakeSequence:
+        if n_tokens > self.find(tokens)[1]:
+            raise ValueError(f"n_tokens is {n_tokens}, more than was kept")
         return FakeSequence(tokens[:n_tokens], self.slack, n_tokens)
 
     def restore(self, tokens: list[int], read: Callable[[int, int], bytes | None]) -> FakeSequence:
+        if len(tokens) > self.n_ctx:
+            raise ContextLengthError(f"{len(tokens)} tokens, the context holds {self.n_ctx}")
         for index, begin in enumerate(range(0, len(tokens), FAKE_PAGE)):
             page = read(0, index)
-            if page is None or json.loads(page) != tokens[begin : begin + FAKE_PAGE]:
+            if page is None:
+                raise ValueError(f"page {index} of group 0 is missing")
+            if json.loads(page) != tokens[begin : begin + FAKE_PAGE]:
                 raise FormatError(f"page {index} is not that of its tokens")
         return FakeSequence(list(tokens), self.slack, len(tokens))
 
     def step(self, batch: list[tuple[FakeSequence, list[int], str]]) -> int:
         self.before()
         assert 0 < sum(len(tokens) for _, tokens, _ in batch) <= self.chunk
-        assert len({id(sequence) for sequence, _, _ in batch}) == len(batch)
+        if len({id(sequence) for sequence, _, _ in batch}) != len(batch):
+            raise ValueError("the same sequence stands in the batch twice")
         for sequence, tokens, _ in batch:
             if sequence.n_tokens + len(tokens) > self.n_ctx:
                 raise ContextLengthError("the API must not let this happen")
@@ -304,6 +317,8 @@ class FakeSampler:
         best = np.argsort(-logprobs)[:n_logprobs]
         if mask is not None:
             bits = np.unpackbits(mask.view(np.uint8), bitorder="little")[: len(logits)]
+            if not bits.any():
+                raise Error("the mask allows no token")
             logits[bits == 0] = -np.inf
         for token, bias in (self.bias or {}).items():
             logits[token] += bias
