@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from pestle.options.checks import INT32_MAX, INT64_MAX, check_integer, mistyped
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _OF_FILE = "those of the file"
 
 
+def _count(default: int | None, *, least: int = 0, most: int = INT32_MAX) -> Any:
+    """A field that is an integer in a range, or its default."""
+    return field(default=default, metadata={"range": (least, most)})
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
     """The options of `LLM` that say how it computes, which explains each, with their defaults.
@@ -23,35 +28,33 @@ class EngineOptions:
     Raises ArgumentError and ArgumentTypeError.
     """
 
-    n_ctx: int = 0
-    threads: int = 0
-    threads_prefill: int = 0
+    n_ctx: int = _count(0)
+    threads: int = _count(0)
+    threads_prefill: int = _count(0)
     kv_type: str = "f16"
-    chunk: int = 512
-    prefix_cache: int = 512 << 20
+    chunk: int = _count(512, least=1)
+    prefix_cache: int = _count(512 << 20, most=INT64_MAX)
     rope_scaling: str | None = None
     rope_scale: float | None = None
-    yarn_orig_ctx: int | None = None
+    yarn_orig_ctx: int | None = _count(None, least=1)
     rope_freq_base: float | None = None
 
     def __post_init__(self) -> None:
-        self._integer("n_ctx", 0, INT32_MAX)
-        self._integer("threads", 0, INT32_MAX)
-        self._integer("threads_prefill", 0, INT32_MAX)
-        self._integer("chunk", 1, INT32_MAX)
-        self._integer("prefix_cache", 0, INT64_MAX)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if "range" in each.metadata and value is not each.default:
+                checked = check_integer(each.name, value, *each.metadata["range"])
+                object.__setattr__(self, each.name, checked)  # frozen for everyone else
         _check_kv_type(self.kv_type)
-        if self.yarn_orig_ctx is not None:
-            self._integer("yarn_orig_ctx", 1, INT32_MAX)
         if self._rope():
             self.rope()
 
     def of_core(self) -> dict[str, Any]:
         """The arguments of `_core.Engine`."""
         return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in _OF_ROPE
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in _OF_ROPE
         }
 
     def rope(self) -> RopeOverride:
@@ -71,10 +74,6 @@ class EngineOptions:
     def _rope(self) -> dict[str, Any]:
         given = {name: getattr(self, name) for name in _OF_ROPE}
         return {name: value for name, value in given.items() if value is not None}
-
-    def _integer(self, name: str, least: int, most: int) -> None:
-        checked = check_integer(name, getattr(self, name), least, most)
-        object.__setattr__(self, name, checked)  # the class is frozen for everyone else
 
 
 _OF_ROPE = ("rope_scaling", "rope_scale", "yarn_orig_ctx", "rope_freq_base")

@@ -1,4 +1,4 @@
-"""One name and one default for an option, from the command line through `LLM` to the core."""
+"""Options: one name and one default from the command line to the core; help shows each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from pestle import LLM, _core
 from pestle.cli.options import ModelOptions, model_options
-from pestle.options import EngineOptions
+from pestle.options import ChatOptions, EngineOptions, GenerateOptions, Sampling
 from pestle.sessions import fingerprint_of
 
 from tests.unit.sessions.models import write
@@ -74,3 +74,14 @@ def test_all_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_they_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         EngineOptions().n_ctx = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("options", [GenerateOptions, ChatOptions])
+def test_help_explains_every_option(options: Any) -> None:
+    inherited = GenerateOptions.__annotations__ if options is ChatOptions else {}
+    own = options.__annotations__.keys() - inherited.keys()
+    assert own
+    assert [name for name in own if f"\n    {name} " not in options.__doc__] == []
+    defaults = dataclasses.asdict(Sampling())
+    stated = {name: f"\n    {name:18} {defaults[name]:g}" for name in own & defaults.keys()}
+    assert {name for name, text in stated.items() if text not in options.__doc__} == set()
