@@ -19,26 +19,25 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from pestle import _core
+from pestle.types import FLOATS, TYPES
 
-# The bytes of a block of each type and where its f16 scales are; the rest may be anything, but
-# for MXFP4's scale, which is a byte.
+# Where a block of each type has f16 scales; the rest may be anything, but for MXFP4's scale, which
+# is a byte.
 SCALES = {
-    "Q8_0": (34, [0]),
-    "Q4_0": (18, [0]),
-    "Q4_1": (20, [0, 2]),
-    "Q5_0": (22, [0]),
-    "Q5_1": (24, [0, 2]),
-    "IQ4_NL": (18, [0]),
-    "MXFP4": (17, []),
-    "Q2_K": (84, [80, 82]),
-    "Q3_K": (110, [108]),
-    "Q4_K": (144, [0, 2]),
-    "Q5_K": (176, [0, 2]),
-    "Q6_K": (210, [208]),
-    "IQ4_XS": (136, [0]),
+    "Q8_0": [0],
+    "Q4_0": [0],
+    "Q4_1": [0, 2],
+    "Q5_0": [0],
+    "Q5_1": [0, 2],
+    "IQ4_NL": [0],
+    "MXFP4": [],
+    "Q2_K": [80, 82],
+    "Q3_K": [108],
+    "Q4_K": [0, 2],
+    "Q5_K": [0, 2],
+    "Q6_K": [208],
+    "IQ4_XS": [0],
 }
-FLOATS = {"F32": 4, "F16": 2, "BF16": 2}
-SUPER_BLOCKS = {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"}
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,9 @@ def random_rows(name: str, rows: int, columns: int, rng: np.random.Generator) ->
         if name == "BF16":
             return (floats.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8)
         return floats.astype(np.float32 if name == "F32" else np.float16).view(np.uint8)
-    width = 256 if name in SUPER_BLOCKS else 32
-    size, scales = SCALES[name]
+    width, size = TYPES[name].block_elems, TYPES[name].block_bytes
     blocks = rng.integers(0, 256, (rows, columns // width, size), dtype=np.uint8)
-    for at in scales:
+    for at in SCALES[name]:
         scale = rng.uniform(1e-4, 1e-2, (rows, columns // width, 1)).astype(np.float16)
         blocks[:, :, at : at + 2] = scale.view(np.uint8)
     if name == "MXFP4":

@@ -48,23 +48,24 @@ PYTHON_LAYERS = {
     "version": "",
     "memory": "",
     "untrusted_json": "files errors",
-    "gguf": "options untrusted_json errors _core",
+    "types": "",
+    "gguf": "options types untrusted_json errors _core",
     "options": "errors _core",
     "results": "errors _core",
     "tokenizer": "gguf untrusted_json errors _core",
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "models": "files progress gguf untrusted_json errors _core",
-    "quantization": "errors _core",
+    "quantization": "types errors _core",
     "quantization.importance": "quantization models tokenizer gguf files progress errors _core",
     "quantization.budget": "quality quantization.importance quantization models tokenizer files "
-    "progress errors _core",
-    "tensors": "quantization.importance quantization models gguf errors",
-    "huggingface": "tensors models tokenizer files untrusted_json errors _core",
-    "quality": "memory template models tokenizer gguf files progress errors _core",
+    "progress types errors _core",
+    "tensors": "quantization.importance quantization models gguf types errors",
+    "huggingface": "tensors models tokenizer files types untrusted_json errors _core",
+    "quality": "memory template models tokenizer gguf files progress types errors _core",
     "quality.api": "conversion quality models progress",
     "conversion": "huggingface tensors quality quantization.budget quantization.importance "
-    "quantization models tokenizer gguf files progress version untrusted_json errors _core",
+    "quantization models tokenizer gguf files progress types version untrusted_json errors _core",
     "constraints": "formats options tokenizer errors _core",
     "engine": "formats results options tokenizer gguf errors _core",
     "sessions": "files engine models options progress version untrusted_json errors _core",
@@ -79,7 +80,7 @@ PYTHON_LAYERS = {
     "__main__": "cli",
     "cli": "files __init__ llm chat sessions engine template models formats results options "
     "quality.api quality memory conversion quantization.importance quantization tokenizer gguf "
-    "progress untrusted_json errors _core",
+    "progress types untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

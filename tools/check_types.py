@@ -29,7 +29,7 @@ from oracle import checkpoint_folder, checkpoints, running
 from oracle.checkpoints import CASES
 from pestle._core import GgufFile
 from pestle.conversion import convert, quantize
-from pestle.quantization import MIXTURES
+from pestle.types import MIXTURES
 
 DEFAULT_CASES = (
     "llama-256", "qwen2-256", "qwen3-256", "qwen3moe-256", "gptoss-256", "deepseek3-256",

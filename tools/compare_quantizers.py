@@ -21,12 +21,13 @@ import gguf
 import libgguf
 import numpy as np
 import numpy.typing as npt
-from pestle.quantization import TYPES, quantize_rows
+from pestle.quantization import quantize_rows
+from pestle.types import FLOATS, QUANTIZABLE
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-QUANTIZED = tuple(kind for kind in TYPES if kind not in ("F32", "F16", "BF16"))
+QUANTIZED = tuple(kind for kind in QUANTIZABLE if kind not in FLOATS)
 WIDTH = 1536  # columns of real rows: whole blocks of all types
 
 

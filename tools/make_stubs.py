@@ -37,8 +37,8 @@ def mend(text: str) -> str:
     # It takes our class Sequence for the one of typing. Lists in signatures are collections.abc's.
     text = re.sub(r"\btyping\.Sequence\b", "Sequence", text)
     # A single file has no submodules. Only tests use this one.
-    text = text.replace("from . import kernels\n", "import types\n")
-    text = re.sub(r"^(__all__.*\n)", r"\1kernels: types.ModuleType\n", text, flags=re.MULTILINE)
+    text = text.replace("from . import kernels\n", "from types import ModuleType\n")
+    text = re.sub(r"^(__all__.*\n)", r"\1kernels: ModuleType\n", text, flags=re.MULTILINE)
     # Attributes that the translator sets on each instance.
     counts = "class ContextLengthError(Error):\n    needed: int\n    limit: int"
     text = text.replace("class ContextLengthError(Error):\n    pass", counts)

@@ -19,7 +19,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pestle.quantization import MIXTURES
+from pestle.types import MIXTURES
 from synthetic import gguf_file, vocabulary
 from synthetic.mixture import PURE
 from synthetic.shapes import SHAPES, Shape

@@ -24,7 +24,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 from pestle import _core
-from pestle.quantization import TYPES, quantize_rows
+from pestle.quantization import quantize_rows
+from pestle.types import QUANTIZABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -129,7 +130,7 @@ def compare_blocks(driver: Path, folder: Path) -> int:
     rows.tofile(folder / "rows")
     importance.tofile(folder / "importance")
     differing = 0
-    for kind, isa, weights in itertools.product(TYPES, ISAS, (None, importance)):
+    for kind, isa, weights in itertools.product(QUANTIZABLE, ISAS, (None, importance)):
         given = "-" if weights is None else folder / "importance"
         number = int(gguf.GGMLQuantizationType[kind])
         run_on_arm(isa, driver, number, 1280, folder / "rows", given, folder / "blocks")

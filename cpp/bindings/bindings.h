@@ -17,6 +17,7 @@ void bind_draft(pybind11::module_& m);
 void bind_divergence(pybind11::module_& m);
 void bind_parts(pybind11::module_& m);
 void bind_quantize(pybind11::module_& m);
+void bind_types(pybind11::module_& m);
 void bind_kernels(pybind11::module_& m);
 void bind_kv_pages(pybind11::module_& kernels);
 

@@ -8,6 +8,7 @@
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
 #include "core/thread_pool.h"
+#include "kernels/baseline/format_of.h"
 #include "kernels/baseline/pack.h"
 #include "model/linear.h"
 
@@ -20,8 +21,7 @@ using Bytes = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 Format format_named(const std::string& name) {
-  for (int f = 0; f < kFormats; f++)
-    if (name == kFormatInfo[f].name) return static_cast<Format>(f);
+  if (const std::optional<Format> format = format_of(name)) return *format;
   throw std::invalid_argument("format " + name + " is unknown");
 }
 

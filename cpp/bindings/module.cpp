@@ -14,5 +14,6 @@ PYBIND11_MODULE(_core, m) {
   pestle::bind_divergence(m);
   pestle::bind_parts(m);
   pestle::bind_quantize(m);
+  pestle::bind_types(m);
   pestle::bind_kernels(m);
 }

@@ -21,10 +21,8 @@ using Floats = py::array_t<float, py::array::c_style>;
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 using Halves = py::array_t<uint16_t, py::array::c_style>;
 
-gguf::Type type_named(const std::string& name) {
-  for (uint32_t id = 0; id < 64; id++)
-    if (const gguf::TypeInfo* info = gguf::find_type(id); info && info->name == name)
-      return static_cast<gguf::Type>(id);
+gguf::Type known_type(const std::string& name) {
+  if (const std::optional<gguf::Type> type = gguf::type_named(name)) return *type;
   throw UnsupportedError("type " + name + " is unknown");
 }
 
@@ -39,7 +37,7 @@ void expect(const char* name, py::ssize_t found, int64_t expected, const char* u
 void quantize_rows(const std::string& type_name, const Floats& rows, Bytes& out,
                    const std::optional<Floats>& importance, int threads) {
   if (rows.ndim() != 2) throw std::invalid_argument("rows: a matrix is expected");
-  const gguf::Type type = type_named(type_name);
+  const gguf::Type type = known_type(type_name);
   const quantize::Matrix matrix = {rows.data(), rows.shape(0), rows.shape(1)};
   expect("out", out.size(), matrix.rows * quantize::row_bytes(type, matrix.columns), "bytes");
   if (importance) expect("importance", importance->size(), matrix.columns, "columns");
@@ -51,7 +49,7 @@ void quantize_rows(const std::string& type_name, const Floats& rows, Bytes& out,
 }
 
 void dequantize_rows(const std::string& type_name, const Bytes& packed, Floats& out, int threads) {
-  const gguf::Type type = type_named(type_name);
+  const gguf::Type type = known_type(type_name);
   const gguf::TypeInfo& info = gguf::type_info(type);
   if (packed.size() % info.block_bytes != 0)
     throw std::invalid_argument("packed has " + std::to_string(packed.size()) + " bytes, blocks of " +
@@ -67,7 +65,7 @@ void dequantize_rows(const std::string& type_name, const Bytes& packed, Floats& 
 
 void widen(const std::string& type_name, const Halves& source, Floats& out, int threads) {
   expect("out", out.size(), source.size(), "numbers");
-  const gguf::Type type = type_named(type_name);
+  const gguf::Type type = known_type(type_name);
   if (type != gguf::Type::F16 && type != gguf::Type::BF16)
     throw UnsupportedError(type_name + " has not 16 bits: F16 and BF16 do");
   const uint16_t* from = source.data();
@@ -101,7 +99,7 @@ void bind_quantize(py::module_& m) {
         "Raises QuantizeError, UnsupportedError, and ValueError for sizes that do not match.");
   m.def(
       "quantized_row_bytes",
-      [](const std::string& type, int64_t columns) { return quantize::row_bytes(type_named(type), columns); },
+      [](const std::string& type, int64_t columns) { return quantize::row_bytes(known_type(type), columns); },
       py::arg("type"), py::arg("columns"),
       "Bytes of a row; UnsupportedError where it is not whole blocks, or nothing is quantized to the type.");
   m.def("dequantize_rows", dequantize_rows, py::arg("type").none(false), py::arg("packed").noconvert(),

@@ -6,7 +6,7 @@ namespace pestle::gguf {
 namespace {
 
 // Indexed by id; an entry without a block is a removed type.
-constexpr std::array<TypeInfo, 43> kTypes = {{
+constexpr std::array<TypeInfo, kTypeIds> kTypes = {{
     {"F32", 1, 4},      {"F16", 1, 2},        {"Q4_0", 32, 18},     {"Q4_1", 32, 20},     {"Q4_2", 0, 0},
     {"Q4_3", 0, 0},     {"Q5_0", 32, 22},     {"Q5_1", 32, 24},     {"Q8_0", 32, 34},     {"Q8_1", 32, 36},
     {"Q2_K", 256, 84},  {"Q3_K", 256, 110},   {"Q4_K", 256, 144},   {"Q5_K", 256, 176},   {"Q6_K", 256, 210},
@@ -29,5 +29,11 @@ std::string_view removed_type(uint32_t id) {
 }
 
 const TypeInfo& type_info(Type type) { return kTypes.at(static_cast<uint32_t>(type)); }
+
+std::optional<Type> type_named(std::string_view name) {
+  for (uint32_t id = 0; id < kTypeIds; id++)
+    if (const TypeInfo* info = find_type(id); info && info->name == name) return static_cast<Type>(id);
+  return std::nullopt;
+}
 
 }  // namespace pestle::gguf

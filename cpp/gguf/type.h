@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace pestle::gguf {
@@ -51,11 +52,16 @@ struct TypeInfo {
   uint32_t block_elems, block_bytes;
 };
 
+// All ids are below.
+constexpr uint32_t kTypeIds = 43;
+
 // Null for an id that the format never had, or that it gave up.
 const TypeInfo* find_type(uint32_t id);
 // The name under which a removed id was known; empty for any other id.
 std::string_view removed_type(uint32_t id);
 // For the types above, which are the only ones that a parsed file can hold.
 const TypeInfo& type_info(Type type);
+// Nothing for a name that no type has, or only a removed one.
+std::optional<Type> type_named(std::string_view name);
 
 }  // namespace pestle::gguf

@@ -6,14 +6,14 @@
 
 #include "core/error.h"
 #include "core/half.h"
+#include "kernels/baseline/format_of.h"
 
 namespace pestle {
 namespace {
 
-Format format_of(const gguf::File& file, const gguf::Tensor& t) {
+Format format_of_tensor(const gguf::File& file, const gguf::Tensor& t) {
   const std::string_view name = gguf::type_info(t.type).name;
-  for (int f = 0; f < kFormats; f++)
-    if (name == kFormatInfo[f].name) return static_cast<Format>(f);
+  if (const std::optional<Format> format = format_of(name)) return *format;
   throw UnsupportedError(file.name() + ": tensor `" + std::string(t.name) + "` has type " +
                          std::string(name) + ", which Pestle does not run");
 }
@@ -77,7 +77,7 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, int coun
     throw FormatError(file_.name() + ": tensor `" + std::string(t.name) + "` has " +
                       std::to_string(t.ne[1] * t.ne[2]) + " rows, expected at most " +
                       std::to_string(kMostRows));
-  const Format stored = format_of(file_, t);
+  const Format stored = format_of_tensor(file_, t);
   storage_.matrices.push_back({source, transposed ? Format::F32 : stored, out, in,
                                is_wide(n("embedding_length"), in), count,
                                fused && (rows.first > 0 || transposed)});
@@ -88,7 +88,7 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, int coun
 
 const float* Weights::vectors(const gguf::Tensor& t, int first, int n, int count, int stride,
                               const RowOrder& order) {
-  const Format format = format_of(file_, t);
+  const Format format = format_of_tensor(file_, t);
   if (info(format).quantized)
     throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` has type " +
                            std::string(gguf::type_info(t.type).name) +

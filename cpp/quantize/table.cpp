@@ -6,39 +6,39 @@
 
 namespace pestle::PESTLE_ISA_NAMESPACE::quantize {
 
-Quantizers quantizers_of(uint32_t type) {
-  switch (type) {
-    case 0:
+Quantizers quantizers_of(Format format) {
+  switch (format) {
+    case Format::F32:
       return f32();
-    case 1:
+    case Format::F16:
       return f16();
-    case 2:
+    case Format::Q4_0:
       return q4_0();
-    case 3:
+    case Format::Q4_1:
       return q4_1();
-    case 6:
+    case Format::Q5_0:
       return q5_0();
-    case 7:
+    case Format::Q5_1:
       return q5_1();
-    case 8:
+    case Format::Q8_0:
       return q8_0();
-    case 10:
+    case Format::Q2_K:
       return q2_k();
-    case 11:
+    case Format::Q3_K:
       return q3_k();
-    case 12:
+    case Format::Q4_K:
       return q4_k();
-    case 13:
+    case Format::Q5_K:
       return q5_k();
-    case 14:
+    case Format::Q6_K:
       return q6_k();
-    case 20:
+    case Format::IQ4_NL:
       return iq4_nl();
-    case 23:
+    case Format::IQ4_XS:
       return iq4_xs();
-    case 30:
+    case Format::BF16:
       return bf16();
-    case 39:
+    case Format::MXFP4:
       return mxfp4();
     default:
       return {};

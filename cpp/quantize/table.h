@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/format.h"
+
 namespace pestle::quantize {
 
 // Blocks [begin, end) of a matrix, counted in file order; a row has `blocks` of them.
@@ -20,7 +22,7 @@ using Quantizer = uint32_t (*)(const Range&);
 
 struct Quantizers { Quantizer plain, weighted; };
 
-// Null for a type that nothing is quantized to. The type is an id of GGUF.
-using Table = Quantizers (*)(uint32_t type);
+// Null for a format that nothing is quantized to.
+using Table = Quantizers (*)(Format format);
 
 }  // namespace pestle::quantize

@@ -7,9 +7,9 @@ import numpy
 import numpy.typing
 import os
 import typing
-import types
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'widen', 'widen_fp8']
-kernels: types.ModuleType
+from types import ModuleType
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
+kernels: ModuleType
 class Error(RuntimeError):
     pass
 class FormatError(Error):
@@ -424,6 +424,28 @@ class PartRunner:
         """
         float32 [n, n_vocab] after each token of [n, dim].
         """
+class GgufType:
+    """
+    A type of numbers in GGUF, as the core knows it.
+    """
+    @property
+    def block_bytes(self) -> int:
+        ...
+    @property
+    def block_elems(self) -> int:
+        ...
+    @property
+    def id(self) -> int:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def quantizable(self) -> bool:
+        ...
+    @property
+    def runs(self) -> bool:
+        ...
 def compare_logits(reference: numpy.typing.NDArray[numpy.float32], logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.bool]]:
     """
     (reference_loss, loss, divergence: float64 [rows]; same_best: bool [rows]): score_logits of both, the Kullback-Leibler divergence of the logits from the reference, in nats, and whether the most likely token is the same.
@@ -471,6 +493,10 @@ def quantized_row_bytes(type: str, columns: typing.SupportsInt | typing.Supports
 def score_logits(logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> numpy.typing.NDArray[numpy.float64]:
     """
     float64 [rows]: -ln of the probability that each row of float32 [rows, n_vocab] gives to its token of `following`, int32 [rows]. Error: a logit is not finite.
+    """
+def types() -> list[GgufType]:
+    """
+    Every type that is read from files, in the order of their ids.
     """
 def widen(type: str, source: numpy.typing.NDArray[numpy.uint16], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """

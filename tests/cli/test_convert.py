@@ -35,12 +35,6 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return checkpoint_folder.write(tmp_path / "tiny", case, checkpoints.weights(case))
 
 
-def test_the_types_are_those_of_the_quantizers() -> None:
-    from pestle.quantization import MIXTURES
-
-    assert set(cli.TYPES) == set(MIXTURES)
-
-
 def test_what_is_said() -> None:
     first = "988 MB became 525 MB in 12.3 s: 113 F32, 197 Q8_0"
     assert cli.lines(MADE) == [first]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pestle._core import GgufFile
 from pestle.gguf.header import HeaderTensor, aligned, header_bytes
-from pestle.tensors.types import TYPE_IDS
+from pestle.types import TYPES
 
 
 def floats(path: Path, name: str) -> np.ndarray:
@@ -38,7 +38,7 @@ def write(
         data[name] = values.tobytes()
     entries, offset = [], 0
     for t in file.tensors:
-        entries.append(HeaderTensor(t.name, t.shape[::-1], TYPE_IDS[t.type], offset))
+        entries.append(HeaderTensor(t.name, t.shape[::-1], TYPES[t.type].id, offset))
         offset = aligned(offset + t.nbytes)
     with path.open("wb") as stream:
         stream.write(header_bytes(metadata, entries))

@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+from pestle.types import QUANTIZABLE, TYPES
+
 from fuzzing import chance, tiny_models
 from fuzzing.gguf_document import Document
 from fuzzing.gguf_mutations import mutate
 from fuzzing.kinds import Kind
 from fuzzing.running import read_everything, run_model
 
-_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4")
-_WIDE = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")
+_WIDE = tuple(kind for kind in QUANTIZABLE if TYPES[kind].block_elems == 256)
+_NARROW = tuple(kind for kind in QUANTIZABLE if kind not in _WIDE)
 
 
 def base(rng: Random) -> Document:
     """A valid model."""
     architecture = rng.choice(tiny_models.ARCHITECTURES)
-    kind = rng.choice(_WIDE if architecture == "llama-256" else _TYPES)
+    kind = rng.choice(_WIDE if architecture == "llama-256" else _NARROW)
     return tiny_models.model(architecture, kind, rng.choice(("gpt2", "gpt2", "llama"))).copy()
 
 

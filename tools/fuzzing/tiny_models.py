@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from pestle.errors import Error
-from pestle.quantization import TYPES, quantize_rows, row_bytes
+from pestle.quantization import quantize_rows, row_bytes
+from pestle.types import QUANTIZABLE, TYPES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
@@ -114,13 +115,7 @@ CONFIGS = {
     ),
 }  # fmt: skip
 ARCHITECTURES = tuple(CONFIGS)
-STORED = TYPES
-_IDS = {
-    "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8, "Q2_K": 10,
-    "Q3_K": 11,
-    "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_NL": 20, "IQ4_XS": 23, "BF16": 30, "MXFP4": 39,
-}  # fmt: skip
-TYPE_IDS = tuple(_IDS.values())
+TYPE_IDS = tuple(TYPES[kind].id for kind in QUANTIZABLE)
 
 
 def case_of(architecture: str) -> Case:
@@ -165,4 +160,4 @@ def _part(name: str, values: np.ndarray[Any, Any], kind: str) -> Part:
     except (Error, ValueError):
         kind = "F16"
     data = rows.tobytes() if kind == "F32" else quantize_rows(kind, rows, threads=1).tobytes()
-    return Part(name, tuple(reversed(values.shape)), _IDS[kind], data)
+    return Part(name, tuple(reversed(values.shape)), TYPES[kind].id, data)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pestle import quantization
-from pestle.quantization import MIXTURES, TYPES, ModelFacts, TensorFacts
+from pestle.quantization import ModelFacts, TensorFacts
+from pestle.types import MIXTURES, QUANTIZABLE, TYPES
 
 from synthetic.shapes import Shape
 from synthetic.tensors import tensors
 
-PURE = TYPES
+PURE = QUANTIZABLE
 """Types that a whole file may have."""
-
-_SMALL = {"MXFP4": "MXFP4_MOE", "Q3_K": "Q3_K_S", "Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S"}
 
 
 def choose(shape: Shape, name: str, *, pure: bool = False) -> dict[str, str]:
@@ -36,4 +35,4 @@ def choose(shape: Shape, name: str, *, pure: bool = False) -> dict[str, str]:
 
 def file_type(name: str) -> int:
     """general.file_type. A file of one K type counts as the small mixture of that type."""
-    return quantization.file_type(name if name in MIXTURES else _SMALL[name])
+    return quantization.file_type(name if name in MIXTURES else next(iter(TYPES[name].mixtures)))

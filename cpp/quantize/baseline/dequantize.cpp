@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/fp_environment.h"
+#include "kernels/baseline/format_of.h"
 #include "kernels/baseline/pack.h"
 #include "quantize/baseline/widen.h"
 
@@ -20,17 +21,16 @@ constexpr size_t largest_tile() {
   return static_cast<size_t>(most);
 }
 
-Format format_of(gguf::Type type) {
+Format format_read(gguf::Type type) {
   const std::string_view name = gguf::type_info(type).name;
-  for (int f = 0; f < kFormats; f++)
-    if (name == kFormatInfo[f].name) return static_cast<Format>(f);
+  if (const std::optional<Format> format = format_of(name)) return *format;
   throw UnsupportedError("Pestle does not read " + std::string(name));
 }
 
 }  // namespace
 
 void dequantize_blocks(gguf::Type type, const uint8_t* blocks, int64_t count, float* out, ThreadPool& pool) {
-  const Format format = format_of(type);
+  const Format format = format_read(type);
   if (format == Format::F32) {
     std::copy_n(blocks, count * int64_t{sizeof(float)}, reinterpret_cast<uint8_t*>(out));
     return;

@@ -5,13 +5,14 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "kernels/baseline/format_of.h"
 #include "kernels/table.h"
 
 namespace pestle {
 
 #define PESTLE_DECLARE(isa)                                  \
   namespace isa::quantize {                                  \
-  pestle::quantize::Quantizers quantizers_of(uint32_t type); \
+  pestle::quantize::Quantizers quantizers_of(Format format); \
   }
 PESTLE_DECLARE(scalar)
 #ifdef PESTLE_HAS_avx2
@@ -40,13 +41,19 @@ Table table() {
   throw std::logic_error("no quantizers go with the instruction set " + std::string(isa));
 }
 
+Quantizers find(std::string_view type) {
+  const std::optional<Format> format = format_of(type);
+  return format ? table()(*format) : Quantizers{};
+}
+
 }  // namespace
 
+bool is_quantizable(gguf::Type type) { return find(gguf::type_info(type).name).plain != nullptr; }
+
 Quantizers quantizers(gguf::Type type) {
-  const Quantizers found = table()(static_cast<uint32_t>(type));
-  if (!found.plain)
-    throw UnsupportedError("nothing is quantized to " + std::string(gguf::type_info(type).name));
-  return found;
+  const std::string_view name = gguf::type_info(type).name;
+  if (const Quantizers found = find(name); found.plain) return found;
+  throw UnsupportedError("nothing is quantized to " + std::string(name));
 }
 
 }  // namespace quantize

@@ -7,6 +7,8 @@
 
 namespace pestle::quantize {
 
+// Whether anything is quantized to the type.
+bool is_quantizable(gguf::Type type);
 // UnsupportedError for a type that nothing is quantized to.
 Quantizers quantizers(gguf::Type type);
 

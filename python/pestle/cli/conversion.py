@@ -13,17 +13,12 @@ from pestle.cli import units
 from pestle.cli.console import Console
 from pestle.cli.evaluate import meaning
 from pestle.cli.options import Command, collect, threads_option
+from pestle.types import MIXTURES
 
 if TYPE_CHECKING:
     from pestle.conversion import Conversion
 
-# pestle.quantization.MIXTURES, which would cost every command's start the import of numpy.
-TYPES = (
-    "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q2_K_S", "Q3_K_S",
-    "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ4_NL", "IQ4_XS",
-    "MXFP4_MOE",
-)  # fmt: skip
-TYPE = click.Choice(TYPES, case_sensitive=False)
+TYPE = click.Choice(tuple(MIXTURES), case_sensitive=False)
 _SHOWN = 5  # names of tensors, before the rest is only counted
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pestle.cli.console import current
-from pestle.cli.conversion import TYPE, TYPES, Encoding, encoding_options, report
+from pestle.cli.conversion import TYPE, Encoding, encoding_options, report
 from pestle.cli.options import json_option, verbosity
 from pestle.cli.progress import Downloads
 from pestle.cli.target import target_options
+from pestle.types import MIXTURES
 
 if TYPE_CHECKING:
     from pestle.conversion import Target
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     type=TYPE,
     default=None,
     metavar="TYPE",
-    help=f"The type of the matrices, or a mixture: {', '.join(TYPES)}.  [default: Q4_K_M]",
+    help=f"The type of the matrices, or a mixture: {', '.join(MIXTURES)}.  [default: Q4_K_M]",
 )
 @click.option("--name", metavar="TEXT", help="The model's name.  [default: config.json's, or none]")
 @click.option(

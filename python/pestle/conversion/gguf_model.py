@@ -12,7 +12,7 @@ from pestle.errors import ModelNotFoundError, UnsupportedError
 from pestle.models.stamp import contents_of, open_stamped
 from pestle.tensors.source import Source, StoredFile, StoredTensor
 from pestle.tensors.transforms import Config
-from pestle.tensors.types import TYPE_IDS
+from pestle.types import RUN
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def open_gguf(path: Path) -> GgufModel:
         tensor.name: (tensor, _stored(tensor, paths[tensor.shard])) for tensor in file.tensors
     }
     for tensor, stored in tensors.values():
-        if tensor.type not in TYPE_IDS:
+        if tensor.type not in RUN:
             raise UnsupportedError(
-                f"{stored} is {tensor.type}, which is not read; expected {', '.join(TYPE_IDS)}"
+                f"{stored} is {tensor.type}, which is not read; expected {', '.join(RUN)}"
             )
     files = tuple(
         StoredFile(

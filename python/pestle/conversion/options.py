@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from pestle.conversion.types import TARGETS
 from pestle.errors import UnsupportedError
-from pestle.quantization import TYPES
 from pestle.tokenizer.pretokenizers import PRE_TOKENIZERS
+from pestle.types import MIXTURES, QUANTIZABLE
 
 _ALWAYS: Final = ("to", "name", "split_size")
 """Options that every record has."""
@@ -46,8 +45,8 @@ def type_rule(text: str) -> TypeRule:
     kind = kind.upper()
     if not equals or not pattern:
         raise ValueError(f"{text!r} is not REGEX=TYPE, as in ffn_down=Q6_K")
-    if kind not in TYPES:
-        raise ValueError(f"{text!r}: {kind:.40} is not a type, expected {', '.join(TYPES)}")
+    if kind not in QUANTIZABLE:
+        raise ValueError(f"{text!r}: {kind:.40} is not a type, expected {', '.join(QUANTIZABLE)}")
     try:
         return TypeRule(text, re.compile(pattern), kind)
     except re.error as error:
@@ -79,9 +78,9 @@ class Options:
     tokenizer_pre: str | None = None
 
     def __post_init__(self) -> None:
-        if self.to not in TARGETS:
+        if self.to not in MIXTURES:
             raise UnsupportedError(
-                f"cannot convert to {self.to!r:.40}, expected {', '.join(TARGETS)}"
+                f"cannot convert to {self.to!r:.40}, expected {', '.join(MIXTURES)}"
             )
         for text in self.tensor_types:
             type_rule(text)  # raises what is wrong with it

@@ -15,8 +15,8 @@ from pestle.errors import FormatError, UnsupportedError
 from pestle.gguf.header import I32, U16, HeaderTensor, aligned, header_bytes
 from pestle.tensors.plan import Output, TensorPlan
 from pestle.tensors.source import SourceModel
-from pestle.tensors.types import TYPE_IDS
 from pestle.tensors.weighting import Weighting
+from pestle.types import TYPES
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,4 @@ def refusal(prepared: Prepared, scratch: Path) -> str | None:
 
 def entry(output: Output) -> HeaderTensor:
     """A tensor in a file's list of them."""
-    return HeaderTensor(output.name, output.shape, TYPE_IDS[output.type], output.offset)
+    return HeaderTensor(output.name, output.shape, TYPES[output.type].id, output.offset)

@@ -22,14 +22,8 @@ from pestle.progress import Progress
 from pestle.quantization import TensorFacts, is_quantized
 from pestle.quantization.budget import Candidate, Choosable, Importances, assume, choose, measure
 from pestle.quantization.importance.calibration import calibration_text
-from pestle.tensors.types import FLOATS
+from pestle.types import FLOATS, TYPES
 
-_MOSTLY: Final = {
-    "Q2_K": "Q2_K", "Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q6_K": "Q6_K",
-    "Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1", "IQ4_NL": "IQ4_NL",
-    "IQ4_XS": "IQ4_XS", "MXFP4": "MXFP4_MOE",
-}  # fmt: skip
-"""What a file is called that has most of its weights in a type; else Q8_0."""
 _MOST_BITS: Final = 32
 _TRIES: Final = 8
 """The header names the types, so its size follows the choice, and the choice its size."""
@@ -171,7 +165,7 @@ def _with_types(options: Options, chosen: Mapping[str, Candidate]) -> Options:
     rules = [f"^{re.escape(name)}$={candidate.type}" for name, candidate in chosen.items()]
     return replace(
         options,
-        to=_MOSTLY.get(_most(list(chosen.values())), "Q8_0"),
+        to=_called(_most(list(chosen.values()))),
         tensor_types=(*options.tensor_types, *rules),
     )
 
@@ -182,3 +176,11 @@ def _most(chosen: Sequence[Candidate]) -> str:
     for candidate in chosen:
         sizes[candidate.type] = sizes.get(candidate.type, 0) + candidate.nbytes
     return min(sizes, key=lambda kind: (-sizes[kind], kind))
+
+
+def _called(kind: str) -> str:
+    """What a file is called that has most of its weights in a type; Q8_0 for floats."""
+    if kind in FLOATS:
+        return "Q8_0"
+    names = TYPES[kind].mixtures
+    return f"{kind}_M" if f"{kind}_M" in names else next(iter(names))

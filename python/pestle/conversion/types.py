@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from pestle.errors import Error, UnsupportedError
 from pestle.quantization import (
-    MIXTURES,
     ModelFacts,
     TensorFacts,
     fitting_type,
@@ -16,12 +15,11 @@ from pestle.quantization import (
     row_bytes,
 )
 from pestle.tensors.types import is_requantized
+from pestle.types import MIXTURES
 
 if TYPE_CHECKING:
     from pestle.conversion.options import Options, TypeRule
 
-TARGETS: Final = tuple(MIXTURES)
-"""What a model may be converted to."""
 _OF_MXFP4: Final = {"F32": "F32", "F16": "BF16", "BF16": "BF16"}
 """What MXFP4 becomes, by mixture."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from pestle._core import GgufFile, GgufTensor, kv_memory
 from pestle.errors import FormatError, UnsupportedError
 from pestle.options.values import KV_TYPES
+from pestle.types import FILE_TYPES
 from pestle.untrusted_json import parse_object
 
 JSON_VERSION = 1
@@ -29,16 +30,6 @@ _PARTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("ffn", re.compile(r"^blk\.\d+\.(ffn_|exp_probs_b)")),
     ("other", re.compile(r"")),
 )
-
-# general.file_type: what the file's author called the mixture of types. For show only.
-_FILE_TYPES = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
-    11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
-    17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS",
-    23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
-    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0",
-    38: "MXFP4_MOE", 39: "NVFP4", 40: "Q1_0", 41: "Q2_0",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -136,7 +127,7 @@ def describe(path: str | os.PathLike[str], *, damaged: bool = False) -> FileDesc
         architecture=architecture,
         name=keys.text("general.name"),
         license=keys.text("general.license"),
-        file_type=None if file_type is None else _FILE_TYPES.get(file_type),
+        file_type=None if file_type is None else FILE_TYPES.get(file_type),
         parameters=sum(map(_parameters, tensors)),
         tensor_bytes=sum(tensor.nbytes for tensor in tensors),
         types=_shares(tensors, lambda tensor: tensor.type),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from pestle.errors import FormatError, UnsupportedError
 from pestle.huggingface.config import ModelConfig
 from pestle.tensors.source import FP8_BLOCK, MXFP4_BLOCK, Source, StoredTensor
+from pestle.types import FLOATS
 
-_FLOATS: Final = ("F32", "F16", "BF16")
 _FP8_SCALES, _BLOCKS, _SCALES = "_scale_inv", "_blocks", "_scales"
 
 
@@ -32,9 +31,9 @@ def source_of(name: str, tensors: Mapping[str, StoredTensor]) -> Source:
         return _fp8(tensor, tensors.get(_scales_of(name)))
     if tensor.dtype == "U8" and name.endswith(_BLOCKS):
         return _mxfp4(tensor, tensors.get(_scales_of(name)))
-    if tensor.dtype not in _FLOATS:
+    if tensor.dtype not in FLOATS:
         raise UnsupportedError(
-            f"{tensor} is {tensor.dtype}, expected {', '.join(_FLOATS)}, F8_E4M3 or MXFP4 blocks"
+            f"{tensor} is {tensor.dtype}, expected {', '.join(FLOATS)}, F8_E4M3 or MXFP4 blocks"
         )
     return Source(tensor.dtype, tensor.shape, tensor)
 

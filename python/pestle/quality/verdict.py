@@ -12,27 +12,22 @@ from collections.abc import Mapping
 from typing import Final
 
 from pestle.quality.figures import Figures
+from pestle.types import FLOATS, RUN, TYPES
 
 _SHARE = 0.01
 """Of a model's elements: a type with fewer does not count."""
-LIMITS: Final[Mapping[str, float]] = {
-    "F32": 1e-6, "BF16": 2e-3, "F16": 2e-3, "Q8_0": 0.05, "Q6_K": 0.1, "Q5_K": 0.4, "Q5_1": 0.4,
-    "Q5_0": 0.4, "Q4_K": 0.8, "Q4_1": 0.8, "Q4_0": 0.8, "IQ4_NL": 0.8, "IQ4_XS": 0.8,
-    "MXFP4": 1.5, "Q3_K": 1.5, "Q2_K": 4.0,
-}  # fmt: skip
-"""Mean divergence, in nats, that rounding to a type explains."""
 
 
 def limit(types: Mapping[str, int], reference: Mapping[str, int]) -> float:
     """What the types of a model explain, compared with a reference; both: elements of each type."""
     theirs = _main(reference)
-    rounded = [LIMITS["F32"]]
+    rounded = [_explained("F32")]
     for kind in _main(types):
         # 16-bit floats round nothing of a reference that has no others.
         if kind in _HALVES and theirs <= {kind}:
             continue
-        rounded.append(LIMITS.get(kind, _MOST))
-    return max(rounded) + max((LIMITS.get(kind, _MOST) for kind in theirs - _FLOATS), default=0.0)
+        rounded.append(_explained(kind))
+    return max(rounded) + max(map(_explained, theirs - set(FLOATS)), default=0.0)
 
 
 def problems_of(
@@ -54,6 +49,10 @@ def _main(types: Mapping[str, int]) -> set[str]:
     return {kind for kind, n in types.items() if n >= least}
 
 
+def _explained(kind: str) -> float:
+    """Mean divergence, in nats, that rounding to a type explains."""
+    return TYPES[kind].divergence if kind in RUN else _MOST
+
+
 _HALVES: Final = {"F16", "BF16"}
-_FLOATS: Final = {"F32", *_HALVES}
-_MOST: Final = max(LIMITS.values())
+_MOST: Final = max(TYPES[kind].divergence for kind in RUN)

@@ -7,7 +7,6 @@ instruction set, the compiler or the machine.
 """
 
 from pestle.quantization.mixtures import (
-    MIXTURES,
     ModelFacts,
     TensorFacts,
     file_type,
@@ -16,7 +15,6 @@ from pestle.quantization.mixtures import (
     mixture_types,
 )
 from pestle.quantization.rows import (
-    TYPES,
     dequantize_rows,
     quantize_rows,
     row_bytes,
@@ -25,8 +23,6 @@ from pestle.quantization.rows import (
 )
 
 __all__ = [
-    "MIXTURES",
-    "TYPES",
     "ModelFacts",
     "TensorFacts",
     "dequantize_rows",

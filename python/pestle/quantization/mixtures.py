@@ -7,33 +7,10 @@ as they stand in 2026 for the architectures that Pestle runs; nothing of them de
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-MIXTURES: Mapping[str, str] = {
-    "F32": "F32", "F16": "F16", "BF16": "BF16", "Q8_0": "Q8_0",
-    "Q4_0": "Q4_0", "Q4_1": "Q4_1", "Q5_0": "Q5_0", "Q5_1": "Q5_1",
-    "Q2_K": "Q2_K", "Q2_K_S": "Q2_K",
-    "Q3_K_S": "Q3_K", "Q3_K_M": "Q3_K", "Q3_K_L": "Q3_K",
-    "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K", "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "Q6_K": "Q6_K",
-    "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "MXFP4_MOE": "MXFP4",
-}  # fmt: skip
-"""The mixtures, and the type that most matrices of each have."""
-
-_FILE_TYPES = {
-    "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10,
-    "Q3_K_S": 11, "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16,
-    "Q5_K_M": 17, "Q6_K": 18, "Q2_K_S": 21, "IQ4_NL": 25, "IQ4_XS": 30, "BF16": 32, "MXFP4_MOE": 38,
-}  # fmt: skip
-
-_WIDTHS = {"F32": 1, "F16": 1, "BF16": 1} | dict.fromkeys(
-    ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"), 256
-)  # columns of a block; 32 for all others
-_NARROW = {
-    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
-    "IQ4_XS": "IQ4_NL",
-}  # fmt: skip
-_FLOATS = ("F32", "F16", "BF16")
+from pestle.types import FLOATS, MIXTURES, TYPES
 
 
 @dataclass(frozen=True)
@@ -61,7 +38,7 @@ class ModelFacts:
 
 def file_type(mixture: str) -> int:
     """The number of a mixture in general.file_type. KeyError for what is no mixture."""
-    return _FILE_TYPES[mixture]
+    return TYPES[MIXTURES[mixture]].mixtures[mixture]
 
 
 def is_quantized(tensor: TensorFacts) -> bool:
@@ -79,8 +56,8 @@ def is_quantized(tensor: TensorFacts) -> bool:
 
 def fitting_type(kind: str, columns: int) -> str:
     """`kind`, or what takes its place where rows of `columns` are not whole blocks of it."""
-    for candidate in (kind, _NARROW.get(kind, kind)):
-        if columns % _WIDTHS.get(candidate, 32) == 0:
+    for candidate in (kind, TYPES[kind].narrow):
+        if TYPES[candidate].fits(columns):
             return candidate
     return "F16"
 
@@ -141,7 +118,7 @@ class _Choice:
 
     def _wanted(self, tensor: TensorFacts) -> str:
         name = tensor.name
-        if self.base in _FLOATS:
+        if self.base in FLOATS:
             return self.base
         head = "output.weight" if self.has_output else "token_embd.weight"
         if name == head:
@@ -166,7 +143,7 @@ class _Choice:
         return self.base
 
     def _output(self, tensor: TensorFacts) -> str:
-        whole = tensor.shape[0] % _WIDTHS.get(self.base, 32) == 0
+        whole = TYPES[self.base].fits(tensor.shape[0])
         return "Q8_0" if self.base in ("Q8_0", "MXFP4") or not whole else "Q6_K"
 
     def _attention_value(self, i: int) -> str:

@@ -6,24 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from pestle import _core
+from pestle.errors import UnsupportedError
+from pestle.types import RUN, TYPES
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
-
-TYPES = (
-    "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4",
-    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS",
-)  # fmt: skip
-"""What rows can be quantized to, by GGUF's names."""
-_COLUMNS = 256
-"""Whole blocks of every type."""
 
 
 def row_bytes(kind: str, columns: int) -> int:
     """Bytes of a row of `columns` numbers.
 
-    Raises UnsupportedError where the row is not whole blocks of the type (of 32 columns, of 256
-    for K types and IQ4_XS), or where nothing is quantized to the type.
+    Raises UnsupportedError where the row is not whole blocks of the type (`Type.block_elems`
+    columns, `pestle.types`), or where nothing is quantized to the type.
     """
     return _core.quantized_row_bytes(kind, columns)
 
@@ -70,8 +64,10 @@ def dequantize_rows(
     has another size.
     """
     if out is None:
-        unit = row_bytes(kind, _COLUMNS)
-        out = np.empty((len(packed), packed.shape[-1] * _COLUMNS // unit), np.float32)
+        if kind not in RUN:
+            raise UnsupportedError(f"Pestle does not read {kind}")
+        blocks = packed.shape[-1] // TYPES[kind].block_bytes
+        out = np.empty((len(packed), blocks * TYPES[kind].block_elems), np.float32)
     _core.dequantize_rows(kind, packed, out, threads)
     return out
 

@@ -13,10 +13,11 @@ from typing import Final, Protocol
 
 from pestle.models.stamp import Stamp
 from pestle.tensors.transforms import Config
+from pestle.types import TYPES
 
 FP8_BLOCK: Final = 128
 """Rows, and columns, that share a scale."""
-MXFP4_BLOCK: Final = 32
+MXFP4_BLOCK: Final = TYPES["MXFP4"].block_elems
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Final
 
 from pestle.quantization import row_bytes
-
-TYPE_IDS: Final[Mapping[str, int]] = {
-    "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8, "Q2_K": 10,
-    "Q3_K": 11, "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_NL": 20, "IQ4_XS": 23, "BF16": 30,
-    "MXFP4": 39,
-}  # fmt: skip
-"""GGUF's numbers of the types that tensors are read from and written in."""
-FLOATS: Final = ("F32", "F16", "BF16")
+from pestle.types import FLOATS
 
 
 def is_requantized(now: str, then: str) -> bool:

@@ -14,8 +14,9 @@ from pestle.errors import FormatError
 from pestle.quantization.importance import read_imatrix
 from pestle.tensors.encode import Floats, Weights
 from pestle.tensors.plan import Output
+from pestle.types import FLOATS
 
-_UNWEIGHTED: Final = ("F32", "F16", "BF16", "MXFP4")
+_UNWEIGHTED: Final = (*FLOATS, "MXFP4")
 """Types that importance changes nothing of."""
 _KEPT: Final = 8
 """Tensors whose importance is kept: the experts of a layer take turns."""

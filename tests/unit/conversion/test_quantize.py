@@ -15,8 +15,9 @@ import pytest
 from pestle._core import GgufFile
 from pestle.conversion import api, convert, quantize, verify
 from pestle.errors import Error, FormatError, UnsupportedError
-from pestle.quantization import TYPES, dequantize_rows, quantize_rows
+from pestle.quantization import dequantize_rows, quantize_rows
 from pestle.tensors import plan as plan_module
+from pestle.types import QUANTIZABLE
 
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES
@@ -144,8 +145,10 @@ def test_every_type_is_widened_exactly(wide: Path, tmp_path: Path) -> None:
         for t in GgufFile(wide).tensors
         if len(t.shape) > 1 and not t.name.endswith("gate_inp.weight")
     ]
-    assert len(matrices) >= len(TYPES)
-    rules = [f"^{re.escape(n)}$={kind}" for n, kind in zip(matrices, cycle(TYPES), strict=False)]
+    assert len(matrices) >= len(QUANTIZABLE)
+    rules = [
+        f"^{re.escape(n)}$={kind}" for n, kind in zip(matrices, cycle(QUANTIZABLE), strict=False)
+    ]
     narrow = quantize(wide, tmp_path / "n.gguf", "Q8_0", tensor_types=rules).paths[0]
     made = contents(quantize(narrow, tmp_path / "back.gguf", "F32").paths[0])
     found = set()
@@ -153,7 +156,7 @@ def test_every_type_is_widened_exactly(wide: Path, tmp_path: Path) -> None:
         found.add(tensor.tensor_type.name)
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         assert made[tensor.name][2] == values.astype(np.float32).tobytes(), tensor.name
-    assert found == set(TYPES)
+    assert found == set(QUANTIZABLE)
 
 
 def test_quantized_again_only_where_it_is_allowed(wide: Path, tmp_path: Path) -> None:

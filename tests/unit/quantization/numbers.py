@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from pestle import types
+from pestle.types import FLOATS, QUANTIZABLE
 
-TYPES = (
-    "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4",
-    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS",
-)  # fmt: skip
-WIDTH = {kind: 256 if kind.endswith("_K") or kind == "IQ4_XS" else 32 for kind in TYPES}
+TYPES = tuple(kind for kind in QUANTIZABLE if kind not in FLOATS)
+WIDTH = {kind: types.TYPES[kind].block_elems for kind in TYPES}
 
 
 def plain_rows(n: int = 21, columns: int = 1280) -> np.ndarray:

@@ -6,10 +6,11 @@ import gguf
 import numpy as np
 import pytest
 from pestle.errors import UnsupportedError
-from pestle.quantization import TYPES, dequantize_rows, quantize_rows, row_bytes
+from pestle.quantization import dequantize_rows, quantize_rows, row_bytes
+from pestle.types import QUANTIZABLE
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", QUANTIZABLE)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_any_bytes(kind: str, threads: int) -> None:
     """More blocks than a thread takes at once, and no whole number of tiles."""
@@ -21,7 +22,7 @@ def test_any_bytes(kind: str, threads: int) -> None:
     np.testing.assert_array_equal(found, expected.reshape(found.shape))
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", QUANTIZABLE)
 def test_a_block_alone(kind: str) -> None:
     rows = np.random.default_rng(2).standard_normal((1, 256), np.float32)
     packed = quantize_rows(kind, rows)

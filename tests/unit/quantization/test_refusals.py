@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pestle.errors import QuantizeError, UnsupportedError
-from pestle.quantization import TYPES, quantize_rows, row_bytes, widen, widen_fp8
+from pestle.quantization import quantize_rows, row_bytes, widen, widen_fp8
+from pestle.types import QUANTIZABLE
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", QUANTIZABLE)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_not_finite(kind, value):
     rows = np.ones((70, 512), np.float32)

@@ -13,19 +13,15 @@ import numpy.typing as npt
 from pestle._core import GgufFile
 from pestle.errors import QuantizeError
 from pestle.quantization import dequantize_rows, quantize_rows, row_bytes
+from pestle.types import QUANTIZABLE, TYPES
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-CANDIDATES: Final = (
-    "Q2_K", "Q3_K", "MXFP4", "IQ4_XS", "IQ4_NL", "Q4_0", "Q4_K", "Q4_1", "Q5_0", "Q5_K", "Q5_1",
-    "Q6_K", "Q8_0", "F16", "BF16",
-)  # fmt: skip
-"""The types that a tensor may get, where its rows are whole blocks of them."""
-_COLUMNS: Final = {"F16": 1, "BF16": 1} | dict.fromkeys(
-    ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"), 256
+CANDIDATES: Final = tuple(
+    sorted((kind for kind in QUANTIZABLE if kind != "F32"), key=lambda kind: TYPES[kind].bits)
 )
-"""Of a block; 32 for all others."""
+"""The types that a tensor may get, where its rows are whole blocks of them: smallest first."""
 SAMPLE: Final = 1 << 20
 """Weights of a tensor that are quantized to know its errors: rows spread evenly over it."""
 
@@ -82,7 +78,7 @@ def matrices_of(path: Path, tensor: Stored) -> Floats:
 
 def fitting(columns: int) -> dict[str, int]:
     """The candidates for rows of so many columns, and the bytes of a row."""
-    whole = [kind for kind in CANDIDATES if columns % _COLUMNS.get(kind, 32) == 0]
+    whole = [kind for kind in CANDIDATES if TYPES[kind].fits(columns)]
     return {kind: row_bytes(kind, columns) for kind in whole}
 
 
