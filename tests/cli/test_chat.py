@@ -18,7 +18,7 @@ from .fakes import ANSWER, FakeLLM
 STATUS = "6 tokens, 100.0 tok/s, 10.0 ms/token, 50.0 GB/s, context {}/100\n"
 PARAMETERS = (
     "max-tokens, stop, seed, temp, top-k, top-p, min-p, repeat-penalty, repeat-last-n, "
-    "frequency-penalty, presence-penalty, speculation"
+    "frequency-penalty, presence-penalty, speculation, reasoning-effort, reasoning-budget"
 )
 
 
@@ -135,18 +135,20 @@ def test_set(hold: Hold) -> None:
     assert llm.asked[0][1] == {"temperature": 0.5, "stop": ("END OF",)}
     assert talk.out == (
         "temp is 0.5.\nstop is END OF.\n" + ANSWER + "\ntemp is default.\n"
-        "max-tokens         no limit  default\n"
+        "max-tokens         no limit     default\n"
         "stop               'END OF'\n"
-        "seed               random    default\n"
-        "temp               0.6       default\n"
-        "top-k              40        default\n"
-        "top-p              0.95      default\n"
-        "min-p              0.05      default\n"
-        "repeat-penalty     1.0       default\n"
-        "repeat-last-n      64        default\n"
-        "frequency-penalty  0.0       default\n"
-        "presence-penalty   0.0       default\n"
-        "speculation        on        default\n"
+        "seed               random       default\n"
+        "temp               0.6          default\n"
+        "top-k              40           default\n"
+        "top-p              0.95         default\n"
+        "min-p              0.05         default\n"
+        "repeat-penalty     1.0          default\n"
+        "repeat-last-n      64           default\n"
+        "frequency-penalty  0.0          default\n"
+        "presence-penalty   0.0          default\n"
+        "speculation        on           default\n"
+        "reasoning-effort   the model's  default\n"
+        "reasoning-budget   no limit     default\n"
     )
 
 
@@ -163,6 +165,20 @@ def test_thinking_is_switched(hold: Hold) -> None:
     talk = hold(llm, "/set nothink", "Hi")
     assert talk.out == f"Thinking is off.\n{ANSWER}\n"
     assert llm.asked[0][1] == {"reasoning": False}
+
+
+def test_how_much_it_thinks_is_set(hold: Hold) -> None:
+    """By the flags' own names and values, where the model has the switch."""
+    llm = FakeLLM(template="{% if enable_thinking %}{% endif %}")
+    sets = ("/set reasoning-budget 9", "/set reasoning-effort low", "/set reasoning-effort much")
+    talk = hold(llm, *sets, "Hi", "/show params")
+    assert llm.asked[0][1] == {"reasoning_budget": 9, "reasoning_effort": "low"}
+    assert "reasoning-budget   9\n" in talk.out
+    assert "'much' is not one of 'low', 'medium', 'high'" in talk.err
+    llm = FakeLLM()
+    refused = hold(llm, "/set reasoning-budget 9", "Hi")
+    assert "Fake 1B has no switch for reasoning." in refused.err
+    assert llm.asked[0][1] == {}
 
 
 def test_show_info_and_template(hold: Hold) -> None:

@@ -153,7 +153,7 @@ def test_what_makes_no_sense(pestle: Pestle, llm: FakeLLM, flags: list[str], wor
 
 
 def test_a_dialogue_keeps_its_settings(thinker: FakeLLM) -> None:
-    settings = ChatSettings(budget=7, template_args={"a": 1})
+    settings = ChatSettings(reasoning_budget=7, template_args={"a": 1})
     dialogue = Dialogue(thinker, None, {"seed": 3}, settings)  # type: ignore[arg-type]
     dialogue.ask("Hi").result()
     dialogue.set_thinking(False)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pestle.cli import sessions, units
+from pestle.cli.chat_options import chat_parameters
 from pestle.cli.console import Console, understands_escapes
 from pestle.cli.dialogue import Dialogue, RefusedError
-from pestle.cli.options import sampling_parameters
 
 if TYPE_CHECKING:
     from pestle import Stream
@@ -170,7 +170,7 @@ COMMANDS = {
         Command("/show", "|".join(_SHOWN), "the model, the parameters, ...", _show,
                 lambda: tuple(_SHOWN)),
         Command("/set", "PARAMETER VALUE", "a parameter such as temp; \"default\" unsets it", _set,
-                lambda: ("think", "nothink", *sampling_parameters())),
+                lambda: ("think", "nothink", *chat_parameters())),
         Command("/system", "TEXT", "the system message; without TEXT, remove it", _system),
     )
 }  # fmt: skip

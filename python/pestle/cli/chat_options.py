@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from pestle.cli.options import COUNT, ModelOptions, collect
+from pestle.cli.options import COUNT, ModelOptions, collect, parameters_of, sampling_parameters
 from pestle.options.values import ON_FULL, REASONING_EFFORTS
 
 if TYPE_CHECKING:
     from pestle import ChatOptions, GenerateOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_OF_CALLS = ("reasoning", "reasoning_effort", "reasoning_budget")
 _REASONING = {"on": True, "off": False, "auto": None}
 
 
@@ -24,8 +25,8 @@ class ChatSettings:
     """How a chat is held."""
 
     reasoning: bool | None = None  # None, here and below: the model's own way
-    effort: str | None = None
-    budget: int | None = None
+    reasoning_effort: str | None = None
+    reasoning_budget: int | None = None
     shows_reasoning: bool = True
     template: str | None = None  # its text, or the name of one of the model's
     template_file: str | None = None
@@ -35,11 +36,7 @@ class ChatSettings:
 
     def options(self, sampling: GenerateOptions) -> ChatOptions:
         """The options of the library's calls."""
-        given = {
-            "reasoning": self.reasoning,
-            "reasoning_effort": self.effort,
-            "reasoning_budget": self.budget,
-        }
+        given = {name: getattr(self, name) for name in _OF_CALLS}
         stated = {name: value for name, value in given.items() if value is not None}
         return cast("ChatOptions", {**sampling, **stated})
 
@@ -78,9 +75,9 @@ class JsonObject(click.ParamType):  # type: ignore[type-arg]  # generic in new v
 _CHAT = (
     click.option("--reasoning", type=click.Choice(tuple(_REASONING)), default="auto",
                  help="Whether the model thinks before it answers.  [default: auto, its own way]"),
-    click.option("--reasoning-effort", "effort", type=click.Choice(REASONING_EFFORTS),
+    click.option("--reasoning-effort", type=click.Choice(REASONING_EFFORTS),
                  help="How much it thinks.  [default: the model's]"),
-    click.option("--reasoning-budget", "budget", metavar="N", type=COUNT,
+    click.option("--reasoning-budget", metavar="N", type=COUNT,
                  help="After N tokens of thinking it is led to its answer.  [default: no limit]"),
     click.option("--hide-reasoning", is_flag=True,
                  help="Do not show on a terminal what the model thinks."),
@@ -104,13 +101,22 @@ def chat_options(command: Command) -> Command:
     return collect(command, _CHAT, "settings", _settings)
 
 
+def chat_parameters() -> dict[str, click.Option]:
+    """What a chat's /set takes: options by their names without dashes."""
+    of_chats = {str(option.name): option for option in parameters_of(_CHAT)}
+    thinking = {
+        name.replace("_", "-"): of_chats[name] for name in _OF_CALLS if name != "reasoning"
+    }  # that is /set think
+    return {**sampling_parameters(), **thinking}
+
+
 def _settings(values: dict[str, Any]) -> ChatSettings:
     if values["template"] and values["template_file"]:
         raise click.UsageError("--chat-template and --chat-template-file exclude each other.")
     return ChatSettings(
         reasoning=_REASONING[values["reasoning"]],
-        effort=values["effort"],
-        budget=values["budget"],
+        reasoning_effort=values["reasoning_effort"],
+        reasoning_budget=values["reasoning_budget"],
         shows_reasoning=not values["hide_reasoning"],
         template=values["template"],
         template_file=values["template_file"],

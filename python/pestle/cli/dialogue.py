@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from pestle.cli import sessions, units
-from pestle.cli.chat_options import ChatSettings
+from pestle.cli.chat_options import ChatSettings, chat_parameters
 from pestle.cli.console import Console
-from pestle.cli.options import sampling_parameters
 from pestle.errors import SessionError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -130,10 +129,11 @@ class Dialogue:
             messages.insert(0, {"role": "system", "content": text})
 
     def set_parameter(self, name: str, value: str) -> None:
-        """Set a sampling parameter by its flag's name; "default" unsets it."""
-        parameter = sampling_parameters().get(name)
+        """Set a parameter by its flag's name; "default" unsets it."""
+        known = chat_parameters()
+        parameter = known.get(name)
         if parameter is None:
-            raise RefusedError(f"There is no parameter {name}: {', '.join(sampling_parameters())}.")
+            raise RefusedError(f"There is no parameter {name}: {', '.join(known)}.")
         key = str(parameter.name)
         if value == "default":
             self._options[key] = None
@@ -142,20 +142,25 @@ class Dialogue:
             converted = parameter.type.convert(value, parameter, None)
         except click.UsageError as error:
             raise RefusedError(f"{name}: {error.message}") from error
+        if key.startswith("reasoning"):
+            self._check_switch(**{key: converted})
         self._options[key] = (converted,) if parameter.multiple else converted
 
     def set_thinking(self, on: bool) -> None:
         """Switch the model's thinking, if it can be switched."""
+        self._check_switch(reasoning=on)
+        self._options["reasoning"] = on
+
+    def _check_switch(self, **options: Any) -> None:
         try:
-            self.llm.check_switches(reasoning=on)
+            self.llm.check_switches(**options)
         except UnsupportedError as error:
             raise RefusedError(str(error)) from error
-        self._options["reasoning"] = on
 
     def parameters(self) -> list[str]:
         """Each parameter with the value that is in force, and where it comes from."""
         rows = []
-        for name, parameter in sampling_parameters().items():
+        for name, parameter in chat_parameters().items():
             key = str(parameter.name)
             value = self._options.get(key)
             if value is not None:
@@ -192,7 +197,14 @@ def _memory(llm: LLM) -> str:
     return units.size(llm.engine.kv_bytes) + part
 
 
-_UNSET = {"max_tokens": "no limit", "stop": "none", "seed": "random", "speculation": "on"}
+_UNSET = {
+    "max_tokens": "no limit",
+    "stop": "none",
+    "seed": "random",
+    "speculation": "on",
+    "reasoning_effort": "the model's",
+    "reasoning_budget": "no limit",
+}
 
 
 def _shown(value: object) -> str:

@@ -229,14 +229,14 @@ _SAMPLING = (
 
 
 def sampling_parameters() -> dict[str, click.Option]:
-    """What a chat's /set takes: the sampling options by their names without dashes."""
-    options = _parameters_of(_SAMPLING)
+    """The sampling options that can be given anew in a chat, by their names without dashes."""
+    options = parameters_of(_SAMPLING)
     named = {option.opts[-1].lstrip("-"): option for option in options}
     del named["logit-bias"]  # a list of pairs: for the command line
     return named
 
 
-def _parameters_of(options: tuple[Callable[[Any], Any], ...]) -> list[click.Option]:
+def parameters_of(options: tuple[Callable[[Any], Any], ...]) -> list[click.Option]:
     """The click objects that option decorators make, in order."""
     probe = _apply(lambda: None, options)
     return list(reversed(probe.__click_params__))  # type: ignore[attr-defined]
@@ -276,7 +276,7 @@ def collect(
     build: Callable[[dict[str, Any]], Any],
 ) -> Command:
     """Add `options` to a command and pass their values as one argument called `name`."""
-    names = [str(parameter.name) for parameter in _parameters_of(options)]
+    names = [str(parameter.name) for parameter in parameters_of(options)]
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
