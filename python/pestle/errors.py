@@ -59,6 +59,8 @@ def shown(value: object, most: int = 60) -> str:
         return f"{value!r:.{most}}"
     except RecursionError:  # lists within lists, deeper than Python follows
         return f"a {type(value).__name__} that is nested too deeply"
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        return f"a {type(value).__name__} with too many digits to be shown"
 
 
 def prompt_too_long(needed: int, limit: int) -> ContextLengthError:

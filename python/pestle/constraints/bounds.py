@@ -13,7 +13,7 @@ from typing import Any
 
 from llguidance import LLParserLimits
 
-from pestle.errors import GrammarError
+from pestle.errors import GrammarError, shown
 
 MOST_CHARS = 500_000
 """Characters of a schema (as JSON), of a grammar, and of all choices."""
@@ -23,6 +23,8 @@ MOST_PROPERTIES = 2_000
 """Properties of one object. Their time grows with the square: 5,000 take two seconds."""
 DEEPEST = 100
 """Levels of a schema's JSON."""
+LEAST_INTEGER = -(2**53)
+"""JSON's numbers are exact down to it (RFC 8259, section 6). Near -2^63, `llguidance` crashes."""
 _MOST_PATTERNS = 8  # that one string has to match; each doubles the time
 _MOST_MERGED = 20_000  # schemas that `allOf` and `$ref` bring together
 LIMITS = LLParserLimits(max_lexer_states=100_000)  # up to 2 kB each
@@ -38,7 +40,7 @@ def check_length(name: str, n: int, most: int = MOST_CHARS) -> None:
 
 
 def check_schema(name: str, schema: Any) -> None:
-    """Raise GrammarError for a schema that is too deep, or would take too long to be read."""
+    """Raise GrammarError for a schema that is too deep, or that cannot be read in a short time."""
     stack: list[Iterator[Any]] = [iter((schema,))]
     merging = []
     while stack:
@@ -56,6 +58,8 @@ def check_schema(name: str, schema: Any) -> None:
             if isinstance(value, (list, tuple)):
                 stack.append(iter(value))
                 break
+            if isinstance(value, int) and value < LEAST_INTEGER:
+                raise GrammarError(f"{name} has the integer {shown(value)}, expected -2^53 or more")
         else:
             stack.pop()
         if len(stack) > DEEPEST:

@@ -252,3 +252,19 @@ def test_definitions_that_meet_in_no_string_are_fine() -> None:
     assert grammar is not None
     assert text_plan(grammar, TOKENIZER, TOKENIZER.n_vocab)
     assert LIMITS.max_lexer_states == 100_000
+
+
+@pytest.mark.parametrize("where", [{"const": 0}, {"enum": [0]}, {"type": "integer", "minimum": 0}])
+@pytest.mark.parametrize(
+    "least", [-(2**63), -(2**63) + 1, -(2**63) + 500, -(2**53) - 1, -(10**300) * 9]
+)
+def test_integers_at_which_the_library_crashes_are_refused(where: Any, least: int) -> None:
+    schema = json.loads(json.dumps(where).replace("0", str(least)))
+    with pytest.raises(GrammarError, match=r"has the integer -9\d+, expected -2\^53"):
+        grammar_of({"json_schema": {"type": "object", "properties": {"a": schema}}})
+    with pytest.raises(GrammarError, match="too many digits"):
+        grammar_of({"json_schema": {"const": -(10**5000)}})
+    schema = json.loads(json.dumps(where).replace("0", str(-(2**53))))
+    grammar = grammar_of({"json_schema": schema})
+    assert grammar is not None
+    text_plan(grammar, TOKENIZER, TOKENIZER.n_vocab)
