@@ -1,4 +1,10 @@
-"""`LLM`: from a file or name to a model that generates."""
+"""`LLM`: from a file or name to a model that generates.
+
+language_model  the class: how it is made and closed; lists, sessions and conversations
+texts           what it tells of texts without generating: tokens, logits, scores
+facts           its names, sizes and parts
+loading         from a path to the parts of a model in memory
+"""
 
 from pestle.llm.language_model import LLM
 

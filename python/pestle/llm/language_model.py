@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pestle.chat.calls import GeneratingCalls
-from pestle.chat.characters import encoded
-from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.chat.session import Session
 from pestle.chat.tools import Tools
 from pestle.engine.runtime import Runtime
-from pestle.engine.scoring import logits, scores
-from pestle.options import EngineOptions, check_choice, check_integer, check_seed
+from pestle.llm.facts import ModelFacts
+from pestle.llm.texts import TextCalls
+from pestle.options import EngineOptions, check_choice, check_seed
 from pestle.options.values import UNKNOWN_CHARACTERS
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from numpy import float32, uint64
+    from numpy import uint64
     from numpy.typing import NDArray
     from typing_extensions import Self, Unpack
 
-    from pestle._core import Engine, Model
     from pestle.chat.calls import Messages, Prompt
     from pestle.chat.conversation import Conversation
     from pestle.chat.tools import Tool
@@ -35,13 +31,11 @@ if TYPE_CHECKING:
     from pestle.engine.run import Lease
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
-    from pestle.options import ChatOptions, GenerateOptions, Sampling
-    from pestle.results import ChatCompletion, Completion, ScoredToken
-    from pestle.template import ChatTemplate
-    from pestle.tokenizer import Tokenizer
+    from pestle.options import ChatOptions, GenerateOptions
+    from pestle.results import ChatCompletion, Completion
 
 
-class LLM(GeneratingCalls):
+class LLM(GeneratingCalls, TextCalls, ModelFacts):
     """A language model, loaded for use on this CPU.
 
     model           a GGUF file, a name that `pestle ls` lists, or None for the default model
@@ -162,61 +156,6 @@ class LLM(GeneratingCalls):
     ) -> None:
         self.close()
 
-    @property
-    def name(self) -> str:
-        """The model's name by its own file, else the file's name."""
-        return self._runtime.loaded.name
-
-    @property
-    def path(self) -> str:
-        """The model's file; of a split model the first."""
-        return self._runtime.loaded.path
-
-    @property
-    def architecture(self) -> str:
-        """The architecture's GGUF name, such as "llama"."""
-        return self._runtime.loaded.architecture
-
-    @property
-    def n_ctx(self) -> int:
-        """Context in tokens, of each sequence."""
-        return self._runtime.loaded.engine.n_ctx
-
-    @property
-    def n_vocab(self) -> int:
-        """Number of tokens the model knows; the width of `logits`."""
-        return self._runtime.loaded.n_vocab
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The file's tokenizer."""
-        return self._runtime.loaded.tokenizer
-
-    @property
-    def template(self) -> ChatTemplate | None:
-        """The file's chat template or the one given instead; None when there is none."""
-        return cast("ChatTemplate | None", self._runtime.loaded.template)
-
-    @property
-    def sampling(self) -> Sampling:
-        """How tokens are chosen where a call does not say: the file's values over Pestle's."""
-        return self._runtime.loaded.sampling
-
-    @property
-    def states_sampling(self) -> bool:
-        """Whether the file says anything of how to sample; else `sampling` is Pestle's own."""
-        return self._runtime.loaded.states_sampling
-
-    @property
-    def model(self) -> Model:
-        """The weights, with their sizes."""
-        return self._runtime.loaded.model
-
-    @property
-    def engine(self) -> Engine:
-        """The forward pass. It is not thread safe: do not step it while a call is running."""
-        return cast("Engine", self._runtime.loaded.engine)
-
     def generate_all(
         self,
         prompts: Sequence[Prompt],
@@ -247,67 +186,6 @@ class LLM(GeneratingCalls):
         known = Tools.of(tools)
         asked = [self.chat_request(m, known, template_args, options) for m in chats]
         return results([self.chat_run(request) for request in asked])
-
-    def tokenize(
-        self, text: str, *, add_special: bool = True, parse_special: bool = False
-    ) -> list[int]:
-        """Token ids of `text`.
-
-        `add_special`: with the tokens that the file wants around a text, such as BOS.
-        `parse_special`: text like `<|im_end|>` means the control token of that name.
-        """
-        tokens, notes = encoded(
-            self._runtime.loaded,
-            text,
-            partial(self.tokenizer.encode, add_special=add_special, parse_special=parse_special),
-        )
-        _warn(notes)
-        return tokens
-
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        """The text of token ids; control tokens have none.
-
-        Raises ArgumentError for a token outside the vocabulary.
-        """
-        ids = token_ids("tokens", tokens)
-        check_tokens("tokens", ids, self.tokenizer.n_vocab)
-        return self.tokenizer.decode(ids)
-
-    def logits(self, prompt: Prompt) -> NDArray[float32]:
-        """Logits after every token of `prompt` (text or token ids): (n_tokens, n_vocab) float32.
-
-        Row i scores what may follow token i. They are the model's own: no temperature, no bias.
-        Raises ValueError for an empty prompt, ContextLengthError for one over the context.
-        """
-        import numpy as np
-
-        loaded = self._runtime.loaded
-        tokens, notes = prompt_tokens(self._runtime.loaded, prompt)
-        _warn(notes)
-        rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
-        sequence = self._runtime.new_sequence(remembered=False)
-        at = 0
-        for part in logits(self._runtime, sequence, tokens):
-            rows[at : at + len(part)] = part
-            at += len(part)
-        return rows
-
-    def score(
-        self, prompt: Prompt, *, start: int = 1, logprobs: int = 0
-    ) -> tuple[ScoredToken, ...]:
-        """What the model thinks of the tokens of `prompt` (text or token ids), but for the first.
-
-        One entry for each token from number `start` on: its log probability after all tokens
-        before it, whether it is the likeliest one there, and the `logprobs` likeliest. The numbers
-        are those of generation, and the same however much is computed at once or was before; 64 MB
-        hold them. Raises ValueError for a prompt or a number out of range, ContextLengthError.
-        """
-        tokens, notes = prompt_tokens(self._runtime.loaded, prompt)
-        _warn(notes)
-        start = check_integer("start", start, 1, len(tokens))
-        top = check_integer("logprobs", logprobs, 0, self.n_vocab)
-        with self._sequence_for_a_call() as sequence:
-            return tuple(scores(self._runtime, sequence, tokens, start, top))
 
     def expert_counts(self) -> NDArray[uint64]:
         """How many tokens each expert has served so far: (n_layers, n_experts).
@@ -356,9 +234,3 @@ class LLM(GeneratingCalls):
         finally:
             if not self._runtime.closed:
                 self._idle[:] = [sequence]
-
-
-def _warn(notes: Sequence[str]) -> None:
-    """Tell of what was replaced in a text, where no result can."""
-    for note in notes:
-        warnings.warn(note, stacklevel=3)

@@ -1,0 +1,73 @@
+"""What a loaded model is: its names, its sizes and its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from pestle._core import Engine, Model
+    from pestle.engine.runtime import Runtime
+    from pestle.options import Sampling
+    from pestle.template import ChatTemplate
+    from pestle.tokenizer import Tokenizer
+
+
+class ModelFacts:
+    """The facts of the model that is in use. They raise Error once it is closed."""
+
+    _runtime: Runtime
+
+    @property
+    def name(self) -> str:
+        """The model's name by its own file, else the file's name."""
+        return self._runtime.loaded.name
+
+    @property
+    def path(self) -> str:
+        """The model's file; of a split model the first."""
+        return self._runtime.loaded.path
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's GGUF name, such as "llama"."""
+        return self._runtime.loaded.architecture
+
+    @property
+    def n_ctx(self) -> int:
+        """Context in tokens, of each sequence."""
+        return self._runtime.loaded.engine.n_ctx
+
+    @property
+    def n_vocab(self) -> int:
+        """Number of tokens the model knows; the width of `logits`."""
+        return self._runtime.loaded.n_vocab
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The file's tokenizer."""
+        return self._runtime.loaded.tokenizer
+
+    @property
+    def template(self) -> ChatTemplate | None:
+        """The file's chat template or the one given instead; None when there is none."""
+        return cast("ChatTemplate | None", self._runtime.loaded.template)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How tokens are chosen where a call does not say: the file's values over Pestle's."""
+        return self._runtime.loaded.sampling
+
+    @property
+    def states_sampling(self) -> bool:
+        """Whether the file says anything of how to sample; else `sampling` is Pestle's own."""
+        return self._runtime.loaded.states_sampling
+
+    @property
+    def model(self) -> Model:
+        """The weights, with their sizes."""
+        return self._runtime.loaded.model
+
+    @property
+    def engine(self) -> Engine:
+        """The forward pass. It is not thread safe: do not step it while a call is running."""
+        return cast("Engine", self._runtime.loaded.engine)

@@ -1,0 +1,103 @@
+"""Texts as the model reads them: their tokens, their logits and their scores."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pestle.chat.characters import encoded
+from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
+from pestle.engine.scoring import logits, scores
+from pestle.options import check_integer
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+    from pestle.chat.calls import Prompt
+    from pestle.engine.run import Lease
+    from pestle.engine.runtime import Runtime
+    from pestle.results import ScoredToken
+
+
+class TextCalls(ABC):
+    """Calls that generate nothing."""
+
+    _runtime: Runtime
+
+    @property
+    @abstractmethod
+    def _lease(self) -> Lease:
+        """Gives a sequence for the time of one call."""
+
+    def tokenize(
+        self, text: str, *, add_special: bool = True, parse_special: bool = False
+    ) -> list[int]:
+        """Token ids of `text`.
+
+        `add_special`: with the tokens that the file wants around a text, such as BOS.
+        `parse_special`: text like `<|im_end|>` means the control token of that name.
+        """
+        loaded = self._runtime.loaded
+        encode = partial(
+            loaded.tokenizer.encode, add_special=add_special, parse_special=parse_special
+        )
+        tokens, notes = encoded(loaded, text, encode)
+        _warn(notes)
+        return tokens
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids; control tokens have none.
+
+        Raises ArgumentError for a token outside the vocabulary.
+        """
+        ids = token_ids("tokens", tokens)
+        tokenizer = self._runtime.loaded.tokenizer
+        check_tokens("tokens", ids, tokenizer.n_vocab)
+        return tokenizer.decode(ids)
+
+    def logits(self, prompt: Prompt) -> NDArray[float32]:
+        """Logits after every token of `prompt` (text or token ids): (n_tokens, n_vocab) float32.
+
+        Row i scores what may follow token i. They are the model's own: no temperature, no bias.
+        Raises ValueError for an empty prompt, ContextLengthError for one over the context.
+        """
+        import numpy as np
+
+        loaded = self._runtime.loaded
+        tokens, notes = prompt_tokens(loaded, prompt)
+        _warn(notes)
+        rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
+        sequence = self._runtime.new_sequence(remembered=False)
+        at = 0
+        for part in logits(self._runtime, sequence, tokens):
+            rows[at : at + len(part)] = part
+            at += len(part)
+        return rows
+
+    def score(
+        self, prompt: Prompt, *, start: int = 1, logprobs: int = 0
+    ) -> tuple[ScoredToken, ...]:
+        """What the model thinks of the tokens of `prompt` (text or token ids), but for the first.
+
+        One entry for each token from number `start` on: its log probability after all tokens
+        before it, whether it is the likeliest one there, and the `logprobs` likeliest. The numbers
+        are those of generation, and the same however much is computed at once or was before; 64 MB
+        hold them. Raises ValueError for a prompt or a number out of range, ContextLengthError.
+        """
+        loaded = self._runtime.loaded
+        tokens, notes = prompt_tokens(loaded, prompt)
+        _warn(notes)
+        start = check_integer("start", start, 1, len(tokens))
+        top = check_integer("logprobs", logprobs, 0, loaded.n_vocab)
+        with self._lease() as sequence:
+            return tuple(scores(self._runtime, sequence, tokens, start, top))
+
+
+def _warn(notes: Sequence[str]) -> None:
+    """Tell of what was replaced in a text, where no result can."""
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
