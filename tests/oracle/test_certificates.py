@@ -17,8 +17,8 @@ from pestle.conversion.preparation import prepare
 from pestle.quality.api import evaluate
 from pestle.tokenizer.byte_alphabet import CHAR_OF_BYTE
 
+from tests.assets import path_of
 from tests.unit.quality import numbers
-from tests.unit.text.shared_data import path_of
 
 from . import checkpoint_folder, checkpoints
 from .checkpoints import CASES

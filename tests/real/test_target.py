@@ -10,7 +10,7 @@ from pestle import _core
 from pestle.conversion import Target, convert
 from pestle.quality import divergence
 
-from tests.unit.text.shared_data import path_of
+from tests.assets import path_of
 
 WINDOW = 256
 

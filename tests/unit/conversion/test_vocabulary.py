@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 import struct
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from pestle.tokenizer import Tokenizer
 from pestle.tokenizer.pretokenizers import PRE_TOKENIZERS
 from pestle.tokenizer.vocabulary import TokenType
 
+from tests.assets import path_of, tokenizer_json
 from tests.oracle.checkpoint_folder import tokenizer as byte_level
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 TEXTS = (
     "Hello, world! It's 12345 o'clock.\n\n  two  spaces\t tab\r\n",
     "def f(x):\n    return x**2  # \u00e9t\u00e9\n",
@@ -51,19 +50,17 @@ def keys(
     ],
 )
 def test_published_tokenizers(name: str, n_vocab: int, pre: str, tmp_path: Path) -> None:
-    path = SHARED / "tok" / f"{name}.tokenizer.json.xz"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    text = lzma.decompress(path.read_bytes())
-    (tmp_path / "tokenizer.json").write_bytes(text)
+    text = json.dumps(tokenizer_json(name), ensure_ascii=False)
+    (tmp_path / "tokenizer.json").write_text(text, encoding="utf-8")
     found = keys(tmp_path, n_vocab)
     assert found["tokenizer.ggml.pre"] == pre
     assert len(found["tokenizer.ggml.tokens"]) == n_vocab
     assert found["tokenizer.ggml.tokens"][-1] == f"[PAD{n_vocab - 1}]"
     assert found["tokenizer.ggml.token_type"][-1] == TokenType.UNUSED
     ours = Tokenizer.from_gguf(found)
-    original = tokenizers.Tokenizer.from_str(text.decode())
-    books = [path.read_bytes()[:20_000] for path in sorted((SHARED / "text").glob("*"))]
+    original = tokenizers.Tokenizer.from_str(text)
+    books = [path.read_bytes()[:20_000] for path in sorted(path_of("text").iterdir())]
+    assert len(books) == 3
     for sample in [*TEXTS, *(book.decode("utf-8", "ignore") for book in books)]:
         expected = original.encode(sample, add_special_tokens=False).ids
         assert ours.encode(sample, add_special=False, parse_special=True) == expected
@@ -75,9 +72,7 @@ def test_published_tokenizers(name: str, n_vocab: int, pre: str, tmp_path: Path)
 @pytest.mark.parametrize("name", ["gpt-2", "starcoder", "deepseek-llm"])
 def test_back_to_a_vocabulary_that_llama_cpp_wrote(name: str, tmp_path: Path) -> None:
     """tokenizer.json as the file's own tokenizer would be; the same keys come out again."""
-    path = SHARED / "vocab" / f"ggml-vocab-{name}.gguf"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
+    path = path_of(f"vocabularies/ggml-vocab-{name}.gguf")
     from pestle._core import GgufFile
     from pestle.tokenizer.pretokenizers import pre_tokenizer
 

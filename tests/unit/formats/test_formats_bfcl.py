@@ -16,7 +16,7 @@ from pestle.results import ToolCall
 from pestle.template import template_of
 from pestle.tokenizer import Detokenizer, Tokenizer
 
-from tests.unit.text.shared_data import path_of, tokenizer_of_json
+from tests.assets import path_of, tokenizer_of_json
 
 SETS = ("simple_python", "multiple", "parallel", "parallel_multiple")
 MODELS = [
@@ -34,8 +34,8 @@ TYPES = {"dict": "object", "float": "number", "tuple": "array"}  # BFCL's are Py
 def questions() -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]], list[ToolCall]]]:
     """Messages, tools and the reference calls of each question."""
     for name in SETS:
-        asked = path_of(f"eval/BFCL_v4_{name}.json").read_text(encoding="utf-8").splitlines()
-        answers = path_of(f"eval/answer_BFCL_v4_{name}.json").read_text(encoding="utf-8")
+        asked = path_of(f"bfcl/BFCL_v4_{name}.json").read_text(encoding="utf-8").splitlines()
+        answers = path_of(f"bfcl/answer_BFCL_v4_{name}.json").read_text(encoding="utf-8")
         for line, answer in zip(asked, answers.splitlines(), strict=True):
             item, truth = json.loads(line), json.loads(answer)
             assert item["id"] == truth["id"]

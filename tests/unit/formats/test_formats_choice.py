@@ -9,8 +9,8 @@ from pestle.formats import format_of
 from pestle.formats.harmony import MARKS
 from pestle.tokenizer import Tokenizer
 
+from tests.assets import path_of
 from tests.unit.formats.dialects import HERMES, SEPARATED, THINK
-from tests.unit.text.shared_data import path_of
 from tests.unit.text.toy import byte_level
 
 QWEN_VOCABULARY = (*THINK, *HERMES)

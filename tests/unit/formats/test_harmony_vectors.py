@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+from base64 import b64encode
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,11 +18,12 @@ from pestle.template import template_of
 from pestle.template.harmony import HarmonyTemplate, System, developer, message
 from pestle.template.harmony_tools import tools_section
 from pestle.tokenizer import Detokenizer, Tokenizer
+from pestle.tokenizer.byte_alphabet import BYTE_OF_CHAR
 
+from tests.assets import metadata_of_json, path_of, tokenizer_json, tokenizer_of_json
 from tests.unit.formats.answers import Mark, cut, meant, merged
 from tests.unit.formats.dialects import DIALECTS
 from tests.unit.text.conversations import conversation
-from tests.unit.text.shared_data import metadata_of_json, path_of, tokenizer_of_json
 
 PROMPT = "<|start|>assistant"
 BASIC = {"channels": ("analysis", "final")}
@@ -266,11 +270,20 @@ def _package_tokens(text: str, tokenizer: Tokenizer) -> list[int]:
     return list(encoding.encode(text, allowed_special="all"))
 
 
+@cache
 def package() -> Any:
     """openai-harmony's encoding; skips the test where it is not installed."""
     harmony = pytest.importorskip("openai_harmony", reason="needs openai-harmony (.[oracle])")
-    os.environ["TIKTOKEN_ENCODINGS_BASE"] = str(path_of("tok/o200k_base.tiktoken").parent)
-    return harmony.load_harmony_encoding(harmony.HarmonyEncodingName.HARMONY_GPT_OSS)
+    vocabulary = tokenizer_json("gptoss")["model"]["vocab"]
+    lines = (
+        f"{b64encode(bytes(BYTE_OF_CHAR[char] for char in text)).decode()} {rank}\n"
+        for text, rank in vocabulary.items()
+    )
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "o200k_base.tiktoken").write_text("".join(lines), encoding="ascii")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TIKTOKEN_ENCODINGS_BASE", folder)
+            return harmony.load_harmony_encoding(harmony.HarmonyEncodingName.HARMONY_GPT_OSS)
 
 
 @pytest.mark.parametrize("name", PARSED)

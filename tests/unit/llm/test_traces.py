@@ -26,10 +26,10 @@ from pestle.results import ToolCall
 from pestle.template import template_of
 from pestle.tokenizer import Tokenizer
 
+from tests.assets import path_of, tokenizer_of_json
 from tests.unit.engine.parts import windowed_parts
 from tests.unit.formats import dialects
 from tests.unit.formats.answers import Mark
-from tests.unit.text.shared_data import path_of, tokenizer_of_json
 from tests.unit.text.templates import SMOLLM2, TOKENIZER
 
 from .conftest import FakeEngine

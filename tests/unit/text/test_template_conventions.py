@@ -10,8 +10,8 @@ from pestle.results import ChatCompletion, Timings, ToolCall, Usage
 from pestle.template import ChatTemplate
 from pestle.template.repairs import REPAIRS
 
+from tests.assets import path_of
 from tests.unit.text.conversations import TOOLS
-from tests.unit.text.shared_data import path_of
 from tests.unit.text.templates import SMOLLM2, TOKENIZER
 
 ARGUMENTS = {"place": "K\u00f6ln"}

@@ -14,7 +14,7 @@ from pestle.errors import TemplateError
 from pestle.template import ChatTemplate
 from pestle.template.repairs import repaired
 
-from tests.unit.text.shared_data import path_of, tokenizer_of_json
+from tests.assets import path_of, tokenizer_of_json
 from tests.unit.text.templates import TOKENIZER
 
 NOW = datetime(2026, 11, 24)

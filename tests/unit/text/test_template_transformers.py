@@ -15,8 +15,8 @@ import pytest
 from pestle.template import ChatTemplate
 from tokenizers import Tokenizer as HubTokenizer
 
+from tests.assets import path_of, tokenizer_json, tokenizer_of_json
 from tests.unit.text.conversations import TOOLS, conversation
-from tests.unit.text.shared_data import path_of, tokenizer_json, tokenizer_of_json
 from tests.unit.text.templates import SMOLLM2
 
 Messages = list[dict[str, Any]]

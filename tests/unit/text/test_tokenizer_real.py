@@ -13,7 +13,7 @@ from pestle._core import GgufFile
 from pestle.tokenizer import Metadata, Tokenizer
 from tokenizers import Tokenizer as HfTokenizer
 
-from tests.unit.text.shared_data import (
+from tests.assets import (
     metadata_of_json,
     path_of,
     tokenizer_json,
@@ -24,8 +24,8 @@ MARKER = "\n__ggml_vocab_test__\n"
 
 
 def vectors(name: str) -> list[tuple[str, list[int]]]:
-    inputs = path_of(f"vocab/ggml-vocab-{name}.gguf.inp").read_bytes().decode().split(MARKER)
-    outputs = path_of(f"vocab/ggml-vocab-{name}.gguf.out").read_text().split("\n")
+    inputs = path_of(f"vocabularies/ggml-vocab-{name}.gguf.inp").read_bytes().decode().split(MARKER)
+    outputs = path_of(f"vocabularies/ggml-vocab-{name}.gguf.out").read_text().split("\n")
     pairs = list(zip(inputs, ([int(n) for n in line.split()] for line in outputs), strict=True))
     assert len(pairs) == 47
     return pairs
@@ -33,7 +33,7 @@ def vectors(name: str) -> list[tuple[str, list[int]]]:
 
 @pytest.mark.parametrize("name", ["gpt-2", "starcoder", "deepseek-llm", "llama-spm"])
 def test_vectors(name: str) -> None:
-    path = path_of(f"vocab/ggml-vocab-{name}.gguf")
+    path = path_of(f"vocabularies/ggml-vocab-{name}.gguf")
     tokenizer = Tokenizer.from_gguf(GgufFile(path))
     for text, ids in vectors(name):
         assert tokenizer.encode(text, add_special=False) == ids
@@ -96,7 +96,7 @@ def test_random_texts_are_tokenized_as_hugging_face_does(name: str, pre: str) ->
 def test_loading_is_fast() -> None:
     """Generous, for busy machines; 0.06 s and 0.25 s were measured on a quiet one."""
     cases: list[tuple[Metadata, float]] = [
-        (GgufFile(path_of("vocab/ggml-vocab-starcoder.gguf")), 1.0),
+        (GgufFile(path_of("vocabularies/ggml-vocab-starcoder.gguf")), 1.0),
         (metadata_of_json("qwen3", "qwen2"), 3.0),
     ]
     for metadata, most in cases:
@@ -106,7 +106,7 @@ def test_loading_is_fast() -> None:
 
 
 def test_the_code_and_prose_corpora_survive() -> None:
-    tokenizer = Tokenizer.from_gguf(GgufFile(path_of("vocab/ggml-vocab-llama-spm.gguf")))
+    tokenizer = Tokenizer.from_gguf(GgufFile(path_of("vocabularies/ggml-vocab-llama-spm.gguf")))
     for name in ("tinyshakespeare.txt", "exl2_multilingual.utf8"):
         text = Path(path_of(f"text/{name}")).read_bytes().decode()
         assert tokenizer.decode(tokenizer.encode(text)) == text

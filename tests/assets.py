@@ -1,37 +1,59 @@
-"""Real vocabularies and templates, which lie beside the repository on some machines."""
+"""What others published, as tests use it: tests/data without its compression (see its README)."""
 
 from __future__ import annotations
 
 import json
 import lzma
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pestle.tokenizer import Tokenizer
 
+from tests.packed_tokenizer import unpack
 from tests.unit.text.toy import CONTROL, NORMAL, UNUSED, USER_DEFINED
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+DATA = Path(__file__).parent / "data"
 # What makes converters mark an added token as CONTROL although it is not called special.
 _LIKE_CONTROL = (("<|", "|>"), ("<\uff5c", "\uff5c>"))
 
 
+@cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Where unpacked files are; it goes when this process ends."""
+    return tempfile.TemporaryDirectory(prefix="pestle-tests-")
+
+
+@cache
 def path_of(name: str) -> Path:
-    """The path of a file under ../shared/data; skips the test where it is absent."""
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"../shared/data/{name} is not on this machine")
-    return path
+    """The path of a file or a folder of tests/data, to read only; *.xz is unpacked."""
+    path, unpacked = DATA / name, Path(_scratch().name) / name
+    if path.exists() and not any(path.glob("*.xz")):
+        return path
+    if not path.is_dir():
+        _unpack(path.with_name(f"{path.name}.xz"), unpacked)
+        return unpacked
+    unpacked.mkdir(parents=True)
+    for file in path.iterdir():
+        if file.suffix == ".xz":
+            _unpack(file, unpacked / file.stem)
+        else:
+            shutil.copy(file, unpacked / file.name)
+    return unpacked
+
+
+def _unpack(packed: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lzma.open(packed) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 @cache
 def tokenizer_json(name: str) -> dict[str, Any]:
-    """A Hugging Face tokenizer.json."""
-    with lzma.open(path_of(f"tok/{name}.tokenizer.json.xz")) as file:
-        description: dict[str, Any] = json.load(file)
-    return description
+    """A published tokenizer.json."""
+    return unpack(json.loads(path_of(f"tokenizers/{name}.json").read_text(encoding="utf-8")))
 
 
 def metadata_of_json(name: str, pre: str) -> dict[str, Any]:
