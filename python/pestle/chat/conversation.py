@@ -51,7 +51,7 @@ class Conversation:
         session: Session,
         messages: Sequence[Mapping[str, Any]] = (),
         *,
-        tools: Sequence[Tool] | None = None,
+        tools: Tools | Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         on_full: str = "error",
     ) -> None:

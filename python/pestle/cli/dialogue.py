@@ -39,7 +39,10 @@ class Dialogue:
         """`folder`: where the conversation is kept after each turn."""
         self.llm = llm
         self.settings = settings or ChatSettings()
-        self.conversation = llm.conversation(system, tools=tools or None)
+        from pestle.chat.tools import Tools
+
+        self._tools = Tools(tools)
+        self.conversation = llm.conversation(system, tools=self._tools)
         self.conversation.template_args = self.settings.template_args or None
         self.conversation.on_full = self.settings.on_full
         self.folder = folder
@@ -64,13 +67,11 @@ class Dialogue:
         Whatever is interrupted, each call has a result: that it was not allowed.
         """
         from pestle.chat.conversation import REFUSED
-        from pestle.chat.tools import Tools
 
-        tools = self.conversation.tools
-        if not tools or not calls:
+        if not self._tools.given or not calls:
             return None
         try:
-            self.conversation.answer_calls(approval.results(calls, Tools(tools)))
+            self.conversation.answer_calls(approval.results(calls, self._tools))
         except KeyboardInterrupt:
             self.conversation.answer_calls(dict.fromkeys(range(len(calls)), REFUSED))
             raise

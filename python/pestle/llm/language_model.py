@@ -202,7 +202,7 @@ class LLM(GeneratingCalls, TextCalls, ModelFacts):
         self,
         system: str | None = None,
         *,
-        tools: Sequence[Tool] | None = None,
+        tools: Tools | Sequence[Tool] | None = None,
         template_args: Mapping[str, Any] | None = None,
         on_full: str = "error",
     ) -> Conversation:
