@@ -3,17 +3,14 @@
 namespace pestle {
 void GroupedQueryAttention::operator()(Step& step, Rows x, const Residual& residual, int layer) const {
   Workspace& ws = step.ws;
-  Rows normed = ws.rows(x.n_rows, x.width);
-  Rows query = ws.rows(x.n_rows, q.rows()), key = ws.rows(x.n_rows, k.rows()),
-       value = ws.rows(x.n_rows, v.rows());
-  const auto normalize = [&](int row) { residual.norm(ws.kernels, x.row(row), normed.row(row)); };
-  Activations in(ws, normed, normalize);
-  multiply(ws, in, {{q, query}, {k, key}, {v, value}});
-  rotate_and_store(step, query, key, value, layer);
-  Activations attended(ws, attend(ws, step.batch, cached(), layer, query));
-  const Rows y = residual.begin(ws, x);
-  multiply(ws, attended, {{o, y, Epilogue::add}});
-  residual.end(ws, x, y);
+  residual(ws, x, [&](Activations& in, Rows y) {
+    Rows query = ws.rows(x.n_rows, q.rows()), key = ws.rows(x.n_rows, k.rows()),
+         value = ws.rows(x.n_rows, v.rows());
+    multiply(ws, in, {{q, query}, {k, key}, {v, value}});
+    rotate_and_store(step, query, key, value, layer);
+    Activations attended(ws, attend(ws, step.batch, cached(), layer, query));
+    multiply(ws, attended, {{o, y, Epilogue::add}});
+  });
 }
 
 void GroupedQueryAttention::rotate_and_store(Step& step, Rows q, Rows k, Rows v, int layer) const {

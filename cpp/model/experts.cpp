@@ -227,14 +227,11 @@ void Experts::add(Workspace& ws, Rows x, const Routing& routing, Rows y, uint64_
 
 void SparseMoe::operator()(Step& step, Rows x, const Residual& residual, uint64_t* counts) const {
   Workspace& ws = step.ws;
-  Rows normed = ws.rows(x.n_rows, x.width);
-  const auto normalize = [&](int row) { residual.norm(ws.kernels, x.row(row), normed.row(row)); };
-  Activations in(ws, normed, normalize);
-  const Routing routing = router(ws, in);  // its product has made `normed`
-  const Rows y = residual.begin(ws, x);
-  experts.add(ws, normed, routing, y, counts);
-  if (shared) shared->add(ws, in, y);
-  residual.end(ws, x, y);
+  residual(ws, x, [&](Activations& in, Rows y) {
+    const Routing routing = router(ws, in);  // its product has made in.rows()
+    experts.add(ws, in.rows(), routing, y, counts);
+    if (shared) shared->add(ws, in, y);
+  });
 }
 
 LinearUses SparseMoe::linears() const {

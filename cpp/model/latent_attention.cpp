@@ -13,26 +13,24 @@ LinearUses LatentAttention::linears() const {
 
 void LatentAttention::operator()(Step& step, Rows x, const Residual& residual, int layer) const {
   Workspace& ws = step.ws;
-  Rows normed = ws.rows(x.n_rows, x.width), latents = ws.rows(x.n_rows, kv_a.rows());
-  const auto normalize = [&](int row) { residual.norm(ws.kernels, x.row(row), normed.row(row)); };
-  Activations in(ws, normed, normalize);
-  const Rows query = queries(ws, in, latents);
-  const Rows absorbed = ws.rows(x.n_rows, n_heads * k_dim());
-  multiply_parts(ws, k_up, {query, qk_nope + rope->n_rot}, {absorbed, k_dim()});
-  rotate_and_store(step, query, latents, absorbed, layer);
-  const Rows context = attend(ws, step.batch, cached(), layer, absorbed);
-  const Rows heads = ws.rows(x.n_rows, n_heads * padded(v_dim));
-  multiply_parts(ws, v_up, {context, latent()}, {heads, padded(v_dim)});
-  const Rows joined = v_dim == padded(v_dim) ? heads : ws.rows(x.n_rows, n_heads * v_dim);
-  const auto join = [&](int row) {
-    if (joined.data == heads.data) return;
-    for (int h = 0; h < n_heads; h++)
-      std::copy_n(heads.row(row) + h * padded(v_dim), v_dim, joined.row(row) + h * v_dim);
-  };
-  Activations attended(ws, joined, join);
-  const Rows y = residual.begin(ws, x);
-  multiply(ws, attended, {{o, y, Epilogue::add}});
-  residual.end(ws, x, y);
+  residual(ws, x, [&](Activations& in, Rows y) {
+    const Rows latents = ws.rows(x.n_rows, kv_a.rows());
+    const Rows query = queries(ws, in, latents);
+    const Rows absorbed = ws.rows(x.n_rows, n_heads * k_dim());
+    multiply_parts(ws, k_up, {query, qk_nope + rope->n_rot}, {absorbed, k_dim()});
+    rotate_and_store(step, query, latents, absorbed, layer);
+    const Rows context = attend(ws, step.batch, cached(), layer, absorbed);
+    const Rows heads = ws.rows(x.n_rows, n_heads * padded(v_dim));
+    multiply_parts(ws, v_up, {context, latent()}, {heads, padded(v_dim)});
+    const Rows joined = v_dim == padded(v_dim) ? heads : ws.rows(x.n_rows, n_heads * v_dim);
+    const auto join = [&](int row) {
+      if (joined.data == heads.data) return;
+      for (int h = 0; h < n_heads; h++)
+        std::copy_n(heads.row(row) + h * padded(v_dim), v_dim, joined.row(row) + h * v_dim);
+    };
+    Activations attended(ws, joined, join);
+    multiply(ws, attended, {{o, y, Epilogue::add}});
+  });
 }
 
 // Queries, and what latents are made of, in one pass where both read the stream.

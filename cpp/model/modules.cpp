@@ -35,13 +35,7 @@ void Residual::end(Workspace& ws, Rows x, Rows output) const {
 }
 
 void GatedMlp::operator()(Step& step, Rows x, const Residual& residual) const {
-  Workspace& ws = step.ws;
-  Rows normed = ws.rows(x.n_rows, x.width);
-  const auto normalize = [&](int row) { residual.norm(ws.kernels, x.row(row), normed.row(row)); };
-  Activations in(ws, normed, normalize);
-  const Rows y = residual.begin(ws, x);
-  add(ws, in, y);
-  residual.end(ws, x, y);
+  residual(step.ws, x, [&](Activations& in, Rows y) { add(step.ws, in, y); });
 }
 
 void GatedMlp::add(Workspace& ws, Activations& in, Rows y) const {

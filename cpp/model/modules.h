@@ -28,6 +28,19 @@ struct Embedding {
 struct Residual {
   RmsNorm norm;
   std::optional<RmsNorm> post = {};  // Gemma's norm behind a block
+  // block(in, y) adds its output to y; in: of norm(x). Its first product makes in.rows(), and nothing may be
+  // added before.
+  template <class Block>
+  void operator()(Workspace& ws, Rows x, const Block& block) const {
+    const Rows normed = ws.rows(x.n_rows, x.width);
+    const auto normalize = [&](int row) { norm(ws.kernels, x.row(row), normed.row(row)); };
+    Activations in(ws, normed, normalize);
+    const Rows y = begin(ws, x);
+    block(in, y);
+    end(ws, x, y);
+  }
+
+ private:
   // Where the block adds its output: x, or zeros for `post` to read.
   Rows begin(Workspace& ws, Rows x) const;
   void end(Workspace& ws, Rows x, Rows output) const;
