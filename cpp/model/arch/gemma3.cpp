@@ -17,26 +17,21 @@ Decoder load_gemma3(Weights& w) {
   // query_pre_attn_scalar, which GGUF does not hold: only the 27B model has one of its own.
   const int scalar = d.n_layers == kGemma3LayersOf27B ? d.dim / d.n_heads : d.head_dim;
   w.expect(scalar > 0, std::to_string(d.n_heads) + " heads share " + std::to_string(d.dim) + " channels");
-  Decoder m{.embed = w.embedding(d),
-            .layers = {},
-            .norm = w.norm("output_norm", d.dim, d.eps),
-            .lm_head = w.output(d)};
-  m.embed.scale = std::sqrt(static_cast<float>(d.dim));
-  for (int i = 0; i < d.n_layers; i++) {
-    const auto norm = [&](const char* name, int width) { return w.norm(w.layer(i, name), width, d.eps); };
+  Decoder m = decoder(w, d, d.n_layers, [&](int i) {
     const int window = windows[static_cast<size_t>(i)];
     GroupedQueryAttention attention = grouped_query_attention(w, d, i, window > 0 ? local : global);
-    attention.q_norm = norm("attn_q_norm", d.head_dim);
-    attention.k_norm = norm("attn_k_norm", d.head_dim);
+    attention.q_norm = w.norm(w.layer(i, "attn_q_norm"), d.head_dim, d.eps);
+    attention.k_norm = w.norm(w.layer(i, "attn_k_norm"), d.head_dim, d.eps);
     attention.scale = 1 / std::sqrt(static_cast<float>(scalar));
     attention.window = window;
     GatedMlp mlp = gated_mlp(w, i, d.dim, d.ffn_dim);
     mlp.activation = Activation::gelu_tanh;
-    m.layers.push_back({.attn_residual = {norm("attn_norm", d.dim), norm("post_attention_norm", d.dim)},
-                        .ffn_residual = {norm("ffn_norm", d.dim), norm("post_ffw_norm", d.dim)},
-                        .attention = attention,
-                        .ffn = mlp});
-  }
+    return Layer{.attn_residual = residual(w, d, i, "attn_norm", "post_attention_norm"),
+                 .ffn_residual = residual(w, d, i, "ffn_norm", "post_ffw_norm"),
+                 .attention = attention,
+                 .ffn = mlp};
+  });
+  m.embed.scale = std::sqrt(static_cast<float>(d.dim));
   return m;
 }
 

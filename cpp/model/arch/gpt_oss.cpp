@@ -10,25 +10,20 @@ Decoder load_gpt_oss(Weights& w) {
   const Mixture mixture = w.mixture();
   const std::vector<int> windows = w.windows(d.n_layers, 2);
   const auto rope = shared_rope(w, d.n_rot, {.truncate = false});
-  Decoder m{.embed = w.embedding(d),
-            .layers = {},
-            .norm = w.norm("output_norm", d.dim, d.eps),
-            .lm_head = w.output(d)};
-  for (int i = 0; i < d.n_layers; i++) {
+  return decoder(w, d, d.n_layers, [&](int i) {
     GroupedQueryAttention attention = grouped_query_attention(w, d, i, rope);
     attention.window = windows[static_cast<size_t>(i)];
     attention.sinks = w.vector(w.layer(i, "attn_sinks.weight"), d.n_heads);
-    SparseMoe moe{.router = {.gate = w.linear(w.layer(i, "ffn_gate_inp"), d.dim, mixture.n_experts),
+    SparseMoe moe{.router = {.gate = router_gate(w, d, i, mixture),
                              .top_k = mixture.top_k,
                              .rule = Router::Rule::softmax_of_chosen},
                   .experts = experts(w, i, d.dim, mixture)};
     moe.experts.activation = Activation::swiglu_oai;
-    m.layers.push_back({.attn_residual = {w.norm(w.layer(i, "attn_norm"), d.dim, d.eps)},
-                        .ffn_residual = {w.norm(w.layer(i, "post_attention_norm"), d.dim, d.eps)},
-                        .attention = attention,
-                        .ffn = moe});
-  }
-  return m;
+    return Layer{.attn_residual = residual(w, d, i, "attn_norm"),
+                 .ffn_residual = residual(w, d, i, "post_attention_norm"),
+                 .attention = attention,
+                 .ffn = moe};
+  });
 }
 
 }  // namespace pestle

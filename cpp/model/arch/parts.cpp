@@ -8,6 +8,16 @@ std::shared_ptr<const Rope> shared_rope(Weights& w, int n_rot, const RopeKeys& k
   return std::make_shared<const Rope>(w.rope(n_rot, keys));
 }
 
+Residual residual(Weights& w, const Dimensions& d, int layer, const char* norm, const char* post) {
+  Residual r{w.norm(w.layer(layer, norm), d.dim, d.eps)};
+  if (post) r.post = w.norm(w.layer(layer, post), d.dim, d.eps);
+  return r;
+}
+
+Linear router_gate(Weights& w, const Dimensions& d, int layer, const Mixture& m) {
+  return w.linear(w.layer(layer, "ffn_gate_inp"), d.dim, m.n_experts);
+}
+
 GroupedQueryAttention grouped_query_attention(Weights& w, const Dimensions& d, int layer,
                                               std::shared_ptr<const Rope> rope, const RowOrder& order) {
   const auto name = [&](const char* part) { return w.layer(layer, part); };

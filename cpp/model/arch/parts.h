@@ -6,6 +6,21 @@
 
 namespace pestle {
 
+// token_embd, output_norm and output around layers: make(i) is the i-th.
+template <class Make>
+Decoder decoder(Weights& w, const Dimensions& d, int n_layers, const Make& make) {
+  Decoder m{.embed = w.embedding(d),
+            .layers = {},
+            .norm = w.norm("output_norm", d.dim, d.eps),
+            .lm_head = w.output(d)};
+  for (int i = 0; i < n_layers; i++) m.layers.push_back(make(i));
+  return m;
+}
+// The norm before a block, and the one behind it where there is one.
+Residual residual(Weights& w, const Dimensions& d, int layer, const char* norm, const char* post = nullptr);
+// ffn_gate_inp
+Linear router_gate(Weights& w, const Dimensions& d, int layer, const Mixture& m);
+
 std::shared_ptr<const Rope> shared_rope(Weights& w, int n_rot, const RopeKeys& keys = {});
 
 // attn_q, attn_k and attn_v, or attn_qkv; attn_output. `order`: of the rows of q and k.

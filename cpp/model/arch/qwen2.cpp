@@ -8,16 +8,12 @@ Decoder load_qwen2(Weights& w) {
   w.refuse("expert_count", "a mixture of experts");
   w.refuse("attention.sliding_window", "a sliding window");
   const auto rope = shared_rope(w, d.n_rot);
-  Decoder m{.embed = w.embedding(d),
-            .layers = {},
-            .norm = w.norm("output_norm", d.dim, d.eps),
-            .lm_head = w.output(d)};
-  for (int i = 0; i < d.n_layers; i++)
-    m.layers.push_back({.attn_residual = {w.norm(w.layer(i, "attn_norm"), d.dim, d.eps)},
-                        .ffn_residual = {w.norm(w.layer(i, "ffn_norm"), d.dim, d.eps)},
-                        .attention = grouped_query_attention(w, d, i, rope),
-                        .ffn = gated_mlp(w, i, d.dim, d.ffn_dim)});
-  return m;
+  return decoder(w, d, d.n_layers, [&](int i) {
+    return Layer{.attn_residual = residual(w, d, i, "attn_norm"),
+                 .ffn_residual = residual(w, d, i, "ffn_norm"),
+                 .attention = grouped_query_attention(w, d, i, rope),
+                 .ffn = gated_mlp(w, i, d.dim, d.ffn_dim)};
+  });
 }
 
 }  // namespace pestle

@@ -9,20 +9,15 @@ template <class FeedForward>
 Decoder load(Weights& w, const Dimensions& d, const FeedForward& feed_forward) {
   w.refuse("attention.sliding_window", "a sliding window");
   const auto rope = shared_rope(w, d.n_rot);
-  Decoder m{.embed = w.embedding(d),
-            .layers = {},
-            .norm = w.norm("output_norm", d.dim, d.eps),
-            .lm_head = w.output(d)};
-  for (int i = 0; i < d.n_layers; i++) {
+  return decoder(w, d, d.n_layers, [&](int i) {
     GroupedQueryAttention attention = grouped_query_attention(w, d, i, rope);
     attention.q_norm = w.norm(w.layer(i, "attn_q_norm"), d.head_dim, d.eps);
     attention.k_norm = w.norm(w.layer(i, "attn_k_norm"), d.head_dim, d.eps);
-    m.layers.push_back({.attn_residual = {w.norm(w.layer(i, "attn_norm"), d.dim, d.eps)},
-                        .ffn_residual = {w.norm(w.layer(i, "ffn_norm"), d.dim, d.eps)},
-                        .attention = attention,
-                        .ffn = feed_forward(i)});
-  }
-  return m;
+    return Layer{.attn_residual = residual(w, d, i, "attn_norm"),
+                 .ffn_residual = residual(w, d, i, "ffn_norm"),
+                 .attention = attention,
+                 .ffn = feed_forward(i)};
+  });
 }
 
 }  // namespace
@@ -37,7 +32,7 @@ Decoder load_qwen3moe(Weights& w) {
   const Dimensions d = w.dimensions();
   const Mixture mixture = w.mixture();
   return load(w, d, [&](int i) {
-    return SparseMoe{.router = {.gate = w.linear(w.layer(i, "ffn_gate_inp"), d.dim, mixture.n_experts),
+    return SparseMoe{.router = {.gate = router_gate(w, d, i, mixture),
                                 .top_k = mixture.top_k,
                                 .rule = Router::Rule::softmax,
                                 .renormalize = true},
