@@ -28,15 +28,16 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from oracle import checkpoint_folder
-from oracle.cases import CASES
-from oracle.parameters import parameters_of
 from pestle.conversion import convert
 from pestle.conversion.options import Options
 from pestle.conversion.preparation import prepare
 from pestle.quantization import quantize_rows
+
+from tests.oracle import checkpoint_folder
+from tests.oracle.cases import CASES
+from tests.oracle.parameters import parameters_of
 
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "dense": (

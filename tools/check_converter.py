@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 import pestle
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from oracle import checkpoints, gguf_file, running, transformers_model
-from oracle.checkpoints import CASES, Case, Weights
+from tests.oracle import checkpoints, gguf_file, running, transformers_model
+from tests.oracle.checkpoints import CASES, Case, Weights
 
 TOKENIZERS = {"gpt_oss": "gptoss", "deepseek_v2": "deepseek_v3", "deepseek_v3": "deepseek_v3"}
 """By model_type; the others get that of Qwen 3."""

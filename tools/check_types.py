@@ -22,14 +22,15 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from llama_cpp_peer import LlamaCpp
-from oracle import checkpoint_folder, checkpoints, running
-from oracle.checkpoints import CASES
 from pestle._core import GgufFile
 from pestle.conversion import convert, quantize
 from pestle.types import MIXTURES
+
+from tests.oracle import checkpoint_folder, checkpoints, running
+from tests.oracle.checkpoints import CASES
 
 DEFAULT_CASES = (
     "llama-256", "qwen2-256", "qwen3-256", "qwen3moe-256", "gptoss-256", "deepseek3-256",

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from oracle import checkpoints, expected, transformers_model
+from tests.oracle import checkpoints, expected, transformers_model
 
 SMALLEST_LEAD = 2e-3
 """Of the best greedy token over the second, relative to the largest |logit|."""

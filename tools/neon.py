@@ -28,9 +28,9 @@ from pestle.quantization import quantize_rows
 from pestle.types import QUANTIZABLE
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
-from oracle import checkpoints, expected, gguf_file  # noqa: E402
+from tests.oracle import checkpoints, expected, gguf_file  # noqa: E402
 
 ISAS = ("neondot", "scalar")
 KV_TYPES = ("f16", "q8_0")

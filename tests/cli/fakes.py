@@ -78,7 +78,10 @@ class FakeRun:
         else:
             self.reason = "stop"
         yield Chunk(
-            "", tool_calls=self.llm.calls, warnings=self.llm.warnings, finish_reason=self.reason
+            "",
+            tool_calls=self.llm.calls,
+            warnings=self.llm.warnings,
+            finish_reason=self.reason,  # type: ignore[arg-type]
         )
 
     def result(self) -> ChatCompletion:
@@ -87,7 +90,7 @@ class FakeRun:
         return ChatCompletion(
             text="".join(self.said),
             token_ids=tuple(range(n)),
-            finish_reason=self.reason,
+            finish_reason=self.reason,  # type: ignore[arg-type]
             stop_reason=2 if self.reason == "stop" else None,
             usage=Usage(self.prompt_tokens, 0, n),
             timings=Timings(
@@ -205,14 +208,14 @@ class FakeLLM:
         self.check_switches(**options)
         session = FakeSession(self)
         request = session.chat_request(messages, None, template_args, options)
-        return Stream(session.chat_run(request))
+        return Stream(session.chat_run(request))  # type: ignore[arg-type]
 
     def generate(
         self, prompt: str, *, parse_special: bool, stream: bool, **options: Any
     ) -> Stream[Any]:
         assert parse_special
-        return Stream(self.start(prompt, len(prompt.split()), options))
+        return Stream(self.start(prompt, len(prompt.split()), options))  # type: ignore[arg-type]
 
     def conversation(self, system: str | None = None, *, tools: Any = None) -> Conversation:
         messages = [] if system is None else [{"role": "system", "content": system}]
-        return Conversation(FakeSession(self), messages, tools=tools)
+        return Conversation(FakeSession(self), messages, tools=tools)  # type: ignore[arg-type]

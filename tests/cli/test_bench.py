@@ -79,7 +79,7 @@ def fast(use: Use, monkeypatch: pytest.MonkeyPatch) -> CountingEngine:
     engine = CountingEngine()
     llm = use(FakeLLM())
     llm.engine = engine  # type: ignore[assignment]
-    llm.n_vocab = 300
+    llm.n_vocab = 300  # type: ignore[attr-defined]
     monkeypatch.setattr(bench, "machine_probes", lambda: probes_of(engine))
     monkeypatch.setattr(_core, "cpu_info", lambda: {"name": "Some CPU"}, raising=False)
     monkeypatch.setattr(_core, "isa", lambda: "avx2", raising=False)

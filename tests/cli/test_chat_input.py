@@ -75,7 +75,7 @@ def test_ctrl_c_and_ctrl_d(keys: PipeInput, source: ChatInput) -> None:
     with pytest.raises(KeyboardInterrupt):
         source.read()
     assert source.discarded
-    keys.send_text(CTRL_D)
+    keys.send_text(CTRL_D)  # type: ignore[unreachable]
     with pytest.raises(EOFError):
         source.read()
 

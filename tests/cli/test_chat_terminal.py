@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,15 +25,15 @@ MARKDOWN = (
     "# A title\n\nSome **bold** text and `code`.\n\n```py\nx = some_function(1, 2, 3)  # longer "
     "than the terminal is wide, and one line all the same\n```\nDone."
 )
-Spawn = Callable[..., pexpect.spawn]
+Spawn = Callable[..., Any]
 
 
 @pytest.fixture
 def spawn(tmp_path: Path) -> Iterator[Spawn]:
     """Start `pestle chat` on a terminal of its own."""
-    started: list[pexpect.spawn] = []
+    started: list[Any] = []
 
-    def start(*arguments: str, **settings: str) -> pexpect.spawn:
+    def start(*arguments: str, **settings: str) -> Any:
         # Nobody here answers when the program asks where the cursor is.
         environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"} | settings
         environment |= {"XDG_STATE_HOME": str(tmp_path), "PESTLE_DATA": str(tmp_path)}
@@ -50,16 +51,16 @@ def spawn(tmp_path: Path) -> Iterator[Spawn]:
 
 
 @pytest.fixture
-def terminal(spawn: Spawn) -> pexpect.spawn:
+def terminal(spawn: Spawn) -> Any:
     return spawn()
 
 
-def ask(terminal: pexpect.spawn, text: str) -> None:
+def ask(terminal: Any, text: str) -> None:
     terminal.expect(">>> ")
     terminal.send(f"{text}\r")
 
 
-def test_a_whole_chat(terminal: pexpect.spawn) -> None:
+def test_a_whole_chat(terminal: Any) -> None:
     ask(terminal, "Hello")
     terminal.expect("Short[.]\r\n")
     terminal.expect(r"1 token, context 2/5,000")
@@ -83,14 +84,14 @@ def test_a_whole_chat(terminal: pexpect.spawn) -> None:
     assert terminal.exitstatus == 0
 
 
-def test_bye(terminal: pexpect.spawn) -> None:
+def test_bye(terminal: Any) -> None:
     ask(terminal, "/bye")
     terminal.expect(pexpect.EOF)
     terminal.wait()
     assert terminal.exitstatus == 0
 
 
-def answer_to(terminal: pexpect.spawn, text: str) -> str:
+def answer_to(terminal: Any, text: str) -> str:
     """What the terminal gets from the end of a question to the line under its answer."""
     ask(terminal, text)
     terminal.expect("tokens?, ")
@@ -161,7 +162,7 @@ def test_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None:
     environment |= {"XDG_STATE_HOME": str(tmp_path), "PESTLE_DATA": str(tmp_path)}
     arguments = ["-m", "pestle", "chat", "-m", str(model), "-t", "1", "--session", "trip"]
 
-    def start() -> pexpect.spawn:
+    def start() -> Any:
         return pexpect.spawn(
             sys.executable, arguments, env=environment, encoding="utf-8", timeout=20
         )

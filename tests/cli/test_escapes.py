@@ -298,7 +298,7 @@ def test_a_download(run: Run, monkeypatch: pytest.MonkeyPatch, failing: bool) ->
 
 
 def test_names_of_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = InstalledModel(ATTACK, Path(ATTACK), 1, ATTACK, 0.0, True)
+    model = InstalledModel(ATTACK, Path(ATTACK), 1, ATTACK, 0.0, True)  # type: ignore[arg-type]
     monkeypatch.setattr(pestle_models, "installed", lambda: [model])
     assert "52;c" in run("ls").out
     assert json.loads(run("ls", "--json").out)["models"][0]["name"] == ATTACK

@@ -16,7 +16,7 @@ from pestle.results import ToolCall
 
 from .conftest import Pestle
 from .fakes import ANSWER, FakeLLM
-from .test_console import Terminal
+from .test_console import Terminal  # type: ignore[attr-defined]
 
 Use = Callable[[FakeLLM], FakeLLM]
 QUESTION = "What is the capital of France?"

@@ -35,9 +35,9 @@ def ask(pestle: Pestle, model: Path, question: str, *options: str) -> dict[str, 
 def test_run_goes_on_with_a_session(pestle: Pestle, model: Path) -> None:
     first = ask(pestle, model, FIRST, "--session", "trip", "-sys", "Be brief.")
     second = ask(pestle, model, SECOND, "--session", "trip")
-    held = first["usage"]["total_tokens"] - 1
-    assert second["reuse"]["reused"] >= first["usage"]["prompt_tokens"]
-    assert second["usage"]["prompt_tokens"] > held
+    held = first["usage"]["total_tokens"] - 1  # type: ignore[index]
+    assert second["reuse"]["reused"] >= first["usage"]["prompt_tokens"]  # type: ignore[index]
+    assert second["usage"]["prompt_tokens"] > held  # type: ignore[index]
 
 
 def test_a_session_that_cannot_be_saved(

@@ -61,7 +61,7 @@ def test_what_the_model_cannot_hold_is_a_matter_of_usage(pestle: Pestle, llm: Fa
     def refuse(*, json_schema: str, **others: Any) -> None:
         raise ValueError(f"json_schema: {json_schema} is not held")
 
-    llm.check_switches = refuse  # type: ignore[method-assign]
+    llm.check_switches = refuse  # type: ignore[assignment, method-assign]
     result = pestle("run", "Hi", "--json-schema", SCHEMA)
     assert (result.exit_code, llm.asked) == (2, [])
     assert f"json_schema: {SCHEMA} is not held" in result.stderr

@@ -102,7 +102,8 @@ def run(
 
 
 def _fault(draw: random.Random, length: int) -> Fault:
-    kind: int | str = draw.choice([*_ERRORS, "interrupt", "kill"])
+    kinds: list[int | str] = [*_ERRORS, "interrupt", "kill"]
+    kind = draw.choice(kinds)
     if draw.random() < 0.15:
         return Fault(0, errno.EIO)  # none
     return Fault(1 + draw.randrange(max(1, length)), kind, after=draw.random() < 0.3)

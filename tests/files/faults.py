@@ -112,7 +112,7 @@ class FaultyOs:
                 fault.after_call()
             except OSError:
                 if name in ("open", "fdopen"):  # it was refused, so nothing is open
-                    os.close(done) if name == "open" else done.close()
+                    os.close(done) if name == "open" else done.close()  # type: ignore[arg-type, union-attr]
                 raise
             return FaultyStream(done, fault) if name == "fdopen" else done
 

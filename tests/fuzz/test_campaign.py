@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="workers are watched 
 def test_nothing_is_found(tmp_path: Path) -> None:
     folder = findings.Folder(tmp_path)
     plan = campaign.batches(DEFAULT, CASES, 0)
-    report = campaign.run(plan, jobs=JOBS, found=folder.add)
+    report = campaign.run(plan, jobs=JOBS, found=folder.add)  # type: ignore[arg-type]
     assert report.findings == [], folder.causes
     assert report.cases == CASES
     run = sum(report.outcomes[name].total() for name in RUN_MODELS)
@@ -36,7 +36,7 @@ def test_what_a_worker_must_tell(tmp_path: Path) -> None:
     by_way = {kind("self-test").case("self-test", seed).decode(): seed for seed in range(60)}
     plan = [campaign.Batch("self-test", seed, 1) for seed in by_way.values()]
     folder = findings.Folder(tmp_path)
-    report = campaign.run(plan, jobs=1, hang=1.0, found=folder.add)
+    report = campaign.run(plan, jobs=1, hang=1.0, found=folder.add)  # type: ignore[arg-type]
     said = {finding.seed: finding.what for finding in report.findings}
     assert set(said) == {by_way[way] for way in ("foreign", "crash", "hang", "memory")}
     assert said[by_way["foreign"]].startswith("KeyError")

@@ -157,9 +157,9 @@ def _exact(name: str) -> list[Product]:
             x = np.zeros((N_ACTIVATIONS, columns), np.float32)
             for i, given in enumerate(x):
                 half = 16 * rng.integers(columns // 16)
-                at = half + rng.permutation(16)[:8]
+                at = half + rng.permutation(16)[:8]  # type: ignore[assignment]
                 given[at] = rng.integers(-largest, largest + 1, 8)
-                given[at[0]] = largest
+                given[at[0]] = largest  # type: ignore[index]
                 if i % 3 == 0:
                     given[at] = largest * rng.choice([1, -1], 8)
                 if i % 6 == 0:

@@ -89,7 +89,7 @@ def test_exact_products(isa: str, name: str, results: Results) -> None:
         if case.columns == 1:
             values = np.broadcast_to(weights.T, results[case.name].shape)
         else:
-            values = case.x.astype(np.float64) @ weights.T.astype(np.float64)
+            values = case.x.astype(np.float64) @ weights.T.astype(np.float64)  # type: ignore[assignment]
         np.testing.assert_array_equal(results[case.name], values.astype(np.float32), case.name)
 
 

@@ -49,7 +49,7 @@ def write_tensors(folder: Path, tensors: Mapping[str, Stored], shards: int = 1) 
     if shards == 1:
         (folder / "model.safetensors").write_bytes(safetensors({n: tensors[n] for n in names}))
         return
-    places = {}
+    places: dict[str, str] = {}
     for shard in range(shards):
         file = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
         of_file = names[shard * len(names) // shards : (shard + 1) * len(names) // shards]

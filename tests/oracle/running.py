@@ -16,7 +16,8 @@ __all__ = ["engine", "feed", "greedy"]
 def engine(path: Path, **settings: Any) -> _core.Engine:
     """An engine for all tokens of a case, with exact keys and values unless told otherwise."""
     model = _core.Model(path, threads=1)
-    return _core.Engine(model, **{"n_ctx": 1024, "threads": 1, "kv_type": "f32"} | settings)
+    options: dict[str, Any] = {"n_ctx": 1024, "threads": 1, "kv_type": "f32"}
+    return _core.Engine(model, **options | settings)
 
 
 def greedy(run: _core.Engine, prompt: Sequence[int], n: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,13 +12,15 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def comparison(load_tool) -> ModuleType:
+def comparison(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     pytest.importorskip("libgguf", reason="comparing with llama.cpp needs libgguf")
     return load_tool("compare_quantizers")
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-def test_less_error_than_llama_cpp(comparison, default_model: Path, weighted):
+def test_less_error_than_llama_cpp(
+    comparison: ModuleType, default_model: Path, weighted: bool
+) -> None:
     """Of every type, but for two that hold what this file was quantized to exactly: Q4_1, Q5_1."""
     rows = comparison.model_rows(default_model, layers=(0, 11, 29), n=40)
     importance = comparison.importance_of(rows.shape[1]) if weighted else None

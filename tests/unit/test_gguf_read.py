@@ -87,7 +87,7 @@ def test_arrays_of_every_width(tmp_path: Path) -> None:
         "nothing": (BOOL, []),
     }
     path = tmp_path / "m.gguf"
-    path.write_bytes(gguf_bytes.gguf([array(k, kind, v) for k, (kind, v) in arrays.items()]))
+    path.write_bytes(gguf_bytes.gguf([array(k, kind, v) for k, (kind, v) in arrays.items()]))  # type: ignore[arg-type]
     file = GgufFile(path)
     assert {key: file[key] for key in file.keys()} == {k: v for k, (_, v) in arrays.items()}  # noqa: SIM118
 
@@ -123,7 +123,7 @@ def test_tensors(tmp_path: Path, alignment: int) -> None:
         "c.weight": rng.integers(-9, 9, (2, 3, 4, 5)).astype(np.int32),
         "d.weight": rng.standard_normal((1, 1)).astype(np.float64),
     }
-    path = write(tmp_path / "m.gguf", tensors, alignment)
+    path = write(tmp_path / "m.gguf", tensors, alignment)  # type: ignore[arg-type]
     file = GgufFile(path)
     assert file.size == path.stat().st_size
     assert [(t.name, t.type, t.shape) for t in file.tensors] == [
@@ -134,9 +134,9 @@ def test_tensors(tmp_path: Path, alignment: int) -> None:
     ]
     for tensor in file.tensors:
         assert tensor.offset % alignment == 0
-        assert tensor.nbytes == tensors[tensor.name].nbytes
+        assert tensor.nbytes == tensors[tensor.name].nbytes  # type: ignore[attr-defined]
         assert tensor.shard == 0
-        assert file.read(tensor.name).tobytes() == tensors[tensor.name].tobytes()
+        assert file.read(tensor.name).tobytes() == tensors[tensor.name].tobytes()  # type: ignore[attr-defined]
         whole = path.read_bytes()
         assert (
             whole[tensor.offset : tensor.offset + tensor.nbytes] == file.read(tensor.name).tobytes()

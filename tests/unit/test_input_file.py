@@ -17,8 +17,10 @@ pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("native") / "input_file"
     sources = [ROOT / "cpp/core" / name for name in ("input_file.cpp", "text.cpp")]
-    command = ["g++", "-std=c++20", "-Dpread=told_pread", f"-I{ROOT / 'cpp'}", "-o", target]
-    subprocess.run([*command, *sources, ROOT / "tests/native/input_file.cpp"], check=True)
+    command = ["g++", "-std=c++20", "-Dpread=told_pread", f"-I{ROOT / 'cpp'}", "-o", str(target)]
+    subprocess.run(
+        [*command, *map(str, sources), str(ROOT / "tests/native/input_file.cpp")], check=True
+    )
     return target
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -35,12 +38,12 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def leaks(load_tool):
+def leaks(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     return load_tool("check_isa_leaks")
 
 
 @pytest.fixture
-def build(tmp_path):
+def build(tmp_path: Path) -> Any:
     def compile_one(isa: str, source: str, name: str = "gemm") -> None:
         other = "avx2" if isa != "avx2" else "scalar"
         folder = tmp_path / "CMakeFiles" / f"kernels_{isa}.dir" / "cpp"
@@ -54,17 +57,21 @@ def build(tmp_path):
     return compile_one
 
 
-def found(leaks, root: Path) -> list[str]:
+def found(leaks: ModuleType, root: Path) -> list[str]:
     return list(leaks.find_leaks(leaks.find_objects(root)))
 
 
-def test_own_namespaces_are_clean(leaks, build, tmp_path, capsys):
+def test_own_namespaces_are_clean(
+    leaks: ModuleType, build: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert found(leaks, tmp_path) == []
     assert leaks.main([str(tmp_path)]) == 0
     assert "no symbol leaves its ISA (objects: scalar 1, avx2 1)" in capsys.readouterr().out
 
 
-def test_a_shared_template_is_a_leak(leaks, build, tmp_path, capsys):
+def test_a_shared_template_is_a_leak(
+    leaks: ModuleType, build: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     build("scalar", WEAK, "weak")
     build("avx2", WEAK, "weak")
     assert found(leaks, tmp_path) == [
@@ -76,14 +83,16 @@ def test_a_shared_template_is_a_leak(leaks, build, tmp_path, capsys):
     assert "shared_weak" in capsys.readouterr().err
 
 
-def test_a_call_into_another_isa_is_a_leak(leaks, build, tmp_path):
+def test_a_call_into_another_isa_is_a_leak(leaks: ModuleType, build: Any, tmp_path: Path) -> None:
     build("avx2", FOREIGN, "foreign")
     assert found(leaks, tmp_path) == [
         "avx2: foreign.cpp.o: refers to pestle::scalar::entry(int) of scalar"
     ]
 
 
-def test_an_outside_template_of_an_isa_type_is_a_leak(leaks, build, tmp_path):
+def test_an_outside_template_of_an_isa_type_is_a_leak(
+    leaks: ModuleType, build: Any, tmp_path: Path
+) -> None:
     build("avx2", TYPED, "typed")
     (line,) = found(leaks, tmp_path)
     assert line.endswith("outside namespace avx2")
@@ -101,10 +110,12 @@ def test_an_outside_template_of_an_isa_type_is_a_leak(leaks, build, tmp_path):
         ("avx2", None),
     ],
 )
-def test_the_namespace_is_that_of_the_function(leaks, name, isa):
+def test_the_namespace_is_that_of_the_function(leaks: ModuleType, name: str, isa: str) -> None:
     assert leaks.namespace_of(name) == isa
 
 
-def test_no_objects_is_not_success(leaks, tmp_path, capsys):
+def test_no_objects_is_not_success(
+    leaks: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert leaks.main([str(tmp_path)]) == 2
     assert "no kernels_<isa>.dir objects" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -10,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def layers(load_tool):
+def layers(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     return load_tool("check_layers")
 
 
@@ -20,7 +22,7 @@ def write(root: Path, name: str, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def test_this_tree_has_no_wrong_arrow(layers):
+def test_this_tree_has_no_wrong_arrow(layers: ModuleType) -> None:
     assert [*layers.check_cpp(ROOT), *layers.check_python(ROOT)] == []
 
 
@@ -49,7 +51,9 @@ def test_this_tree_has_no_wrong_arrow(layers):
         ("misc/a.h", "", "no layer that tools/check_layers.py knows"),
     ],
 )
-def test_a_wrong_cpp_line_is_found(layers, tmp_path, name, line, why):
+def test_a_wrong_cpp_line_is_found(
+    layers: ModuleType, tmp_path: Path, name: str, line: str, why: str
+) -> None:
     write(tmp_path, f"cpp/{name}", f"#pragma once\n{line}\n")
     (violation,) = layers.check_cpp(tmp_path)
     assert violation.path == f"cpp/{name}"
@@ -69,7 +73,9 @@ def test_a_wrong_cpp_line_is_found(layers, tmp_path, name, line, why):
         ("core/a.cpp", "// never abort() here"),
     ],
 )
-def test_a_right_cpp_line_is_let_through(layers, tmp_path, name, line):
+def test_a_right_cpp_line_is_let_through(
+    layers: ModuleType, tmp_path: Path, name: str, line: str
+) -> None:
     write(tmp_path, f"cpp/{name}", f"{line}\n")
     assert list(layers.check_cpp(tmp_path)) == []
 
@@ -122,7 +128,9 @@ def test_a_right_cpp_line_is_let_through(layers, tmp_path, name, line):
         ("files/a.py", "import pestle.errors", "files must not import errors"),
     ],
 )
-def test_a_wrong_python_line_is_found(layers, tmp_path, name, line, why):
+def test_a_wrong_python_line_is_found(
+    layers: ModuleType, tmp_path: Path, name: str, line: str, why: str
+) -> None:
     write(tmp_path, f"python/pestle/{name}", line)
     (violation,) = layers.check_python(tmp_path)
     assert violation.path == f"python/pestle/{name}"
@@ -143,12 +151,16 @@ def test_a_wrong_python_line_is_found(layers, tmp_path, name, line, why):
         ("cli/root.py", "Path(os.devnull).open('w')"),
     ],
 )
-def test_a_right_python_line_is_let_through(layers, tmp_path, name, line):
+def test_a_right_python_line_is_let_through(
+    layers: ModuleType, tmp_path: Path, name: str, line: str
+) -> None:
     write(tmp_path, f"python/pestle/{name}", line)
     assert list(layers.check_python(tmp_path)) == []
 
 
-def test_the_command_prints_each_violation_and_fails(layers, tmp_path, capsys):
+def test_the_command_prints_each_violation_and_fails(
+    layers: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(tmp_path, "cpp/core/a.h", '#include "model/b.h"\n')
     assert layers.main([str(tmp_path)]) == 1
     assert capsys.readouterr().err == (

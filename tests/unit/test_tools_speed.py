@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pestle
 import pytest
@@ -33,7 +34,8 @@ class SlowEngine:
     n_vocab = 100
 
     def __init__(self) -> None:
-        self.now, self.held, self.log = 0.0, 0, []
+        self.now, self.held = 0.0, 0
+        self.log: list[Any] = []
 
     def truncate(self, n_tokens: int) -> None:
         assert n_tokens <= self.held
@@ -80,7 +82,7 @@ def test_the_context_holds_the_longest_text() -> None:
     assert Plan.from_json(PLAN.to_json()) == PLAN
 
 
-def record(n_prompt: int, n_gen: int, seconds: list[float], **more: object) -> str:
+def record(n_prompt: int, n_gen: int, seconds: list[float], **more: Any) -> str:
     values = {"build_commit": "abc", "build_number": 7, "n_prompt": n_prompt, "n_gen": n_gen}
     samples = [round(s * 1e9) for s in seconds]
     return json.dumps({**values, **more, "samples_ns": samples, "samples_ts": [1.0]}, indent=2)
@@ -154,7 +156,7 @@ def test_a_llama_bench_runs(tmp_path: Path) -> None:
         broken.run(Path("x.gguf"), PLAN)
 
 
-def outcome(name: str, ours: bool, seconds: dict[str, list[float]], **more: object) -> Outcome:
+def outcome(name: str, ours: bool, seconds: dict[str, list[float]], **more: Any) -> Outcome:
     return Outcome(name, ours, Samples(seconds=seconds, **more))
 
 
@@ -238,7 +240,7 @@ def test_the_report_as_json_holds_every_sample(outcomes: list[Outcome]) -> None:
     assert found["machine"] == {"int8_ops": 2e11, "bandwidth": 2e10}
 
 
-def test_rounds_rotate_and_a_failure_is_kept(load_tool) -> None:
+def test_rounds_rotate_and_a_failure_is_kept(load_tool: Callable[[str], ModuleType]) -> None:
     asked: list[str] = []
 
     class Fake:
@@ -258,7 +260,11 @@ def test_rounds_rotate_and_a_failure_is_kept(load_tool) -> None:
     assert found[1].failure == "round 1: no"
 
 
-def test_engines_come_from_the_command_line(load_tool, monkeypatch, capsys) -> None:
+def test_engines_come_from_the_command_line(
+    load_tool: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     tool = load_tool("compare_peers")
     monkeypatch.setattr(tool.importlib.util, "find_spec", lambda _name: None)
     found = tool.engines_of(tool.parse(["m.gguf", "--llama-bench", "ik=bench -rtr 1"]))
@@ -271,7 +277,9 @@ def test_engines_come_from_the_command_line(load_tool, monkeypatch, capsys) -> N
     assert found[3].python == "py"
 
 
-def test_a_worker_gets_its_instruction_set_and_tells_its_last_words(monkeypatch) -> None:
+def test_a_worker_gets_its_instruction_set_and_tells_its_last_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     commands = []
     answer = SimpleNamespace(returncode=0, stdout="noise\n" + Samples(engine="x").to_json())
 
@@ -311,7 +319,9 @@ def tiny_model(tmp_path: Path) -> Path:
     return path
 
 
-def test_pestle_is_measured(load_tool, monkeypatch, tiny_model: Path) -> None:
+def test_pestle_is_measured(
+    load_tool: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
     monkeypatch.setattr(_core, "measure_bandwidth", lambda threads: 10.0 * threads)
     monkeypatch.setattr(_core, "measure_int8", lambda threads: 20.0 * threads)
     found = load_tool("speed_worker").run_pestle(str(tiny_model), PLAN)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import gguf
 import numpy as np
@@ -239,14 +241,19 @@ def test_a_seed_decides_the_weights(tokenizer_file: Path, tmp_path: Path) -> Non
     assert shorter["blk.0.ffn_up.weight"] == tensor_bytes(first)["blk.0.ffn_up.weight"]
 
 
-def run_tool(load_tool, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+def run_tool(
+    load_tool: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, *arguments: object
+) -> int:
     tool = load_tool("make_synthetic")
     monkeypatch.setattr(sys, "argv", ["make_synthetic.py", *map(str, arguments)])
     return tool.main()
 
 
 def test_the_command_writes_a_model_of_fewer_layers(
-    load_tool, monkeypatch, tokenizer_file: Path, tmp_path: Path
+    load_tool: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    tokenizer_file: Path,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setitem(SHAPES, "smollm2-135m", TINY["llama"])
     path = tmp_path / "x.gguf"
@@ -257,7 +264,11 @@ def test_the_command_writes_a_model_of_fewer_layers(
         run_tool(load_tool, monkeypatch, *arguments, "--layers", "4")
 
 
-def test_the_command_refuses_what_is_no_mixture(load_tool, monkeypatch, capsys) -> None:
+def test_the_command_refuses_what_is_no_mixture(
+    load_tool: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit):
         run_tool(load_tool, monkeypatch, "llama-4b", "x.gguf", "--type", "Q4_K")
     assert "Q4_K needs --pure" in capsys.readouterr().err

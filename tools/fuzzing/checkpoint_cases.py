@@ -10,13 +10,13 @@ from random import Random
 from typing import Any
 
 import pestle
-from oracle import checkpoint_folder
 from pestle.conversion.verification import verify
 
 from fuzzing import chance, packed, tiny_models
 from fuzzing.kinds import Kind
 from fuzzing.running import run_model
 from fuzzing.scratch import in_memory
+from tests.oracle import checkpoint_folder
 
 _TO = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K_M", "Q2_K", "MXFP4_MOE")
 _DTYPES = ("F32", "BF16", "F16", "F8_E4M3", "U8", "I64", "F64", "BOOL", "X")

@@ -15,16 +15,16 @@ from pestle.errors import Error
 from pestle.quantization import quantize_rows, row_bytes
 from pestle.types import QUANTIZABLE, TYPES
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from oracle import checkpoints
-from oracle.case import Case
-from oracle.gguf_file import gguf_weights
-from oracle.gguf_metadata import metadata
 from pestle.huggingface.names import NAME_MAPS
 
 from fuzzing import tiny_vocabularies
 from fuzzing.gguf_document import Document, Part, entry_of
+from tests.oracle import checkpoints
+from tests.oracle.case import Case
+from tests.oracle.gguf_file import gguf_weights
+from tests.oracle.gguf_metadata import metadata
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"

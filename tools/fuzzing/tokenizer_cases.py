@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from oracle.checkpoint_folder import tokenizer as tokenizer_json
 from pestle.errors import Error
 from pestle.tokenizer import Detokenizer, Tokenizer
 
 from fuzzing import chance, tiny_vocabularies
 from fuzzing.kinds import Kind
+from tests.oracle.checkpoint_folder import tokenizer as tokenizer_json
 
 _PRE = (
     "default", "gpt-2", "llama-bpe", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder",

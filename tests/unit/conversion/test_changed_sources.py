@@ -92,7 +92,7 @@ def test_small_files_changed_while_they_are_read(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digests in a manifest are those of what decided the file."""
-    tokenizer_keys = preparation_module.tokenizer_keys
+    tokenizer_keys = preparation_module.tokenizer_keys  # type: ignore[attr-defined]
 
     def changing(*arguments: Any, **options: Any) -> dict[str, Any]:
         found = tokenizer_keys(*arguments, **options)

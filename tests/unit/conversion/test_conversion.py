@@ -319,7 +319,7 @@ def test_a_shard_that_is_cut_meanwhile(
             stream.truncate(shard.stat().st_size - 1000)
         return read(*args, **kwargs)
 
-    read = passes.read_source
+    read = passes.read_source  # type: ignore[attr-defined]
     monkeypatch.setattr(passes, "read_source", cut)
     with pytest.raises(
         FormatError, match=r"model-00002-of-00002\.safetensors was changed or replaced"

@@ -99,7 +99,7 @@ def test_floats_need_none(wide: Path, tmp_path: Path) -> None:
 def test_a_file_of_it(wide: Path, tmp_path: Path) -> None:
     """What `pestle imatrix` writes; verifying asks for the same again."""
     tensors = {
-        name: Importance(drawn(wide).importance(name) * 3, np.full(n, 3, np.float32))
+        name: Importance(drawn(wide).importance(name) * 3, np.full(n, 3, np.float32))  # type: ignore[arg-type, operator]
         for name, (n, _) in drawn(wide).shapes.items()
         if name != "token_embd.weight"
     }

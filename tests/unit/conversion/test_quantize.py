@@ -264,7 +264,7 @@ def test_a_source_that_is_removed_is_a_typed_error(
     """After it was opened, while a file stands where the new one goes."""
     out = tmp_path / "out.gguf"
     quantize(wide, out, "Q8_0")
-    shard_paths = api.shard_paths
+    shard_paths = api.shard_paths  # type: ignore[attr-defined]
 
     def removing(path: Path, n_shards: int) -> list[Path]:
         wide.unlink()

@@ -129,7 +129,7 @@ def test_stopped_while_shards_are_replaced(
     n: int, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After n changes to names: no mixed model is there, and the next run ends what was begun."""
-    options = {"split_size": 3_000_000, "overwrite": True}
+    options: dict[str, Any] = {"split_size": 3_000_000, "overwrite": True}
     path = tmp_path / "out.gguf"
     before = convert(source, path, to="F16", **options).paths
     wanted = [sha256(p) for p in convert(source, tmp_path / "w.gguf", to="BF16", **options).paths]

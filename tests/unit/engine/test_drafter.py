@@ -138,10 +138,10 @@ def test_agreement_counts() -> None:
     """Two tokens that were followed by 5, three times of four, are surer than by 6, once."""
     often, rarely = [1, 2, 5, 30, 1, 2, 6, 31, 1, 2, 5, 32, 1, 2, 5, 33], [1, 2]
     (token, *_), (sure, *_) = fresh(often + rarely).draft(1)
-    assert (token, sure) == (5, pytest.approx((2 + 4 * 0.5) / (3 + 4)))
+    assert (token, sure) == (5, pytest.approx((2 + 4 * 0.5) / (3 + 4)))  # type: ignore[comparison-overlap]
     swapped = [1, 2, 5, 30, 1, 2, 5, 31, 1, 2, 5, 32, 1, 2, 6, 33]
     (token, *_), (sure, *_) = fresh(swapped + rarely).draft(1)
-    assert (token, sure) == (6, pytest.approx((0 + 4 * 0.5) / (3 + 4)))
+    assert (token, sure) == (6, pytest.approx((0 + 4 * 0.5) / (3 + 4)))  # type: ignore[comparison-overlap]
 
 
 def test_a_negative_number_of_tokens_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def either(request: pytest.FixtureRequest) -> _core.Model:
     return model
 
 
-def engine_of(model: _core.Model, prefix_cache: int = PLENTY, **options: str) -> _core.Engine:
+def engine_of(model: _core.Model, prefix_cache: int = PLENTY, **options: Any) -> _core.Engine:
     return _core.Engine(model, n_ctx=2 * N, threads=1, prefix_cache=prefix_cache, **options)
 
 
@@ -162,5 +163,5 @@ def test_any_history(either: _core.Model, seed: int) -> None:
         if draw.random() < 0.3:
             sequences.pop()
         expected.setdefault(tuple(text), logits)
-    for text, logits in draw.sample(list(expected.items()), 12):
+    for text, logits in draw.sample(list(expected.items()), 12):  # type: ignore[assignment]
         assert same_bits(logits, fresh(engine, list(text)))

@@ -37,7 +37,9 @@ def text(n: int) -> list[int]:
 def pages_of(sequence: _core.Sequence, first: list[int]) -> Pages:
     count = -(-sequence.n_tokens // _core.KV_PAGE_TOKENS)
     return {
-        (g, i): sequence.page(g, i) for g, start in enumerate(first) for i in range(start, count)
+        (g, i): sequence.page(g, i)  # type: ignore[misc]
+        for g, start in enumerate(first)
+        for i in range(start, count)
     }
 
 

@@ -35,7 +35,7 @@ def scaled(**metadata: Any) -> Parts:
     """A tiny model of 256 tokens; keywords with _ for the dots of keys."""
     model = parts("llama-tied")
     for key, value in metadata.items():
-        model.metadata |= SCALING[value] if key == "scaling" else {key: value}
+        model.metadata |= SCALING[value] if key == "scaling" else {key: value}  # type: ignore[call-overload]
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from pestle import _core
@@ -10,7 +11,7 @@ from pestle import _core
 from .feeding import TOKENS, feed
 
 
-def run(model: _core.Model, pauses: tuple[float, ...], **threads: int) -> list[bytes]:
+def run(model: _core.Model, pauses: tuple[float, ...], **threads: Any) -> list[bytes]:
     """Two prompts, each followed by decoded tokens, with time to fall asleep in between."""
     engine = _core.Engine(model, n_ctx=256, **threads)
     logits = []

@@ -26,7 +26,7 @@ from tests.unit.formats.dialects import DIALECTS
 from tests.unit.text.conversations import conversation
 
 PROMPT = "<|start|>assistant"
-BASIC = {"channels": ("analysis", "final")}
+BASIC: dict[str, Any] = {"channels": ("analysis", "final")}
 DATED = "2025-06-28"
 CITY = {"type": "string", "enum": ["celsius", "fahrenheit"], "default": "celsius"}
 FUNCTIONS: list[dict[str, Any]] = [
@@ -155,11 +155,11 @@ RENDERED = {
     ),
     "test_simple_convo": lambda: System().text() + user(TWO) + PROMPT,
     **{
-        f"test_simple_convo_{level}_effort": lambda level=level: effort(level)
+        f"test_simple_convo_{level}_effort": lambda level=level: effort(level)  # type: ignore[misc]
         for level in ("low", "medium", "high")
     },
     **{
-        f"test_simple_convo_{level}_effort_no_instruction": lambda level=level: effort(level, None)
+        f"test_simple_convo_{level}_effort_no_instruction": lambda level=level: effort(level, None)  # type: ignore[misc]
         for level in ("low", "medium", "high")
     },
     "test_reasoning_system_message": lambda: System(**BASIC).text() + user(TWO) + PROMPT,
@@ -255,7 +255,7 @@ def test_every_vector_is_used() -> None:
 
 @pytest.mark.parametrize("name", RENDERED)
 def test_rendered_vectors(name: str) -> None:
-    text, expected = RENDERED[name](), vector(name).rstrip("\n")
+    text, expected = RENDERED[name](), vector(name).rstrip("\n")  # type: ignore[no-untyped-call]
     assert text == expected
     tokenizer = gpt_oss()
     assert tokenizer.encode(text, parse_special=True) == _package_tokens(expected, tokenizer)

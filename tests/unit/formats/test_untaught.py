@@ -42,7 +42,7 @@ CALLS: list[tuple[str, list[Event]]] = [
     # What Qwen2.5's coders write.
     (f"```json\n{WEATHER}\n```", [A]),
     (f"```json\n{PRETTY}\n```", [ToolCall("weather", '{\n    "place": "Paris"\n  }')]),
-    (f"Let me see.\n\n```json\n{WEATHER}\n```\n\nDone.", [Content("Let me see."), A, "\n\nDone."]),
+    (f"Let me see.\n\n```json\n{WEATHER}\n```\n\nDone.", [Content("Let me see."), A, "\n\nDone."]),  # type: ignore[list-item]
     (f"```\n{WEATHER}\n```\n", [A]),
     (f"```tool_call\n{WEATHER}\n```", [A]),
     (f"  ```json\n{WEATHER}\n  ```", [A]),
@@ -58,7 +58,7 @@ CALLS: list[tuple[str, list[Event]]] = [
     (WEATHER, [A]),
     (f"\n\n{WEATHER}\n", [A]),
     (f"Sure:\n{WEATHER}", [Content("Sure:"), A]),
-    (f"{WEATHER}\nThat is it.", [A, "That is it."]),
+    (f"{WEATHER}\nThat is it.", [A, "That is it."]),  # type: ignore[list-item]
     (f"{WEATHER}; {NOW}", [A, B]),
     (f"{WEATHER}\n{NOW}", [A, B]),
     (f"[{WEATHER},\n{NOW}]", [A, B]),
@@ -76,7 +76,7 @@ CALLS: list[tuple[str, list[Event]]] = [
     # Tags.
     (f"<tool_call>\n{WEATHER}\n</tool_call>", [A]),
     (f"<tool_call>{WEATHER}", [A]),
-    (f"Well, <tool_call>{WEATHER}</tool_call> then", [Content("Well, "), A, " then"]),
+    (f"Well, <tool_call>{WEATHER}</tool_call> then", [Content("Well, "), A, " then"]),  # type: ignore[list-item]
     (f"<function_call>[{WEATHER}, {NOW}]</function_call>", [A, B]),
     ('<function=weather>{"place": "Paris"}</function>', [A]),
     ("<function=weather>\n<parameter=place>\nParis\n</parameter>\n</function>\n</tool_call>", [A]),

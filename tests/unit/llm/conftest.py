@@ -245,7 +245,8 @@ class FakeEngine:
 
     def _chosen(self, choice: Choice) -> list[Sampled] | BaseException:
         held = choice.sequence.held
-        text, chosen = held[: len(held) - len(choice.draft)], []
+        text = held[: len(held) - len(choice.draft)]
+        chosen: list[Sampled] = []
         for i, drafted in enumerate([*choice.draft, None]):
             if choice.masks is not None and i == len(choice.masks):
                 break
@@ -389,7 +390,7 @@ def make_llm() -> Callable[..., LLM]:
                 architecture=architecture,
                 n_vocab=tokenizer.n_vocab if n_vocab is None else n_vocab,
                 model=model,
-                engine=FakeEngine(**engine),
+                engine=FakeEngine(**engine),  # type: ignore[arg-type]
                 sampler=sampler,
                 tokenizer=tokenizer,
                 template=ChatTemplate.from_gguf(file, tokenizer),

@@ -128,7 +128,7 @@ def test_roles_and_keys_that_the_template_names_are_its_own(make_llm: MakeLlm) -
         {"role": "model", "content": "a", "mood": "!"},
         {**HELLO[0], "timestamp": 3, "date": "", "audio": None},
     ]
-    assert llm.detokenize(llm.chat_tokens(messages)).startswith("model\na!\nuser\nHello\n")
+    assert llm.detokenize(llm.chat_tokens(messages)).startswith("model\na!\nuser\nHello\n")  # type: ignore[arg-type]
 
 
 def test_text_parts_are_joined(make_llm: MakeLlm) -> None:

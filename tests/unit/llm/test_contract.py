@@ -91,7 +91,7 @@ def fresh(engine: Any, tokens: Sequence[int]) -> bytes:
 
 def choice(sampler: Any, sequence: Any, row: int = 0, **others: Any) -> Choice:
     given = {"draft": [], "n_logprobs": 0, "masks": None, "forced": None} | others
-    return Choice(sampler, sequence, row, **given)
+    return Choice(sampler, sequence, row, **given)  # type: ignore[arg-type]
 
 
 def mask(n_vocab: int, *allowed: int) -> NDArray[np.uint32]:

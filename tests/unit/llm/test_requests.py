@@ -127,9 +127,11 @@ def test_tools_are_described_once(make_llm: MakeLlm, monkeypatch: pytest.MonkeyP
         return a + b
 
     described: list[Any] = []
-    describe = tools_of_chats.function_of
+    describe = tools_of_chats.function_of  # type: ignore[attr-defined]
     monkeypatch.setattr(
-        tools_of_chats, "function_of", lambda tool: described.append(tool) or describe(tool)
+        tools_of_chats,
+        "function_of",
+        lambda tool: described.append(tool) or describe(tool),  # type: ignore[func-returns-value]
     )
     tells = "{% for t in tools %}{{ t | tojson }}{% endfor %}{{ messages[-1].content }}"
     llm = make_llm(template=tells, n_ctx=2000)

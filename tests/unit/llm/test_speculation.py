@@ -94,7 +94,8 @@ def seen(llm: LLM, prompt: str, **options: Any) -> tuple[Any, ...]:
     """All that a caller sees of a generation in a session, but for times."""
     session = llm.session()
     stream = session.generate(prompt, stream=True, **options)
-    chunks, error = [], None
+    chunks: list[Any] = []
+    error = None
     try:
         chunks.extend(
             (c.text, c.token_ids, c.logprobs, c.finish_reason, c.stop_reason, c.usage)

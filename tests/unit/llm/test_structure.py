@@ -152,12 +152,12 @@ def test_harmony_holds_the_final_message_only(make_llm: MakeLlm) -> None:
     said = [CHANNEL, "analysis", MESSAGE, "{ hm", END, START, "assistant", CHANNEL, "final"]
     kinds: list[list[str | int]] = [[], [" ", CONSTRAIN, "json"]]
     for kind in kinds:
-        llm = harmony(*said, *kind, MESSAGE, '{"n": 3}', RETURN)
+        llm = harmony(*said, *kind, MESSAGE, '{"n": 3}', RETURN)  # type: ignore[arg-type]
         answer = llm.chat(HELLO, json_schema=SCHEMA, temperature=0)
         assert (answer.reasoning, answer.text) == ("{ hm", '{"n": 3}')
         assert (answer.stop_reason, answer.warnings) == (RETURN, ())
     # A channel or a role that the format does not have cannot come.
-    llm = harmony(*said[:-1], "finally", MESSAGE, '{"n": 3}', RETURN)
+    llm = harmony(*said[:-1], "finally", MESSAGE, '{"n": 3}', RETURN)  # type: ignore[arg-type]
     assert llm.chat(HELLO, json_schema=SCHEMA, temperature=0, max_tokens=60).warnings == ()
 
 

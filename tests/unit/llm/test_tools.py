@@ -268,10 +268,10 @@ def test_no_call_has_the_id_of_another(make_llm: MakeLlm, used: list[str], ids: 
     before = [{"role": "assistant", "content": "y", "tool_calls": calls}] if calls else []
     messages = [*before, {"role": "user", "content": "Hi"}]
     for _ in range(2):  # the same chat has the same ids
-        answer = llm.chat(messages, tools=[says], temperature=0)
+        answer = llm.chat(messages, tools=[says], temperature=0)  # type: ignore[arg-type]
         assert [call.id for call in answer.tool_calls] == ids
         assert [call["id"] for call in answer.message["tool_calls"]] == ids
-    with llm.chat(messages, tools=[says], temperature=0, stream=True) as stream:
+    with llm.chat(messages, tools=[says], temperature=0, stream=True) as stream:  # type: ignore[call-overload]
         assert [call.id for chunk in stream for call in chunk.tool_calls] == ids
 
 

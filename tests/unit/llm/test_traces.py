@@ -110,7 +110,7 @@ def held_trace(name: str) -> Trace:
         Loaded(
             name="fake", path="fake.gguf", architecture=architecture, n_vocab=tokenizer.n_vocab,
             model=nothing, sampler=scripted, tokenizer=tokenizer, template=template,
-            engine=FakeEngine(model=lambda tokens: np.zeros(1, np.float32), n_ctx=20_000),
+            engine=FakeEngine(model=lambda tokens: np.zeros(1, np.float32), n_ctx=20_000),  # type: ignore[arg-type]
             format=format_of(architecture, template.source, tokenizer),
         )
     )  # fmt: skip
@@ -192,7 +192,7 @@ def test_only_what_is_new_is_read(name: str, windowed: _core.Model) -> None:
     held = HeldSequence(engine.sequence(remembered=True))
     for n, (prompt, answer) in enumerate(zip(trace.prompts, trace.answers, strict=True)):
         tokens = small(prompt)
-        reuse = held.rewind(engine, tokens)
+        reuse = held.rewind(engine, tokens)  # type: ignore[arg-type]
         assert len(tokens) - reuse.reused == new[n]
         engine.step([(held.kv, tokens[reuse.reused :])])
         if n % 5 == 4:
@@ -200,5 +200,5 @@ def test_only_what_is_new_is_read(name: str, windowed: _core.Model) -> None:
             plain.step([(fresh, tokens)])
             assert engine.logits().tobytes() == plain.logits().tobytes()
         held.kv.mark()
-        engine.keep(held.kv)
+        engine.keep(held.kv)  # type: ignore[arg-type]
         engine.step([(held.kv, small(answer[:-1]))], "none")

@@ -26,7 +26,7 @@ GOOD = {
         {"rfilename": "b-Q4_0.gguf", "size": 1, "blobId": "0" * 40},
     ],
 }
-ODD = (None, True, -1, 1.5, 10**300, "12\0", ["x"], {"x": []})
+ODD: tuple[object, ...] = (None, True, -1, 1.5, 10**300, "12\0", ["x"], {"x": []})
 
 
 def fields(value: Any) -> Iterator[tuple[Any, Any]]:

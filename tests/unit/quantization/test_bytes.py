@@ -50,7 +50,7 @@ def digests() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("isa", _core.isas())
-def test_as_on_other_machines(isa):
+def test_as_on_other_machines(isa: str) -> None:
     """Written by GCC 12 with AVX-512; Clang 20 gives the same.
 
     A change of these digests changes the files of every user: say so in the changelog.
@@ -69,7 +69,7 @@ def test_as_on_other_machines(isa):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("kind", ALL)
-def test_threads_and_pieces(kind, weighted):
+def test_threads_and_pieces(kind: str, weighted: bool) -> None:
     rows = np.concatenate([plain_rows()] * 5)  # more than the numbers that a thread takes at once
     importance = importances() if weighted else None
     whole = quantize_rows(kind, rows, importance=importance, threads=1)
@@ -82,7 +82,7 @@ def test_threads_and_pieces(kind, weighted):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_blocks_do_not_depend_on_the_columns_beside_them(kind):
+def test_blocks_do_not_depend_on_the_columns_beside_them(kind: str) -> None:
     rows, width = plain_rows(), WIDTH[kind]
     whole = quantize_rows(kind, rows)
     alone = quantize_rows(kind, np.ascontiguousarray(rows[:, width : 2 * width]))

@@ -26,7 +26,7 @@ def decoded(kind: str, rows: np.ndarray, importance: np.ndarray | None = None) -
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("zero", [0.0, -0.0])
-def test_zeros_stay_zeros(kind, zero):
+def test_zeros_stay_zeros(kind: str, zero: float) -> None:
     rows = np.full((3, 512), zero, np.float32)
     assert not decoded(kind, rows).any()
     assert not decoded(kind, rows, np.ones(512, np.float32)).any()
@@ -34,7 +34,7 @@ def test_zeros_stay_zeros(kind, zero):
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("value", [1.0, -1.0, 0.3, -1234.5])
-def test_constants(kind, value):
+def test_constants(kind: str, value: float) -> None:
     """Exact up to the rounding of a half, or of a power of two."""
     rows = np.full((2, 256), value, np.float32)
     tolerance = 0.2 if kind == "MXFP4" else 2**-6 if kind.endswith("K") else 2**-10
@@ -43,7 +43,7 @@ def test_constants(kind, value):
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-def test_every_number_comes_out_finite_and_near(kind, weighted):
+def test_every_number_comes_out_finite_and_near(kind: str, weighted: bool) -> None:
     """No further off than two steps of its block; a clipped number may be."""
     rows = plain_rows()
     values = decoded(kind, rows, importances() if weighted else None)
@@ -60,7 +60,7 @@ def test_every_number_comes_out_finite_and_near(kind, weighted):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_one_outlier(kind):
+def test_one_outlier(kind: str) -> None:
     rows = np.full((1, 256), 0.01, np.float32)
     rows[0, 77] = -100
     values = decoded(kind, rows)
@@ -68,7 +68,7 @@ def test_one_outlier(kind):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_columns_without_importance(kind):
+def test_columns_without_importance(kind: str) -> None:
     """They are quantized as if nothing had been said where a whole block has none."""
     rows = plain_rows()[10:11]
     importance = np.ones(rows.shape[1], np.float32)
@@ -84,7 +84,7 @@ def test_columns_without_importance(kind):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_importance_has_no_unit(kind):
+def test_importance_has_no_unit(kind: str) -> None:
     rows, importance = plain_rows(), importances()
     packed = quantize_rows(kind, rows, importance=importance)
     for unit in (2.0**-60, 2.0**60):
@@ -93,7 +93,7 @@ def test_importance_has_no_unit(kind):
 
 
 @pytest.mark.parametrize("kind", HALF_SCALED)
-def test_what_a_half_holds_is_the_limit(kind):
+def test_what_a_half_holds_is_the_limit(kind: str) -> None:
     rows = np.zeros((3, 256), np.float32)
     rows[:] = np.where(np.arange(256) % 3, 65504, -65504)
     values = decoded(kind, rows)
@@ -107,7 +107,7 @@ def test_what_a_half_holds_is_the_limit(kind):
 
 
 @pytest.mark.parametrize("exponent", [-149, -140, -127, -126, -60, 0, 60, 126])
-def test_mxfp4_scales_reach_as_far_as_floats(exponent):
+def test_mxfp4_scales_reach_as_far_as_floats(exponent: int) -> None:
     """E8M0 scales go from 2^-127 to 2^127; codes are exact multiples of them."""
     codes = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6] * 4)
     rows = np.ldexp(codes, exponent - 2)[None].astype(np.float32)
@@ -120,7 +120,7 @@ def test_mxfp4_scales_reach_as_far_as_floats(exponent):
 
 @pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-def test_what_was_quantized_before_is_met_again(kind, weighted):
+def test_what_was_quantized_before_is_met_again(kind: str, weighted: bool) -> None:
     rng = np.random.default_rng(0)
     rows = decoded(kind, rng.standard_normal((16, 512)).astype(np.float32))
     importance = np.exp(rng.standard_normal(512)).astype(np.float32) if weighted else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -10,14 +11,14 @@ from .numbers import TYPES
 
 
 @pytest.fixture
-def comparison(load_tool) -> ModuleType:
+def comparison(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     pytest.importorskip("libgguf", reason="comparing with llama.cpp needs libgguf")
     return load_tool("compare_quantizers")
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("kind", TYPES)
-def test_less_than_llama_cpp(comparison, kind, weighted):
+def test_less_than_llama_cpp(comparison: ModuleType, kind: str, weighted: bool) -> None:
     """By more than one part in a hundred: the smallest margin is that of Q4_K and Q4_0, five."""
     for name, rows in comparison.drawn_rows(n=12).items():
         importance = comparison.importance_of(rows.shape[1]) if weighted else None
@@ -29,7 +30,9 @@ def test_less_than_llama_cpp(comparison, kind, weighted):
 
 
 @pytest.mark.parametrize("kind", [k for k in TYPES if k not in ("Q8_0", "MXFP4")])
-def test_importance_moves_the_error_to_where_it_matters_less(comparison, kind):
+def test_importance_moves_the_error_to_where_it_matters_less(
+    comparison: ModuleType, kind: str
+) -> None:
     rows = comparison.drawn_rows(n=8)["Gaussian"]
     importance = comparison.importance_of(rows.shape[1])
     plain = comparison.ours(kind, rows, None)

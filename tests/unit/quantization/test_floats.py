@@ -18,27 +18,27 @@ def numbers() -> np.ndarray:
     return values[np.abs(values) <= 65504]
 
 
-def test_f16():
+def test_f16() -> None:
     x = numbers()
     with np.errstate(under="ignore"):
         expected = x.astype(np.float16)
     assert quantize_rows("F16", x[None]).tobytes() == expected.tobytes()
 
 
-def test_bf16():
+def test_bf16() -> None:
     x = numbers()
     bits = x.view(np.uint32).astype(np.uint64)
     expected = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
     assert quantize_rows("BF16", x[None]).tobytes() == expected.tobytes()
 
 
-def test_f32():
+def test_f32() -> None:
     x = numbers()
     assert quantize_rows("F32", x[None]).tobytes() == x.tobytes()
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_widening_halves_is_exact(threads):
+def test_widening_halves_is_exact(threads: int) -> None:
     bits = np.arange(1 << 16, dtype=np.uint16)
     bits = np.concatenate([bits, bits[:777]])  # more than a piece
     expected = bits.view(np.float16).astype(np.float32)
@@ -48,13 +48,13 @@ def test_widening_halves_is_exact(threads):
     assert found[numbers].tobytes() == expected[numbers].tobytes()
 
 
-def test_widening_bf16_is_exact():
+def test_widening_bf16_is_exact() -> None:
     bits = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
     expected = bits.astype(np.uint32) << 16
     assert widen("BF16", bits).view(np.uint32).tobytes() == expected.tobytes()
 
 
-def test_only_sixteen_bits_are_widened():
+def test_only_sixteen_bits_are_widened() -> None:
     with pytest.raises(UnsupportedError, match="Q4_0"):
         widen("Q4_0", np.zeros(4, np.uint16))
 
@@ -70,7 +70,7 @@ def e4m3(code: int) -> float:
 
 
 @pytest.mark.parametrize("shape", [(128, 128), (256, 384), (130, 257), (1, 1), (300, 100)])
-def test_fp8_with_block_scales(shape):
+def test_fp8_with_block_scales(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 256, shape, dtype=np.uint8)
     blocks = tuple(-(-n // 128) for n in shape)

@@ -19,7 +19,7 @@ from . import models
 
 LONG = "a question of some length, so that it takes several pages " * 4
 MARK = len("pestle kv pages\n")  # at the beginning of a file of pages
-ANSWER = {"max_tokens": 40}
+ANSWER: dict[str, Any] = {"max_tokens": 40}
 
 
 def talked(llm: LLM, *questions: str, **options: Any) -> Any:
@@ -208,7 +208,7 @@ def test_hostile_sessions(llm: LLM, model_path: Path) -> None:
     good = json.loads(path.read_text().partition("\n")[2])
     memory = good["memory"]
     row = memory["pages"][0]
-    for wrong in (
+    for wrong in (  # type: ignore[var-annotated]
         [], {}, {**good, "messages": {}}, {**good, "messages": [1]}, {**good, "model": None},
         {**good, "memory": 5}, {**good, "memory": {**memory, "tokens": ["a"]}},
         {**good, "memory": {**memory, "tokens": [1.5]}},
@@ -331,5 +331,5 @@ def test_many_saves_stay_few_files(llm: LLM, monkeypatch: pytest.MonkeyPatch) ->
     for n in range(9):
         chat.ask(f"{n} {LONG[:100]}", max_tokens=2)
         saved = chat.save("s")
-        assert len({place.file for place in saved.memory.places.values()}) <= 4
-    assert isinstance(next(iter(saved.memory.places.values())), pages.Place)
+        assert len({place.file for place in saved.memory.places.values()}) <= 4  # type: ignore[union-attr]
+    assert isinstance(next(iter(saved.memory.places.values())), pages.Place)  # type: ignore[union-attr]

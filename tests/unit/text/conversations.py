@@ -103,7 +103,7 @@ def tool_round(random: Random) -> list[dict[str, Any]]:
         {
             "role": "tool",
             "tool_call_id": call["id"],
-            "name": call["function"]["name"],
+            "name": call["function"]["name"],  # type: ignore[index]
             "content": text(random),
         }
         for call in calls

@@ -73,7 +73,7 @@ def test_everything_that_a_template_can_do_has_a_cost() -> None:
             if sandbox.is_safe_attribute(value, name, getattr(value, name))
         }
         assert reachable == METHODS[kind].keys()
-    for value in (1, 1.5, True, b"a", {1}, frozenset(), range(3), iter([1]), (n for n in [1])):
+    for value in (1, 1.5, True, b"a", {1}, frozenset(), range(3), iter([1]), (n for n in [1])):  # type: ignore[assignment]
         for name in dir(value):
             if callable(getattr(value, name)):
                 assert not sandbox.is_safe_attribute(value, name, getattr(value, name)), name

@@ -87,7 +87,11 @@ def test_real_templates_render_as_in_plain_jinja() -> None:
         template = ChatTemplate(source, TOKENIZER, now=lambda: NOW)
         for name, messages in CONVERSATIONS.items():
             for tools in (None, TOOLS):
-                variables = {"messages": messages, "tools": tools, "add_generation_prompt": True}
+                variables: dict[str, Any] = {
+                    "messages": messages,
+                    "tools": tools,
+                    "add_generation_prompt": True,
+                }
                 plain = plain_jinja().from_string(source)
                 try:
                     expected = plain.render(

@@ -81,7 +81,7 @@ def test_prompts_are_those_of_transformers(
     source = SMOLLM2 if name == "SmolLM2" else path_of(f"templates/{name}.jinja").read_text("utf-8")
     tokenizer = tokenizer_of_json(vocabulary, pre)
     hub = HubTokenizer.from_str(json.dumps(tokenizer_json(vocabulary)))
-    template = ChatTemplate(source, _WithBos(tokenizer) if "deepseek" in vocabulary else tokenizer)
+    template = ChatTemplate(source, _WithBos(tokenizer) if "deepseek" in vocabulary else tokenizer)  # type: ignore[arg-type]
     random = Random(name)
     with_tools = 0
     for n in range(N):

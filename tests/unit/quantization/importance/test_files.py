@@ -100,7 +100,7 @@ def test_experts_without_rows() -> None:
     sums = np.array([[2, 4], [0, 0], [9, 3]], np.float32)
     matrix = ImportanceMatrix({EXPERTS: Importance(sums, np.array([2, 0, 3], np.float32))})
     assert matrix.unseen == {EXPERTS: (1,)}
-    assert matrix.importance(EXPERTS).tolist() == [[1, 2], [2, 1.5], [3, 1]]
+    assert matrix.importance(EXPERTS).tolist() == [[1, 2], [2, 1.5], [3, 1]]  # type: ignore[union-attr]
     assert matrix.importance(DENSE) is None
     nothing = ImportanceMatrix({DENSE: Importance(sums[1:2], np.zeros(1, np.float32))})
     assert nothing.importance(DENSE) is None
@@ -108,7 +108,7 @@ def test_experts_without_rows() -> None:
 
 def test_several_matrices_held_as_one() -> None:
     matrix = ImportanceMatrix({DENSE: _importance(1, 12)})
-    assert matrix.importance(DENSE, columns=4).shape == (3, 4)
+    assert matrix.importance(DENSE, columns=4).shape == (3, 4)  # type: ignore[union-attr]
     with pytest.raises(FormatError, match=r"`blk.0.attn_q.weight` has 12 columns, expected 5"):
         matrix.importance(DENSE, columns=5)
     with pytest.raises(FormatError, match="has 7 columns, expected 1"):
@@ -128,7 +128,7 @@ def _dat(name: bytes = b"blk.0.attn_q.weight", calls: int = 4, tail: bytes = b""
 def test_the_old_form(tmp_path: Path, tail: bytes, chunks: int, datasets: tuple[str, ...]) -> None:
     (tmp_path / "old.dat").write_bytes(_dat(tail=tail))
     found = read_imatrix(tmp_path / "old.dat")
-    assert found.importance(DENSE).tolist() == [[0.5, 1, 2]]
+    assert found.importance(DENSE).tolist() == [[0.5, 1, 2]]  # type: ignore[union-attr]
     assert (found.chunks, found.datasets) == (chunks, datasets)
 
 
