@@ -34,6 +34,17 @@ namespace {
 using AnyTuple = py::typing::Tuple<py::object, py::ellipsis>;
 using ChosenOrRaised = py::typing::Union<py::typing::List<Sampled>, Raised>;
 
+// An entry of a tuple; TypeError says what it should have been.
+template <typename T>
+T taken(const py::handle& value, const char* expected) {
+  try {
+    return value.cast<T>();
+  } catch (const py::cast_error&) {
+    throw py::type_error(py::str(py::type::of(value).attr("__name__")).cast<std::string>() +
+                         " given, expected " + expected);
+  }
+}
+
 LogitsOf logits_of(const std::string& name) {
   if (name == "last") return LogitsOf::last;
   if (name == "all") return LogitsOf::all;
@@ -99,11 +110,13 @@ int step(Engine& engine, const std::vector<AnyTuple>& batch, const std::string& 
   for (const AnyTuple& entry : batch) {
     if (entry.size() != 2 && entry.size() != 3)
       throw py::type_error("an entry of the batch is (sequence, tokens) or (sequence, tokens, logits)");
-    const auto handle = entry[0].cast<std::shared_ptr<SequenceHandle>>();
+    const auto handle = taken<std::shared_ptr<SequenceHandle>>(entry[0], "a Sequence");
     if (!handle) throw py::type_error("a sequence is None");
-    tokens.push_back(entry[1].cast<std::vector<int32_t>>());
-    inputs.push_back({&handle->sequence, tokens.back(),
-                      logits_of(entry.size() == 3 ? entry[2].cast<std::string>() : which)});
+    tokens.push_back(taken<std::vector<int32_t>>(entry[1], "a list of tokens"));
+    inputs.push_back(
+        {&handle->sequence, tokens.back(),
+         logits_of(entry.size() == 3 ? taken<std::string>(entry[2], "\"last\", \"all\" or \"none\"")
+                                     : which)});
   }
   const py::gil_scoped_release released;
   engine.step(inputs);
@@ -115,18 +128,18 @@ using Mask = py::array_t<uint32_t, py::array::c_style>;
 // What Python hands over for a choice, kept while the core works on it.
 struct HeldChoice {
   explicit HeldChoice(const py::tuple& entry)
-      : sampler(entry[0].cast<std::shared_ptr<Sampler>>()),
-        handle(entry[1].cast<std::shared_ptr<SequenceHandle>>()),
-        draft(entry[3].cast<std::vector<int32_t>>()),
-        masks(entry[5].cast<std::optional<std::vector<Mask>>>()) {
+      : sampler(taken<std::shared_ptr<Sampler>>(entry[0], "a Sampler")),
+        handle(taken<std::shared_ptr<SequenceHandle>>(entry[1], "a Sequence")),
+        draft(taken<std::vector<int32_t>>(entry[3], "a list of tokens")),
+        masks(taken<std::optional<std::vector<Mask>>>(entry[5], "a list of masks or None")) {
     if (!sampler || !handle) throw py::type_error("a sampler or a sequence is None");
     choice = {sampler.get(),
               &handle->sequence,
-              entry[2].cast<int>(),
+              taken<int>(entry[2], "a row"),
               draft,
-              entry[4].cast<int>(),
+              taken<int>(entry[4], "a number of log probabilities"),
               {},
-              entry[6].cast<std::optional<int32_t>>()};
+              taken<std::optional<int32_t>>(entry[6], "a token or None")};
     if (!masks) return;
     choice.masks.emplace();
     for (const Mask& mask : *masks) {
