@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pestle.conversion import convert
 from pestle.conversion.options import Options
-from pestle.conversion.preparation import prepare
+from pestle.conversion.preparation import open_source, prepare
 from pestle.quantization import quantize_rows
 
 from tests.oracle import checkpoint_folder
@@ -191,7 +191,7 @@ def main() -> None:
     if options.limit:
         resource.setrlimit(resource.RLIMIT_DATA, (options.limit, resource.RLIM_INFINITY))
     weights, out = source / "model.safetensors", options.folder / "out.gguf"
-    prepared = prepare(source, Options(options.to))
+    prepared = prepare(open_source(source), Options(options.to))
     n_out = sum(output.nbytes for output in prepared.plan.outputs)
     n_in = weights.stat().st_size
     print(f"{n_in / 1e9:.2f} GB to {n_out / 1e9:.2f} GB of {options.to}")

@@ -58,12 +58,12 @@ PYTHON_LAYERS = {
     "models": "files progress gguf untrusted_json errors _core",
     "quantization": "types errors _core",
     "quantization.importance": "quantization models tokenizer gguf files progress errors _core",
-    "quantization.budget": "quality quantization.importance quantization models tokenizer files "
-    "progress types errors _core",
-    "tensors": "quantization.importance quantization models gguf types errors",
-    "huggingface": "tensors models tokenizer files types untrusted_json errors _core",
-    "quality": "memory template models tokenizer gguf files progress types errors _core",
-    "quality.api": "conversion quality models progress",
+    "quantization.budget": "quality tensors quantization.importance quantization models tokenizer "
+    "files progress types errors _core",
+    "tensors": "quantization.importance quantization models gguf files types errors _core",
+    "huggingface": "tensors quantization models tokenizer files types untrusted_json errors _core",
+    "quality": "huggingface tensors memory template models tokenizer gguf files progress types "
+    "errors _core",
     "conversion": "huggingface tensors quality quantization.budget quantization.importance "
     "quantization models tokenizer gguf files progress types version untrusted_json errors _core",
     "constraints": "formats options tokenizer errors _core",
@@ -75,11 +75,10 @@ PYTHON_LAYERS = {
     "gguf progress errors _core",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
-    "__init__": "quality.api quality conversion llm chat engine results options version errors "
-    "_core",
+    "__init__": "quality conversion llm chat engine results options version errors _core",
     "__main__": "cli",
     "cli": "files __init__ llm chat sessions engine template models formats results options "
-    "quality.api quality memory conversion quantization.importance quantization tokenizer gguf "
+    "quality memory conversion quantization.importance quantization tokenizer gguf "
     "progress types untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
@@ -201,6 +200,73 @@ def check_python(root: Path) -> Iterator[Violation]:
                 yield Violation(shown, getattr(node, "lineno", 1), why)
 
 
+def check_circles(root: Path) -> Iterator[Violation]:
+    """Yield the circles of Python's modules that import each other when they are imported.
+
+    What a function or `if TYPE_CHECKING` imports does not count, nor a package's own __init__.
+    """
+    package = root / "python" / "pestle"
+    graph: dict[str, set[str]] = {}
+    files = {}
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        files[_dotted(relative)] = path.relative_to(root).as_posix()
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        graph[_dotted(relative)] = set(_loaded(tree, relative, package))
+    for name, shown in files.items():
+        if circle := _circle(graph, name):
+            yield Violation(shown, 1, f"modules import each other: {' -> '.join(circle)}")
+
+
+def _dotted(relative: Path) -> str:
+    parts = ["pestle", *relative.with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _loaded(tree: ast.Module, relative: Path, package: Path) -> Iterator[str]:
+    """The modules of pestle that run before this one has: those imported, and their packages."""
+    importer = _dotted(relative)
+    for node in _at_once(tree.body):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+        for base in _imported(node, relative):
+            for module in (base, *(f"{base}.{name}" for name in names)):
+                parts = module.split(".")
+                for length in range(2, len(parts) + 1):
+                    found = ".".join(parts[:length])
+                    file = package.joinpath(*parts[1:length])
+                    there = file.is_dir() or file.with_suffix(".py").is_file()
+                    own = f"{importer}.".startswith(f"{found}.")
+                    if parts[0] == "pestle" and there and not own:
+                        yield found
+
+
+def _at_once(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run when a module is imported."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            yield from _at_once([*node.body, *node.orelse])
+        elif isinstance(node, (ast.Try, ast.With)):
+            yield from _at_once(node.body)
+
+
+def _circle(graph: dict[str, set[str]], start: str) -> list[str]:
+    """The shortest way from a module back to it; [] without one, or if a lower name has it."""
+    before = {start: ""}
+    waiting = [start]
+    for name in waiting:
+        for other in sorted(graph.get(name, ())):
+            if other == start:
+                way = [name]
+                while before[way[-1]]:
+                    way.append(before[way[-1]])
+                return [*reversed(way), start] if start == min(way) else []
+            if other not in before:
+                before[other] = name
+                waiting.append(other)
+    return []
+
+
 def _layer_of(parts: list[str]) -> str | None:
     """The innermost layer that a module of pestle is in; None where no layer is known."""
     for length in range(len(parts), 0, -1):
@@ -307,7 +373,7 @@ def _imported(node: ast.AST, relative: Path) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     """Print every violation; return 1 when there is one."""
     root = Path(arguments[0]) if arguments else Path(__file__).resolve().parent.parent
-    violations = [*check_cpp(root), *check_python(root)]
+    violations = [*check_cpp(root), *check_python(root), *check_circles(root)]
     for violation in violations:
         print(violation, file=sys.stderr)
     return 1 if violations else 0

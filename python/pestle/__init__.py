@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     )
     from pestle.llm import LLM
     from pestle.options import ChatOptions, GenerateOptions
-    from pestle.quality import Evaluation
-    from pestle.quality.api import evaluate
+    from pestle.quality import Evaluation, evaluate
     from pestle.results import (
         ChatCompletion,
         Chunk,
@@ -116,8 +115,7 @@ _WHERE = {
     ),
     "pestle.llm": ("LLM",),
     "pestle.options": ("ChatOptions", "GenerateOptions"),
-    "pestle.quality": ("Evaluation",),
-    "pestle.quality.api": ("evaluate",),
+    "pestle.quality": ("Evaluation", "evaluate"),
     "pestle.results": (
         "ChatCompletion",
         "Chunk",

@@ -13,8 +13,8 @@ import pytest
 from pestle._core import GgufFile
 from pestle.conversion import convert
 from pestle.conversion.options import Options
-from pestle.conversion.preparation import prepare
-from pestle.quality.api import evaluate
+from pestle.conversion.preparation import open_source, prepare
+from pestle.quality import evaluate
 from pestle.tokenizer.byte_alphabet import CHAR_OF_BYTE
 
 from tests.assets import path_of
@@ -60,7 +60,7 @@ def _values(file: GgufFile, name: str) -> np.ndarray:
 
 def _quantized(source: Path, path: Path, folder: Path) -> Path:
     """The checkpoint with the numbers that the file at `path` has."""
-    prepared, file = prepare(source, Options("F32")), GgufFile(path)
+    prepared, file = prepare(open_source(source), Options("F32")), GgufFile(path)
     tensors: dict[str, checkpoint_folder.Stored] = {}
     for name, job in prepared.plan.jobs.items():
         stored = job.source.numbers

@@ -17,8 +17,7 @@ import pytest
 from pestle._core import GgufFile
 from pestle.conversion import convert
 from pestle.errors import TokenizerError
-from pestle.quality import Evaluation
-from pestle.quality.api import evaluate
+from pestle.quality import Evaluation, evaluate
 from pestle.tensors.transforms import interleave_halves
 
 from . import altered_file, checkpoint_folder, checkpoints

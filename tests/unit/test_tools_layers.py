@@ -23,7 +23,8 @@ def write(root: Path, name: str, text: str) -> None:
 
 
 def test_this_tree_has_no_wrong_arrow(layers: ModuleType) -> None:
-    assert [*layers.check_cpp(ROOT), *layers.check_python(ROOT)] == []
+    found = [*layers.check_cpp(ROOT), *layers.check_python(ROOT), *layers.check_circles(ROOT)]
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -166,3 +167,43 @@ def test_the_command_prints_each_violation_and_fails(
     assert capsys.readouterr().err == (
         'cpp/core/a.h:1: core must not include model ("model/b.h")\n'
     )
+
+
+def test_a_circle_is_found(layers: ModuleType, tmp_path: Path) -> None:
+    """Also within a package, and over a package's __init__."""
+    write(tmp_path, "python/pestle/engine/__init__.py", "from pestle.engine.a import x\n")
+    write(tmp_path, "python/pestle/engine/a.py", "from pestle.engine import b\n")
+    write(tmp_path, "python/pestle/engine/b.py", "from pestle.engine.a import x\n")
+    write(tmp_path, "python/pestle/chat/__init__.py", "from .c import y\n")
+    write(tmp_path, "python/pestle/chat/c.py", "from pestle.llm import z\n")
+    write(tmp_path, "python/pestle/llm.py", "import pestle.chat.d\n")
+    write(tmp_path, "python/pestle/chat/d.py", "")
+    assert [violation.why.partition(": ")[2] for violation in layers.check_circles(tmp_path)] == [
+        "pestle.chat -> pestle.chat.c -> pestle.llm -> pestle.chat",
+        "pestle.engine.a -> pestle.engine.b -> pestle.engine.a",
+    ]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        "def f():\n    from pestle.engine.a import x",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pestle.engine.a import x",
+    ],
+)
+def test_a_late_import_makes_no_circle(layers: ModuleType, tmp_path: Path, late: str) -> None:
+    write(tmp_path, "python/pestle/engine/__init__.py", "from pestle.engine.a import x\n")
+    write(tmp_path, "python/pestle/engine/a.py", "from pestle.engine.b import y\n")
+    write(tmp_path, "python/pestle/engine/b.py", late)
+    assert list(layers.check_circles(tmp_path)) == []
+
+
+def test_a_layer_inside_of_another_has_arrows_of_its_own(
+    layers: ModuleType, tmp_path: Path
+) -> None:
+    write(
+        tmp_path, "python/pestle/quantization/rows.py", "from pestle.quantization import budget\n"
+    )
+    write(tmp_path, "python/pestle/quantization/budget/a.py", "import pestle.quantization.rows\n")
+    (violation,) = layers.check_python(tmp_path)
+    assert "quantization must not import quantization.budget" in violation.why

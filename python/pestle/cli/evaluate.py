@@ -123,7 +123,7 @@ def command(
     conversion, or where the two read text differently.
     """
     from pestle.errors import FormatError
-    from pestle.quality.api import evaluate
+    from pestle.quality import evaluate
     from pestle.quality.plotting import check_plot, plot
 
     console = current()

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pestle import models
-from pestle.conversion.certification import with_blank_certificate
 from pestle.conversion.conversion import Conversion, carry_out, check_free, shard_paths
-from pestle.conversion.gguf_preparation import prepare_gguf
+from pestle.conversion.gguf_model import open_gguf
 from pestle.conversion.options import Options
-from pestle.conversion.preparation import prepare
-from pestle.conversion.prepared import Prepared
-from pestle.conversion.targets import Preparation, Target, targeted
+from pestle.conversion.preparation import Prepared, prepare
+from pestle.conversion.targets import Target, targeted
 from pestle.errors import Error
+from pestle.huggingface import open_model
 from pestle.progress import Progress
+from pestle.tensors.model import SourceModel
 from pestle.tensors.weighting import ImportanceSource, opened
 
 _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
@@ -76,19 +76,17 @@ def convert(
     )
     repository, revision = _origin(folder)
     importance = opened(imatrix)
-    digest = importance.digest if importance is not None else None
     path = Path(output) if output is not None else _default(folder, repository, str(to))
     options = Options(
-        _to(to), name, split_size, tuple(tensor_types), digest, allow_requantize,
+        _to(to), name, split_size, tuple(tensor_types), _digest(importance), allow_requantize,
         tokenizer_pre=tokenizer_pre,
     )  # fmt: skip
-
-    def preparation(options: Options) -> Prepared:
-        given = importance if options.imatrix is not None else None
-        found = prepare(folder, options, importance=given, repository=repository, revision=revision)
-        return with_blank_certificate(found) if certify else found
-
-    prepared = _decided(preparation, options, to, path, importance, overwrite, threads, progress)
+    _check_place(path, to, overwrite)
+    source_model = open_model(folder, name=name, tokenizer_pre=tokenizer_pre)
+    prepared = _decided(
+        source_model, options, to, path, importance, repository, revision, certify, threads,
+        progress,
+    )  # fmt: skip
     return _carried_out(prepared, path, overwrite, threads, progress)
 
 
@@ -122,19 +120,20 @@ def quantize(
     path = Path(source)
     repository, revision = _origin(path.parent)
     importance = opened(imatrix)
-    digest = importance.digest if importance is not None else None
-    options = Options(_to(to), None, split_size, tuple(tensor_types), digest, allow_requantize)
-
-    def preparation(options: Options) -> Prepared:
-        given = importance if options.imatrix is not None else None
-        found = prepare_gguf(
-            path, options, importance=given, repository=repository, revision=revision
-        )
-        return with_blank_certificate(found) if certify else found
-
+    options = Options(
+        _to(to), None, split_size, tuple(tensor_types), _digest(importance), allow_requantize
+    )
     out = Path(output)
-    prepared = _decided(preparation, options, to, out, importance, overwrite, threads, progress)
+    _check_place(out, to, overwrite)
+    prepared = _decided(
+        open_gguf(path), options, to, out, importance, repository, revision, certify, threads,
+        progress,
+    )  # fmt: skip
     return _carried_out(prepared, out, overwrite, threads, progress)
+
+
+def _digest(importance: ImportanceSource | None) -> str | None:
+    return importance.digest if importance is not None else None
 
 
 def _origin(folder: Path) -> tuple[str | None, str | None]:
@@ -148,22 +147,37 @@ def _to(to: str | Target) -> str:
     return "Q4_K_M" if isinstance(to, Target) else to
 
 
+def _check_place(path: Path, to: str | Target, overwrite: bool) -> None:
+    """Error where nothing can be written at `path`, before the long work."""
+    if not path.parent.is_dir():
+        raise Error(f"{path.parent} is not a folder, so {path.name} cannot be written there")
+    if isinstance(to, Target):
+        check_free(path, overwrite)
+
+
 def _decided(
-    preparation: Preparation,
+    source: SourceModel,
     options: Options,
     to: str | Target,
     path: Path,
     importance: ImportanceSource | None,
-    overwrite: bool,
+    repository: str | None,
+    revision: str | None,
+    certify: bool,
     threads: int,
     progress: Progress | None,
 ) -> Prepared:
     """All of the conversion into `path`; the tensors' types, where `to` leaves them open."""
-    if not path.parent.is_dir():
-        raise Error(f"{path.parent} is not a folder, so {path.name} cannot be written there")
+
+    def preparation(options: Options) -> Prepared:
+        given = importance if options.imatrix is not None else None
+        return prepare(
+            source, options, importance=given, repository=repository, revision=revision,
+            certify=certify,
+        )  # fmt: skip
+
     if not isinstance(to, Target):
         return preparation(options)
-    check_free(path, overwrite)  # before the long work
     return targeted(
         preparation, options, to, path.parent,
         importance=importance, threads=threads, progress=progress,

@@ -13,15 +13,15 @@ from pestle._core import GgufFile
 from pestle.conversion.journal import Journal, Recorder, State
 from pestle.conversion.manifest import Manifest, headers_match, read_manifest
 from pestle.conversion.options import type_rule
-from pestle.conversion.partial import PartialFiles, Workplace, publish, require_free, writing
+from pestle.conversion.partial import PartialFiles, Workplace, publish, require_free
 from pestle.conversion.passes import finish, write_tensors
-from pestle.conversion.prepared import Prepared, refusal
+from pestle.conversion.preparation import Prepared, refusal
 from pestle.conversion.types import too_narrow
 from pestle.errors import Error, UnsupportedError
 from pestle.progress import Progress
 from pestle.quality import Certificate
 from pestle.quality.certificate import KEY as CERTIFICATE
-from pestle.tensors.source import total_bytes
+from pestle.tensors.writing import writing
 from pestle.untrusted_json import parse_object
 
 _MOST_MANIFEST_BYTES = 1 << 28
@@ -141,7 +141,7 @@ def carry_out(
         tuple(paths),
         manifest_path(path),
         read_manifest(GgufFile(paths[0])),
-        total_bytes(prepared.source),
+        prepared.source.nbytes,
         sum(sizes),
         types,
         found is not None,
@@ -159,7 +159,8 @@ def _too_narrow(prepared: Prepared) -> tuple[str, ...]:
     shapes = {
         output.name: output.shape
         for output in prepared.plan.outputs
-        if not any(rule.search(output.name) for rule in rules)
+        if output.name not in options.get("chosen_types", ())
+        and not any(rule.search(output.name) for rule in rules)
     }
     stored = {output.name: output.type for output in prepared.plan.outputs}
     return tuple(too_narrow(options["to"], shapes, stored))

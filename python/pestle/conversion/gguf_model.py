@@ -1,78 +1,100 @@
-"""A GGUF file as what is converted: its weights are read as those of a checkpoint are."""
+"""A GGUF file as a model that is converted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
-from pestle._core import GgufFile, GgufTensor
-from pestle.errors import ModelNotFoundError, UnsupportedError
+from pestle._core import GgufFile
+from pestle.conversion.manifest import OWN_KEYS
+from pestle.errors import FormatError, ModelNotFoundError, UnsupportedError
+from pestle.gguf.header import Encoded
+from pestle.huggingface.names import NAME_MAPS
 from pestle.models.stamp import contents_of, open_stamped
-from pestle.tensors.source import Source, StoredFile, StoredTensor
-from pestle.tensors.transforms import Config
+from pestle.quantization import ModelFacts
+from pestle.tensors.model import ModelTensor, SourceModel, TransformedTensor
+from pestle.tensors.source import SourceTensor, StoredFile, StoredTensor, stored_tensors
+from pestle.tensors.transforms import unchanged
 from pestle.types import RUN
 
-
-@dataclass(frozen=True)
-class GgufModel:
-    """An opened file, or all files of a split one; no tensor has been read."""
-
-    file: GgufFile
-    files: tuple[StoredFile, ...]
-    shapes: Mapping[str, tuple[int, ...]]
-    """Of the tensors, as in numpy, by name and in the file's order."""
-    sources: Mapping[str, Source]
-    """The same as rows: (rows, columns)."""
-    config: Config = field(default_factory=dict)
-
-    @property
-    def path(self) -> Path:
-        """The file, or the first of them: what messages call it."""
-        return Path(self.file.path)
+_OF_THE_FILE: Final = (OWN_KEYS, "split.", "general.alignment")
+"""Beginnings of keys that say how a file came about or lies on the disk, not what it holds."""
 
 
-def open_gguf(path: Path) -> GgufModel:
-    """Open a GGUF file.
+def open_gguf(path: Path) -> SourceModel:
+    """Open the GGUF file at `path`, or all files of the split model that begins there.
 
-    Raises as GgufFile does, UnsupportedError for a tensor of a type that Pestle does not read, and
-    ModelNotFoundError for a folder.
+    Raises as GgufFile does, UnsupportedError for an architecture whose tensors are not known, or a
+    tensor of a type that Pestle does not read, and ModelNotFoundError for a folder.
     """
     if path.is_dir():
         raise ModelNotFoundError(
             f"{path} is a folder, expected a GGUF file; `pestle convert` takes checkpoints"
         )
     file, stamps = open_stamped(path)
-    paths = [Path(name) for name in file.paths]
-    tensors = {
-        tensor.name: (tensor, _stored(tensor, paths[tensor.shard])) for tensor in file.tensors
-    }
-    for tensor, stored in tensors.values():
-        if tensor.type not in RUN:
+    by_shard = stored_tensors(file)
+    for stored in (tensor for shard in by_shard for tensor in shard):
+        if stored.dtype not in RUN:
             raise UnsupportedError(
-                f"{stored} is {tensor.type}, which is not read; expected {', '.join(RUN)}"
+                f"{stored} is {stored.dtype}, which is not read; expected {', '.join(RUN)}"
             )
     files = tuple(
-        StoredFile(
-            _name(n, len(paths)),
-            shard,
-            contents_of(stamp),
-            tuple(stored for tensor, stored in tensors.values() if tensor.shard == n),
+        StoredFile(_name(n, len(by_shard)), Path(shard), contents_of(stamp), tensors)
+        for n, (shard, stamp, tensors) in enumerate(
+            zip(file.paths, stamps.values(), by_shard, strict=True)
         )
-        for n, (shard, stamp) in enumerate(zip(paths, stamps.values(), strict=True))
     )
-    shapes = {name: stored.shape for name, (_, stored) in tensors.items()}
-    sources = {
-        name: Source(tensor.type, (math.prod(stored.shape[:-1]), stored.shape[-1]), stored)
-        for name, (tensor, stored) in tensors.items()
-    }
-    return GgufModel(file, files, shapes, sources)
+    found = {tensor.name: tensor for shard in by_shard for tensor in shard}
+    return SourceModel(
+        path=Path(file.path),
+        files=files,
+        tensors=tuple(_copied(found[tensor.name]) for tensor in file.tensors),
+        constants={},
+        facts=_facts(file),
+        keys=dict(_keys(file)),
+        digests={},
+        config={},
+        verbatim=True,
+    )
 
 
-def _stored(tensor: GgufTensor, path: Path) -> StoredTensor:
-    shape = tuple(reversed(tensor.shape))
-    return StoredTensor(tensor.name, tensor.type, shape, path, tensor.offset, tensor.nbytes)
+def _copied(stored: StoredTensor) -> ModelTensor:
+    rows = (math.prod(stored.shape[:-1]), stored.shape[-1])
+    source = SourceTensor(stored.dtype, rows, stored)
+    return ModelTensor(stored.name, stored.shape, (TransformedTensor(source, unchanged),))
+
+
+def _facts(file: GgufFile) -> ModelFacts:
+    known = sorted({names.architecture for names in NAME_MAPS.values()})
+    architecture = file.get("general.architecture")
+    if architecture not in known:
+        raise UnsupportedError(
+            f"{file.path}: the architecture {architecture!r:.40} is not known, nor which of "
+            f"its tensors may be quantized; expected {', '.join(known)}"
+        )
+    heads = _count(file, f"{architecture}.attention.head_count")
+    return ModelFacts(
+        _count(file, f"{architecture}.block_count"),
+        heads,
+        _count(file, f"{architecture}.attention.head_count_kv", heads),
+        _count(file, f"{architecture}.expert_count", 0),
+    )
+
+
+def _count(file: GgufFile, key: str, absent: int | None = None) -> int:
+    found: Any = file.get(key, absent)
+    if type(found) is not int or found < 0:
+        raise FormatError(f"{file.path}: key `{key}` is {found!r:.40}, expected a count")
+    return found
+
+
+def _keys(file: GgufFile) -> Iterator[tuple[str, Encoded]]:
+    """The file's metadata, value by value as it stands there."""
+    for key in file.keys():  # noqa: SIM118
+        if not key.startswith(_OF_THE_FILE):
+            yield key, Encoded(file.encoded(key))
 
 
 def _name(shard: int, n_shards: int) -> str:

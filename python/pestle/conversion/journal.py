@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pestle import files
-from pestle.conversion.partial import writing
+from pestle.tensors.writing import writing
 
 _MOST_BYTES = 256 << 20
 

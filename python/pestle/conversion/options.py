@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from pestle.errors import UnsupportedError
@@ -26,6 +26,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "calibration": _TEXT,
     "sensitivities": _TEXT,
     "tokenizer_pre": _TEXT,
+    "chosen_types": (dict,),
 }
 """What a record, which may come from a hostile file, has for each option."""
 
@@ -57,12 +58,13 @@ def type_rule(text: str) -> TypeRule:
 class Options:
     """`to`: a type, or a mixture; `tensor_types`: REGEX=TYPE, of which the first that matches wins.
 
-    imatrix: the sha256 of the importance matrix, if there is one. The next four tell why
-    `tensor_types` are what they are: what the file's bytes, or its bits a weight, were limited to,
-    and the sha256 of the text that was read and of what was measured (`pestle.conversion.targets`).
-    tokenizer_pre: what the user says cuts text into words, in place of tokenizer.json.
+    imatrix: the sha256 of the importance matrix, if there is one. tokenizer_pre: what the user says
+    cuts text into words, in place of tokenizer.json. chosen_types: those of single matrices, by
+    name, in a file of a wanted size (`pestle.conversion.targets`); target_size, target_bpw,
+    calibration and sensitivities tell why: what the file's bytes, or its bits a weight, were
+    limited to, and the sha256 of the text that was read and of what was measured.
     UnsupportedError: `to` is not a type, or `tokenizer_pre` is not known; ValueError: something in
-    `tensor_types` is not a rule.
+    `tensor_types` is not a rule, or in `chosen_types` not a type.
     """
 
     to: str
@@ -76,6 +78,7 @@ class Options:
     calibration: str | None = None
     sensitivities: str | None = None
     tokenizer_pre: str | None = None
+    chosen_types: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.to not in MIXTURES:
@@ -84,6 +87,9 @@ class Options:
             )
         for text in self.tensor_types:
             type_rule(text)  # raises what is wrong with it
+        for name, kind in self.chosen_types.items():
+            if kind not in QUANTIZABLE:
+                raise ValueError(f"`chosen_types` has {kind!r:.40} for `{name:.60}`")
         if self.tokenizer_pre is not None and self.tokenizer_pre not in PRE_TOKENIZERS:
             raise UnsupportedError(
                 f"the pre-tokenizer {self.tokenizer_pre!r:.40} is not known, "

@@ -14,6 +14,7 @@ from pestle import files
 from pestle.errors import Error
 from pestle.tensors.encode import Bytes
 from pestle.tensors.plan import Output
+from pestle.tensors.writing import writing
 
 _CHUNK = 8 << 20
 
@@ -182,17 +183,3 @@ def require_free(path: Path) -> None:
         status = files.status_at(path)
     if status is not None:
         raise Error(f"{path} is there already; overwrite=True replaces it")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns what the system refuses into an Error that names the file."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in files.NO_SPACE:
-            raise Error(
-                f"no space left for {path}; the same command goes on where it stopped"
-            ) from error
-        there = error.filename if error.filename is not None else path
-        raise Error(f"cannot write {there}: {error.strerror}") from error

@@ -7,15 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from pestle.conversion.certification import certified
 from pestle.conversion.journal import Recorder, State
 from pestle.conversion.manifest import Manifest
 from pestle.conversion.partial import PartialFiles
-from pestle.conversion.prepared import Prepared
+from pestle.conversion.preparation import Prepared
 from pestle.progress import Progress, task
+from pestle.quality import certify
 from pestle.tensors.pipeline import encode_piece, read_ahead
 from pestle.tensors.reading import FileRead, read_source
-from pestle.tensors.source import total_bytes
 
 
 def write_tensors(
@@ -32,7 +31,7 @@ def write_tensors(
     for output in plan.outputs:
         if output.name in plan.constants:
             files.write(output, 0, np.frombuffer(plan.constants[output.name], np.uint8))
-    with task(progress, "Converting", total_bytes(source)) as advance:
+    with task(progress, "Converting", source.nbytes) as advance:
         pieces = read_source(
             source, plan.jobs, skip=state.pieces, known=state.files, advance=advance
         )
@@ -77,7 +76,7 @@ def finish(
     )
     if manifest.certificate is not None:
         write_headers(prepared, files, manifest)
-        certificate = certified(prepared, files, threads, progress)
+        certificate = certify(files.readable(), prepared.source, manifest.pestle, threads, progress)
         manifest = replace(manifest, certificate=certificate.text())
     return write_headers(prepared, files, manifest)
 

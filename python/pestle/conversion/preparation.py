@@ -1,110 +1,138 @@
-"""All that the conversion of a checkpoint decides before it reads a weight."""
+"""A conversion of which all is decided: its tensors, its metadata, the layout of its files."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from pestle.conversion.checkpoint_plan import plan_tensors
-from pestle.conversion.manifest import UNKNOWN, Manifest
+from pestle import files
+from pestle._core import GgufFile, kv_memory
+from pestle.conversion.gguf_model import open_gguf
+from pestle.conversion.manifest import UNKNOWN, Manifest, headers_digest
 from pestle.conversion.options import Options
-from pestle.conversion.prepared import Prepared
+from pestle.conversion.types import stored_types
 from pestle.errors import FormatError, UnsupportedError
-from pestle.huggingface import Checkpoint, check_quantization, open_checkpoint
-from pestle.huggingface.folder import INDEX
-from pestle.huggingface.metadata import architecture_keys, general_keys, read_generation_config
-from pestle.huggingface.names import NAME_MAPS
-from pestle.huggingface.vocabulary import tokenizer_keys, vocabulary_rows
-from pestle.quantization import ModelFacts, file_type
+from pestle.gguf.header import I32, U16, aligned, header_bytes
+from pestle.huggingface import open_model
+from pestle.huggingface.metadata.general import FILE_TYPE, QUANTIZATION_VERSION, VERSION_KEY
+from pestle.quality import BLANK
+from pestle.quantization import file_type
+from pestle.tensors.model import SourceModel
+from pestle.tensors.plan import TensorPlan, plan_tensors
 from pestle.tensors.weighting import ImportanceSource, Weighting
-from pestle.untrusted_json import read_bytes
+from pestle.tensors.writing import writing
 from pestle.version import own_version
 
-_READ_WHOLE = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "chat_template.json",
-    "chat_template.jinja",
-    INDEX,
-)
-"""What a checkpoint holds beside its safetensors and decides what a file says."""
+
+@dataclass(frozen=True)
+class Prepared:
+    """A conversion that only has to be carried out."""
+
+    source: SourceModel
+    plan: TensorPlan
+    keys: Mapping[str, Any]
+    manifest: Manifest
+    """Without the digests of what has not been read."""
+    weighting: Weighting | None = None
+    """The importance of the tensors' columns, if an importance matrix was given."""
+
+    def headers(self, manifest: Manifest) -> list[bytes]:
+        """The header of each shard, with the digests that `manifest` has."""
+        return [self._header(shard, manifest) for shard in range(self.plan.n_shards)]
+
+    def sealed(self, manifest: Manifest) -> Manifest:
+        """The manifest with the digest of the headers that hold it."""
+        unknown = replace(manifest, headers=UNKNOWN)
+        return replace(manifest, headers=headers_digest(self.headers(unknown)))
+
+    def sizes(self, headers: Sequence[bytes]) -> list[int]:
+        """The bytes of each shard."""
+        sizes = [len(header) for header in headers]
+        for output in self.plan.outputs:
+            end = aligned(len(headers[output.shard]) + output.offset + output.nbytes)
+            sizes[output.shard] = max(sizes[output.shard], end)
+        return sizes
+
+    def _header(self, shard: int, manifest: Manifest) -> bytes:
+        keys: dict[str, Any] = {}
+        if shard == 0:
+            keys = {**self.keys, **manifest.keys()}
+        if self.plan.n_shards > 1:
+            keys |= {
+                "split.no": U16(shard),
+                "split.count": U16(self.plan.n_shards),
+                "split.tensors.count": I32(len(self.plan.outputs)),
+            }
+        outputs = [output for output in self.plan.outputs if output.shard == shard]
+        return header_bytes(keys, [output.header() for output in outputs])
+
+
+def open_source(
+    path: Path, *, name: str | None = None, tokenizer_pre: str | None = None
+) -> SourceModel:
+    """A GGUF file, or a checkpoint's folder: raises as `open_gguf` or `open_model`.
+
+    name, tokenizer_pre: of checkpoints; see `open_model`.
+    """
+    if path.is_file():
+        return open_gguf(path)
+    return open_model(path, name=name, tokenizer_pre=tokenizer_pre)
 
 
 def prepare(
-    source: Path,
+    source: SourceModel,
     options: Options,
     *,
     importance: ImportanceSource | None = None,
     repository: str | None = None,
     revision: str | None = None,
+    certify: bool = False,
 ) -> Prepared:
-    """Open the checkpoint in the folder `source` and decide everything.
+    """Decide everything about the new file; reads nothing.
 
-    importance: what `options.imatrix` is the digest of. Raises ModelNotFoundError, FormatError,
-    UnsupportedError and TokenizerError, which say what of the checkpoint is wrong or cannot be
-    converted, and otherwise as `stored_types`.
+    importance: what `options.imatrix` is the digest of. certify: whether the file will hold a
+    certificate. Raises as `stored_types`, and FormatError where the importance is of another model.
     """
-    read = _digests(source)
-    checkpoint = open_checkpoint(source)
-    config = checkpoint.config
-    if config.model_type not in NAME_MAPS:
-        raise UnsupportedError(
-            f"{config.path}: model_type `{config.model_type:.40}` is not known; "
-            f"Pestle converts {', '.join(NAME_MAPS)}"
-        )
-    check_quantization(config)
-    names = NAME_MAPS[config.model_type]
-    architecture = names.architecture
-    n_vocab = vocabulary_rows(config)
-    own = architecture_keys(architecture, config) | {"vocab_size": n_vocab}
-    facts = ModelFacts(
-        own["block_count"],
-        own["attention.head_count"],
-        own["attention.head_count_kv"],
-        own.get("expert_count", 0),
+    types = stored_types(source, options)
+    plan = plan_tensors(source, types, split_size=options.split_size)
+    keys = {**source.keys, FILE_TYPE: file_type(options.to), VERSION_KEY: QUANTIZATION_VERSION}
+    manifest = Manifest(
+        own_version(),
+        options.record(),
+        {**source.digests, **{file.name: UNKNOWN for file in source.files}},
+        (UNKNOWN,) * len(plan.outputs),
+        repository,
+        revision,
+        certificate=BLANK if certify else None,
     )
-    plan = plan_tensors(checkpoint, names, options, facts, n_vocab=n_vocab)
-    generation = read_generation_config(source)
-    keys = {
-        **general_keys(
-            architecture,
-            name=options.name or _stated_name(checkpoint),
-            file_type=file_type(options.to),
-            generation=generation,
-        ),
-        **{f"{architecture}.{key}": value for key, value in own.items()},
-        **tokenizer_keys(source, config, generation, n_vocab, pre=options.tokenizer_pre),
-    }
-    if _digests(source) != read:  # what was read in between may be of neither
-        raise FormatError(f"{source}: its files were changed while they were read")
-    return Prepared(
-        checkpoint,
-        plan,
-        keys,
-        Manifest(
-            own_version(),
-            options.record(),
-            read | {file.name: UNKNOWN for file in checkpoint.files},
-            (UNKNOWN,) * len(plan.outputs),
-            repository,
-            revision,
-        ),
-        Weighting(importance, plan.outputs) if importance is not None else None,
-    )
+    weighting = Weighting(importance, plan.outputs) if importance is not None else None
+    return Prepared(source, plan, keys, manifest, weighting)
 
 
-def _stated_name(checkpoint: Checkpoint) -> str | None:
-    """What the config itself says: a folder's name is not part of a checkpoint."""
-    found = checkpoint.config.get("_name_or_path")
-    return found.rstrip("/").rpartition("/")[2] or None if isinstance(found, str) else None
+def refusal(prepared: Prepared, scratch: Path) -> str | None:
+    """Why Pestle does not run the new file, which other programs may; None if it does.
 
-
-def _digests(folder: Path) -> dict[str, str]:
-    """Of the files that are read as a whole, by name."""
-    paths = [folder / name for name in _READ_WHOLE]
-    return {
-        path.name: hashlib.sha256(read_bytes(path)).hexdigest() for path in paths if path.is_file()
-    }
+    FormatError: nobody can, for a tensor is missing, or has another shape than the config says.
+    `scratch`: a file of the full size, but without data, that is made and deleted again.
+    """
+    outputs, offset = [], 0
+    for output in prepared.plan.outputs:
+        outputs.append(replace(output, shard=0, offset=offset))
+        offset = aligned(offset + output.nbytes)
+    header = header_bytes(prepared.keys, [output.header() for output in outputs])
+    try:
+        with writing(scratch), files.created(scratch) as stream:
+            stream.write(header)
+            stream.truncate(len(header) + offset)
+        kv_memory(GgufFile(scratch))
+        return None
+    except UnsupportedError as error:
+        return str(error).removeprefix(f"{scratch.name}: ")
+    except FormatError as error:
+        path = prepared.source.path
+        raise FormatError(str(error).replace(scratch.name, f"{path} as GGUF")) from error
+    finally:
+        with writing(scratch):
+            files.remove(scratch)

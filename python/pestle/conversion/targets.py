@@ -1,10 +1,9 @@
-"""Files of a wanted size: the types that lose least, written down as rules for single tensors."""
+"""Files of a wanted size: for every tensor the type with which the model loses least."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -14,14 +13,14 @@ from typing import Final
 from pestle import files
 from pestle.conversion.conversion import carry_out
 from pestle.conversion.options import Options
-from pestle.conversion.partial import writing
-from pestle.conversion.prepared import Prepared
+from pestle.conversion.preparation import Prepared
 from pestle.errors import Error, UnsupportedError
 from pestle.gguf.header import aligned
 from pestle.progress import Progress
 from pestle.quantization import TensorFacts, is_quantized
 from pestle.quantization.budget import Candidate, Choosable, Importances, assume, choose, measure
 from pestle.quantization.importance.calibration import calibration_text
+from pestle.tensors.writing import writing
 from pestle.types import FLOATS, TYPES
 
 _MOST_BITS: Final = 32
@@ -29,6 +28,7 @@ _TRIES: Final = 8
 """The header names the types, so its size follows the choice, and the choice its size."""
 
 Preparation = Callable[[Options], Prepared]
+"""Of one source, which it does not read again."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def targeted(
         found = assume(shapes)
     else:
         bits = target.bpw or 8 * target.size / _weights(first)
-        with _floats(preparation, options.tokenizer_pre, folder, threads, progress) as scratch:
+        with _floats(preparation, folder, threads, progress) as scratch:
             found = measure(scratch, list(shapes), bits, text=text, importance=importance,
                             threads=threads, progress=progress)  # fmt: skip
     options = replace(
@@ -133,7 +133,6 @@ def _weights(prepared: Prepared) -> int:
 @contextmanager
 def _floats(
     preparation: Preparation,
-    tokenizer_pre: str | None,
     folder: Path,
     threads: int,
     progress: Progress | None,
@@ -143,8 +142,7 @@ def _floats(
         with writing(folder):
             inner = stack.enter_context(files.scratch_folder(folder))
         scratch = inner / "measured.gguf"
-        options = Options("BF16", allow_requantize=True, tokenizer_pre=tokenizer_pre)
-        floats = preparation(options)
+        floats = preparation(Options("BF16", allow_requantize=True))
         floats = replace(floats, manifest=replace(floats.manifest, certificate=None))
         made = carry_out(floats, scratch, threads=threads, progress=progress)
         if made.refusal is not None:
@@ -162,11 +160,10 @@ def _in_a_file(tensor: Choosable) -> Choosable:
 
 
 def _with_types(options: Options, chosen: Mapping[str, Candidate]) -> Options:
-    rules = [f"^{re.escape(name)}$={candidate.type}" for name, candidate in chosen.items()]
     return replace(
         options,
         to=_called(_most(list(chosen.values()))),
-        tensor_types=(*options.tensor_types, *rules),
+        chosen_types={name: candidate.type for name, candidate in chosen.items()},
     )
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from pestle.errors import Error, UnsupportedError
 from pestle.quantization import (
-    ModelFacts,
     TensorFacts,
     fitting_type,
     is_quantized,
     mixture_types,
     row_bytes,
 )
+from pestle.tensors.model import SourceModel
 from pestle.tensors.types import is_requantized
 from pestle.types import MIXTURES
 
@@ -27,30 +27,28 @@ Shapes = Mapping[str, tuple[int, ...]]
 """By name; dimensions as in numpy."""
 
 
-def stored_types(
-    shapes: Shapes,
-    now: Mapping[str, str],
-    options: Options,
-    model: ModelFacts,
-    *,
-    others: Mapping[str, str] | None = None,
-) -> dict[str, str]:
+def stored_types(source: SourceModel, options: Options) -> dict[str, str]:
     """The type of each tensor of a model in its new file.
 
     As llama.cpp chooses for the mixture, but for tensors that are MXFP4 in the source and lose
     nothing: they stay as they are unless floats are wanted, and F16 has not their range. Then as
-    `options.tensor_types` says. now: the type of each tensor in the source. others: what tensors
-    become of which a mixture says nothing, as norms; F32 by default.
+    `options.chosen_types` and `options.tensor_types` say. What mixtures say nothing of, as norms,
+    becomes F32, or stays as it is in a model that is copied `verbatim`.
 
     Error: a rule matches no matrix, a type does not fit, or a tensor that is quantized would be
     quantized again, which nobody has allowed.
     """
+    shapes = {tensor.name: tensor.shape for tensor in source.tensors}
+    now = {tensor.name: tensor.type for tensor in source.tensors}
     facts = [TensorFacts(name, shape[::-1]) for name, shape in shapes.items()]
     matrices = [tensor.name for tensor in facts if is_quantized(tensor)]
-    types = mixture_types(options.to, facts, model, has_importance=options.imatrix is not None)
-    types |= {n: others[n] for n in types.keys() - set(matrices)} if others is not None else {}
+    has_importance = options.imatrix is not None
+    types = mixture_types(options.to, facts, source.facts, has_importance=has_importance)
+    if source.verbatim:
+        types |= {name: now[name] for name in types.keys() - set(matrices)}
     mxfp4 = [name for name in matrices if now[name] == "MXFP4"]
     types |= dict.fromkeys(mxfp4, _OF_MXFP4.get(options.to, "MXFP4"))
+    types |= _chosen(options.chosen_types, matrices, shapes)
     types |= _ruled(options.rules, matrices, shapes)
     if not options.allow_requantize:
         _refuse_requantizing(matrices, now, types)
@@ -72,6 +70,17 @@ def too_narrow(to: str, shapes: Shapes, stored: Mapping[str, str]) -> list[str]:
     ]
 
 
+def _chosen(
+    chosen: Mapping[str, str], matrices: Iterable[str], shapes: Shapes
+) -> Mapping[str, str]:
+    """What was chosen for single matrices, where they are there and it fits them."""
+    if unknown := chosen.keys() - set(matrices):
+        raise Error(f"chosen_types: no matrix of this model is called `{min(unknown):.100}`")
+    for name, kind in chosen.items():
+        _check_fit(f"chosen_types: {kind}", kind, name, shapes[name][-1])
+    return chosen
+
+
 def _ruled(rules: Sequence[TypeRule], matrices: Iterable[str], shapes: Shapes) -> dict[str, str]:
     """What the rules say of the matrices that they match."""
     matched: dict[str, TypeRule] = {}
@@ -87,15 +96,15 @@ def _ruled(rules: Sequence[TypeRule], matrices: Iterable[str], shapes: Shapes) -
         if rule not in matched.values():
             raise Error(f"tensor_types: {rule.text}: earlier ones match all that it matches")
     for name, rule in matched.items():
-        _check_fit(rule, name, shapes[name][-1])
+        _check_fit(f"tensor_types: {rule.text}", rule.type, name, shapes[name][-1])
     return {name: rule.type for name, rule in matched.items()}
 
 
-def _check_fit(rule: TypeRule, name: str, columns: int) -> None:
+def _check_fit(where: str, kind: str, name: str, columns: int) -> None:
     try:
-        row_bytes(rule.type, columns)
+        row_bytes(kind, columns)
     except UnsupportedError as error:
-        raise Error(f"tensor_types: {rule.text}: `{name}`: {error}") from error
+        raise Error(f"{where}: `{name}`: {error}") from error
 
 
 def _refuse_requantizing(

@@ -9,18 +9,15 @@ from pathlib import Path
 
 from pestle._core import GgufFile
 from pestle.conversion.contents import WrongSize, read_contents
-from pestle.conversion.gguf_preparation import prepare_gguf
 from pestle.conversion.manifest import Manifest, headers_match, read_manifest
 from pestle.conversion.options import Options
-from pestle.conversion.preparation import prepare
-from pestle.conversion.prepared import Prepared
+from pestle.conversion.preparation import Prepared, open_source, prepare
 from pestle.conversion.sidecar import sidecar_path, sidecar_problems
 from pestle.errors import FormatError
 from pestle.models.stamp import open_stamped
 from pestle.progress import Progress, task
 from pestle.tensors.pipeline import encode_piece, read_ahead
 from pestle.tensors.reading import FileRead, read_source
-from pestle.tensors.source import total_bytes
 from pestle.tensors.weighting import ImportanceSource, opened
 
 
@@ -126,8 +123,8 @@ def _prepared_again(
             f"{file.path}: the importance matrix has the sha256 {found}, expected {options.imatrix}"
             "; imatrix=... says where it is"
         )
-    return (prepare_gguf if source.is_file() else prepare)(
-        source,
+    return prepare(
+        open_source(source, name=options.name, tokenizer_pre=options.tokenizer_pre),
         options,
         importance=importance,
         repository=manifest.repository,
@@ -176,7 +173,7 @@ def _compare(
     for name, data in plan.constants.items():
         if name not in different and file.read(name).tobytes() != data:
             different.add(name)
-    with task(progress, "Converting again", total_bytes(prepared.source)) as advance:
+    with task(progress, "Converting again", prepared.source.nbytes) as advance:
         pieces = read_source(prepared.source, plan.jobs, known={}, advance=advance)
         with read_ahead(pieces) as items:
             for item in items:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pestle.errors import FormatError, UnsupportedError
 from pestle.huggingface.config import ModelConfig
-from pestle.tensors.source import FP8_BLOCK, MXFP4_BLOCK, Source, StoredTensor
+from pestle.tensors.source import FP8_BLOCK, MXFP4_BLOCK, SourceTensor, StoredTensor
 from pestle.types import FLOATS
 
 _FP8_SCALES, _BLOCKS, _SCALES = "_scale_inv", "_blocks", "_scales"
@@ -18,7 +18,7 @@ def value_names(tensors: Mapping[str, StoredTensor]) -> list[str]:
     return [name for name in tensors if name not in scales]
 
 
-def source_of(name: str, tensors: Mapping[str, StoredTensor]) -> Source:
+def source_of(name: str, tensors: Mapping[str, StoredTensor]) -> SourceTensor:
     """The tensor `name` with its scales.
 
     FormatError: scales are missing or of another shape, or there are no values.
@@ -35,7 +35,7 @@ def source_of(name: str, tensors: Mapping[str, StoredTensor]) -> Source:
         raise UnsupportedError(
             f"{tensor} is {tensor.dtype}, expected {', '.join(FLOATS)}, F8_E4M3 or MXFP4 blocks"
         )
-    return Source(tensor.dtype, tensor.shape, tensor)
+    return SourceTensor(tensor.dtype, tensor.shape, tensor)
 
 
 def _scales_of(name: str) -> str:
@@ -45,17 +45,17 @@ def _scales_of(name: str) -> str:
     return name + _FP8_SCALES
 
 
-def _fp8(tensor: StoredTensor, scales: StoredTensor | None) -> Source:
+def _fp8(tensor: StoredTensor, scales: StoredTensor | None) -> SourceTensor:
     if scales is None:
         raise FormatError(f"{tensor} is F8_E4M3, but there is no `{_scales_of(tensor.name)}`")
     if len(tensor.shape) != 2:
         raise FormatError(f"{tensor} has {len(tensor.shape)} dimensions, F8_E4M3 expects two")
     wanted = tuple(-(-n // FP8_BLOCK) for n in tensor.shape)
     _check(scales, "F32", wanted)
-    return Source("fp8", tensor.shape, tensor, scales)
+    return SourceTensor("fp8", tensor.shape, tensor, scales)
 
 
-def _mxfp4(tensor: StoredTensor, scales: StoredTensor | None) -> Source:
+def _mxfp4(tensor: StoredTensor, scales: StoredTensor | None) -> SourceTensor:
     if scales is None:
         raise FormatError(f"{tensor} are MXFP4 blocks without their scales")
     if len(tensor.shape) != 4 or tensor.shape[-1] != MXFP4_BLOCK // 2:
@@ -63,7 +63,7 @@ def _mxfp4(tensor: StoredTensor, scales: StoredTensor | None) -> Source:
         raise FormatError(f"{tensor} has the shape {shape}, expected experts x rows x blocks x 16")
     _check(scales, "U8", tensor.shape[:-1])
     experts, rows, blocks, _ = tensor.shape
-    return Source("mxfp4", (experts, rows, blocks * MXFP4_BLOCK), tensor, scales)
+    return SourceTensor("mxfp4", (experts, rows, blocks * MXFP4_BLOCK), tensor, scales)
 
 
 def _check(scales: StoredTensor, dtype: str, shape: tuple[int, ...]) -> None:

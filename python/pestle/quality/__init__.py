@@ -1,6 +1,9 @@
 """What a model is measured by: texts, losses, divergence from a reference."""
 
+from pestle.quality.api import evaluate
 from pestle.quality.certificate import BLANK, Certificate
+from pestle.quality.certification import certify
+from pestle.quality.checkpoint_subject import CheckpointSubject
 from pestle.quality.divergence import Comparison, compare, divergence, losses
 from pestle.quality.evaluation import CTX_SIZE, Evaluation, measure
 from pestle.quality.figures import Divergence, Figures, Tally
@@ -13,6 +16,7 @@ __all__ = [
     "BLANK",
     "CTX_SIZE",
     "Certificate",
+    "CheckpointSubject",
     "Comparison",
     "Divergence",
     "Evaluation",
@@ -27,8 +31,10 @@ __all__ = [
     "TextSet",
     "Window",
     "built_in",
+    "certify",
     "compare",
     "divergence",
+    "evaluate",
     "from_file",
     "losses",
     "matrix_types",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pestle.conversion.reference import CheckpointSubject
+from pestle.huggingface import open_model
 from pestle.models import resolve
 from pestle.progress import Progress
-from pestle.quality import CTX_SIZE, Evaluation, FileSubject, Subject, built_in, from_file, measure
+from pestle.quality.checkpoint_subject import CheckpointSubject
+from pestle.quality.evaluation import CTX_SIZE, Evaluation, measure
+from pestle.quality.subject import FileSubject, Subject
+from pestle.quality.text_set import built_in, from_file
 
 
 def evaluate(
@@ -54,5 +57,5 @@ def evaluate(
 
 def _reference(reference: str | os.PathLike[str]) -> Subject:
     if Path(reference).is_dir():
-        return CheckpointSubject(reference)
+        return CheckpointSubject(open_model(Path(reference)))
     return FileSubject(resolve(reference, offline=True))

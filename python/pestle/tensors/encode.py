@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pestle.quantization import dequantize_rows, quantize_rows, row_bytes, widen_fp8
-from pestle.tensors.source import FP8_BLOCK, MXFP4_BLOCK, Source
+from pestle.tensors.source import FP8_BLOCK, MXFP4_BLOCK, SourceTensor
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 _HALF = MXFP4_BLOCK // 2
 
 
-def widened(source: Source, numbers: Bytes, scales: Bytes | None, threads: int) -> Floats:
+def widened(source: SourceTensor, numbers: Bytes, scales: Bytes | None, threads: int) -> Floats:
     """The values of some elements of the source's first axis: float32 [n, *source.shape[1:]].
 
     `numbers`, `scales`: their bytes as stored. FP8 scales are those of the 128 x 128 blocks that
@@ -37,7 +37,7 @@ def widened(source: Source, numbers: Bytes, scales: Bytes | None, threads: int) 
             return dequantize_rows(kind, numbers.reshape(1, -1), threads=threads).reshape(shape)
 
 
-def mxfp4_blocks(source: Source, numbers: Bytes, scales: Bytes) -> Bytes:
+def mxfp4_blocks(source: SourceTensor, numbers: Bytes, scales: Bytes) -> Bytes:
     """MXFP4 in GGUF's order, without loss: uint8 [n, rows, bytes of a row].
 
     A byte of the checkpoint holds elements 2k and 2k + 1, one of GGUF's elements j and j + 16.

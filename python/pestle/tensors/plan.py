@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pestle.gguf.header import aligned
-from pestle.tensors.source import Source
+from pestle.gguf.header import HeaderTensor, aligned
+from pestle.tensors.model import ModelTensor, SourceModel
+from pestle.tensors.source import FP8_BLOCK, SourceTensor
 from pestle.tensors.transforms import Transform
-from pestle.tensors.types import is_requantized
+from pestle.tensors.types import is_requantized, stored_bytes
+from pestle.types import TYPES
 
 PIECE_BYTES = 16 << 20
 """Of the source's bytes at once, or a single group of a transform, where that is larger."""
@@ -29,6 +31,10 @@ class Output:
     shard: int = 0
     offset: int = 0
 
+    def header(self) -> HeaderTensor:
+        """As a file's list of tensors has it."""
+        return HeaderTensor(self.name, self.shape, TYPES[self.type].id, self.offset)
+
 
 @dataclass(frozen=True)
 class Share:
@@ -46,7 +52,7 @@ class Share:
 class Job:
     """One source, and what becomes of it."""
 
-    source: Source
+    source: SourceTensor
     shares: tuple[Share, ...]
     group: int
     """Elements of the first axis that stay together."""
@@ -96,3 +102,45 @@ def placed(outputs: Sequence[Output], split_size: int) -> tuple[Output, ...]:
         found.append(replace(output, shard=shard, offset=offset))
         offset = aligned(offset + output.nbytes)
     return tuple(found)
+
+
+def plan_tensors(
+    model: SourceModel, types: Mapping[str, str], *, split_size: int = 0
+) -> TensorPlan:
+    """Decide the place of every tensor. `types`: of each, by name."""
+    outputs = placed(
+        [
+            Output(t.name, types[t.name], t.shape, stored_bytes(types[t.name], t.shape))
+            for t in model.tensors
+        ],
+        split_size,
+    )
+    shares: dict[str, list[Share]] = {}
+    sources: dict[str, SourceTensor] = {}
+    for tensor, output in zip(model.tensors, outputs, strict=True):
+        for share, source in _shares(model, tensor, output):
+            sources[source.name] = source
+            shares.setdefault(source.name, []).append(share)
+    jobs = {name: _job(model, sources[name], found) for name, found in shares.items()}
+    n_shards = outputs[-1].shard + 1 if outputs else 1
+    return TensorPlan(outputs, jobs, model.constants, n_shards)
+
+
+def _shares(
+    model: SourceModel, tensor: ModelTensor, output: Output
+) -> Iterator[tuple[Share, SourceTensor]]:
+    size = output.nbytes // max(1, len(tensor.inputs))
+    for n, (source, transform) in enumerate(tensor.inputs):
+        copied = model.verbatim and output.type == source.type
+        yield Share(output, transform, n * size, size, copied), source
+
+
+def _job(model: SourceModel, source: SourceTensor, shares: list[Share]) -> Job:
+    groups = [share.transform.group(source.shape[0], model.config) for share in shares]
+    if source.encoding == "fp8":
+        groups.append(FP8_BLOCK)  # a piece begins with a scale
+    group = min(math.lcm(*groups), source.shape[0])
+    rows = source.shape[0]
+    if shares[0].output.name == "token_embd.weight":
+        rows = shares[0].output.shape[0]
+    return Job(source, tuple(shares), group, rows)

@@ -1,18 +1,13 @@
-"""What is converted: files that are read once, from the first byte to the last, and what they hold.
-
-A checkpoint of safetensors and a GGUF file are both a `SourceModel`; from here on nothing asks
-which it is.
-"""
+"""The files that a model comes in, and the tensors that they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
+from pestle._core import GgufFile
 from pestle.models.stamp import Stamp
-from pestle.tensors.transforms import Config
 from pestle.types import TYPES
 
 FP8_BLOCK: Final = 128
@@ -55,7 +50,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceTensor:
     """One tensor of the model.
 
     That of MXFP4 in safetensors is named as its blocks, which are rows, while the float tensor of
@@ -79,22 +74,18 @@ class Source:
         return self.encoding.upper()
 
 
-class SourceModel(Protocol):
-    """Files with all the weights of a model."""
-
-    @property
-    def path(self) -> Path:
-        """What messages call it."""
-
-    @property
-    def files(self) -> Sequence[StoredFile]:
-        """In the order in which they are read."""
-
-    @property
-    def config(self) -> Config:
-        """What transforms ask."""
-
-
-def total_bytes(model: SourceModel) -> int:
-    """Of all files."""
-    return sum(file.size for file in model.files)
+def stored_tensors(file: GgufFile) -> list[tuple[StoredTensor, ...]]:
+    """The tensors of a GGUF file, or a split one, by shard and in the order of their bytes."""
+    by_shard: list[list[StoredTensor]] = [[] for _ in file.paths]
+    for tensor in file.tensors:
+        by_shard[tensor.shard].append(
+            StoredTensor(
+                tensor.name,
+                tensor.type,
+                tuple(reversed(tensor.shape)),
+                Path(file.paths[tensor.shard]),
+                tensor.offset,
+                tensor.nbytes,
+            )
+        )
+    return [tuple(tensors) for tensors in by_shard]

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from pestle import _core, gguf
-from pestle.conversion import certification, conversion, convert, passes, quantize, verify
+from pestle.conversion import conversion, convert, passes, quantize, verify
 from pestle.errors import FormatError, UnsupportedError
-from pestle.quality import TextSet, api, built_in
-from pestle.quality.api import evaluate
+from pestle.quality import TextSet, api, built_in, certification, evaluate
 from pestle.quality.certificate import KEY, LENGTH, Certificate
 
 from tests.oracle import altered_file, checkpoint_folder, checkpoints
@@ -136,7 +135,7 @@ def test_interrupted_and_taken_up(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(passes, "certified", interrupt)
+        patch.setattr(passes, "certify", interrupt)
         with pytest.raises(KeyboardInterrupt):
             convert(source, tmp_path / "a.gguf", to="Q8_0", certify=True)
     assert not (tmp_path / "a.gguf").exists()

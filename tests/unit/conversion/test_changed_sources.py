@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 from pestle.conversion import convert
-from pestle.conversion import preparation as preparation_module
 from pestle.conversion.conversion import carry_out
-from pestle.conversion.gguf_preparation import prepare_gguf
 from pestle.conversion.options import Options
-from pestle.conversion.preparation import prepare
+from pestle.conversion.preparation import open_source, prepare
 from pestle.errors import Error, FormatError
+from pestle.huggingface import model as model_module
 from pestle.huggingface.vocabulary.sentencepiece import read_sentencepiece
 from pestle.models.stamp import contents_stamp
 from pestle.tensors.reading import Files
@@ -53,7 +52,7 @@ CHANGES = [replaced, written_to, cut]
 def test_a_checkpoint(change: Callable[[Path], None], source: Path, tmp_path: Path) -> None:
     weights = sorted(source.glob("*.safetensors"))[-1]
     os.utime(weights, LONG_AGO)
-    prepared = prepare(source, Options("Q8_0"))
+    prepared = prepare(open_source(source), Options("Q8_0"))
     change(weights)
     with pytest.raises(FormatError, match=r"( was changed or replaced|: ends after)") as caught:
         carry_out(prepared, tmp_path / "out.gguf", threads=1)
@@ -65,7 +64,7 @@ def test_a_checkpoint(change: Callable[[Path], None], source: Path, tmp_path: Pa
 def test_a_gguf_file(change: Callable[[Path], None], source: Path, tmp_path: Path) -> None:
     wide = convert(source, tmp_path / "wide.gguf", to="F32").paths[0]
     os.utime(wide, LONG_AGO)
-    prepared = prepare_gguf(wide, Options("Q8_0"))
+    prepared = prepare(open_source(wide), Options("Q8_0"))
     change(wide)
     with pytest.raises(FormatError, match=r"wide\.gguf( was changed or replaced|: ends after)"):
         carry_out(prepared, tmp_path / "out.gguf", threads=1)
@@ -73,7 +72,7 @@ def test_a_gguf_file(change: Callable[[Path], None], source: Path, tmp_path: Pat
 
 
 def test_removed(source: Path, tmp_path: Path) -> None:
-    prepared = prepare(source, Options("Q8_0"))
+    prepared = prepare(open_source(source), Options("Q8_0"))
     shutil.rmtree(source)
     with pytest.raises(Error, match=r"cannot read .*\.safetensors.*: No such file"):
         carry_out(prepared, tmp_path / "out.gguf", threads=1)
@@ -81,7 +80,7 @@ def test_removed(source: Path, tmp_path: Path) -> None:
 
 def test_other_names_and_permissions_are_no_change(source: Path, tmp_path: Path) -> None:
     """As when a cache links its files while they are converted."""
-    prepared = prepare(source, Options("Q8_0"))
+    prepared = prepare(open_source(source), Options("Q8_0"))
     for path in source.glob("*.safetensors"):
         os.link(path, tmp_path / path.name)
         path.chmod(0o400)
@@ -92,16 +91,16 @@ def test_small_files_changed_while_they_are_read(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digests in a manifest are those of what decided the file."""
-    tokenizer_keys = preparation_module.tokenizer_keys  # type: ignore[attr-defined]
+    tokenizer_keys = model_module.tokenizer_keys  # type: ignore[attr-defined]
 
     def changing(*arguments: Any, **options: Any) -> dict[str, Any]:
         found = tokenizer_keys(*arguments, **options)
         (source / "tokenizer.json").write_text("{}", encoding="utf-8")
         return found
 
-    monkeypatch.setattr(preparation_module, "tokenizer_keys", changing)
+    monkeypatch.setattr(model_module, "tokenizer_keys", changing)
     with pytest.raises(FormatError, match="its files were changed while they were read"):
-        prepare(source, Options("Q8_0"))
+        prepare(open_source(source), Options("Q8_0"))
 
 
 def test_changed_between_two_parts(tmp_path: Path) -> None:

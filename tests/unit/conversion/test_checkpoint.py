@@ -16,7 +16,7 @@ from pestle.huggingface import (
     source_of,
     value_names,
 )
-from pestle.tensors.source import StoredTensor, total_bytes
+from pestle.tensors.source import StoredTensor
 
 from tests.oracle.checkpoint_folder import stored, write_tensors
 
@@ -38,7 +38,9 @@ def test_shards(folder: Path) -> None:
         "model-00001-of-00002.safetensors",
         "model-00002-of-00002.safetensors",
     ]
-    assert total_bytes(checkpoint) == sum(p.stat().st_size for p in folder.glob("*.safetensors"))
+    assert sum(file.size for file in checkpoint.files) == sum(
+        p.stat().st_size for p in folder.glob("*.safetensors")
+    )
 
 
 def _change_index(folder: Path, change: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pestle.conversion.options import Options
-from pestle.conversion.preparation import prepare
+from pestle.conversion.preparation import open_source, prepare
 from pestle.errors import Error
 
 from tests.oracle import checkpoint_folder, checkpoints
@@ -68,7 +68,7 @@ def test_no_number_takes_memory(source: Path, number: int) -> None:
             container[key] = number
             path.write_text(json.dumps(content))
             try:
-                prepared = prepare(source, Options("Q8_0"))
+                prepared = prepare(open_source(source), Options("Q8_0"))
                 prepared.headers(prepared.manifest)
             except Error:
                 pass
@@ -92,7 +92,7 @@ def test_anything_anywhere(source: Path, data: st.DataObject) -> None:
             container[key] = data.draw(ODD)
     path.write_text(json.dumps(content))
     try:
-        prepared = prepare(source, Options("Q8_0"))
+        prepared = prepare(open_source(source), Options("Q8_0"))
         prepared.headers(prepared.manifest)
     except Error:
         pass

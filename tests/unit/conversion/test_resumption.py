@@ -17,11 +17,10 @@ import pytest
 from pestle import files
 from pestle.conversion import convert
 from pestle.conversion.conversion import Conversion, carry_out
-from pestle.conversion.gguf_preparation import prepare_gguf
 from pestle.conversion.journal import Journal, State
 from pestle.conversion.options import Options
 from pestle.conversion.partial import Workplace
-from pestle.conversion.preparation import prepare
+from pestle.conversion.preparation import open_source, prepare
 from pestle.errors import Error
 from pestle.tensors import plan as plan_module
 
@@ -57,7 +56,8 @@ class StopAt:
 def run(source: Path, path: Path, stop: int | None = None) -> Conversion:
     """Convert, noting every piece, and end after `stop` bytes."""
     progress = None if stop is None else StopAt(stop)
-    return carry_out(prepare(source, Options("Q8_0")), path, progress=progress, record_seconds=0)
+    prepared = prepare(open_source(source), Options("Q8_0"))
+    return carry_out(prepared, path, progress=progress, record_seconds=0)
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_stopped_again_and_again(source: Path, tmp_path: Path) -> None:
 
 
 def test_stopped_with_several_files(source: Path, tmp_path: Path) -> None:
-    prepared = prepare(source, Options("Q8_0", split_size=1_000_000))
+    prepared = prepare(open_source(source), Options("Q8_0", split_size=1_000_000))
     wanted = [sha256(path) for path in carry_out(prepared, tmp_path / "whole.gguf").paths]
     path = tmp_path / "out.gguf"
     with pytest.raises(StopError):
@@ -112,7 +112,7 @@ def test_stopped_with_several_files(source: Path, tmp_path: Path) -> None:
 
 def test_quantizing_that_was_stopped(source: Path, tmp_path: Path) -> None:
     wide = convert(source, tmp_path / "wide.gguf", to="F32").paths[0]
-    prepared = prepare_gguf(wide, Options("Q8_0", split_size=1_000_000))
+    prepared = prepare(open_source(wide), Options("Q8_0", split_size=1_000_000))
     expected = carry_out(prepared, tmp_path / "whole.gguf")
     path, total = tmp_path / "out.gguf", expected.bytes_read + expected.bytes_written
     for part in (5, 12, 18):
@@ -259,16 +259,15 @@ import os, sys
 from pathlib import Path
 from pestle.tensors import plan
 from pestle.conversion.conversion import carry_out
-from pestle.conversion.gguf_preparation import prepare_gguf
 from pestle.conversion.options import Options
 from pestle.conversion.partial import Workplace
-from pestle.conversion.preparation import prepare
+from pestle.conversion.preparation import open_source, prepare
 
 source, path = map(Path, sys.argv[1:3])
 plan.PIECE_BYTES = int(sys.argv[3])
 os.fsync = lambda descriptor: None
 print("ready", flush=True)
-prepared = (prepare_gguf if source.is_file() else prepare)(source, Options("Q8_0"))
+prepared = prepare(open_source(source), Options("Q8_0"))
 carry_out(prepared, path, record_seconds=0)
 """
 

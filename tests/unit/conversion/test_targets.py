@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pestle import huggingface
 from pestle._core import GgufFile
-from pestle.conversion import Conversion, Target, convert, quantize, verify
+from pestle.conversion import Conversion, Target, api, convert, preparation, quantize, verify
+from pestle.conversion.options import Options
+from pestle.conversion.preparation import Prepared
 from pestle.errors import Error
+from pestle.tensors.model import SourceModel
 
 from tests.oracle import checkpoint_folder, checkpoints, narrow_sources
 from tests.oracle.checkpoints import CASES
@@ -118,3 +122,62 @@ def test_targets_that_do_not_fit(half: Path, tmp_path: Path) -> None:
 def test_targets_that_are_none(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="either as size or as bpw"):
         Target(**values)
+
+
+def test_the_source_is_read_once(
+    dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a choice is tried."""
+    opened, prepared = [], []
+
+    def open_model(*arguments: Any, **options: Any) -> SourceModel:
+        opened.append(arguments)
+        return huggingface.open_model(*arguments, **options)
+
+    def prepare(*arguments: Any, **options: Any) -> Prepared:
+        prepared.append(arguments)
+        return preparation.prepare(*arguments, **options)
+
+    monkeypatch.setattr(api, "open_model", open_model)
+    monkeypatch.setattr(api, "prepare", prepare)
+    convert(dense, tmp_path / "a.gguf", to=Target(size=520_000, text=TEXT))
+    assert len(opened) == 1
+    assert len(prepared) > 2
+
+
+def test_the_types_are_handed_on_by_name(dense: Path, tmp_path: Path) -> None:
+    """Apart from the rules that the user gave."""
+    target, rule = Target(bpw=5.0, measured=False), "blk.0.attn_q=Q8_0"
+    options = convert(dense, tmp_path / "a.gguf", to=target, tensor_types=[rule]).manifest.options
+    assert options["tensor_types"] == [rule]
+    types = {tensor.name: tensor.type for tensor in GgufFile(tmp_path / "a.gguf").tensors}
+    chosen = options["chosen_types"]
+    assert chosen.items() <= types.items()
+    others = types.keys() - chosen.keys() - {"blk.0.attn_q.weight"}
+    assert others == {name for name in types if "norm" in name}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (
+            {"blk.9.attn_q.weight": "Q8_0"},
+            "no matrix of this model is called `blk.9",
+        ),
+        ({"blk.0.attn_norm.weight": "Q8_0"}, "no matrix of this model is called"),
+        ({"blk.0.ffn_down.weight": "Q4_K"}, "chosen_types: Q4_K: `blk.0.ffn_down.weight`: "),
+    ],
+)
+def test_chosen_types_that_do_not_fit(chosen: dict[str, str], message: str, tmp_path: Path) -> None:
+    case = CASES["llama-tied"]
+    source = checkpoint_folder.write(tmp_path / "source", case, checkpoints.weights(case))
+    with pytest.raises(Error, match=message):
+        preparation.prepare(preparation.open_source(source), Options("Q8_0", chosen_types=chosen))
+
+
+@pytest.mark.parametrize("kind", ["Q9", 5, None])
+def test_chosen_types_of_a_hostile_record(kind: object) -> None:
+    record = Options("Q8_0", chosen_types={"output.weight": "Q8_0"}).record()
+    assert Options.of_record(record).record() == record
+    with pytest.raises(ValueError, match=r"`chosen_types` has .* for `output.weight`"):
+        Options.of_record({**record, "chosen_types": {"output.weight": kind}})

@@ -11,6 +11,7 @@ from pestle.conversion.options import Options
 from pestle.conversion.types import stored_types
 from pestle.errors import Error
 from pestle.quantization import ModelFacts, quantize_rows
+from pestle.tensors.model import ModelTensor, SourceModel
 
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES
@@ -82,10 +83,19 @@ def test_a_rule_may_hold_an_equals_sign() -> None:
 
 def test_mixtures_spend_other_bits_where_importance_is_known() -> None:
     names = [f"blk.{n}.ffn_down.weight" for n in range(16)]
-    shapes, now = dict.fromkeys(names, (256, 256)), dict.fromkeys(names, "F32")
-    model = ModelFacts(16, 4, 4)
-    plain = stored_types(shapes, now, Options("Q4_0"), model)
-    weighted = stored_types(shapes, now, Options("Q4_0", imatrix="0" * 64), model)
+    model = SourceModel(
+        path=Path("model"),
+        files=(),
+        tensors=tuple(ModelTensor(name, (256, 256), ()) for name in names),
+        constants={},
+        facts=ModelFacts(16, 4, 4),
+        keys={},
+        digests={},
+        config={},
+        verbatim=False,
+    )
+    plain = stored_types(model, Options("Q4_0"))
+    weighted = stored_types(model, Options("Q4_0", imatrix="0" * 64))
     assert {plain[name] for name in names} == {"Q4_0"}
     assert [name for name in names if weighted[name] == "Q4_1"] == names[:2]
 

@@ -11,8 +11,7 @@ import pestle
 import pytest
 from pestle import _core
 from pestle.errors import Error, ModelNotFoundError, TokenizerError
-from pestle.quality import Evaluation, built_in
-from pestle.quality.api import evaluate
+from pestle.quality import Evaluation, built_in, evaluate
 from pestle.quality.windows import fixed_now, windows_of
 from pestle.template import template_of
 from pestle.tokenizer import Tokenizer

@@ -14,8 +14,7 @@ import pytest
 from pestle import memory
 from pestle.conversion import convert
 from pestle.memory import Memory
-from pestle.quality import FileSubject
-from pestle.quality.api import evaluate
+from pestle.quality import FileSubject, evaluate
 
 from tests.oracle import checkpoint_folder, checkpoints
 from tests.oracle.checkpoints import CASES, Case
@@ -26,7 +25,7 @@ LIMIT = 260_000_000
 
 WORKER = """
 import resource, sys
-from pestle.quality.api import evaluate
+from pestle.quality import evaluate
 resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[4]), resource.RLIM_INFINITY))
 path, source, texts = sys.argv[1:4]
 found = evaluate(path, reference=source, texts=texts, stream=True, threads=2)

@@ -25,13 +25,13 @@ QUANTIZATION_VERSION: Final = 2
 
 
 def general_keys(
-    architecture: str, *, name: str | None, file_type: int, generation: Mapping[str, Any]
+    architecture: str, *, name: str | None, generation: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`general.*`. `file_type`: GGUF's number of the mixture; `generation`: generation_config."""
+    """`general.*`, with the file type of floats. `generation`: generation_config.json."""
     keys: dict[str, Any] = {"general.architecture": architecture, "general.type": "model"}
     if name is not None:
         keys["general.name"] = name
-    keys[FILE_TYPE] = file_type
+    keys[FILE_TYPE] = 0
     keys[VERSION_KEY] = QUANTIZATION_VERSION
     if generation.get("do_sample", True):
         for theirs, ours in _SAMPLING.items():

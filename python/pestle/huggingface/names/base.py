@@ -1,4 +1,4 @@
-"""Tensor names: `model.layers.3.self_attn.q_proj.weight` is GGUF's `blk.3.attn_q.weight`.
+"""NamedTensor names: `model.layers.3.self_attn.q_proj.weight` is GGUF's `blk.3.attn_q.weight`.
 
 A table says for every module of a checkpoint what GGUF calls it, and what becomes of its values on
 the way. `NameMap.tensors` turns a checkpoint's names into GGUF's tensors, each made of parts that
@@ -70,7 +70,7 @@ _SUFFIXES = (".weight", ".bias")
 
 
 @dataclass(frozen=True)
-class Part:
+class NamedPart:
     """What one tensor of the checkpoint gives to one of GGUF's."""
 
     source: str
@@ -82,11 +82,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Tensor:
+class NamedTensor:
     """One of GGUF's. Its parts follow each other in the file."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[NamedPart, ...]
     stacked: bool
     """Whether the parts are experts, which make a dimension of their own."""
 
@@ -117,13 +117,13 @@ class NameMap:
         """Whether a tensor is not part of the text model, or follows from the config."""
         return name.startswith(self.ignored) or name.endswith("rotary_emb.inv_freq")
 
-    def tensors(self, names: Iterable[str], config: Config) -> list[Tensor]:
+    def tensors(self, names: Iterable[str], config: Config) -> list[NamedTensor]:
         """GGUF's tensors of a checkpoint that holds the tensors `names`.
 
         Raises KeyError, with the name, for a tensor that the architecture does not have, and
         FormatError for experts that are not all there.
         """
-        parts: dict[str, dict[int | None, Part]] = {}
+        parts: dict[str, dict[int | None, NamedPart]] = {}
         for name in names:
             for gguf_name, expert, transform in self._targets(name, config):
                 of_tensor = parts.setdefault(gguf_name, {})
@@ -131,7 +131,7 @@ class NameMap:
                     raise FormatError(
                         f"tensors `{of_tensor[expert].source}` and `{name}` are both {gguf_name}"
                     )
-                of_tensor[expert] = Part(name, transform)
+                of_tensor[expert] = NamedPart(name, transform)
         return [_tensor(name, by_expert, config) for name, by_expert in parts.items()]
 
     def _targets(self, name: str, config: Config) -> Iterator[tuple[str, int | None, Transform]]:
@@ -191,9 +191,9 @@ def n_experts(config: Config) -> int:
     return found
 
 
-def _tensor(name: str, by_expert: Mapping[int | None, Part], config: Config) -> Tensor:
+def _tensor(name: str, by_expert: Mapping[int | None, NamedPart], config: Config) -> NamedTensor:
     if list(by_expert) == [None]:
-        return Tensor(name, (by_expert[None],), stacked=False)
+        return NamedTensor(name, (by_expert[None],), stacked=False)
     wanted = range(n_experts(config))
     if len(by_expert) != len(wanted) or not all(expert in by_expert for expert in wanted):
         there = sorted(expert for expert in by_expert if expert is not None)
@@ -201,4 +201,4 @@ def _tensor(name: str, by_expert: Mapping[int | None, Part], config: Config) -> 
         raise FormatError(
             f"{name} needs experts 0 to {len(wanted) - 1}, the checkpoint has {found}"
         )
-    return Tensor(name, tuple(by_expert[expert] for expert in wanted), stacked=True)
+    return NamedTensor(name, tuple(by_expert[expert] for expert in wanted), stacked=True)

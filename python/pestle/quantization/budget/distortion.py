@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pestle._core import GgufFile
 from pestle.errors import QuantizeError
 from pestle.quantization import dequantize_rows, quantize_rows, row_bytes
+from pestle.tensors.source import StoredTensor
 from pestle.types import QUANTIZABLE, TYPES
 
 Floats = npt.NDArray[np.float32]
@@ -48,32 +49,11 @@ class Distortion:
     error: float
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A tensor of a file. Unlike GgufTensor, it does not keep the file open, which is changed.
-
-    shape: as GGUF writes it. offset: from the beginning of the file.
-    """
-
-    name: str
-    type: str
-    shape: tuple[int, ...]
-    offset: int
-    nbytes: int
-
-
-def stored_tensors(path: Path) -> dict[str, Stored]:
-    """The tensors of the GGUF file `path` by name."""
-    return {
-        t.name: Stored(t.name, t.type, t.shape, t.offset, t.nbytes) for t in GgufFile(path).tensors
-    }
-
-
-def matrices_of(path: Path, tensor: Stored) -> Floats:
+def matrices_of(path: Path, tensor: StoredTensor) -> Floats:
     """The numbers of a tensor of the file `path`, as float32 [n_matrices, rows, columns]."""
-    columns, rows, *more = tensor.shape
+    *more, rows, columns = tensor.shape
     packed = GgufFile(path).read(tensor.name).reshape(math.prod(more) * rows, -1)
-    return dequantize_rows(tensor.type, packed).reshape(math.prod(more), rows, columns)
+    return dequantize_rows(tensor.dtype, packed).reshape(math.prod(more), rows, columns)
 
 
 def fitting(columns: int) -> dict[str, int]:

@@ -13,9 +13,10 @@ from pestle import files
 from pestle._core import Engine, GgufFile, Model
 from pestle.quality import divergence
 from pestle.quantization import quantize_rows
-from pestle.quantization.budget.distortion import Bytes, Floats, stored_tensors
+from pestle.quantization.budget.distortion import Bytes, Floats
 from pestle.quantization.importance.gathering import sums_of, token_chunks
 from pestle.quantization.importance.matrix import Importance
+from pestle.tensors.source import stored_tensors
 from pestle.tokenizer import Tokenizer
 
 WINDOW: Final = 256
@@ -28,16 +29,19 @@ _LOGITS_BYTES: Final = 256 << 20
 class Probe:
     """A model in a file of floats, which is changed and put back: it must be nobody else's.
 
-    sums: what its products have read, by tensor. n_tokens: how many tokens that were.
+    tensors: those of the file, by name. sums: what its products have read, by tensor.
+    n_tokens: how many tokens that were.
     """
 
     def __init__(self, path: Path, text: str, *, threads: int = 0) -> None:
         """Run the model as it is. Raises as loading it does, and Error for too short a text."""
         self._path, self._threads = path, threads
-        self._tensors = stored_tensors(path)
-        tokenizer = Tokenizer.from_gguf(GgufFile(path))
+        file = GgufFile(path)
+        self.tensors = {tensor.name: tensor for tensor in stored_tensors(file)[0]}
+        tokenizer = Tokenizer.from_gguf(file)
+        del file  # before it is written to
         found = token_chunks(tokenizer, tokenizer.encode(text, add_special=False), WINDOW)
-        n_vocab = self._tensors["token_embd.weight"].shape[1]
+        n_vocab = self.tensors["token_embd.weight"].shape[0]
         most = max(1, min(MAX_WINDOWS, _LOGITS_BYTES // (4 * n_vocab * WINDOW)))
         self._windows = _spread(found, most)
         self.n_tokens = WINDOW * len(self._windows)
@@ -50,7 +54,7 @@ class Probe:
         before = {name: file.read(name) for name in replaced}
         after = {
             name: quantize_rows(
-                self._tensors[name].type,
+                self.tensors[name].dtype,
                 values.reshape(-1, values.shape[-1]),
                 threads=self._threads,
             )
@@ -71,7 +75,7 @@ class Probe:
     def _write(self, tensors: Mapping[str, Bytes]) -> None:
         with files.opened(self._path) as stream:
             for name, data in tensors.items():
-                stream.seek(self._tensors[name].offset)
+                stream.seek(self.tensors[name].offset)
                 stream.write(data.data)
 
     def _logits(self, *, gather: bool = False) -> list[Floats]:

@@ -12,24 +12,22 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pestle.models import Progress
-from pestle.progress import task
+from pestle.progress import Progress, task
 from pestle.quantization.budget.choice import Candidate, Choosable
 from pestle.quantization.budget.distortion import (
     Distortion,
     Floats,
-    Stored,
     Weighing,
     distortions,
     fitting,
     matrices_of,
     rounded,
-    stored_tensors,
 )
 from pestle.quantization.budget.groups import MAX_PROBES, groups
 from pestle.quantization.budget.probing import Probe
 from pestle.quantization.budget.typical import typical_sensitivity
 from pestle.quantization.importance import Importance
+from pestle.tensors.source import StoredTensor
 
 _MARGIN: Final = 0.25
 """Bits a weight by which probes stay below the target: what will be chosen is about as coarse."""
@@ -86,8 +84,8 @@ def measure(
     and that of several tensors to add up, which holds while it is small. Raises MemoryLimitError
     where the model does not fit into memory, and what running it raises.
     """
-    tensors = stored_tensors(path)
     probe = Probe(path, text, threads=threads)
+    tensors = probe.tensors
     weighings = {
         name: weighing(tensors[name], probe.sums.get(name), probe.n_tokens, importance)
         for name in names
@@ -145,10 +143,10 @@ def assume(shapes: Mapping[str, Sequence[int]]) -> Sensitivities:
 
 
 def weighing(
-    tensor: Stored, sums: Importance | None, n_tokens: int, told: Importances | None
+    tensor: StoredTensor, sums: Importance | None, n_tokens: int, told: Importances | None
 ) -> Weighing:
     """How a tensor's columns count. sums: what it has read of `n_tokens`; None: all count alike."""
-    columns, _, *more = tensor.shape
+    *more, _, columns = tensor.shape
     shape = (int(np.prod(more)), columns)
     quantizing = told.importance(tensor.name, columns) if told is not None else None
     if quantizing is not None:
@@ -162,7 +160,7 @@ def weighing(
     return Weighing(quantizing, measuring)
 
 
-def probe_type(found: Sequence[Distortion], tensor: Stored, bits: float) -> Distortion:
+def probe_type(found: Sequence[Distortion], tensor: StoredTensor, bits: float) -> Distortion:
     """What a probe rounds a tensor to: the best type that has less than `bits`, or the smallest.
 
     But none that changes next to nothing: some weights have been what a type holds exactly.

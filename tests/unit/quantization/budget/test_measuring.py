@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pestle._core import GgufFile
 from pestle.conversion import convert
 from pestle.quantization import quantize_rows
 from pestle.quantization.budget import assume, measure
@@ -16,10 +17,10 @@ from pestle.quantization.budget.distortion import (
     fitting,
     matrices_of,
     rounded,
-    stored_tensors,
 )
 from pestle.quantization.budget.probing import Probe
 from pestle.quantization.budget.sensitivity import probe_type
+from pestle.tensors.source import stored_tensors
 
 from tests.oracle import checkpoint_folder, checkpoints, gguf_file
 from tests.oracle.checkpoints import CASES
@@ -49,7 +50,8 @@ def test_measuring(model: Path) -> None:
 
 def test_weights_that_a_type_holds_exactly(model: Path) -> None:
     """A probe that changes nothing would tell nothing: all types would seem to be free."""
-    tensor = stored_tensors(model)[NAMES[0]]
+    stored = stored_tensors(GgufFile(model))[0]
+    tensor = next(tensor for tensor in stored if tensor.name == NAMES[0])
     exact = rounded("Q4_1", rounded("BF16", matrices_of(model, tensor), None), None)
     found = distortions(exact, Weighing(None, np.ones((1, 256))))
     probed = probe_type(found, tensor, 6.0)

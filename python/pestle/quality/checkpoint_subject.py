@@ -8,7 +8,6 @@ says, and not what a kernel for narrow types makes of it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,18 +16,16 @@ from typing import Final
 
 from pestle import files
 from pestle._core import Model
-from pestle.conversion.options import Options
-from pestle.conversion.partial import writing
-from pestle.conversion.preparation import prepare
-from pestle.conversion.prepared import Prepared, entry
 from pestle.gguf.header import aligned, header_bytes
 from pestle.progress import Progress
-from pestle.quality import LogitSource, Part, StreamedModel, Window, matrix_types, through_layers
+from pestle.quality.sources import LogitSource, Part, StreamedModel, through_layers
+from pestle.quality.subject import matrix_types
+from pestle.quality.windows import Window
+from pestle.tensors.model import SourceModel
 from pestle.tensors.pipeline import encode_piece
-from pestle.tensors.plan import Job, Output, Share, TensorPlan
+from pestle.tensors.plan import Job, Output, TensorPlan, plan_tensors
 from pestle.tensors.reading import Files, read_job
-from pestle.tensors.transforms import Config
-from pestle.tensors.types import stored_bytes
+from pestle.tensors.writing import writing
 from pestle.tokenizer import Metadata
 
 _EXACT: Final = {"F32": "F32", "F16": "F16", "BF16": "BF16", "fp8": "F32", "mxfp4": "BF16"}
@@ -38,14 +35,12 @@ _EXACT: Final = {"F32": "F32", "F16": "F16", "BF16": "BF16", "fp8": "F32", "mxfp
 class CheckpointSubject:
     """A checkpoint's folder as a `Subject` of evaluation."""
 
-    def __init__(self, source: str | os.PathLike[str], *, tokenizer_pre: str | None = None) -> None:
-        """`tokenizer_pre`: as of `convert`. Raises as `prepare` does."""
-        folder = Path(source)
-        self._prepared = prepare(folder, Options("F32", tokenizer_pre=tokenizer_pre))
-        self._plan = exact(self._prepared.plan)
-        self.name = folder.resolve().name
+    def __init__(self, source: SourceModel) -> None:
+        self._source = source
+        self._plan = plan_tensors(source, exact_types(source))
+        self.name = source.path.resolve().name
         self.whole_bytes = 0
-        self.metadata: Metadata = dict(self._prepared.keys)
+        self.metadata: Metadata = dict(source.keys)
         self.types = matrix_types((o.type, o.shape) for o in self._plan.outputs)
 
     @contextmanager
@@ -53,7 +48,7 @@ class CheckpointSubject:
         """That part, from a file that is there in the block only."""
         with files.scratch_folder() as folder:
             path = folder / f"{self.name}-{part}.gguf"
-            _write(self._prepared, _outputs(self._plan, part), self._plan, path, threads)
+            _write(self._source, _outputs(self._plan, part), self._plan, path, threads)
             model = Model(path, threads=threads, only=part)
             files.remove(path)  # what the system keeps of it in memory goes with it
             yield model
@@ -68,31 +63,16 @@ class CheckpointSubject:
             yield StreamedModel(output, hidden, threads)
 
 
-def exact(plan: TensorPlan) -> TensorPlan:
-    """The plan with types that hold every number of the source.
+def exact_types(source: SourceModel) -> dict[str, str]:
+    """For each tensor the narrowest float type that holds every number of its source.
 
-    Vectors stay F32: to some of them one is added.
+    Vectors are F32: to some of them one is added.
     """
-    kinds: dict[str, set[str]] = {}
-    for job in plan.jobs.values():
-        for share in job.shares:
-            kinds.setdefault(share.output.name, set()).add(_EXACT[job.source.encoding])
-    outputs: dict[str, Output] = {}
-    for output in plan.outputs:
-        found = kinds.get(output.name, {"F32"})
-        kind = found.pop() if len(found) == 1 and len(output.shape) > 1 else "F32"
-        size = stored_bytes(kind, output.shape)
-        outputs[output.name] = replace(output, type=kind, nbytes=size)
-
-    def moved(share: Share) -> Share:
-        old, new = share.output, outputs[share.output.name]
-        start, size = (n * new.nbytes // old.nbytes for n in (share.start, share.nbytes))
-        return Share(new, share.transform, start, size)
-
-    jobs = {
-        name: replace(job, shares=tuple(map(moved, job.shares))) for name, job in plan.jobs.items()
-    }
-    return replace(plan, outputs=tuple(outputs.values()), jobs=jobs)
+    found = {}
+    for tensor in source.tensors:
+        kinds = {_EXACT[of.source.encoding] for of in tensor.inputs}
+        found[tensor.name] = kinds.pop() if len(kinds) == 1 and len(tensor.shape) > 1 else "F32"
+    return found
 
 
 def _outputs(plan: TensorPlan, part: Part) -> list[Output]:
@@ -121,13 +101,12 @@ def _belongs(name: str, part: Part, names: set[str]) -> bool:
 
 
 def _write(
-    prepared: Prepared, outputs: list[Output], plan: TensorPlan, path: Path, threads: int
+    model: SourceModel, outputs: list[Output], plan: TensorPlan, path: Path, threads: int
 ) -> None:
-    config: Config = prepared.source.config
     by_name = {output.name: output for output in outputs}
-    keys = {key: v for key, v in prepared.keys.items() if not key.startswith("tokenizer.")}
-    header = header_bytes(keys, map(entry, outputs))
-    source = Files.of(prepared.source.files)
+    keys = {key: v for key, v in model.keys.items() if not key.startswith("tokenizer.")}
+    header = header_bytes(keys, [output.header() for output in outputs])
+    source = Files.of(model.files)
     try:
         with writing(path), files.created(path) as stream:
             stream.write(header)
@@ -138,7 +117,7 @@ def _write(
                 stream.write(constant)
             for job in _in_order(plan, by_name):
                 for piece in read_job(source, job):
-                    for output, start, data in encode_piece(piece, config, threads):
+                    for output, start, data in encode_piece(piece, model.config, threads):
                         stream.seek(len(header) + by_name[output.name].offset + start)
                         stream.write(data.data)
     finally:
