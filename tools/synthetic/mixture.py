@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pestle import quantization
-from pestle.quantization import ModelFacts, TensorFacts
+from pestle.quantization import ModelFacts
 from pestle.types import MIXTURES, QUANTIZABLE, TYPES
 
 from synthetic.shapes import Shape
@@ -15,18 +15,18 @@ PURE = QUANTIZABLE
 
 def choose(shape: Shape, name: str, *, pure: bool = False) -> dict[str, str]:
     """The types of a shape's tensors in the mixture `name`, or, when `pure`, all of that type."""
-    facts = [TensorFacts(tensor.name, tensor.size) for tensor in tensors(shape)]
+    shapes = {tensor.name: tuple(reversed(tensor.size)) for tensor in tensors(shape)}
     if pure:
         types = {
-            tensor.name: quantization.fitting_type(name, tensor.shape[0])
-            if quantization.is_quantized(tensor)
+            tensor: quantization.fitting_type(name, size[-1])
+            if quantization.is_quantized(tensor, size)
             else "F32"
-            for tensor in facts
+            for tensor, size in shapes.items()
         }
     else:
         n_experts = shape.experts.n if shape.experts else 0
         model = ModelFacts(shape.n_layers, shape.n_heads, shape.n_kv_heads, n_experts)
-        types = quantization.mixture_types(name, facts, model)
+        types = quantization.mixture_types(name, shapes, model)
     if shape.architecture == "gpt-oss":  # as they were published: nobody quantizes them again
         experts = (tensor for tensor in types if tensor.endswith("_exps.weight"))
         types |= dict.fromkeys(experts, "MXFP4")

@@ -17,7 +17,7 @@ from pestle.conversion.preparation import Prepared
 from pestle.errors import Error, UnsupportedError
 from pestle.gguf.header import aligned
 from pestle.progress import Progress
-from pestle.quantization import TensorFacts, is_quantized
+from pestle.quantization import is_quantized
 from pestle.quantization.budget import Candidate, Choosable, Importances, assume, choose, measure
 from pestle.quantization.importance.calibration import calibration_text
 from pestle.tensors.writing import writing
@@ -121,7 +121,7 @@ def _choosable(prepared: Prepared, options: Options) -> set[str]:
             output = share.output
             free = job.source.type in (*FLOATS, "FP8") or options.allow_requantize
             ruled = any(rule.pattern.search(output.name) for rule in options.rules)
-            if free and not ruled and is_quantized(TensorFacts(output.name, output.shape[::-1])):
+            if free and not ruled and is_quantized(output.name, output.shape):
                 found.add(output.name)
     return found
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pestle.errors import Error, UnsupportedError
 from pestle.quantization import (
-    TensorFacts,
+    Shapes,
     fitting_type,
     is_quantized,
     mixture_types,
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 _OF_MXFP4: Final = {"F32": "F32", "F16": "BF16", "BF16": "BF16"}
 """What MXFP4 becomes, by mixture."""
 
-Shapes = Mapping[str, tuple[int, ...]]
-"""By name; dimensions as in numpy."""
-
 
 def stored_types(source: SourceModel, options: Options) -> dict[str, str]:
     """The type of each tensor of a model in its new file.
@@ -40,10 +37,9 @@ def stored_types(source: SourceModel, options: Options) -> dict[str, str]:
     """
     shapes = {tensor.name: tensor.shape for tensor in source.tensors}
     now = {tensor.name: tensor.type for tensor in source.tensors}
-    facts = [TensorFacts(name, shape[::-1]) for name, shape in shapes.items()]
-    matrices = [tensor.name for tensor in facts if is_quantized(tensor)]
+    matrices = [name for name, shape in shapes.items() if is_quantized(name, shape)]
     has_importance = options.imatrix is not None
-    types = mixture_types(options.to, facts, source.facts, has_importance=has_importance)
+    types = mixture_types(options.to, shapes, source.facts, has_importance=has_importance)
     if source.verbatim:
         types |= {name: now[name] for name in types.keys() - set(matrices)}
     mxfp4 = [name for name in matrices if now[name] == "MXFP4"]
@@ -64,7 +60,7 @@ def too_narrow(to: str, shapes: Shapes, stored: Mapping[str, str]) -> list[str]:
     return [
         name
         for name, shape in shapes.items()
-        if is_quantized(TensorFacts(name, shape[::-1]))
+        if is_quantized(name, shape)
         and fitting_type(base, shape[-1]) != base
         and stored[name] not in (base, "MXFP4")
     ]

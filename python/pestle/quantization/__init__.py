@@ -8,7 +8,7 @@ instruction set, the compiler or the machine.
 
 from pestle.quantization.mixtures import (
     ModelFacts,
-    TensorFacts,
+    Shapes,
     file_type,
     fitting_type,
     is_quantized,
@@ -24,7 +24,7 @@ from pestle.quantization.rows import (
 
 __all__ = [
     "ModelFacts",
-    "TensorFacts",
+    "Shapes",
     "dequantize_rows",
     "file_type",
     "fitting_type",

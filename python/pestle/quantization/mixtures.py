@@ -7,18 +7,13 @@ as they stand in 2026 for the architectures that Pestle runs; nothing of them de
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pestle.types import FLOATS, MIXTURES, TYPES
 
-
-@dataclass(frozen=True)
-class TensorFacts:
-    """A tensor as far as the choice needs it."""
-
-    name: str
-    shape: tuple[int, ...]  # as GGUF writes it: the contiguous dimension first
+Shapes = Mapping[str, tuple[int, ...]]
+"""Of a model's tensors, by name; dimensions as in numpy: the last one is contiguous."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +36,16 @@ def file_type(mixture: str) -> int:
     return TYPES[MIXTURES[mixture]].mixtures[mixture]
 
 
-def is_quantized(tensor: TensorFacts) -> bool:
+def is_quantized(name: str, shape: tuple[int, ...]) -> bool:
     """Whether a mixture says anything of the tensor; all others are stored as F32.
 
     Norms, biases, sinks and routers are not; nor are vectors of any name.
     """
     return (
-        any(n > 1 for n in tensor.shape[1:])
-        and tensor.name.endswith("weight")
-        and "_norm.weight" not in tensor.name
-        and "ffn_gate_inp.weight" not in tensor.name
+        any(n > 1 for n in shape[:-1])
+        and name.endswith("weight")
+        and "_norm.weight" not in name
+        and "ffn_gate_inp.weight" not in name
     )
 
 
@@ -64,7 +59,7 @@ def fitting_type(kind: str, columns: int) -> str:
 
 def mixture_types(
     mixture: str,
-    tensors: Iterable[TensorFacts],
+    shapes: Shapes,
     model: ModelFacts,
     *,
     has_importance: bool = False,
@@ -76,14 +71,13 @@ def mixture_types(
     """
     if mixture not in MIXTURES:
         raise ValueError(f"{mixture} is no mixture; there are {', '.join(MIXTURES)}")
-    tensors = sorted(tensors, key=_order)
-    return _Choice(mixture, tensors, model, has_importance).types()
+    return _Choice(mixture, shapes, model, has_importance).types()
 
 
-def _order(tensor: TensorFacts) -> tuple[int, str]:
+def _order(name: str) -> tuple[int, str]:
     """The order in which llama-quantize counts tensors."""
-    layer = _layer(tensor.name)
-    return (-1 if layer is None else layer, tensor.name)
+    layer = _layer(name)
+    return (-1 if layer is None else layer, name)
 
 
 def _layer(name: str) -> int | None:
@@ -100,31 +94,31 @@ class _Choice:
     """One file's choice: the counters of the tensors met so far."""
 
     def __init__(
-        self, mixture: str, tensors: list[TensorFacts], model: ModelFacts, has_importance: bool
+        self, mixture: str, shapes: Shapes, model: ModelFacts, has_importance: bool
     ) -> None:
-        self.mixture, self.tensors, self.model = mixture, tensors, model
+        self.mixture, self.shapes, self.model = mixture, shapes, model
         self.base = MIXTURES[mixture]
         self.has_importance = has_importance
-        self.n_attn_v = sum(_is_attn_v(tensor.name) for tensor in tensors)
-        self.has_output = any(tensor.name == "output.weight" for tensor in tensors)
+        self.n_attn_v = sum(map(_is_attn_v, shapes))
+        self.has_output = "output.weight" in shapes
         self.attn_v = self.ffn_down = 0  # how many have been met
 
     def types(self) -> dict[str, str]:
         found = {}
-        for tensor in self.tensors:
-            kind = self._wanted(tensor) if is_quantized(tensor) else "F32"
-            found[tensor.name] = fitting_type(kind, tensor.shape[0])
+        for name in sorted(self.shapes, key=_order):
+            shape = self.shapes[name]
+            kind = self._wanted(name, shape) if is_quantized(name, shape) else "F32"
+            found[name] = fitting_type(kind, shape[-1])
         return found
 
-    def _wanted(self, tensor: TensorFacts) -> str:
-        name = tensor.name
+    def _wanted(self, name: str, shape: tuple[int, ...]) -> str:
         if self.base in FLOATS:
             return self.base
         head = "output.weight" if self.has_output else "token_embd.weight"
         if name == head:
-            return self._output(tensor)
+            return self._output(shape[-1])
         if self.mixture == "MXFP4_MOE":
-            return "MXFP4" if len(tensor.shape) > 2 and tensor.shape[2] > 1 else "Q8_0"
+            return "MXFP4" if len(shape) > 2 and shape[-3] > 1 else "Q8_0"
         if name == "token_embd.weight":
             return self.base
         if _is_attn_v(name):
@@ -142,8 +136,8 @@ class _Choice:
             return self._down(layer)
         return self.base
 
-    def _output(self, tensor: TensorFacts) -> str:
-        whole = TYPES[self.base].fits(tensor.shape[0])
+    def _output(self, columns: int) -> str:
+        whole = TYPES[self.base].fits(columns)
         return "Q8_0" if self.base in ("Q8_0", "MXFP4") or not whole else "Q6_K"
 
     def _attention_value(self, i: int) -> str:

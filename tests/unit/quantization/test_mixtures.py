@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from pestle.quantization import (
     ModelFacts,
-    TensorFacts,
+    Shapes,
     file_type,
     fitting_type,
     is_quantized,
@@ -17,41 +17,39 @@ from pestle.quantization import (
 from pestle.types import MIXTURES, QUANTIZABLE
 
 
-def dense(
-    n_layers: int, dim: int, ffn_dim: int, kv_dim: int, *, tied: bool = False
-) -> list[TensorFacts]:
+def dense(n_layers: int, dim: int, ffn_dim: int, kv_dim: int, *, tied: bool = False) -> Shapes:
     """Llama's tensors."""
-    found = [
-        TensorFacts("token_embd.weight", (dim, 32000)),
-        TensorFacts("output_norm.weight", (dim,)),
-    ]
+    found: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (32000, dim),
+        "output_norm.weight": (dim,),
+    }
     if not tied:
-        found.append(TensorFacts("output.weight", (dim, 32000)))
+        found["output.weight"] = (32000, dim)
     layer = {
-        "attn_norm": (dim,), "ffn_norm": (dim,), "attn_q": (dim, dim), "attn_k": (dim, kv_dim),
-        "attn_v": (dim, kv_dim), "attn_output": (dim, dim), "ffn_gate": (dim, ffn_dim),
-        "ffn_up": (dim, ffn_dim), "ffn_down": (ffn_dim, dim),
+        "attn_norm": (dim,), "ffn_norm": (dim,), "attn_q": (dim, dim), "attn_k": (kv_dim, dim),
+        "attn_v": (kv_dim, dim), "attn_output": (dim, dim), "ffn_gate": (ffn_dim, dim),
+        "ffn_up": (ffn_dim, dim), "ffn_down": (dim, ffn_dim),
     }  # fmt: skip
     for i in range(n_layers):
-        found += [TensorFacts(f"blk.{i}.{part}.weight", size) for part, size in layer.items()]
+        found |= {f"blk.{i}.{part}.weight": shape for part, shape in layer.items()}
     return found
 
 
-def experts(n_layers: int, n: int, dim: int = 2048, ffn_dim: int = 768) -> list[TensorFacts]:
+def experts(n_layers: int, n: int, dim: int = 2048, ffn_dim: int = 768) -> Shapes:
     """Qwen3-MoE's tensors."""
-    found = [
-        TensorFacts("token_embd.weight", (dim, 151936)),
-        TensorFacts("output_norm.weight", (dim,)),
-        TensorFacts("output.weight", (dim, 151936)),
-    ]
+    found: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (151936, dim),
+        "output_norm.weight": (dim,),
+        "output.weight": (151936, dim),
+    }
     layer = {
         "attn_norm": (dim,), "ffn_norm": (dim,), "attn_q_norm": (128,), "attn_k_norm": (128,),
-        "attn_q": (dim, 4096), "attn_k": (dim, 512), "attn_v": (dim, 512),
-        "attn_output": (4096, dim), "ffn_gate_inp": (dim, n), "ffn_gate_exps": (dim, ffn_dim, n),
-        "ffn_up_exps": (dim, ffn_dim, n), "ffn_down_exps": (ffn_dim, dim, n),
+        "attn_q": (4096, dim), "attn_k": (512, dim), "attn_v": (512, dim),
+        "attn_output": (dim, 4096), "ffn_gate_inp": (n, dim), "ffn_gate_exps": (n, ffn_dim, dim),
+        "ffn_up_exps": (n, ffn_dim, dim), "ffn_down_exps": (n, dim, ffn_dim),
     }  # fmt: skip
     for i in range(n_layers):
-        found += [TensorFacts(f"blk.{i}.{part}.weight", size) for part, size in layer.items()]
+        found |= {f"blk.{i}.{part}.weight": shape for part, shape in layer.items()}
     return found
 
 
@@ -87,8 +85,9 @@ def test_as_many_of_each_type_as_in_the_published_file(mixture: str, name: str) 
 def test_the_order_of_the_tensors_does_not_matter() -> None:
     """Layer 10 counts after layer 9, whatever the file's order."""
     tensors, model = LLAMA3_8B
-    shuffled = random.Random(1).sample(tensors, len(tensors))
-    found = mixture_types("Q4_K_M", shuffled, model)
+    shuffled = list(tensors)
+    random.Random(7).shuffle(shuffled)
+    found = mixture_types("Q4_K_M", {name: tensors[name] for name in shuffled}, model)
     assert found == mixture_types("Q4_K_M", tensors, model)
     finer = [i for i in range(32) if found[f"blk.{i}.attn_v.weight"] == "Q6_K"]
     assert finer == [0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31]
@@ -139,10 +138,10 @@ def test_layers_of_experts_are_told_by_their_names() -> None:
     model = ModelFacts(16, 16, 16, 64)
     parts = ["ffn_down"] + ["ffn_down_exps", "ffn_down_shexp"] * 15
     layers = [0] + [i for i in range(1, 16) for _ in range(2)]
-    tensors = [
-        TensorFacts(f"blk.{i}.{part}.weight", (1024, 512, 64 if "exps" in part else 1))
+    tensors = {
+        f"blk.{i}.{part}.weight": (64 if "exps" in part else 1, 512, 1024)
         for i, part in zip(layers, parts, strict=True)
-    ]
+    }
     found = mixture_types("Q4_K_M", tensors, model)
     finer = {0, 1, 4, 7, 10, 13, 14, 15}
     for name, kind in found.items():
@@ -193,14 +192,14 @@ def test_a_head_whose_rows_no_super_block_divides_has_eight_bits() -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape", "expected"),
-    [("blk.0.attn_q.weight", (64, 64), True), ("blk.0.attn_q_norm.weight", (64, 4), False),
-     ("blk.0.attn_norm.weight", (64,), False), ("blk.0.ffn_gate_inp.weight", (64, 8), False),
-     ("blk.0.ffn_up_exps.bias", (64, 8), False), ("blk.0.attn_sinks.weight", (64,), False),
-     ("rope_freqs.weight", (64,), False), ("blk.0.attn_k_b.weight", (128, 512, 16), True),
-     ("blk.0.ffn_gate_exps.weight", (64, 1, 8), True), ("blk.0.ffn_gate.weight", (64, 1), False)],
+    [("blk.0.attn_q.weight", (64, 64), True), ("blk.0.attn_q_norm.weight", (4, 64), False),
+     ("blk.0.attn_norm.weight", (64,), False), ("blk.0.ffn_gate_inp.weight", (8, 64), False),
+     ("blk.0.ffn_up_exps.bias", (8, 64), False), ("blk.0.attn_sinks.weight", (64,), False),
+     ("rope_freqs.weight", (64,), False), ("blk.0.attn_k_b.weight", (16, 512, 128), True),
+     ("blk.0.ffn_gate_exps.weight", (8, 1, 64), True), ("blk.0.ffn_gate.weight", (1, 64), False)],
 )  # fmt: skip
 def test_what_is_quantized_at_all(name: str, shape: tuple[int, ...], expected: bool) -> None:
-    assert is_quantized(TensorFacts(name, shape)) == expected
+    assert is_quantized(name, shape) == expected
 
 
 def test_every_mixture_is_of_types_that_there_are() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from pestle.quantization import TensorFacts, is_quantized
+from pestle.quantization import Shapes, is_quantized
 from pestle.quantization.importance.matrix import ImportanceMatrix
 
 FEW_ROWS = 32
@@ -36,10 +35,8 @@ class Coverage:
     few_rows: int
 
 
-def coverage(
-    matrix: ImportanceMatrix, model: Iterable[TensorFacts], *, few_rows: int = FEW_ROWS
-) -> Coverage:
-    """What `matrix` knows of the tensors of `model`.
+def coverage(matrix: ImportanceMatrix, shapes: Shapes, *, few_rows: int = FEW_ROWS) -> Coverage:
+    """What `matrix` knows of the tensors of a model.
 
     An embedding that is not the output layer as well is looked up, not multiplied: it has no
     importance, and is not missing.
@@ -50,7 +47,7 @@ def coverage(
             few, unseen = (int((found.counts < n).sum()) for n in (few_rows, 1))
             rows = int(found.counts.min()), int(np.median(found.counts))
             experts.append(ExpertCoverage(int(match[1]), len(found.counts), few, unseen, *rows))
-    wanted = [tensor.name for tensor in model if is_quantized(tensor)]
+    wanted = [name for name, shape in shapes.items() if is_quantized(name, shape)]
     if "output.weight" in wanted:
         wanted.remove("token_embd.weight")
     missing = tuple(name for name in wanted if matrix.importance(name) is None)

@@ -13,7 +13,6 @@ from pestle._core import Engine, GgufFile, Model
 from pestle.errors import Error
 from pestle.models import Progress, resolve
 from pestle.progress import task
-from pestle.quantization import TensorFacts
 from pestle.quantization.importance.calibration import calibration_text
 from pestle.quantization.importance.coverage import FEW_ROWS, Coverage, coverage
 from pestle.quantization.importance.matrix import Importance, ImportanceMatrix
@@ -81,8 +80,8 @@ def gather(
             _read(engine, piece, weights.n_vocab)
             advance(n_bytes * (i + 1) // len(pieces) - n_bytes * i // len(pieces))
     matrix = ImportanceMatrix(sums_of(engine), (name,), len(pieces), chunk_size)
-    facts = [TensorFacts(tensor.name, tensor.shape) for tensor in file.tensors]
-    return Gathering(matrix, coverage(matrix, facts, few_rows=few_rows), n_tokens)
+    shapes = {tensor.name: tuple(reversed(tensor.shape)) for tensor in file.tensors}
+    return Gathering(matrix, coverage(matrix, shapes, few_rows=few_rows), n_tokens)
 
 
 def token_chunks(

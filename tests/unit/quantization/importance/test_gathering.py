@@ -12,7 +12,6 @@ import pytest
 from pestle import _core
 from pestle.conversion import convert
 from pestle.errors import Error
-from pestle.quantization import TensorFacts
 from pestle.quantization.importance import ImportanceMatrix, coverage, gather
 from pestle.quantization.importance.calibration import calibration_text
 from pestle.quantization.importance.gathering import sums_of
@@ -97,8 +96,8 @@ def test_inputs_that_are_not_finite(tmp_path: Path) -> None:
 
 def test_coverage(engine: _core.Engine) -> None:
     matrix = ImportanceMatrix(sums_of(engine))
-    facts = [TensorFacts(f"{name}.weight", (256, 256)) for name in ("blk.0.attn_q", "blk.7.attn_q")]
-    found = coverage(matrix, facts, few_rows=25)
+    shapes = {f"{name}.weight": (256, 256) for name in ("blk.0.attn_q", "blk.7.attn_q")}
+    found = coverage(matrix, shapes, few_rows=25)
     assert found.missing == ("blk.7.attn_q.weight",)
     served = engine.expert_counts()
     assert [(of.layer, of.few, of.unseen, of.fewest_rows) for of in found.experts] == [
