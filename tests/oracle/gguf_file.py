@@ -11,8 +11,8 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
 from pestle.huggingface import ModelConfig
+from pestle.huggingface.architectures import ARCHITECTURES
 from pestle.huggingface.metadata import rope_divisors
-from pestle.huggingface.names import NAME_MAPS
 
 from .checkpoints import Case, Weights
 from .gguf_metadata import metadata
@@ -40,7 +40,7 @@ def gguf_weights(case: Case, parameters: Weights, *, legacy: bool = False) -> We
     `legacy`: DeepSeek's up-projections of the latent in one piece, as in files of early 2025.
     """
     out: Weights = {}
-    for tensor in NAME_MAPS[case.model_type].tensors(parameters, case.config):
+    for tensor in ARCHITECTURES[case.model_type].tensors(parameters, case.config):
         kind = tensor.name.split(".")[-2]
         if legacy and kind == "attn_k_b":
             out[tensor.name.replace("k_b", "kv_b")] = parameters[tensor.parts[0].source]
@@ -76,7 +76,7 @@ def write(
 
     With `widen` the values are rounded to that type but stored as F32.
     """
-    writer = gguf.GGUFWriter(path, NAME_MAPS[case.model_type].architecture)
+    writer = gguf.GGUFWriter(path, ARCHITECTURES[case.model_type].name)
     writer.add_name(case.name)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     for key, value in metadata(case, legacy=legacy).items():

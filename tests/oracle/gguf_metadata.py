@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pestle.huggingface import ModelConfig
-from pestle.huggingface.metadata import architecture_keys
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface.architectures import ARCHITECTURES, architecture_keys
 
 from .case import Case
 
@@ -15,7 +14,7 @@ Metadata = dict[str, Any]
 
 def metadata(case: Case, *, legacy: bool = False) -> Metadata:
     """Keys without the architecture's name. `legacy`: DeepSeek's, before its heads were split."""
-    keys = architecture_keys(NAME_MAPS[case.model_type].architecture, ModelConfig(case.config))
+    keys = architecture_keys(ARCHITECTURES[case.model_type].name, ModelConfig(case.config))
     if not legacy:
         return keys
     return {key: value for key, value in keys.items() if not key.endswith("_mla")} | {

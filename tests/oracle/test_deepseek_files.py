@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pestle import _core
 from pestle.errors import FormatError
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface.architectures import ARCHITECTURES
 from synthetic.gguf_file import contents
 from synthetic.metadata import metadata as metadata_of
 from synthetic.shapes import ExpertGroups, Experts, LatentAttention, Shape
@@ -70,7 +70,7 @@ def test_layers_that_predict_further_tokens_are_skipped(
     for name, shape in {"eh_proj": (dim, 2 * dim), "enorm": (dim,), "hnorm": (dim,)}.items():
         tensors[f"blk.{last}.nextn.{name}.weight"] = np.ones(shape, np.float32)
     keys = metadata(case) | {"block_count": last + 1, "nextn_predict_layers": 1}
-    parts = Parts(NAME_MAPS[case.model_type].architecture, keys, tensors)
+    parts = Parts(ARCHITECTURES[case.model_type].name, keys, tensors)
     with_them = _logits(parts.write(tmp_path / "nextn.gguf"), tokens)
     assert with_them.tobytes() == _logits(tiny_file("deepseek3-busy"), tokens).tobytes()
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pestle import _core
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface.architectures import ARCHITECTURES
 from pestle.quantization.importance.gathering import sums_of
 
 from . import checkpoints, gguf_file, running, transformers_model
@@ -37,7 +37,7 @@ def _names(case: Case, parameters: checkpoints.Weights) -> dict[str, str]:
     """GGUF's name of each weight that is one matrix there and a module's in `transformers`."""
     return {
         tensor.parts[0].source.removesuffix(".weight"): tensor.name
-        for tensor in NAME_MAPS[case.model_type].tensors(parameters, case.config)
+        for tensor in ARCHITECTURES[case.model_type].tensors(parameters, case.config)
         if len(tensor.parts) == 1 and tensor.name.endswith(".weight")
     }
 

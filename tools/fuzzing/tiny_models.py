@@ -17,7 +17,7 @@ from pestle.types import QUANTIZABLE, TYPES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface import architectures
 
 from fuzzing import tiny_vocabularies
 from fuzzing.gguf_document import Document, Part, entry_of
@@ -133,7 +133,7 @@ def weights_of(architecture: str) -> checkpoints.Weights:
 def model(architecture: str, kind: str, vocabulary: str = "gpt2") -> Document:
     """A whole file, its matrices in type `kind` where that divides their rows."""
     case = case_of(architecture)
-    name = NAME_MAPS[case.model_type].architecture
+    name = architectures.ARCHITECTURES[case.model_type].name
     keys: dict[str, Any] = {
         "general.architecture": name,
         "general.name": architecture,

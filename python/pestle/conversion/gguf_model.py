@@ -11,7 +11,7 @@ from pestle._core import GgufFile
 from pestle.conversion.manifest import OWN_KEYS
 from pestle.errors import FormatError, ModelNotFoundError, UnsupportedError
 from pestle.gguf.header import Encoded
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface.architectures import ARCHITECTURES
 from pestle.models.stamp import contents_of, open_stamped
 from pestle.quantization import ModelFacts
 from pestle.tensors.model import ModelTensor, SourceModel, TransformedTensor
@@ -67,7 +67,7 @@ def _copied(stored: StoredTensor) -> ModelTensor:
 
 
 def _facts(file: GgufFile) -> ModelFacts:
-    known = sorted({names.architecture for names in NAME_MAPS.values()})
+    known = sorted({known.name for known in ARCHITECTURES.values()})
     architecture = file.get("general.architecture")
     if architecture not in known:
         raise UnsupportedError(

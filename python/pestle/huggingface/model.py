@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pestle.errors import FormatError, UnsupportedError
+from pestle.huggingface.architectures import ARCHITECTURES, Architecture, NamedTensor
 from pestle.huggingface.encodings import check_quantization, source_of, value_names
 from pestle.huggingface.folder import INDEX, Checkpoint, open_checkpoint
 from pestle.huggingface.metadata import (
-    architecture_keys,
     general_keys,
     read_generation_config,
     rope_divisors,
 )
-from pestle.huggingface.names import NAME_MAPS, NamedTensor, NameMap
 from pestle.huggingface.vocabulary import tokenizer_keys, vocabulary_rows
 from pestle.quantization import ModelFacts
 from pestle.tensors.model import ModelTensor, SourceModel, TransformedTensor
@@ -47,31 +46,32 @@ def open_model(
     read = _digests(folder)
     checkpoint = open_checkpoint(folder)
     config = checkpoint.config
-    if config.model_type not in NAME_MAPS:
+    if config.model_type not in ARCHITECTURES:
         raise UnsupportedError(
             f"{config.path}: model_type `{config.model_type:.40}` is not known; "
-            f"Pestle converts {', '.join(NAME_MAPS)}"
+            f"Pestle converts {', '.join(ARCHITECTURES)}"
         )
     check_quantization(config)
-    names = NAME_MAPS[config.model_type]
-    architecture = names.architecture
+    architecture = ARCHITECTURES[config.model_type]
     n_vocab = vocabulary_rows(config)
-    own = architecture_keys(architecture, config) | {"vocab_size": n_vocab}
+    own = architecture.keys(config) | {"vocab_size": n_vocab}
     facts = ModelFacts(
         own["block_count"],
         own["attention.head_count"],
         own["attention.head_count_kv"],
         own.get("expert_count", 0),
     )
-    tensors = list(_tensors(checkpoint, names, n_vocab))
+    tensors = list(_tensors(checkpoint, architecture, n_vocab))
     constants = {}
     if (divisors := rope_divisors(config)) is not None:
         constants["rope_freqs.weight"] = divisors.astype("<f4").tobytes()
         tensors.append(ModelTensor("rope_freqs.weight", divisors.shape, ()))
     generation = read_generation_config(folder)
     keys = {
-        **general_keys(architecture, name=name or _stated_name(checkpoint), generation=generation),
-        **{f"{architecture}.{key}": value for key, value in own.items()},
+        **general_keys(
+            architecture.name, name=name or _stated_name(checkpoint), generation=generation
+        ),
+        **{f"{architecture.name}.{key}": value for key, value in own.items()},
         **tokenizer_keys(folder, config, generation, n_vocab, pre=tokenizer_pre),
     }
     if _digests(folder) != read:  # what was read in between may be of neither
@@ -89,9 +89,11 @@ def open_model(
     )
 
 
-def _tensors(checkpoint: Checkpoint, names: NameMap, n_vocab: int) -> Iterator[ModelTensor]:
+def _tensors(
+    checkpoint: Checkpoint, architecture: Architecture, n_vocab: int
+) -> Iterator[ModelTensor]:
     """FormatError: one is unknown, missing or of a shape that does not go with the config."""
-    tensors = _named(checkpoint, names)
+    tensors = _named(checkpoint, architecture)
     sources = {
         part.source: source_of(part.source, checkpoint.tensors)
         for tensor in tensors
@@ -103,12 +105,12 @@ def _tensors(checkpoint: Checkpoint, names: NameMap, n_vocab: int) -> Iterator[M
         yield ModelTensor(tensor.name, shape, tuple(inputs))
 
 
-def _named(checkpoint: Checkpoint, names: NameMap) -> list[NamedTensor]:
+def _named(checkpoint: Checkpoint, architecture: Architecture) -> list[NamedTensor]:
     try:
-        return names.tensors(value_names(checkpoint.tensors), checkpoint.config)
+        return architecture.tensors(value_names(checkpoint.tensors), checkpoint.config)
     except KeyError as error:
         unknown: StoredTensor = checkpoint.tensors[error.args[0]]
-        raise FormatError(f"{unknown} is not part of {names.architecture}") from error
+        raise FormatError(f"{unknown} is not part of {architecture.name}") from error
     except FormatError as error:
         raise FormatError(f"{checkpoint.folder}: {error}") from error
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pestle.errors import FormatError, UnsupportedError
 from pestle.huggingface import ModelConfig
-from pestle.huggingface.metadata import architecture_keys, rope_divisors
+from pestle.huggingface.architectures import architecture_keys
+from pestle.huggingface.metadata import rope_divisors
 
 from tests.oracle.checkpoints import CASES
 

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from pestle.errors import FormatError
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface.architectures import ARCHITECTURES
 from pestle.tensors.transforms import interleave_halves
 
 LAYERS = {"num_hidden_layers": 61}
 
 
 def _names(model_type: str, *names: str, **config: Any) -> list[str]:
-    tensors = NAME_MAPS[model_type].tensors(names, LAYERS | config)
+    tensors = ARCHITECTURES[model_type].tensors(names, LAYERS | config)
     return [tensor.name for tensor in tensors]
 
 
 def _values(
     model_type: str, checkpoint: dict[str, np.ndarray], **config: Any
 ) -> dict[str, np.ndarray]:
-    tensors = NAME_MAPS[model_type].tensors(checkpoint, LAYERS | config)
+    tensors = ARCHITECTURES[model_type].tensors(checkpoint, LAYERS | config)
     return {t.name: t.values(checkpoint.__getitem__, LAYERS | config) for t in tensors}
 
 
@@ -44,7 +44,7 @@ def _experts(projections: Iterable[str], n: int) -> dict[str, np.ndarray]:
         ("model.layers.0.self_attn.rotary_emb.inv_freq", []),
     ],
 )
-@pytest.mark.parametrize("model_type", NAME_MAPS)
+@pytest.mark.parametrize("model_type", ARCHITECTURES)
 def test_names_that_all_have(model_type: str, theirs: str, gguf: list[str]) -> None:
     assert _names(model_type, theirs) == gguf
 

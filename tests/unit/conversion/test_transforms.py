@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface.architectures import ARCHITECTURES
 
 CONFIG: dict[str, Any] = {
     "num_attention_heads": 4,
@@ -34,7 +34,7 @@ CASES = (
 def test_groups_follow_each_other(model_type: str, name: str, shape: tuple[int, ...]) -> None:
     values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     source = f"model.layers.1.{name}"
-    for tensor in NAME_MAPS[model_type].tensors([source], CONFIG):
+    for tensor in ARCHITECTURES[model_type].tensors([source], CONFIG):
         (part,) = tensor.parts
         group = part.transform.group(shape[0], CONFIG)
         assert shape[0] % group == 0

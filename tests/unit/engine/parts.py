@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
-from pestle.huggingface.names import NAME_MAPS
+from pestle.huggingface.architectures import ARCHITECTURES
 
 from tests.oracle import checkpoints, gguf_file
 from tests.oracle.checkpoints import CASES
@@ -81,7 +81,7 @@ def parts(name: str = "llama-biases") -> Parts:
         "rope.freq_base": c["rope_parameters"]["rope_theta"],
     }
     tensors = gguf_file.gguf_weights(case, checkpoints.weights(case))
-    return Parts(NAME_MAPS[case.model_type].architecture, metadata, tensors)
+    return Parts(ARCHITECTURES[case.model_type].name, metadata, tensors)
 
 
 def windowed_parts(window: int) -> Parts:

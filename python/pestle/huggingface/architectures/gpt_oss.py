@@ -1,8 +1,12 @@
 """`gpt-oss`. Gate and up alternate. Experts are stored (in, out) as floats, as rows in MXFP4."""
 
+from __future__ import annotations
+
 from typing import Final
 
-from pestle.huggingface.names.base import ATTENTION, Into, NameMap
+from pestle.huggingface.architectures.base import ATTENTION, Architecture, Into
+from pestle.huggingface.architectures.keys import Keys, window_keys
+from pestle.huggingface.config import ModelConfig
 from pestle.tensors.transforms import Array, Config, Transform, transposed
 
 
@@ -30,9 +34,19 @@ def _up_rows(values: Array, group: int, config: Config) -> Array:
     return values[..., 1::2, :]
 
 
-GPT_OSS: Final = NameMap(
+_PERIOD: Final = 2
+
+
+def _keys(c: ModelConfig) -> Keys:
+    c.require("swiglu_limit", 7.0)
+    c.require("swiglu_alpha", 1.702)
+    return window_keys(c, _PERIOD)
+
+
+GPT_OSS: Final = Architecture(
     "gpt-oss",
     ("gpt_oss",),
+    _keys,
     {
         **ATTENTION,
         "self_attn.sinks": "attn_sinks.weight",

@@ -1,9 +1,9 @@
 """NamedTensor names: `model.layers.3.self_attn.q_proj.weight` is GGUF's `blk.3.attn_q.weight`.
 
 A table says for every module of a checkpoint what GGUF calls it, and what becomes of its values on
-the way. `NameMap.tensors` turns a checkpoint's names into GGUF's tensors, each made of parts that
-can be read, transformed and written one after the other: no part is larger than one tensor of the
-checkpoint, and an expert of a fused tensor is transformed alone or with the others, as one likes.
+the way. `Architecture.tensors` turns a checkpoint's names into GGUF's tensors, each made of parts
+that can be read, transformed and written one after the other: no part is larger than one tensor of
+the checkpoint, and an expert of a fused tensor is transformed alone or with the others.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from pestle.errors import FormatError
+from pestle.huggingface.architectures.keys import Keys, common_keys, n_experts
+from pestle.huggingface.config import ModelConfig
 from pestle.tensors.transforms import Array, Config, Transform, unchanged
 
 
@@ -64,7 +66,6 @@ EXPERTS: Final[Table] = {
 
 _LAYER = re.compile(r"model\.layers\.(\d{1,6})\.(.+)", re.ASCII)
 _EXPERT = re.compile(r"(.+\.experts)\.(\d{1,6})\.(.+)", re.ASCII)
-_MOST_EXPERTS = 1_000_000
 _SHOWN = 20
 _SUFFIXES = (".weight", ".bias")
 
@@ -97,13 +98,15 @@ class NamedTensor:
 
 
 @dataclass(frozen=True)
-class NameMap:
-    """The tensors of one architecture."""
+class Architecture:
+    """The tensors of one architecture, and the metadata of its own."""
 
-    architecture: str
+    name: str
     """GGUF's `general.architecture`."""
     model_types: tuple[str, ...]
     """`model_type` of config.json."""
+    own_keys: Callable[[ModelConfig], Keys]
+    """Beside `common_keys`. UnsupportedError: GGUF cannot express the model."""
     block: Table
     whole_model: Table = field(default_factory=lambda: WHOLE_MODEL)
     wrapper: str = ""
@@ -112,6 +115,13 @@ class NameMap:
     """Beginnings of names that are not part of the text model."""
     ignores_extra_layers: bool = False
     """Whether layers behind the last are not part of it: they predict further tokens."""
+
+    def keys(self, config: ModelConfig) -> Keys:
+        """GGUF's keys without the name in front; bool, int, float, str or list.
+
+        Raises as `common_keys` and `own_keys` do.
+        """
+        return common_keys(config) | self.own_keys(config)
 
     def ignores(self, name: str) -> bool:
         """Whether a tensor is not part of the text model, or follows from the config."""
@@ -175,20 +185,6 @@ def _targets_of(table: Table, key: str) -> tuple[Into, ...]:
 def _is_whole(targets: tuple[Into, ...]) -> bool:
     """Whether GGUF's names are those of parameters; else they are those of modules."""
     return any(into.name.endswith(_SUFFIXES) for into in targets)
-
-
-def n_experts(config: Config) -> int:
-    """The routed experts of a layer, by the name that this config has for them; else 0."""
-    counts: list[Any] = [
-        config.get(key) for key in ("num_local_experts", "num_experts", "n_routed_experts")
-    ]
-    found = next((n for n in counts if n), 0)
-    if type(found) is not int or not 0 <= found <= _MOST_EXPERTS:
-        raise FormatError(
-            f"config.json: there are {found!r:.40} experts, expected a whole number, "
-            f"at most {_MOST_EXPERTS:,}"
-        )
-    return found
 
 
 def _tensor(name: str, by_expert: Mapping[int | None, NamedPart], config: Config) -> NamedTensor:
