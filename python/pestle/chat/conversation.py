@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pestle.models import Progress
     from pestle.options import ChatOptions
     from pestle.results import ChatCompletion
-    from pestle.sessions import Loaded, Saved, SessionFolder
+    from pestle.sessions import RestoredSession, Saved, SessionFolder
 
 
 REFUSED = "error: the user does not allow this call"
@@ -192,7 +192,7 @@ class Conversation:
         session: str | os.PathLike[str] | SessionFolder,
         *,
         progress: Progress | None = None,
-    ) -> Loaded:
+    ) -> RestoredSession:
         """Take up a saved conversation in place of this one; nothing of it is read again.
 
         Where the model, an option that decides its numbers or Pestle's version is another one, or

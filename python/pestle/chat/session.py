@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pestle.engine.runtime import Runtime
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
-    from pestle.sessions import Loaded, Saved, SessionFolder
+    from pestle.sessions import RestoredSession, Saved, SessionFolder
 
 
 class Session(GeneratingCalls):
@@ -80,7 +80,7 @@ class Session(GeneratingCalls):
             fingerprint = fingerprint_of(self._runtime.loaded)
             return save(folder, self._runtime, sequence, messages, fingerprint, resume)
 
-    def load(self, folder: SessionFolder, progress: Progress | None = None) -> Loaded:
+    def load(self, folder: SessionFolder, progress: Progress | None = None) -> RestoredSession:
         """Hold what was saved in `folder`, or nothing where that cannot be used.
 
         Raises SessionError and FormatError. See `Conversation.load`.

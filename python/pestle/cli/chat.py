@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pestle.cli.dialogue import Dialogue
 
 
-class Source(Protocol):
+class MessageSource(Protocol):
     """Where messages come from."""
 
     def read(self) -> str:
@@ -114,7 +114,7 @@ def _greeting(llm: LLM) -> str:
 
 def converse(
     dialogue: Dialogue,
-    source: Source,
+    source: MessageSource,
     console: Console,
     approval: tool_calls.Approval | None = None,
 ) -> bool:

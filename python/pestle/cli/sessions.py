@@ -12,7 +12,7 @@ from pestle.cli.progress import Loading
 
 if TYPE_CHECKING:
     from pestle import Conversation
-    from pestle.sessions import Loaded, Saved, SessionFolder
+    from pestle.sessions import RestoredSession, Saved, SessionFolder
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def take_up(conversation: Conversation, folder: SessionFolder, console: Console)
         console.note(line)
 
 
-def lines(name: str, found: Loaded) -> list[str]:
+def lines(name: str, found: RestoredSession) -> list[str]:
     """What a session that was loaded is like."""
     said = f"Session {name}: {_messages(len(found.saved.messages))}"
     if found.reason is not None:

@@ -10,7 +10,7 @@ from llguidance import LLMatcher
 
 from pestle.constraints.bounds import LIMITS
 from pestle.constraints.library import library_errors
-from pestle.constraints.vocabulary import Vocabulary
+from pestle.constraints.vocabulary import GrammarVocabulary
 from pestle.errors import GrammarError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LONGEST = 1000  # characters of a message, which may quote all that was given
 class Matcher:
     """The tokens of a grammar's text so far. Copies are cheap; no two threads may use one."""
 
-    def __init__(self, vocabulary: Vocabulary, grammar: str) -> None:
+    def __init__(self, vocabulary: GrammarVocabulary, grammar: str) -> None:
         """Raises GrammarError for a grammar that cannot be followed, and says why."""
         self._vocabulary = vocabulary
         self._beginning = vocabulary.compiled(grammar, lambda: _beginning(vocabulary, grammar))
@@ -84,7 +84,7 @@ class Matcher:
             raise GrammarError(f"the grammar failed: {_one_line(self._now.get_error())}")
 
 
-def _beginning(vocabulary: Vocabulary, grammar: str) -> LLMatcher:
+def _beginning(vocabulary: GrammarVocabulary, grammar: str) -> LLMatcher:
     """One that is never gone on with, so that all may copy it. Raises as `Matcher`."""
     made = LLMatcher(vocabulary.tokenizer, grammar, log_level=0, limits=LIMITS)
     # What no text can follow shows with the first mask.
@@ -95,12 +95,12 @@ def _beginning(vocabulary: Vocabulary, grammar: str) -> LLMatcher:
     return made
 
 
-def problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
+def problems(vocabulary: GrammarVocabulary, grammar: str) -> Sequence[str]:
     """What is wrong with a grammar, warnings too; nothing if it can be followed."""
     return vocabulary.compiled(("problems", grammar), lambda: _problems(vocabulary, grammar))
 
 
-def _problems(vocabulary: Vocabulary, grammar: str) -> Sequence[str]:
+def _problems(vocabulary: GrammarVocabulary, grammar: str) -> Sequence[str]:
     with library_errors("the grammar"):
         _, messages = LLMatcher.validate_grammar_with_warnings(
             grammar, vocabulary.tokenizer, limits=LIMITS

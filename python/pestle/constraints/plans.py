@@ -15,7 +15,7 @@ from pestle.constraints.constraint import Constraint
 from pestle.constraints.grammar import Grammar, grammar_of_schema
 from pestle.constraints.matcher import Matcher, problems
 from pestle.constraints.phases import Body, Fixed, Free, Opening, Phase, Words, sequences, words_of
-from pestle.constraints.vocabulary import Vocabulary, vocabulary_of
+from pestle.constraints.vocabulary import GrammarVocabulary, vocabulary_of
 from pestle.errors import GrammarError, UnsupportedError
 from pestle.formats import Format
 from pestle.formats.harmony import CALL, END, FUNCTIONS, MARKS, RETURN
@@ -98,7 +98,7 @@ class Planner(ABC):
         wanted: Wanted,
         form: Format,
         tokenizer: Tokenizer,
-        vocabulary: Vocabulary,
+        vocabulary: GrammarVocabulary,
         marks: dict[str, int],
     ) -> None:
         self._wanted, self._form, self._tokenizer = wanted, form, tokenizer
@@ -279,7 +279,7 @@ def _parts(grammar: Grammar) -> list[dict[str, object]]:
     return list(json.loads(grammar.source)["grammars"])
 
 
-def _matcher(grammar: Grammar, vocabulary: Vocabulary) -> Matcher:
+def _matcher(grammar: Grammar, vocabulary: GrammarVocabulary) -> Matcher:
     _check(grammar, vocabulary)
     try:
         return Matcher(vocabulary, grammar.source)
@@ -287,7 +287,7 @@ def _matcher(grammar: Grammar, vocabulary: Vocabulary) -> Matcher:
         raise GrammarError(f"{grammar.name}: {error}") from error
 
 
-def _check(grammar: Grammar, vocabulary: Vocabulary) -> None:
+def _check(grammar: Grammar, vocabulary: GrammarVocabulary) -> None:
     """Raise GrammarError for whatever is wrong with a grammar, or would be left out of it."""
     wrong = problems(vocabulary, grammar.source)
     if wrong:

@@ -13,14 +13,14 @@ from llguidance import LLTokenizer
 
 from pestle.tokenizer import Tokenizer
 
-_made: WeakKeyDictionary[Tokenizer, dict[Any, Vocabulary]] = WeakKeyDictionary()
+_made: WeakKeyDictionary[Tokenizer, dict[Any, GrammarVocabulary]] = WeakKeyDictionary()
 _making = Lock()
 
 T = TypeVar("T")
 _KEPT = 64  # compiled grammars of a vocabulary
 
 
-class Vocabulary:
+class GrammarVocabulary:
     """A vocabulary of `n_vocab` tokens. Control tokens, and those named `apart`, are no text.
 
     Building one takes 1 to 2 seconds for 200,000 tokens, so `vocabulary_of` keeps them.
@@ -54,7 +54,9 @@ class Vocabulary:
         return made
 
 
-def vocabulary_of(tokenizer: Tokenizer, n_vocab: int, apart: Iterable[int] = ()) -> Vocabulary:
+def vocabulary_of(
+    tokenizer: Tokenizer, n_vocab: int, apart: Iterable[int] = ()
+) -> GrammarVocabulary:
     """The vocabulary of a tokenizer, made once; `n_vocab` counts the model's padding too.
 
     `apart`: tokens that are no text, though the file does not call them control tokens.
@@ -63,7 +65,7 @@ def vocabulary_of(tokenizer: Tokenizer, n_vocab: int, apart: Iterable[int] = ())
     with _making:
         of_tokenizer = _made.setdefault(tokenizer, {})
         if key not in of_tokenizer:
-            of_tokenizer[key] = Vocabulary(tokenizer, *key)
+            of_tokenizer[key] = GrammarVocabulary(tokenizer, *key)
         return of_tokenizer[key]
 
 

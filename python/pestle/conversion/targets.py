@@ -19,7 +19,7 @@ from pestle.gguf.header import aligned
 from pestle.progress import Progress
 from pestle.quantization import is_quantized
 from pestle.quantization.budget import Candidate, Choosable, Importances, assume, choose, measure
-from pestle.quantization.importance.calibration import calibration_text
+from pestle.quantization.importance import calibration_text
 from pestle.tensors.writing import writing
 from pestle.types import FLOATS, TYPES
 

@@ -11,7 +11,7 @@ from pestle.tokenizer import StopStrings
 
 
 @dataclass
-class Part:
+class AnswerPart:
     """What a token adds to an answer."""
 
     text: str = ""
@@ -49,7 +49,7 @@ class Answer:
         """Whether nothing is to be added any more."""
         return self.stopped_by is not None or (self.one_call and self._called)
 
-    def add(self, token: int, *, forced: bool = False) -> Part:
+    def add(self, token: int, *, forced: bool = False) -> AnswerPart:
         """Take the next token; a `forced` one was not chosen by the model."""
         was_reasoning = self.reader.in_reasoning
         part = self._part(self.reader.push(token))
@@ -57,16 +57,16 @@ class Answer:
             self.reasoning_tokens += 1
         return part
 
-    def end(self, ended_by: int | None) -> Part:
+    def end(self, ended_by: int | None) -> AnswerPart:
         """What was held back; `ended_by` is the token at which the generation ended, if any."""
         if self.is_over:
-            return Part(self._stops.flush())
+            return AnswerPart(self._stops.flush())
         part = self._part(self.reader.finish(ended_by))
         part.text += self._stops.flush()
         return part
 
-    def _part(self, events: list[Event]) -> Part:
-        part = Part()
+    def _part(self, events: list[Event]) -> AnswerPart:
+        part = AnswerPart()
         for event in events:
             if self.stopped_by is not None:
                 break
@@ -86,9 +86,9 @@ class Answer:
         return part
 
 
-def joined(parts: Sequence[Part]) -> Part:
+def joined(parts: Sequence[AnswerPart]) -> AnswerPart:
     """What parts add up to; each warning once."""
-    return Part(
+    return AnswerPart(
         "".join(part.text for part in parts),
         "".join(part.reasoning for part in parts),
         tuple(call for part in parts for call in part.tool_calls),

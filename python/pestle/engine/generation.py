@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from pestle.engine.answer import Answer, Part
+from pestle.engine.answer import Answer, AnswerPart
 from pestle.engine.loaded import Choice, Sampled
 from pestle.engine.masks import MaskAhead, Masks, TokenConstraint
 from pestle.engine.scheduler import Rows, Taken
@@ -25,7 +25,7 @@ class Said:
     """A token of the answer, and what it adds to the text."""
 
     sampled: Sampled
-    part: Part
+    part: AnswerPart
     forced: bool  # not chosen by the model
     reasoning_tokens: int  # so far
     ended: Ended | None  # what comes next, if it is the last: a caller may have enough with it
@@ -37,7 +37,7 @@ class Ended:
 
     finish_reason: FinishReason
     stop_reason: str | int | None
-    part: Part
+    part: AnswerPart
 
 
 Result: TypeAlias = Said | Ended

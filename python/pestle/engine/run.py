@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from threading import Event
 from typing import Any, Generic, TypeVar
 
-from pestle.engine.answer import Answer, Part, joined
+from pestle.engine.answer import Answer, AnswerPart, joined
 from pestle.engine.generation import Ended, Generation, Progress, Result, Said
 from pestle.engine.masks import TokenConstraint
 from pestle.engine.runtime import Runtime
@@ -72,7 +72,7 @@ class Run(Generic[R]):
         self._eager = False
         self._over = False
         self._said: list[Said] = []
-        self._parts: list[Part] = []
+        self._parts: list[AnswerPart] = []
         self._logprobs: list[TokenLogprob] | None = None if request.logprobs is None else []
         self._finish_reason: FinishReason = "cancelled"
         self._stop_reason: str | int | None = None
@@ -199,7 +199,7 @@ class Run(Generic[R]):
     def _note_end(self, ended: Ended) -> None:
         self._finish_reason, self._stop_reason = ended.finish_reason, ended.stop_reason
 
-    def _held_back(self) -> Part:
+    def _held_back(self) -> AnswerPart:
         """Of an answer that ends early, the text that might have become something else.
 
         The generation may have read on, so what was taken of it is read again.
@@ -233,7 +233,7 @@ class Run(Generic[R]):
     ) -> TokenLogprob:
         return TokenLogprob(token, self._runtime.loaded.token_bytes(token), logprob, top)
 
-    def _last_chunk(self, part: Part) -> Chunk:
+    def _last_chunk(self, part: AnswerPart) -> Chunk:
         return Chunk(
             part.text,
             reasoning=part.reasoning,

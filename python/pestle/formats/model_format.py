@@ -39,7 +39,7 @@ _PYTHON_TAG = "<|python_tag|>"
 _TAIL = 32  # tokens at the end of a prompt in which a format looks for what it has begun
 
 
-class Vocabulary(Protocol):
+class TokenLookup(Protocol):
     """What a format needs of a tokenizer."""
 
     def token_id(self, text: str) -> int | None: ...
@@ -66,7 +66,7 @@ class Format:
     calls: CallForm | None
     thinks: bool
     lead_out: tuple[int, ...]
-    vocabulary: Vocabulary
+    vocabulary: TokenLookup
     writes: frozenset[str] = frozenset()
 
     def parser(self, prompt: Sequence[int], tools: Sequence[Any] | None = None) -> Parser:
@@ -134,7 +134,7 @@ class Format:
         return "reasoned" if self.thinks and tail.rstrip().endswith(marks[CLOSE]) else "start"
 
 
-def format_of(architecture: str, template: str | None, vocabulary: Vocabulary) -> Format:
+def format_of(architecture: str, template: str | None, vocabulary: TokenLookup) -> Format:
     """The format of a model, by its file's metadata.
 
     `architecture` is `general.architecture`, `template` the chat template in use.
@@ -177,11 +177,11 @@ def _trailing_form(template: str) -> CallForm | None:
     return "llama" if '"parameters": ' in template and "ipython" in template else None
 
 
-def _has_tags(vocabulary: Vocabulary) -> bool:
+def _has_tags(vocabulary: TokenLookup) -> bool:
     return vocabulary.token_id(OPEN) is not None and vocabulary.token_id(CLOSE) is not None
 
 
-def _tokens(vocabulary: Vocabulary, text: str) -> tuple[int, ...]:
+def _tokens(vocabulary: TokenLookup, text: str) -> tuple[int, ...]:
     return tuple(vocabulary.encode(text, add_special=False, parse_special=True))
 
 
@@ -216,19 +216,19 @@ def _call_tags(form: CallForm, marks: Marks, schemas: Schemas) -> CallTags:
     return CallTags(marks[_TOOL_CALL], marks[_TOOL_CALL_END], (), read)
 
 
-def _begins_reasoning(marks: Marks, vocabulary: Vocabulary, prompt: Sequence[int]) -> bool:
+def _begins_reasoning(marks: Marks, vocabulary: TokenLookup, prompt: Sequence[int]) -> bool:
     """Whether the prompt ends with an open `<think>`, and at most blanks after it."""
     tail = _written(marks, vocabulary, prompt[-_TAIL:])
     return tail.rstrip().endswith(marks[OPEN])
 
 
-def _last_header(marks: Marks, vocabulary: Vocabulary, prompt: Sequence[int]) -> str:
+def _last_header(marks: Marks, vocabulary: TokenLookup, prompt: Sequence[int]) -> str:
     """What of a harmony message the prompt has begun."""
     _, found, header = _written(marks, vocabulary, prompt[-_TAIL:]).rpartition(marks[harmony.START])
     return header if found else ""
 
 
-def _written(marks: Marks, vocabulary: Vocabulary, tokens: Sequence[int]) -> str:
+def _written(marks: Marks, vocabulary: TokenLookup, tokens: Sequence[int]) -> str:
     return "".join(
         marks.write(token, vocabulary.token_bytes(token).decode(errors="replace"))
         for token in tokens

@@ -18,7 +18,7 @@ from pestle import files
 from pestle._core import Model
 from pestle.gguf.header import aligned, header_bytes
 from pestle.progress import Progress
-from pestle.quality.sources import LogitSource, Part, StreamedModel, through_layers
+from pestle.quality.sources import LogitSource, ModelPart, StreamedModel, through_layers
 from pestle.quality.subject import matrix_types
 from pestle.quality.windows import Window
 from pestle.tensors.model import SourceModel
@@ -44,7 +44,7 @@ class CheckpointSubject:
         self.types = matrix_types((o.type, o.shape) for o in self._plan.outputs)
 
     @contextmanager
-    def part(self, part: Part, threads: int) -> Iterator[Model]:
+    def part(self, part: ModelPart, threads: int) -> Iterator[Model]:
         """That part, from a file that is there in the block only."""
         with files.scratch_folder() as folder:
             path = folder / f"{self.name}-{part}.gguf"
@@ -75,7 +75,7 @@ def exact_types(source: SourceModel) -> dict[str, str]:
     return found
 
 
-def _outputs(plan: TensorPlan, part: Part) -> list[Output]:
+def _outputs(plan: TensorPlan, part: ModelPart) -> list[Output]:
     """The tensors that a part needs, with their places in a file that has no others."""
     names = {output.name for output in plan.outputs}
     found: list[Output] = []
@@ -88,7 +88,7 @@ def _outputs(plan: TensorPlan, part: Part) -> list[Output]:
     return found
 
 
-def _belongs(name: str, part: Part, names: set[str]) -> bool:
+def _belongs(name: str, part: ModelPart, names: set[str]) -> bool:
     match name.split(".")[0]:
         case "blk":
             return name.split(".")[1] == str(part)

@@ -19,14 +19,14 @@ from pestle.quality.windows import Window
 KV_TYPE = "f32"
 """Keys and values are kept exactly: the figures are those of the weights."""
 
-Part = str | int
+ModelPart = str | int
 """\"embedding\", the number of a layer, or \"output\"."""
 
 
-class Parts(Protocol):
+class PartedModel(Protocol):
     """A model whose parts can be loaded one by one."""
 
-    def part(self, part: Part, threads: int) -> AbstractContextManager[Model]:
+    def part(self, part: ModelPart, threads: int) -> AbstractContextManager[Model]:
         """That part alone, of all that the model has; let go of it where the block ends."""
 
 
@@ -78,7 +78,11 @@ class StreamedModel:
 
 
 def through_layers(
-    parts: Parts, name: str, windows: Sequence[Window], threads: int, progress: Progress | None
+    parts: PartedModel,
+    name: str,
+    windows: Sequence[Window],
+    threads: int,
+    progress: Progress | None,
 ) -> list[Logits]:
     """What the last layer of a model makes of every token: of each window float32 [tokens, dim].
 

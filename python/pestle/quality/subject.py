@@ -13,7 +13,7 @@ from pestle._core import GgufFile, Model
 from pestle.progress import Progress
 from pestle.quality.sources import (
     LogitSource,
-    Part,
+    ModelPart,
     StreamedModel,
     WholeModel,
     through_layers,
@@ -62,8 +62,8 @@ class FileSubject:
         self.whole_bytes = self._file.size
 
     @contextmanager
-    def part(self, part: Part, threads: int) -> Iterator[Model]:
-        """See `Parts`."""
+    def part(self, part: ModelPart, threads: int) -> Iterator[Model]:
+        """See `PartedModel`."""
         yield Model(self._file, threads=threads, only=part)
 
     @contextmanager

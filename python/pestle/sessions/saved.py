@@ -87,7 +87,7 @@ def save(
 
 
 @dataclass(frozen=True)
-class Loaded:
+class RestoredSession:
     """What was saved. Where `sequence` is None, `reason` says why its memory cannot be used."""
 
     saved: Saved
@@ -100,7 +100,7 @@ class Loaded:
         return len(self.saved.memory.tokens) if self.saved.memory and self.sequence else 0
 
 
-def load(folder: SessionFolder, runtime: Runtime, fingerprint: Fingerprint) -> Loaded:
+def load(folder: SessionFolder, runtime: Runtime, fingerprint: Fingerprint) -> RestoredSession:
     """What was saved in `folder`, with a sequence of its keys and values.
 
     Those that this model would not have computed, or that are damaged, are not used: the messages
@@ -113,10 +113,10 @@ def load(folder: SessionFolder, runtime: Runtime, fingerprint: Fingerprint) -> L
         saved = _read(folder.path / STATE)
         memory = saved.memory
         if memory is None:
-            return Loaded(saved)
+            return RestoredSession(saved)
         difference = fingerprint.difference(memory.fingerprint)
         if difference is not None:
-            return Loaded(saved, reason=difference)
+            return RestoredSession(saved, reason=difference)
         pages, sizes = PageFiles(folder.path), runtime.page_sizes
 
         def page(group: int, index: int) -> bytes | None:
@@ -124,13 +124,15 @@ def load(folder: SessionFolder, runtime: Runtime, fingerprint: Fingerprint) -> L
             return None if place is None else pages.read(place, sizes[group])
 
         try:
-            return Loaded(saved, runtime.restore(list(memory.tokens), page))
+            return RestoredSession(saved, runtime.restore(list(memory.tokens), page))
         except ContextLengthError as error:
-            return Loaded(saved, reason=str(error))
+            return RestoredSession(saved, reason=str(error))
         except (FormatError, ValueError, OverflowError) as error:
-            return Loaded(saved, reason=f"it is damaged: {error}")
+            return RestoredSession(saved, reason=f"it is damaged: {error}")
         except OSError as error:
-            return Loaded(saved, reason=f"{error.filename or folder.path}: {error.strerror}")
+            return RestoredSession(
+                saved, reason=f"{error.filename or folder.path}: {error.strerror}"
+            )
 
 
 def _write(

@@ -13,8 +13,8 @@ import numpy as np
 
 from pestle.errors import FormatError, QuantizeError
 from pestle.tensors.encode import Bytes, Weights, encoded, mxfp4_blocks, widened
-from pestle.tensors.plan import Output, Share
-from pestle.tensors.reading import FileRead, Piece
+from pestle.tensors.plan import Output, TensorShare
+from pestle.tensors.reading import FileRead, TensorPiece
 from pestle.tensors.transforms import Array, Config
 from pestle.tensors.weighting import Weighting
 
@@ -32,7 +32,7 @@ class Written(NamedTuple):
 
 
 def encode_piece(
-    piece: Piece, config: Config, threads: int, weighting: Weighting | None = None
+    piece: TensorPiece, config: Config, threads: int, weighting: Weighting | None = None
 ) -> Iterator[Written]:
     """What a piece gives to each new tensor. FormatError names a value that has no place."""
     source = piece.job.source
@@ -60,14 +60,14 @@ def encode_piece(
 
 
 def _encoded(
-    share: Share, start: int, values: Array, threads: int, weights: Weights | None
+    share: TensorShare, start: int, values: Array, threads: int, weights: Weights | None
 ) -> Bytes:
     rows = values.reshape(-1, values.shape[-1])
     row = start * math.prod(share.output.shape[:-1]) // share.output.nbytes
     return encoded(share.output.type, rows, threads, weights, row)
 
 
-def _transformed(share: Share, values: Array, piece: Piece, config: Config) -> Array:
+def _transformed(share: TensorShare, values: Array, piece: TensorPiece, config: Config) -> Array:
     group = share.transform.group(piece.job.source.shape[0], config)
     return np.ascontiguousarray(share.transform.apply(values, group, config))
 

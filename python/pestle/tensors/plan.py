@@ -37,7 +37,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Share:
+class TensorShare:
     """What one source gives to one output: its part, which begins at byte `start` there."""
 
     output: Output
@@ -53,7 +53,7 @@ class Job:
     """One source, and what becomes of it."""
 
     source: SourceTensor
-    shares: tuple[Share, ...]
+    shares: tuple[TensorShare, ...]
     group: int
     """Elements of the first axis that stay together."""
     rows: int
@@ -115,7 +115,7 @@ def plan_tensors(
         ],
         split_size,
     )
-    shares: dict[str, list[Share]] = {}
+    shares: dict[str, list[TensorShare]] = {}
     sources: dict[str, SourceTensor] = {}
     for tensor, output in zip(model.tensors, outputs, strict=True):
         for share, source in _shares(model, tensor, output):
@@ -128,14 +128,14 @@ def plan_tensors(
 
 def _shares(
     model: SourceModel, tensor: ModelTensor, output: Output
-) -> Iterator[tuple[Share, SourceTensor]]:
+) -> Iterator[tuple[TensorShare, SourceTensor]]:
     size = output.nbytes // max(1, len(tensor.inputs))
     for n, (source, transform) in enumerate(tensor.inputs):
         copied = model.verbatim and output.type == source.type
-        yield Share(output, transform, n * size, size, copied), source
+        yield TensorShare(output, transform, n * size, size, copied), source
 
 
-def _job(model: SourceModel, source: SourceTensor, shares: list[Share]) -> Job:
+def _job(model: SourceModel, source: SourceTensor, shares: list[TensorShare]) -> Job:
     groups = [share.transform.group(source.shape[0], model.config) for share in shares]
     if source.encoding == "fp8":
         groups.append(FP8_BLOCK)  # a piece begins with a scale

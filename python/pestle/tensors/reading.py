@@ -22,7 +22,7 @@ from pestle.tensors.source import FP8_BLOCK, StoredFile, StoredTensor
 
 
 @dataclass(frozen=True)
-class Piece:
+class TensorPiece:
     """Elements [begin, end) of the first axis of a job's source, as stored."""
 
     job: Job
@@ -111,7 +111,7 @@ def read_source(
     skip: int = 0,
     known: Mapping[str, str],
     advance: Callable[[int], None],
-) -> Iterator[Piece | FileRead]:
+) -> Iterator[TensorPiece | FileRead]:
     """The pieces of all jobs in the order of the files' bytes, and each file's digest behind them.
 
     The first `skip` pieces are left out: they are read for the digest only, or not at all where
@@ -129,7 +129,7 @@ def read_source(
             skip = max(0, skip - count)
 
 
-def read_job(files: Files, job: Job) -> Iterator[Piece]:
+def read_job(files: Files, job: Job) -> Iterator[TensorPiece]:
     """The pieces of one job, without a digest."""
     tensor = job.source.numbers
     per_element = tensor.nbytes // job.source.shape[0]
@@ -137,7 +137,7 @@ def read_job(files: Files, job: Job) -> Iterator[Piece]:
         numbers = files.read(
             tensor.path, tensor.offset + begin * per_element, (end - begin) * per_element
         )
-        yield Piece(job, begin, end, numbers, _scales(files, job, begin, end))
+        yield TensorPiece(job, begin, end, numbers, _scales(files, job, begin, end))
 
 
 def _read_file(
@@ -147,7 +147,7 @@ def _read_file(
     skip: int,
     digest: Digest,
     advance: Callable[[int], None],
-) -> Iterator[Piece | FileRead]:
+) -> Iterator[TensorPiece | FileRead]:
     at = 0
 
     def read(end: int) -> Bytes:
@@ -174,7 +174,7 @@ def _read_file(
             if skip:
                 skip -= 1
             else:
-                yield Piece(job, begin, end, numbers, _scales(files, job, begin, end))
+                yield TensorPiece(job, begin, end, numbers, _scales(files, job, begin, end))
         pass_over(tensor.offset + tensor.nbytes)
     pass_over(file.size)
     yield FileRead(file.name, digest.hexdigest())

@@ -11,7 +11,7 @@ from llguidance import LLMatcher
 from pestle.constraints.dialects import ascii_dialect, ecma_dialect, ecma_schema
 from pestle.constraints.grammar import grammar_of, grammar_of_schema
 from pestle.constraints.matcher import Matcher
-from pestle.constraints.vocabulary import Vocabulary, vocabulary_of
+from pestle.constraints.vocabulary import GrammarVocabulary, vocabulary_of
 from pestle.errors import GrammarError
 
 from tests.unit.text.templates import TOKENIZER
@@ -20,7 +20,7 @@ CHARACTERS = "aAzZkKsS09_-. \t\n\u00e9\u0663\u00a0\u212a\u017f\u4e00#["
 
 
 @cache
-def vocabulary() -> Vocabulary:
+def vocabulary() -> GrammarVocabulary:
     return vocabulary_of(TOKENIZER, TOKENIZER.n_vocab)
 
 

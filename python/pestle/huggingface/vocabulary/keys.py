@@ -10,7 +10,7 @@ from typing import Any
 from pestle.errors import TokenizerError
 from pestle.huggingface.config import ModelConfig
 from pestle.huggingface.vocabulary.recognition import ByteLevel, SentencePiece, recognize
-from pestle.huggingface.vocabulary.sentencepiece import Piece, read_sentencepiece
+from pestle.huggingface.vocabulary.sentencepiece import VocabularyPiece, read_sentencepiece
 from pestle.huggingface.vocabulary.special import special_keys, with_all_ends
 from pestle.huggingface.vocabulary.template import template_keys
 from pestle.huggingface.vocabulary.tokens import Tokens, added, learned, merges
@@ -124,7 +124,9 @@ def _sentencepiece(files: _Files, kind: SentencePiece | None) -> tuple[Keys, Tok
     }, tokens
 
 
-def _check_same(path: Path, own: Mapping[int, Piece], other: Mapping[int, Piece]) -> None:
+def _check_same(
+    path: Path, own: Mapping[int, VocabularyPiece], other: Mapping[int, VocabularyPiece]
+) -> None:
     for token, piece in own.items():
         if token in other and other[token].text != piece.text:
             raise TokenizerError(

@@ -24,7 +24,7 @@ NORMAL = 1
 
 
 @dataclass(frozen=True)
-class Piece:
+class VocabularyPiece:
     text: str
     score: float
     type: int
@@ -34,14 +34,14 @@ class Piece:
 class SentencePieceModel:
     """The pieces in the order of their ids."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[VocabularyPiece, ...]
     add_space_prefix: bool
 
 
 def read_sentencepiece(path: Path) -> SentencePieceModel:
     """Read a tokenizer.model; TokenizerError: malformed, or not BPE. Otherwise as `read_bytes`."""
     data = read_bytes(path)
-    pieces: list[Piece] = []
+    pieces: list[VocabularyPiece] = []
     prefix = True
     model_type: bytes | int = 1
     try:
@@ -59,12 +59,12 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
     return SentencePieceModel(tuple(pieces), prefix)
 
 
-def _piece(data: bytes) -> Piece:
+def _piece(data: bytes) -> VocabularyPiece:
     found = dict(_fields(data))
     text, score, kind = found.get(1, b""), found.get(2, b"\0\0\0\0"), found.get(3, NORMAL)
     if not isinstance(text, bytes) or not isinstance(score, bytes) or not isinstance(kind, int):
         raise ValueError("a piece has fields of other types")
-    return Piece(text.decode(), struct.unpack("<f", score)[0], kind)
+    return VocabularyPiece(text.decode(), struct.unpack("<f", score)[0], kind)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:

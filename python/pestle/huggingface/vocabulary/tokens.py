@@ -9,7 +9,7 @@ from typing import Any
 
 from pestle.errors import TokenizerError
 from pestle.huggingface.vocabulary.recognition import SPACE
-from pestle.huggingface.vocabulary.sentencepiece import Piece
+from pestle.huggingface.vocabulary.sentencepiece import VocabularyPiece
 from pestle.tokenizer.vocabulary import TokenType
 
 # Tokens that steer a model although their file does not call them special.
@@ -23,10 +23,10 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 class Tokens:
     """By id. `pieces` has the tokens that were learned, `added` those that were put on top."""
 
-    pieces: dict[int, Piece] = field(default_factory=dict)
-    added: dict[int, Piece] = field(default_factory=dict)
+    pieces: dict[int, VocabularyPiece] = field(default_factory=dict)
+    added: dict[int, VocabularyPiece] = field(default_factory=dict)
 
-    def listed(self, n_vocab: int) -> list[Piece]:
+    def listed(self, n_vocab: int) -> list[VocabularyPiece]:
         """One for each row of the embedding; `[PADn]` where the tokenizer has no token.
 
         TokenizerError: a token lies behind the last row.
@@ -37,14 +37,17 @@ class Tokens:
                 f"the tokenizer has token {max(found)} ({found[max(found)].text!r:.40}), "
                 f"the model only {n_vocab} embeddings"
             )
-        return [found.get(i) or Piece(f"[PAD{i}]", 0.0, TokenType.UNUSED) for i in range(n_vocab)]
+        return [
+            found.get(i) or VocabularyPiece(f"[PAD{i}]", 0.0, TokenType.UNUSED)
+            for i in range(n_vocab)
+        ]
 
     def ids(self) -> dict[str, int]:
         """By text."""
         return {p.text: i for i, p in sorted((self.pieces | self.added).items(), reverse=True)}
 
 
-def learned(model: Mapping[str, Any], *, byte_level: bool) -> dict[int, Piece]:
+def learned(model: Mapping[str, Any], *, byte_level: bool) -> dict[int, VocabularyPiece]:
     """The vocabulary of a tokenizer.json's BPE model.
 
     SentencePiece's algorithm merges by score where this one has a list of merges: a token's score
@@ -54,7 +57,7 @@ def learned(model: Mapping[str, Any], *, byte_level: bool) -> dict[int, Piece]:
     if not isinstance(vocab, Mapping) or not vocab:
         raise TokenizerError("tokenizer.json: model has no vocab")
     scores = {} if byte_level else _scores(merges(model))
-    pieces: dict[int, Piece] = {}
+    pieces: dict[int, VocabularyPiece] = {}
     for text, token in vocab.items():
         if type(token) is not int or not 0 <= token < 2**31:
             raise TokenizerError(f"tokenizer.json: token {text!r:.40} has the id {token!r:.40}")
@@ -66,7 +69,7 @@ def learned(model: Mapping[str, Any], *, byte_level: bool) -> dict[int, Piece]:
         if not byte_level:
             kind = TokenType.BYTE if _BYTE.fullmatch(text) else kind
             kind = TokenType.UNKNOWN if text == model.get("unk_token") else kind
-        pieces[token] = Piece(text, scores.get(text, 0.0), kind)
+        pieces[token] = VocabularyPiece(text, scores.get(text, 0.0), kind)
     return pieces
 
 
@@ -85,7 +88,7 @@ def merges(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def added(definition: Mapping[str, Any], unknown: str | None) -> dict[int, Piece]:
+def added(definition: Mapping[str, Any], unknown: str | None) -> dict[int, VocabularyPiece]:
     """The `added_tokens` of a tokenizer.json, and what type GGUF gives to each."""
     tokens = {}
     for entry in _list(definition.get("added_tokens"), "added_tokens"):
@@ -104,7 +107,7 @@ def added(definition: Mapping[str, Any], unknown: str | None) -> dict[int, Piece
             kind = TokenType.UNKNOWN if text == unknown else TokenType.CONTROL
         else:
             text = text.replace(SPACE, " ")
-        tokens[token] = Piece(text, 0.0, kind)
+        tokens[token] = VocabularyPiece(text, 0.0, kind)
     return tokens
 
 

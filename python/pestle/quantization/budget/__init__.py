@@ -9,9 +9,9 @@ from pestle.quantization.budget.sensitivity import (
     Importances,
     Sensitivities,
     Sensitivity,
-    assume,
     measure,
 )
+from pestle.quantization.budget.typical import assume
 
 __all__ = [
     "Candidate",

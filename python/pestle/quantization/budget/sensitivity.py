@@ -1,4 +1,4 @@
-"""How much divergence each type of each tensor costs: measured, or, where it must be, assumed."""
+"""How much divergence each type of each tensor costs, measured."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ from pestle.quantization.budget.distortion import (
     Floats,
     Weighing,
     distortions,
-    fitting,
     matrices_of,
     rounded,
 )
 from pestle.quantization.budget.groups import MAX_PROBES, groups
 from pestle.quantization.budget.probing import Probe
-from pestle.quantization.budget.typical import typical_sensitivity
 from pestle.quantization.importance import Importance
 from pestle.tensors.source import StoredTensor
 
@@ -115,31 +113,6 @@ def measure(
         probe.n_tokens,
         _digest(found, measured),
     )
-
-
-def assume(shapes: Mapping[str, Sequence[int]]) -> Sensitivities:
-    """What types cost tensors of these shapes (as in numpy), without knowing the model.
-
-    The kind of a tensor gives its sensitivity, and the relative squared error of a type is
-    that on normally distributed numbers. Measuring is better.
-    """
-    bits = np.random.Philox(1).random_raw(1 << 16).astype("<u8").view("<u2")
-    # Nearly normal, and the same on every machine: the sums of four uniform numbers.
-    random = (bits.reshape(1, 256, 256, 4).sum(axis=-1) / 65536 - 2).astype(np.float32)
-    of_type = {
-        d.type: d.error / float(np.square(random).sum(dtype=np.float64))
-        for d in distortions(random, Weighing(None, np.ones((1, 256))))
-    }
-    tensors = []
-    for name, shape in shapes.items():
-        rows = int(np.prod(shape[:-1]))
-        candidates = [
-            Candidate(kind, nbytes * rows, typical_sensitivity(name) * of_type[kind])
-            for kind, nbytes in fitting(shape[-1]).items()
-        ]
-        tensors.append(Choosable(name, tuple(candidates)))
-    digest = hashlib.sha256(repr(tensors).encode()).hexdigest()
-    return Sensitivities(tuple(tensors), (), 0, digest)
 
 
 def weighing(

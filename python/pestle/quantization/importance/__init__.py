@@ -6,7 +6,7 @@ importance = read_imatrix("imatrix.gguf").importance("blk.0.attn_q.weight")
 """
 
 from pestle.quantization.importance.coverage import Coverage, ExpertCoverage, coverage
-from pestle.quantization.importance.gathering import Gathering, gather
+from pestle.quantization.importance.gathering import Gathering, calibration_text, gather
 from pestle.quantization.importance.matrix import Importance, ImportanceMatrix
 from pestle.quantization.importance.reading import read_imatrix
 from pestle.quantization.importance.writing import write_imatrix
@@ -17,6 +17,7 @@ __all__ = [
     "Gathering",
     "Importance",
     "ImportanceMatrix",
+    "calibration_text",
     "coverage",
     "gather",
     "read_imatrix",

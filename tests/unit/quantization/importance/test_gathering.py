@@ -12,8 +12,7 @@ import pytest
 from pestle import _core
 from pestle.conversion import convert
 from pestle.errors import Error
-from pestle.quantization.importance import ImportanceMatrix, coverage, gather
-from pestle.quantization.importance.calibration import calibration_text
+from pestle.quantization.importance import ImportanceMatrix, calibration_text, coverage, gather
 from pestle.quantization.importance.gathering import sums_of
 
 from tests.oracle import checkpoint_folder, checkpoints, gguf_file
