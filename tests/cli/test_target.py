@@ -26,7 +26,7 @@ def test_converting(pestle: Pestle) -> None:
     assert (done.exit_code, done.stdout) == (0, "tiny-6.5bpw.gguf\n")
     assert "Types were chosen by what rounding was measured to cost." in done.stderr
     options = json.loads(Path("tiny-6.5bpw.gguf.manifest.json").read_text())["options"]
-    assert (options["target_bpw"], len(options["tensor_types"])) == (6.5, 15)
+    assert (options["target_bpw"], len(options["chosen_types"])) == (6.5, 15)
 
 
 def test_quantizing(pestle: Pestle) -> None:
