@@ -26,6 +26,7 @@ T = TypeVar("T")
 _AHEAD = 1  # results that may wait for whoever takes them while the next pass is made
 _LINGER = 0.05  # seconds that the thread waits for more work before it ends
 _LEAST_ROWS = 16  # of a further prompt in a pass
+_PATIENCE = 0.1  # seconds
 
 
 class Rows(NamedTuple):
@@ -104,7 +105,7 @@ class Ticket(Generic[T]):
         """
         with self._lock:
             while not self._is_ready():
-                self._arrived.wait()
+                self._arrived.wait(_patience())
             if self._cancel.is_set():
                 return None
             if self._results:
@@ -174,7 +175,7 @@ class Ticket(Generic[T]):
             return
         with self._lock:
             while self._stepping:
-                self._settled.wait()
+                self._settled.wait(_patience())
 
     def _is_ready(self) -> bool:
         if self._cancel.is_set():
@@ -220,7 +221,8 @@ class _Call:
         self._done.set()
 
     def wait(self) -> Any:
-        self._done.wait()
+        while not self._done.wait(_patience()):
+            pass
         if self._error is not None:
             raise self._error
         return self._result
@@ -360,6 +362,15 @@ class Scheduler:
             with self._lock:
                 ticket._results.clear()
             self._finish(ticket, error)
+
+
+def _patience() -> float | None:
+    """How long to wait before looking again: the main thread looks for Ctrl-C in between.
+
+    Not every system wakes it from a wait for that: Windows does not, nor does a signal that the
+    system hands to another thread.
+    """
+    return _PATIENCE if threading.current_thread() is threading.main_thread() else None
 
 
 def _call_all(functions: list[Callable[[], None]]) -> None:
