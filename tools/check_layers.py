@@ -31,6 +31,7 @@ CPP_LAYERS = {
 PER_ISA = {"kernels", "quantize"}
 BASELINE = "baseline"
 ISA_SYSTEM_HEADERS = {"cstddef", "cstdint", "cstring", "arm_neon.h", "immintrin.h"}
+ISA_MACROS = "core/assume.h"  # macros alone
 ISA_OWN_HEADER = "simd.h"  # found on the include path of each set's own folder
 BINDING_HEADERS = re.compile(r"^(pybind11/|Python\.h$|numpy/)")
 PRINTING_HEADERS = {"iostream", "print"}
@@ -168,7 +169,7 @@ def _judge_include(layer: str, per_isa: bool, quoted: bool, header: str) -> str 
         if per_isa and header not in ISA_SYSTEM_HEADERS:
             return f"<{header}>: per-ISA sources include only intrinsics and plain C headers"
         return None
-    if per_isa and header == ISA_OWN_HEADER:
+    if per_isa and header in {ISA_OWN_HEADER, ISA_MACROS}:
         return None
     target = header.split("/")[0]
     if target not in CPP_LAYERS:

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <vector>
 
+#include "core/assume.h"
 #include "core/buffer.h"
 
 namespace pestle {
@@ -16,6 +18,8 @@ class Arena {
  public:
   template <class T>
   T* take(size_t n) {
+    PESTLE_ASSUME(n <= SIZE_MAX / sizeof(T) - 64);
+    static_assert(alignof(T) <= 64);
     return reinterpret_cast<T*>(bytes(n * sizeof(T)));
   }
 
@@ -45,6 +49,7 @@ class Arena {
       chunks_.emplace_back(std::max({n, kChunk, chunks_.empty() ? most_ : 0}));
       used_ = 0;
     }
+    PESTLE_ASSUME(used_ + n <= chunks_[chunk_].size());
     char* p = chunks_[chunk_].data() + used_;
     used_ += n;
     taken_ += n;
@@ -53,6 +58,7 @@ class Arena {
   }
 
   void rewind(size_t chunk, size_t used, size_t taken) {
+    PESTLE_ASSUME(taken <= taken_ && chunk <= chunk_);  // scopes end in the reverse of their order
     chunk_ = chunk;
     used_ = used;
     taken_ = taken;

@@ -4,6 +4,7 @@
 // a call can change the order of operations.
 #include "kernels/attention.h"
 
+#include "core/assume.h"
 #include "kernels/attention_float.h"
 #include "kernels/attention_int8.h"
 #include "kernels/attention_latent.h"
@@ -98,9 +99,20 @@ float* span_of(const AttendArgs& a, int n, int span) {
   return a.spans + (size_t(n) * count + size_t(span - first_span(a))) * size_t(span_floats(a.value_dim));
 }
 
+// What kernels/attention.h asks of callers.
+void check(const AttendArgs& a) {
+  PESTLE_ASSUME(1 <= a.n_queries && a.n_queries <= kMaxQueries && a.head_dim >= 1 && a.value_dim >= 1);
+  PESTLE_ASSUME(!a.latent || (a.value_dim <= a.head_dim && a.types.keys == a.types.values));
+  for (int n = 0; n < a.n_queries; n++) {
+    PESTLE_ASSUME(0 <= a.first_key[n] && a.first_key[n] < a.n_keys[n]);
+    PESTLE_ASSUME(n == 0 || (a.first_key[n - 1] <= a.first_key[n] && a.n_keys[n - 1] <= a.n_keys[n]));
+  }
+}
+
 }  // namespace
 
 void attend(const AttendArgs& a) {
+  check(a);
   const Scratch s(a.scratch, a.head_dim, a.value_dim);
   float q_step[kMaxQueries];
   prepare(a, s.key_stride, s.q, q_step);
@@ -118,6 +130,8 @@ void attend_spans(const AttendArgs* heads, int n_heads, int begin, int end) {
   const Scratch s(heads->scratch, heads->head_dim, heads->value_dim);
   float q_step[kMaxQueries];
   Mass masses[kMaxQueries];
+  PESTLE_ASSUME(n_heads * heads->n_queries <= kMaxQueries);
+  for (int h = 0; h < n_heads; h++) check(heads[h]);
   const int rows = heads->n_queries, used = end - begin < n_heads ? end - begin : n_heads;
   for (int i = 0; i < used; i++) {
     const int h = (begin + i) % n_heads;
@@ -136,6 +150,7 @@ void attend_spans(const AttendArgs* heads, int n_heads, int begin, int end) {
 }
 
 void merge_spans(const AttendArgs& a) {
+  check(a);
   const Scratch s(a.scratch, a.head_dim, a.value_dim);
   Merged merged(a, s);
   for (int n = 0; n < a.n_queries; n++)

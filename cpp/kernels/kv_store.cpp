@@ -1,5 +1,6 @@
 // One position's key or value, into its page. The rounding is the same on every ISA, and what is not finite
 // stays visible.
+#include "core/assume.h"
 #include "kernels/attention.h"
 #include "kernels/isa.h"
 #include "kernels/vec16.h"
@@ -74,6 +75,7 @@ void key_f16(const float* k, int head_dim, uint16_t* page, int position) {
 }  // namespace
 
 void store_key(const float* k, int head_dim, void* page, int position, KvType type) {
+  PESTLE_ASSUME(0 <= position && position < kPageTokens && head_dim >= 1 && page != nullptr);
   switch (type) {
     case KvType::f32:
       return key_f32(k, head_dim, static_cast<float*>(page), position);
@@ -85,6 +87,7 @@ void store_key(const float* k, int head_dim, void* page, int position, KvType ty
 }
 
 void store_value(const float* v, int value_dim, void* page, int position, KvType type) {
+  PESTLE_ASSUME(0 <= position && position < kPageTokens && value_dim >= 1 && page != nullptr);
   if (type == KvType::q8_0) return value_q8_0(v, value_dim, static_cast<ValueBlock*>(page), position);
   const size_t row = size_t(position) * float_value_stride(value_dim);
   for (int d = 0; d < value_dim; d += 16) {

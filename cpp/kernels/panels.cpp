@@ -1,4 +1,5 @@
 // Activations as the products read them: quantized, in the panels that table.h describes.
+#include "core/assume.h"
 #include "kernels/isa.h"
 #include "kernels/vec16.h"
 
@@ -147,6 +148,11 @@ void float_row(const float* x, const PanelArgs& a, int row, int rows, char* grou
 }  // namespace
 
 void make_panels(const PanelArgs& a, int begin, int end) {
+  PESTLE_ASSUME(a.n_rows >= 1 && 0 <= begin && begin <= end &&
+                end <= panel_groups(a.n_rows, a.kind.max_rows));
+  PESTLE_ASSUME(a.kind.scales == 0 || a.columns % kBlockColumns == 0);
+  PESTLE_ASSUME(0 <= a.first_block && a.end_block <= (a.columns + kBlockColumns - 1) / kBlockColumns);
+  PESTLE_ASSUME(!a.kind.wide || (a.first_block == 0 && a.end_block < 0));  // its scale is a whole row's
   const int last = a.end_block < 0 ? a.columns / kBlockColumns : a.end_block;
   for (int g = begin; g < end; g++) {
     const auto [first, rows] = group_of(a.n_rows, a.kind.max_rows, g);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/assume.h"
 #include "kernels/table.h"
 
 namespace pestle {
@@ -30,8 +31,13 @@ class KvGroup {
   size_t page_bytes() const { return page_bytes_; }
   int slab_pages() const { return spans_ * kSpanPages; }
   size_t slab_bytes() const { return page_bytes_ * size_t(slab_pages()); }
-  KvPage page(char* slab, int i) const { return {slab, i / kSpanPages, i % kSpanPages}; }
+  KvPage page(char* slab, int i) const {
+    PESTLE_ASSUME(0 <= i && i < slab_pages());
+    return {slab, i / kSpanPages, i % kSpanPages};
+  }
   KvHead head(int layer, int head) const {
+    PESTLE_ASSUME(0 <= layer && size_t(layer) < layers_.size());
+    PESTLE_ASSUME(0 <= head && head < layers_[size_t(layer)].n_heads);
     KvHead h = layers_[layer].first;
     h.keys += layers_[layer].head * size_t(head);
     h.values += layers_[layer].head * size_t(head);
@@ -76,7 +82,10 @@ class KvLayout {
   KvTypes types() const { return types_; }
   int n_groups() const { return static_cast<int>(groups_.size()); }
   const KvGroup& group(int i) const { return groups_[i]; }
-  int group_of(int layer) const { return places_[layer].group; }
+  int group_of(int layer) const {
+    PESTLE_ASSUME(0 <= layer && size_t(layer) < places_.size());
+    return places_[layer].group;
+  }
   KvHead head(int layer, int head) const {
     return groups_[places_[layer].group].head(places_[layer].layer, head);
   }

@@ -34,6 +34,7 @@ void observe(Workspace& ws, const Matrix& w, const Parts& x) {
 
 PlannedProduct plan(const KernelTable& k, const Linear& linear, int i, int rows) {
   const Matrix& w = *linear.w;
+  PESTLE_ASSUME(0 <= i && i < w.count && rows >= 1);
   PlannedProduct p{{}, matmul_of(k, w.format, w.wide, rows), w.strips()};
   p.args.tiles = w.tiles + w.bytes_of_one() * size_t(i);
   p.args.bias = linear.bias ? linear.bias + size_t(padded(w.rows)) * size_t(i) : nullptr;
@@ -89,10 +90,13 @@ void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const P
 }
 
 void multiply(Workspace& ws, Activations& x, std::span<const Product> products) {
+  PESTLE_ASSUME(products.size() <= kMostProducts);
   PlannedProduct planned[kMostProducts];
   size_t n = 0, bytes = 0;
   for (const Product& p : products) {
     const Matrix& w = *p.linear.w;
+    PESTLE_ASSUME(w.columns == x.rows().width && p.y.n_rows == x.rows().n_rows);
+    PESTLE_ASSUME(p.y.stride >= size_t(w.strips()) * kStripRows);
     PlannedProduct& q = planned[n++] = plan(ws.kernels, p.linear, 0, x.rows().n_rows);
     q.args.panels = x.panels(panel_of(ws.kernels, w.format, w.wide, x.rows().n_rows));
     q.args.y = p.y.data;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "core/assume.h"
+
 namespace pestle {
 
 constexpr int padded(int width) { return (width + 31) / 32 * 32; }
@@ -13,7 +15,10 @@ struct Rows {
   float* data = nullptr;
   int n_rows = 0, width = 0;
   size_t stride = 0;
-  float* row(int i) const { return data + size_t(i) * stride; }
+  float* row(int i) const {
+    PESTLE_ASSUME(i >= 0 && i < n_rows);
+    return data + size_t(i) * stride;
+  }
 };
 
 }  // namespace pestle

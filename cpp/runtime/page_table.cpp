@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/assume.h"
+
 namespace pestle {
 
 void PageTable::swap(PageTable& other) noexcept {
@@ -19,6 +21,7 @@ void PageTable::reserve(size_t n_pages) {
 }
 
 void PageTable::grow(int n_tokens, int more) {
+  PESTLE_ASSUME(n_tokens >= 0 && more >= 0 && pages_of(n_tokens) <= static_cast<int>(pages_.size()));
   const int first = n_tokens / kPageTokens;  // the page that the next token goes into
   const int end = pages_of(n_tokens + more);
   reserve(size_t(end));  // so that no page is taken and then lost
@@ -45,6 +48,7 @@ void PageTable::shrink(int n_tokens) {
 
 void PageTable::slide(int n_tokens) {
   for (const int kept = pool_->group().first_kept(n_tokens); first_ < kept; first_++) {
+    PESTLE_ASSUME(size_t(first_) < pages_.size() && pages_[size_t(first_)].id >= 0);
     pool_->release(pages_[first_]);
     pages_[first_] = {};
     places_[first_] = {};
@@ -66,6 +70,7 @@ void PageTable::append(const PagePool::Page& page) {
 PageTable PageTable::fork(int n_tokens) const {
   PageTable t(*pool_);
   const int end = pages_of(n_tokens);
+  PESTLE_ASSUME(0 <= end && size_t(end) <= pages_.size());
   t.reserve(size_t(end));
   t.first_ = std::min(first_, end);
   for (int i = 0; i < end; i++) {
