@@ -1,11 +1,17 @@
 """Time the matrix product of each format alone, beside the machine's int8 peak and DRAM reads.
 
     python tools/bench_kernels.py [FORMAT ...] [--rows N] [--columns K] [--batch M ...]
-                                  [--threads T] [--isa ISA ...] [--json]
+                                  [--threads T] [--isa ISA ...] [--json | --few]
 
 PESTLE_ISA chooses the kernels, or --isa several, each in a process of its own. Times are the best
 of many runs; quantizing the activations is part of them. Weights that fit a cache are read faster
 than DRAM: --rows 300000 is larger than any.
+
+--few compares the two ways to multiply 1 to 8 rows of activations, weights decoded in registers
+(direct) and in strips, in turns and relative to one row. It is what cpp/kernels/direct_rows.h was
+chosen by, with weights in a cache (--rows 1024 --columns 2048) and in DRAM (--rows 24576), and in
+15 bits too, which fewer than 2048 columns have (--rows 98304 --columns 1024). It counts the time of
+one thread alone, so that other processes disturb it little.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -96,6 +103,31 @@ def measure(
     return timings
 
 
+FEW = range(1, 9)
+
+
+def few_rows(name: str, rows: int, columns: int) -> str:
+    """Time 1 to 8 rows both ways: a line of times relative to the direct way with one row."""
+    rng = np.random.default_rng(0)
+    packed = _core.kernels.Packed(name, random_rows(name, rows, columns, rng), columns)
+    repeats = max(1, int(2e7 / (rows * columns)))
+    direct = range(1, packed.most_direct_rows + 1)
+    ways = [(m, m) for m in direct] + [(m, 0) for m in FEW]
+    best = dict.fromkeys(ways, float("inf"))
+    xs = {m: rng.standard_normal((m, columns)).astype(np.float32) for m in FEW}
+    for _ in range(10):
+        for m, direct_rows in ways:
+            start = time.thread_time()
+            packed.multiply(xs[m], 1, repeats, direct_rows)
+            seconds = (time.thread_time() - start) / repeats
+            best[m, direct_rows] = min(best[m, direct_rows], seconds)
+    one = best[1, 1]
+    in_registers = " ".join(f"{best[m, m] / one:5.2f}" for m in direct)
+    in_strips = " ".join(f"{best[m, 0] / one:5.2f}" for m in FEW)
+    chosen = f"up to {packed.direct_rows}"
+    return f"{name:7} {one * 1e6:10,.1f} us  direct ({chosen}) {in_registers}  strips {in_strips}"
+
+
 def in_process(isa: str) -> int:
     """Run this command again with one kernel set, without --isa; its exit code."""
     rest = sys.argv[1:]
@@ -116,12 +148,18 @@ def main() -> int:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 4, 32, 512])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--few", action="store_true", help="1 to 8 rows, both ways to multiply")
     parser.add_argument("--isa", nargs="+", metavar="ISA", help="default: the active one")
     args = parser.parse_args()
     if args.isa:
         return max(in_process(isa) for isa in args.isa)
-    limits = Limits(_core.measure_int8(args.threads), _core.measure_bandwidth(args.threads))
     names = args.formats or list(_core.kernels.FORMATS)
+    if args.few:
+        print(f"{_core.isa()}, {args.rows} x {args.columns}, 1 to {FEW[-1]} rows of activations")
+        for name in names:
+            print(few_rows(name, args.rows, args.columns), flush=True)
+        return 0
+    limits = Limits(_core.measure_int8(args.threads), _core.measure_bandwidth(args.threads))
     timings = [
         timing
         for name in names

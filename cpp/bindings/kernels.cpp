@@ -65,12 +65,28 @@ Floats unpack(const Packed& p) {
   return out;
 }
 
+int most_direct_rows(const Packed& p) {
+  const KernelTable& k = kernels();
+  return std::min(k.most_direct_rows, k.panel[p.matrix.wide][static_cast<int>(p.matrix.format)].max_rows);
+}
+
+// The active kernels with another choice between the two ways to multiply; as it is where direct_rows < 0.
+KernelTable with_direct_rows(const Packed& p, int direct_rows) {
+  KernelTable table = kernels();
+  if (direct_rows > most_direct_rows(p))
+    throw std::invalid_argument("direct_rows is " + std::to_string(direct_rows) + ", expected at most " +
+                                std::to_string(most_direct_rows(p)));
+  if (direct_rows >= 0) table.direct_rows[p.matrix.wide][static_cast<int>(p.matrix.format)] = direct_rows;
+  return table;
+}
+
 // x [m, columns] -> y [m, rows], and the seconds that one of `repeats` products took.
-py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repeats) {
+py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repeats, int direct_rows) {
   if (x.ndim() != 2 || x.shape(1) != p.matrix.columns)
     throw std::invalid_argument("x does not have the matrix's columns");
   ThreadPool pool(threads);
-  Workspace ws(pool, pestle::kernels().scratch_bytes(p.matrix.format, p.matrix.columns));
+  const KernelTable table = with_direct_rows(p, direct_rows);
+  Workspace ws(pool, table.scratch_bytes(p.matrix.format, p.matrix.columns), table);
   Rows in = ws.rows(static_cast<int>(x.shape(0)), p.matrix.columns), out = ws.rows(in.n_rows, p.matrix.rows);
   for (int i = 0; i < in.n_rows; i++) std::copy_n(x.data(i, 0), in.width, in.row(i));
   const auto start = std::chrono::steady_clock::now();
@@ -108,10 +124,22 @@ void bind_kernels(py::module_& parent) {
                      "A weight matrix in tiles, from its GGUF rows: uint8 [rows, bytes of a row].")
       .def(py::init<const std::string&, const Bytes&, int>(), py::arg("format"), py::arg("rows"),
            py::arg("columns"))
+      .def_property_readonly("most_direct_rows", &most_direct_rows, "What direct_rows may be at most.")
+      .def_property_readonly(
+          "direct_rows",
+          [](const Packed& p) {
+            return kernels().direct_rows[p.matrix.wide][static_cast<int>(p.matrix.format)];
+          },
+          "Up to how many rows of activations are multiplied with weights that are decoded in registers.")
       .def_property_readonly("nbytes", [](const Packed& p) { return p.matrix.bytes(); })
       .def("unpack", &unpack, "float32 [rows, columns], equal to gguf's dequantization.")
-      .def("multiply", &multiply_rows, py::arg("x"), py::arg("threads") = 1, py::arg("repeats") = 1,
-           "(x @ W.T, seconds of one product, quantizing x included).");
+      .def(
+          "multiply", &multiply_rows, py::arg("x"), py::arg("threads") = 1, py::arg("repeats") = 1,
+          py::arg("direct_rows") = -1,
+          "(x @ W.T, seconds of one product, quantizing x included). Up to direct_rows rows of x are "
+          "multiplied with weights that are decoded in registers, more with decoded strips; the bits are the "
+          "same. -1: as many as are chosen for the format and the kernel set. ValueError for more than "
+          "most_direct_rows.");
   m.def(
       "rms_norm",
       [](const Floats& x, const Floats& w, float eps) {

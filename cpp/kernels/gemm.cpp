@@ -62,7 +62,7 @@ void multiply_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*
 
 template <class F>
 void direct_rows_of(const MatmulArgs& a, int strip_begin, int strip_end, void*) {
-  PESTLE_FOR_ROWS(a.rows, kDirectRows, (direct_float<F, M>(a, strip_begin, strip_end)))
+  PESTLE_FOR_ROWS(a.rows, kDirectFloatRows, (direct_float<F, M>(a, strip_begin, strip_end)))
 }
 
 template <class F>
@@ -120,7 +120,7 @@ size_t scratch_bytes(Format format, int) {
                                              : kPieceBlocks * sizeof(Scratch<2, true, simd::kWords>);
 }
 
-int direct_rows() { return kDirectRows; }
+int most_direct_rows() { return kDirectRows; }
 
 double int8_operations(int iterations) {
   using D = simd::DotKind<15, false>;

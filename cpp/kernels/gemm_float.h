@@ -43,6 +43,8 @@ struct TileColumns {
 template <class F, int M>
 PESTLE_NOINLINE void direct_float(const MatmulArgs& a, int strip_begin, int strip_end) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes;
+  PESTLE_ASSUME(0 <= strip_begin && strip_begin <= strip_end && a.rows == M);
+  PESTLE_ASSUME(a.columns >= 1 && a.ldy >= size_t(strip_end) * kStripRows);
   const size_t row_bytes = a.columns * sizeof(typename F::Tile);
   for (int pass = strip_begin * kPasses; pass < strip_end * kPasses; pass++) {
     const TileColumns<F> weights(a.tiles + pass * kPassTileRows * row_bytes, row_bytes);

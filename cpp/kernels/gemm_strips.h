@@ -7,7 +7,6 @@
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
-constexpr int kBlockRows = 192;          // activation rows whose sums wait together
 constexpr int kPieceBlocks = 16;         // of 32 columns: some 18 KiB of decoded weights
 constexpr int kFloatPieceColumns = 128;  // 16 KiB
 
@@ -56,6 +55,11 @@ template <class Kernel>
 PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int strip_end, void* scratch,
                                    Kernel kernel) {
   constexpr int V = simd::kStripVectors, L = simd::kLanes, kGroups = kBlockRows / Kernel::kRows;
+  static_assert(kBlockRows % Kernel::kRows == 0 && Kernel::kUnit % Kernel::kTileColumns == 0);
+  static_assert(Kernel::kPieceColumns % Kernel::kUnit == 0 && Kernel::kUnit % kBlockColumns == 0);
+  PESTLE_ASSUME(0 <= strip_begin && strip_begin <= strip_end);
+  PESTLE_ASSUME(a.rows >= 1 && a.columns >= 1 && a.columns % Kernel::kTileColumns == 0);
+  PESTLE_ASSUME(a.ldy >= size_t(strip_end) * kStripRows && scratch != nullptr);
   constexpr PanelKind kKind = Kernel::kKind;
   constexpr size_t kUnitBytes = Kernel::kUnit / Kernel::kTileColumns * sizeof(typename Kernel::Tile);
   constexpr size_t kPanelUnit = Kernel::kUnit / kBlockColumns * panel_block_bytes(kKind);

@@ -11,7 +11,7 @@ size_t scratch_bytes(Format format, int columns);
 Matmul direct_of(Format format, bool wide);
 Matmul multiply_of(Format format, bool wide);
 PanelKind panel_of(Format format, bool wide);
-int direct_rows();
+int most_direct_rows();
 double int8_operations(int iterations);
 
 // attention.cpp

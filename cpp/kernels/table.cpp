@@ -2,6 +2,7 @@
 // it.
 #include "kernels/table.h"
 
+#include "kernels/direct_rows.h"
 #include "kernels/isa.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
@@ -11,9 +12,11 @@ namespace pestle::PESTLE_ISA_NAMESPACE {
 
 void fill_table(KernelTable& t) {
   t.isa = PESTLE_STRING(PESTLE_ISA_NAMESPACE);
-  t.direct_rows = direct_rows();
+  t.most_direct_rows = most_direct_rows();
   for (int wide = 0; wide < 2; wide++) {
     for (int f = 0; f < kFormats; f++) {
+      t.direct_rows[wide][f] = direct_rows::PESTLE_ISA_NAMESPACE[wide][f];
+      PESTLE_ASSUME(t.direct_rows[wide][f] <= t.most_direct_rows);
       t.panel[wide][f] = panel_of(static_cast<Format>(f), wide);
       t.direct[wide][f] = direct_of(static_cast<Format>(f), wide);
       t.multiply[wide][f] = multiply_of(static_cast<Format>(f), wide);

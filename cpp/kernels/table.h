@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/assume.h"
 #include "kernels/attention.h"
 #include "kernels/format.h"
 
@@ -46,6 +47,9 @@ constexpr size_t panel_row_bytes(PanelKind kind, int columns) {
 // may hold fewer.
 constexpr size_t kPanelSlack = 512;
 
+// Activation rows that meet a decoded piece of weights together: their sums wait for the next piece.
+constexpr int kBlockRows = 192;
+
 struct PanelArgs {
   const float* x;  // [.., columns], row stride ldx
   size_t ldx;
@@ -76,9 +80,10 @@ using Matmul = void (*)(const MatmulArgs&, int strip_begin, int strip_end, void*
 
 struct KernelTable {
   const char* isa;
-  PanelKind panel[2][kFormats];                       // [wide]
-  size_t (*scratch_bytes)(Format, int columns);       // per thread, for matmul
-  int direct_rows;                                    // up to how many activation rows `direct` serves
+  PanelKind panel[2][kFormats];                  // [wide]
+  size_t (*scratch_bytes)(Format, int columns);  // per thread, for matmul
+  int direct_rows[2][kFormats];                  // [wide], up to how many activation rows `direct` serves
+  int most_direct_rows;                          // ... and could serve
   Matmul direct[2][kFormats], multiply[2][kFormats];  // [wide]
   void (*make_panels)(const PanelArgs&, int group_begin, int group_end);
   // y = x / sqrt(mean(x^2) + eps) * w over n elements (Zhang & Sennrich 2019)
@@ -106,19 +111,24 @@ struct KernelTable {
       int iterations);  // runs the dot product in registers; returns the operations done
 };
 
+inline bool is_direct(const KernelTable& k, Format f, bool wide, int rows) {
+  PESTLE_ASSUME(rows >= 1);
+  return rows <= k.direct_rows[wide][static_cast<int>(f)];
+}
 inline PanelKind panel_of(const KernelTable& k, Format f, bool wide, int rows) {
   PanelKind kind = k.panel[wide][static_cast<int>(f)];
-  if (rows <= k.direct_rows) kind.words = false;  // few rows multiply weights as they are decoded: bytes
+  if (is_direct(k, f, wide, rows)) kind.words = false;  // weights are multiplied as they are decoded: bytes
   return kind;
 }
 inline Matmul matmul_of(const KernelTable& k, Format f, bool wide, int rows) {
-  return (rows <= k.direct_rows ? k.direct : k.multiply)[wide][static_cast<int>(f)];
+  return (is_direct(k, f, wide, rows) ? k.direct : k.multiply)[wide][static_cast<int>(f)];
 }
 
 constexpr int panel_groups(int rows, int max_rows) { return (rows + max_rows - 1) / max_rows; }
 struct Group { int first, rows; };
 constexpr Group group_of(int rows, int max_rows, int g) {
   const int first = g * max_rows;
+  PESTLE_ASSUME(g >= 0 && first < rows);
   return {first, rows - first < max_rows ? rows - first : max_rows};
 }
 

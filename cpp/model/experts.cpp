@@ -12,10 +12,11 @@ struct Job {
 };
 // As many activation rows as a piece of decoded weights meets at once; more of one expert's tokens gain
 // nothing, fewer cost little.
-constexpr int kJobRows = 192;
+constexpr int kJobRows = kBlockRows;
 // Floats that a thread holds of gate, of up and of down's output: two strips at kJobRows rows stay in L2.
 constexpr size_t kScratchFloats = size_t(kJobRows) * 2 * kStripRows;
-constexpr size_t kLine = 64;  // bytes
+static_assert(kScratchFloats >= size_t(kJobRows) * kStripRows);  // Dispatch::by_scratch: a strip of any job
+constexpr size_t kLine = 64;                                     // bytes
 
 class Dispatch {
  public:
@@ -45,7 +46,10 @@ class Dispatch {
     const int n = e_.count();
     int* begin = ws_.arena.take<int>(size_t(n) + 1);
     std::fill_n(begin, n + 1, 0);
-    for (int i = 0; i < slots(); i++) begin[routing_.expert[i] + 1]++;
+    for (int i = 0; i < slots(); i++) {
+      PESTLE_ASSUME(0 <= routing_.expert[i] && routing_.expert[i] < n);
+      begin[routing_.expert[i] + 1]++;
+    }
     for (int e = 0; e < n; e++) {
       if (counts) counts[e] += uint64_t(begin[e + 1]);
       begin[e + 1] += begin[e];
@@ -74,11 +78,13 @@ class Dispatch {
     char* of(const Job& job) const {
       return data + (row_bytes * size_t(job.first) + kLine - 1) / kLine * kLine + kLine * size_t(job.index);
     }
-    bool same(const Panels& o) const { return few == o.few && many == o.many; }
+    bool same(const Panels& o) const {
+      return few == o.few && many == o.many && direct_rows == o.direct_rows;
+    }
   };
   Panels panels_of(const Linear& l) const {
     const Matrix& w = *l.w;
-    const int few = ws_.kernels.direct_rows;
+    const int few = ws_.kernels.direct_rows[w.wide][static_cast<int>(w.format)];
     Panels p{panel_of(ws_.kernels, w.format, w.wide, few), panel_of(ws_.kernels, w.format, w.wide, few + 1),
              nullptr, 0, few};
     p.row_bytes = std::max(panel_row_bytes(p.few, w.columns), panel_row_bytes(p.many, w.columns));
@@ -111,6 +117,7 @@ class Dispatch {
   // Strips [begin, end) of an expert into `out` [job.rows][32 * (end - begin)].
   void product(const Linear& l, const Job& job, const char* panels, int begin, int end, float* out,
                int thread) const {
+    PESTLE_ASSUME(0 <= begin && begin < end && end <= l.w->strips());
     PlannedProduct p = plan(ws_.kernels, l, job.expert, job.rows);
     p.args.tiles += l.w->strip_bytes() * size_t(begin);
     if (p.args.bias) p.args.bias += kStripRows * begin;

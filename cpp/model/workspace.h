@@ -14,14 +14,19 @@ namespace pestle {
 class Workspace {
  public:
   // scratch_bytes: per thread, the largest that any kernel asks for.
-  Workspace(ThreadPool& pool, size_t scratch_bytes) : pool(pool), kernels(pestle::kernels()) {
+  Workspace(ThreadPool& pool, size_t scratch_bytes, const KernelTable& table = pestle::kernels())
+      : pool(pool), kernels(table) {
     for (int i = 0; i < pool.threads(); i++) scratch_.emplace_back(scratch_bytes);
   }
   Rows rows(int n, int width) {
+    PESTLE_ASSUME(n >= 0 && width > 0);
     const size_t stride = static_cast<size_t>(padded(width));
     return {arena.take<float>(stride * n), n, width, stride};
   }
-  char* scratch(int thread) const { return scratch_[thread].data(); }
+  char* scratch(int thread) const {
+    PESTLE_ASSUME(thread >= 0 && size_t(thread) < scratch_.size());
+    return scratch_[size_t(thread)].data();
+  }
 
   // body(row, thread) for every row; a single row runs on the caller, who saves a barrier.
   template <class Body>

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from pestle import _core
 
 from .activations import round_activations
 from .conftest import Results
@@ -118,3 +119,14 @@ def test_short_rows_have_more_bits(name: str) -> None:
     }
     short, long = (np.mean([v for k, v in cost.items() if (k < 2048) == s]) for s in (True, False))
     assert short < long / 20
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_how_many_rows_are_few(name: str) -> None:
+    """The choice between the two ways is one that the kernels can make, and others are refused."""
+    case = close_products(name)[0]
+    packed = _core.kernels.Packed(name, case.weights, case.columns)
+    most = packed.most_direct_rows
+    assert 1 <= packed.direct_rows <= most
+    with pytest.raises(ValueError, match=f"direct_rows is {most + 1}, expected at most {most}"):
+        packed.multiply(case.x, direct_rows=most + 1)

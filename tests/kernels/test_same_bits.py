@@ -16,7 +16,7 @@ def test_the_instruction_set_that_was_asked_for(isa: str, results: Results) -> N
 
 
 def test_rows_threads_and_queries(isa: str, results: Results) -> None:
-    """Not changed by the rows multiplied together, their order, the threads, other queries."""
+    """Not changed by rows multiplied together, their order, the way, threads, other queries."""
     assert results["differences"].tolist() == []
 
 

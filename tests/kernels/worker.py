@@ -20,7 +20,7 @@ from .attention import Attention
 from .products import Product
 
 KERNELS = _core.kernels
-M = (1, 2, 3, 4, 5, 6, 7, 13, 24)
+M = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 24)
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
@@ -35,6 +35,10 @@ def product(case: Product) -> tuple[np.ndarray, list[str]]:
     def ways() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         for m in M:
             yield f"the first {m} rows", packed.multiply(case.x[:m])[0], y[:m]
+        for m in range(1, packed.most_direct_rows + 1):
+            yield f"{m} rows in strips", packed.multiply(case.x[:m], direct_rows=0)[0], y[:m]
+            in_registers = packed.multiply(case.x[:m], direct_rows=m)[0]
+            yield f"{m} rows in registers", in_registers, y[:m]
         yield "the last row alone", packed.multiply(case.x[-1:])[0], y[-1:]
         yield "another order", packed.multiply(case.x[::-1])[0][::-1], y
         for threads in (2, 3):

@@ -10,6 +10,7 @@
 // with minima. A decoded strip holds signed bytes, so no offset is to be taken off.
 #include <immintrin.h>
 
+#include "kernels/direct_rows.h"
 #include "kernels/gemm_strips.h"
 #include "kernels/rows.h"
 
@@ -19,6 +20,7 @@ namespace {
 constexpr int kRows = 16;  // activation rows of a tile
 constexpr int V = simd::kStripVectors, L = simd::kLanes;
 static_assert(L == 16 && V == 2);
+static_assert(kRows * kBlockColumns <= int(kPanelSlack));  // a tile reads sixteen rows of fewer
 
 // Palette 1: rows and bytes of each of eight tiles. 0 .. 3: sums [rows][16]; 4, 5: activations
 // [rows][columns]; 6, 7: weights [columns / 4][16 x 4].
@@ -224,11 +226,12 @@ void use_tiles(KernelTable& t) {
   const auto use = [&t]<class F>(F, Format f) {
     t.multiply[0][static_cast<int>(f)] = multiply_rows_of<F, false>;
     t.multiply[1][static_cast<int>(f)] = multiply_rows_of<F, true>;
-    for (PanelKind* kinds : t.panel) kinds[static_cast<int>(f)].max_rows = kRows;
   };
 #define PESTLE_USE(F) use(F{}, Format::F);
   PESTLE_INTEGER_FORMATS(PESTLE_USE)
 #undef PESTLE_USE
+  for (int wide = 0; wide < 2; wide++)
+    for (int f = 0; f < kFormats; f++) t.direct_rows[wide][f] = direct_rows::avx512amx[wide][f];
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -1,7 +1,7 @@
 // The product for many activation rows on AMD's cores with AVX-512, in place of avx512vnni's: everything else
-// of the set is avx512vnni's own. Weights are decoded in registers, for every group of activation rows again,
-// and never stored. The same integers and the same floating-point operations in the same order, so the same
-// bits.
+// of the set is avx512vnni's own. Weights are decoded in registers, for every group of up to eight activation
+// rows again, and never stored. The same integers and the same floating-point operations in the same order,
+// so the same bits.
 //
 // Two of the four vector ports multiply, and they bound the product: 6 x 32 outputs over 32 columns of a
 // format with minima are 96 dot products and 36 multiplications by scales, 132 cycles. What decodes weights
@@ -11,6 +11,7 @@
 // the ports that multiply.
 #include <immintrin.h>
 
+#include "kernels/direct_rows.h"
 #include "kernels/gemm_strips.h"
 #include "kernels/rows.h"
 
@@ -47,9 +48,9 @@ PESTLE_INLINE void add_dots(const U8 (&w)[8], const int8_t (&q)[M][32], I32 (&d)
 }
 
 // The products of one block with 16 weight rows, in the order of gemm.h.
-template <class F, bool kWide, int Begin, int M>
+template <class F, bool kWide, int Begin, int M, int N>
 PESTLE_INLINE void add_scale(const U8 (&w)[8], const Panel<kWide, false, F::kScales, M>& x, int s,
-                             const typename Decoded<F>::Block& block, int v, F32 (&acc)[M][V]) {
+                             const typename Decoded<F>::Block& block, int v, F32 (&acc)[M][N], int i) {
   constexpr int kQuads = 8 / F::kScales;
   constexpr bool kOffset = F::kOffset != 0;
   I32 d[M];
@@ -63,41 +64,57 @@ PESTLE_INLINE void add_scale(const U8 (&w)[8], const Panel<kWide, false, F::kSca
   const F32 scale = simd::load(block.scale[s][v]);
   PESTLE_UNROLL for (int m = 0; m < M; m++) {
     if constexpr (kWide)
-      acc[m][v] = simd::fma(simd::to_f32(d[m]), scale, acc[m][v]);
+      acc[m][i] = simd::fma(simd::to_f32(d[m]), scale, acc[m][i]);
     else
-      acc[m][v] = simd::fma(simd::to_f32(d[m]), simd::mul(scale, simd::splat(x.d[m])), acc[m][v]);
+      acc[m][i] = simd::fma(simd::to_f32(d[m]), simd::mul(scale, simd::splat(x.d[m])), acc[m][i]);
   }
 }
 
-// Some blocks with one group of M activation rows: sums[M][V][L] += products.
-template <class F, bool kWide, int M>
+// Some blocks of the registers [First, First + N) of weight rows with one group of M activation rows:
+// sums[M][V][L] += products.
+template <class F, bool kWide, int M, int First, int N>
 PESTLE_NOINLINE void multiply_tiles(const Decoded<F>& w, int n_blocks, const char* panel, float* sums,
                                     const Ahead& ahead) {
   constexpr int S = F::kScales, kBlocks = kColumns<F> / kBlockColumns;
   const auto* panels = reinterpret_cast<const Panel<kWide, false, S, M>*>(panel);
-  F32 acc[M][V];
-  PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++) acc[m][v] =
-      simd::load(sums + (m * V + v) * L);
+  F32 acc[M][N];
+  PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int i = 0; i < N; i++) acc[m][i] =
+      simd::load(sums + (m * V + First + i) * L);
   for (int b = 0; b < n_blocks; b++) {
-    ahead.fetch(b);
     const typename Decoded<F>::Block& block = w.blocks[b];
-    PESTLE_UNROLL for (int v = 0; v < V; v++) {
+    PESTLE_UNROLL for (int i = 0; i < N; i++) {
+      const int v = First + i;
+      ahead.fetch(v, b);
       const auto& x = *afresh(panels + b);
       U8 codes[8];
       F::decode(w.rows[v][b / kBlocks], b % kBlocks, 0, codes);
-      add_scale<F, kWide, 0, M>(codes, x, 0, block, v, acc);
-      if constexpr (S == 2) add_scale<F, kWide, 4, M>(codes, x, 1, block, v, acc);
+      add_scale<F, kWide, 0, M>(codes, x, 0, block, v, acc, i);
+      if constexpr (S == 2) add_scale<F, kWide, 4, M>(codes, x, 1, block, v, acc, i);
       if constexpr (F::kMin) {
         PESTLE_UNROLL for (int s = 0; s < S; s++) {
           const F32 minimum = simd::load(block.minimum[s][v]);
-          PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][v] =
-              simd::fma(minimum, splat_float(&x.aux[s][m]), acc[m][v]);
+          PESTLE_UNROLL for (int m = 0; m < M; m++) acc[m][i] =
+              simd::fma(minimum, splat_float(&x.aux[s][m]), acc[m][i]);
         }
       }
     }
   }
-  PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int v = 0; v < V; v++)
-      simd::store(sums + (m * V + v) * L, acc[m][v]);
+  PESTLE_UNROLL for (int m = 0; m < M; m++) PESTLE_UNROLL for (int i = 0; i < N; i++)
+      simd::store(sums + (m * V + First + i) * L, acc[m][i]);
+}
+
+// Up to six rows fill the registers with both weight rows' sums; seven and eight take one after the other,
+// which costs nothing more: the activations lie in L1.
+constexpr int kGroupRows = 8, kBothRows = 6;
+template <class F, bool kWide, int M>
+PESTLE_INLINE void multiply_group(const Decoded<F>& w, int n_blocks, const char* panel, float* sums,
+                                  const Ahead& ahead) {
+  if constexpr (M <= kBothRows) {
+    multiply_tiles<F, kWide, M, 0, V>(w, n_blocks, panel, sums, ahead);
+  } else {
+    multiply_tiles<F, kWide, M, 0, 1>(w, n_blocks, panel, sums, ahead);
+    multiply_tiles<F, kWide, M, 1, 1>(w, n_blocks, panel, sums, ahead);
+  }
 }
 
 template <class F, bool kWide>
@@ -106,7 +123,7 @@ struct TileProduct {
   using Scratch = Decoded<F>;
   static constexpr PanelKind kKind = kPanelOf<F, kWide>;
   static constexpr int kTileColumns = kColumns<F>, kUnit = kColumns<F>, kPieceColumns = kPieceBlocks * 32,
-                       kRows = simd::kMaxRows;
+                       kRows = kGroupRows;
   static_assert(sizeof(Scratch) <= kPieceBlocks * sizeof(ScratchOf<F, false>));  // what scratch_bytes gives
   PESTLE_NOINLINE static void decode(const Piece& p, Scratch* w) {
     for (int i = 0; i < V; i++) w->rows[i] = reinterpret_cast<const Tile*>(p.tiles + i * p.row_bytes);
@@ -117,7 +134,7 @@ struct TileProduct {
   static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums,
                        const Ahead& ahead) {
     PESTLE_FOR_ROWS(rows, kRows,
-                    (multiply_tiles<F, kWide, M>(*w, columns / kBlockColumns, panel, sums, ahead)))
+                    (multiply_group<F, kWide, M>(*w, columns / kBlockColumns, panel, sums, ahead)))
   }
 };
 
@@ -133,10 +150,13 @@ void decode_in_registers(KernelTable& t) {
   const auto use = [&t]<class F>(F, Format f) {
     t.multiply[0][static_cast<int>(f)] = multiply_rows_of<F, false>;
     t.multiply[1][static_cast<int>(f)] = multiply_rows_of<F, true>;
+    for (PanelKind* kinds : t.panel) kinds[static_cast<int>(f)].max_rows = kGroupRows;
   };
 #define PESTLE_USE(F) use(F{}, Format::F);
   PESTLE_INTEGER_FORMATS(PESTLE_USE)
 #undef PESTLE_USE
+  for (int wide = 0; wide < 2; wide++)
+    for (int f = 0; f < kFormats; f++) t.direct_rows[wide][f] = direct_rows::avx512zen[wide][f];
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -1,0 +1,34 @@
+// Up to how many activation rows each set multiplies with weights as it decodes them; more rows meet decoded
+// strips. Both give the same bits, so this is a matter of time alone.
+//
+// Measured with `tools/bench_kernels.py --few` and whole models on a Zen 5, weights in DRAM. Registers win
+// as long as the panels of all rows stay in L1, as every 16 weight rows read them from end to end; strips
+// read them piece by piece. avx2 multiplies 15 bits, and some K-quants, by longer ways than its strips do.
+// avx512amx and neondot are not measured: as before, the rows of a group of registers, four at most.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/format.h"
+
+namespace pestle::direct_rows {
+
+// clang-format off
+//                                  F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 IQ4_NL MXFP4 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_XS
+constexpr uint8_t scalar[2][kFormats]     = {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                                             {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
+constexpr uint8_t neondot[2][kFormats]    = {{3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3},
+                                             {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3}};
+constexpr uint8_t avx2[2][kFormats]       = {{3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1, 3},
+                                             {3, 3, 3, 2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 1}};
+constexpr uint8_t avxvnni[2][kFormats]    = {{3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3},
+                                             {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3}};
+constexpr uint8_t avx512vnni[2][kFormats] = {{6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6},
+                                             {6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6}};
+constexpr uint8_t avx512zen[2][kFormats]  = {{6, 6, 6, 8, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6},
+                                             {6, 6, 6, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8}};
+constexpr uint8_t avx512amx[2][kFormats]  = {{4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4},
+                                             {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4}};
+// clang-format on
+
+}  // namespace pestle::direct_rows
