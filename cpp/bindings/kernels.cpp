@@ -86,7 +86,7 @@ py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repea
     throw std::invalid_argument("x does not have the matrix's columns");
   ThreadPool pool(threads);
   const KernelTable table = with_direct_rows(p, direct_rows);
-  Workspace ws(pool, table.scratch_bytes(p.matrix.format, p.matrix.columns), table);
+  Workspace ws(pool, table.scratch_bytes(p.matrix.format), table);
   Rows in = ws.rows(static_cast<int>(x.shape(0)), p.matrix.columns), out = ws.rows(in.n_rows, p.matrix.rows);
   for (int i = 0; i < in.n_rows; i++) std::copy_n(x.data(i, 0), in.width, in.row(i));
   const auto start = std::chrono::steady_clock::now();

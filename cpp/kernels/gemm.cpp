@@ -115,7 +115,7 @@ PanelKind panel_of(Format format, bool wide) {
   return {};
 }
 
-size_t scratch_bytes(Format format, int) {
+size_t scratch_bytes(Format format) {
   return panel_of(format, false).scales == 0 ? kFloatPieceColumns * sizeof(FloatColumn)
                                              : kPieceBlocks * sizeof(Scratch<2, true, simd::kWords>);
 }

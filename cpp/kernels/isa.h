@@ -7,7 +7,7 @@
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
 // gemm.cpp
-size_t scratch_bytes(Format format, int columns);
+size_t scratch_bytes(Format format);
 Matmul direct_of(Format format, bool wide);
 Matmul multiply_of(Format format, bool wide);
 PanelKind panel_of(Format format, bool wide);

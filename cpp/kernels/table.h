@@ -80,10 +80,10 @@ using Matmul = void (*)(const MatmulArgs&, int strip_begin, int strip_end, void*
 
 struct KernelTable {
   const char* isa;
-  PanelKind panel[2][kFormats];                  // [wide]
-  size_t (*scratch_bytes)(Format, int columns);  // per thread, for matmul
-  int direct_rows[2][kFormats];                  // [wide], up to how many activation rows `direct` serves
-  int most_direct_rows;                          // ... and could serve
+  PanelKind panel[2][kFormats];     // [wide]
+  size_t (*scratch_bytes)(Format);  // per thread, for matmul
+  int direct_rows[2][kFormats];     // [wide], up to how many activation rows `direct` serves
+  int most_direct_rows;             // ... and could serve
   Matmul direct[2][kFormats], multiply[2][kFormats];  // [wide]
   void (*make_panels)(const PanelArgs&, int group_begin, int group_end);
   // y = x / sqrt(mean(x^2) + eps) * w over n elements (Zhang & Sennrich 2019)

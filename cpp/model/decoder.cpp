@@ -71,9 +71,8 @@ LinearUses Decoder::linears() const {
 
 size_t Decoder::scratch_bytes() const {
   const KernelTable& k = kernels();
-  size_t most = k.scratch_bytes(lm_head.w->format, lm_head.w->columns);
-  for (const LinearUse& use : linears())
-    most = std::max(most, k.scratch_bytes(use.linear->w->format, use.linear->w->columns));
+  size_t most = k.scratch_bytes(lm_head.w->format);
+  for (const LinearUse& use : linears()) most = std::max(most, k.scratch_bytes(use.linear->w->format));
   for (const Layer& l : layers)
     most = std::max(most, std::visit([](const auto& a) { return attend_scratch(a.cached()); }, l.attention));
   return most;

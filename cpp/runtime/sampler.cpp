@@ -16,11 +16,11 @@ namespace pestle {
 namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr double kLargest = std::numeric_limits<float>::max();
-constexpr size_t kBlock = 256;
+constexpr size_t kBlock = 64;
 
 // Eight running maxima, which a compiler puts into registers side by side.
 float largest(std::span<const float> values) {
-  constexpr size_t kLanes = 8;
+  constexpr size_t kLanes = 16;
   float lanes[kLanes];
   std::fill(lanes, lanes + kLanes, -kInfinity);
   const size_t whole = values.size() / kLanes * kLanes;

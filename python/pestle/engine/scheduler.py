@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from pestle.engine.pace import Pace
 from pestle.errors import MemoryLimitError
@@ -200,6 +200,9 @@ class Ticket(Generic[T]):
         return watchers
 
 
+Outcome: TypeAlias = tuple[Ticket[Any], Taken[Any] | BaseException | None]
+
+
 class _Call:
     """A function that some thread wants called between two passes."""
 
@@ -316,7 +319,7 @@ class Scheduler:
             for call in calls:
                 call.run()
             if ready and engine is not None:
-                _Pass(engine, self._pace, ready, self._finish).run()
+                self._finish(_Pass(engine, self._pace, ready).run())
 
     def _ready(self) -> list[Ticket[Any]]:
         """The tickets whose work can go on; the lock is held."""
@@ -333,23 +336,29 @@ class Scheduler:
             watchers += ticket._notify()
         return watchers
 
-    def _finish(self, ticket: Ticket[Any], taken: Taken[Any] | BaseException | None) -> None:
-        """Hand over what came of a pass; None where it had no part in it."""
-        ended = isinstance(taken, BaseException) or (taken is not None and taken.ended)
+    def _finish(self, outcomes: list[Outcome]) -> None:
+        """Hand over what came of a pass, all at once: who is woken wants the interpreter too."""
+        watchers: list[Callable[[], None]] = []
+        over: list[Ticket[Any]] = []
         with self._lock:
-            ticket._stepping = False
-            if isinstance(taken, BaseException):
-                ticket._error = taken
-            elif taken is not None:
-                ticket._results.extend(taken.results)
-            ticket._ended = ended
-            if taken is not None and ticket in self._tickets:
-                self._tickets.remove(ticket)
-                if not ended:
-                    self._tickets.append(ticket)  # served: others first
-            watchers = ticket._notify()
-            if ended:
-                ticket._release()
+            for ticket, taken in outcomes:
+                ticket._stepping = False
+                if isinstance(taken, BaseException):
+                    ticket._error = taken
+                elif taken is not None:
+                    ticket._results.extend(taken.results)
+                ticket._ended = isinstance(taken, BaseException) or (
+                    taken is not None and taken.ended
+                )
+                if taken is not None and ticket in self._tickets:
+                    self._tickets.remove(ticket)
+                    if not ticket._ended:
+                        self._tickets.append(ticket)  # served: others first
+                if ticket._ended:
+                    over.append(ticket)
+                watchers += ticket._notify()
+        for ticket in over:
+            ticket._release()
         _call_all(watchers)
 
     def _end_all(self, error: BaseException) -> None:
@@ -359,9 +368,8 @@ class Scheduler:
         for call in calls:
             call.fail(error)
         for ticket in tickets:
-            with self._lock:
-                ticket._results.clear()
-            self._finish(ticket, error)
+            ticket._results.clear()
+        self._finish([(ticket, error) for ticket in tickets])
 
 
 def _patience() -> float | None:
@@ -386,15 +394,14 @@ class _Pass:
         engine: ForwardPass,
         pace: Pace,
         ready: list[Ticket[Any]],
-        finish: Callable[[Ticket[Any], Taken[Any] | BaseException | None], None],
     ) -> None:
         self._engine = engine
         self._pace = pace
         self._ready = ready
-        self._finish = finish
+        self._outcomes: list[Outcome] = []
 
-    def run(self) -> None:
-        """Make it. Every ticket is finished: with results, with an error, or without a part."""
+    def run(self) -> list[Outcome]:
+        """Make it. Every ticket has an outcome: results, an error, or None: it had no part."""
         ready = [ticket for ticket in self._ready if self._begin(ticket)]
         deciding = [t for t in ready if not t.work.reading]
         reading = [t for t in ready if t.work.reading]
@@ -408,6 +415,7 @@ class _Pass:
             first = ticket is reading[0]
             piece -= self._ask(batch, ticket, piece if first or piece >= _LEAST_ROWS else 0, alone)
         self._make(batch)
+        return self._outcomes
 
     def _begin(self, ticket: Ticket[Any]) -> bool:
         if ticket._begun:
@@ -416,7 +424,7 @@ class _Pass:
         try:
             ticket.work.begin()
         except BaseException as error:  # whoever waits for it raises it
-            self._finish(ticket, error)
+            self._outcomes.append((ticket, error))
             return False
         return True
 
@@ -425,12 +433,12 @@ class _Pass:
     ) -> int:
         """Ask for the rows of one; how many it takes of the room."""
         if most <= 0:
-            self._finish(ticket, None)
+            self._outcomes.append((ticket, None))
             return 0
         try:
             rows = ticket.work.rows(most, alone=alone)
         except BaseException as error:  # as above
-            self._finish(ticket, error)
+            self._outcomes.append((ticket, error))
             return 0
         batch.append((ticket, rows))
         return len(rows.tokens)
@@ -454,7 +462,7 @@ class _Pass:
             try:
                 choice = ticket.work.choice(row)
             except BaseException as error:
-                self._finish(ticket, error)
+                self._outcomes.append((ticket, error))
             else:
                 of.append((ticket, row, None if choice is None else len(choices)))
                 if choice is not None:
@@ -477,14 +485,14 @@ class _Pass:
         seconds: float,
     ) -> None:
         if isinstance(chosen, BaseException):
-            self._finish(ticket, chosen)
+            self._outcomes.append((ticket, chosen))
             return
         try:
             taken = ticket.work.take(row, chosen, seconds)
         except BaseException as error:
-            self._finish(ticket, error)
+            self._outcomes.append((ticket, error))
         else:
-            self._finish(ticket, taken)
+            self._outcomes.append((ticket, taken))
 
     def _make_apart(self, batch: list[tuple[Ticket[Any], Rows]], error: BaseException) -> None:
         """A pass failed, and nothing has changed by it: find out whose rows it was."""
@@ -498,4 +506,4 @@ class _Pass:
             self._ask(again, ticket, self._engine.chunk, True)
             self._make(again)
         else:
-            self._finish(ticket, error)
+            self._outcomes.append((ticket, error))
