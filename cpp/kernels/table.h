@@ -3,7 +3,7 @@
 // room for a multiple of 32 elements.
 //
 // Numerics: an output element is one fixed sequence of operations, whatever the ISA, M, or the range of
-// strips asked for (docs/ARCHITECTURE.md, "The numerics contract").
+// strips asked for (docs/numerics.md).
 #pragma once
 
 #include <cstddef>

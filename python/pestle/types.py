@@ -27,7 +27,7 @@ class Type:
     general.file_type gives them."""
     divergence: float = 0.0
     """The mean divergence, in nats, that rounding a sound model to the type explains. At least
-    twice what small models have shown, which suffer most (docs/ARCHITECTURE.md, "Quantizing")."""
+    twice what small models have shown, which suffer most (docs/quantizing.md)."""
     narrow: str = "F16"
     """What takes its place where rows are not whole blocks of it."""
     runs: bool = True

@@ -1,7 +1,7 @@
 """Whether a divergence is what a file's types explain, or something else is wrong with it.
 
 The limits are at least twice what sound files have shown, those of small models, which suffer most
-(SmolLM2-135M: docs/ARCHITECTURE.md, "Quantizing"). They are no grades: a file may lie within them
+(SmolLM2-135M: docs/quantizing.md). They are no grades: a file may lie within them
 and still be a poor one, which its figures tell. They catch what is no rounding: a wrong rotary
 base, experts in another order, rows that were not permuted.
 """
