@@ -18,15 +18,16 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr double kLargest = std::numeric_limits<float>::max();
 constexpr size_t kBlock = 64;
 
-// Eight running maxima, which a compiler puts into registers side by side.
-float largest(std::span<const float> values) {
-  constexpr size_t kLanes = 16;
+constexpr size_t kLanes = 16;
+
+// The largest of a block, over running maxima that a compiler puts into registers side by side.
+float largest(const float* values, size_t n) {
   float lanes[kLanes];
   std::fill(lanes, lanes + kLanes, -kInfinity);
-  const size_t whole = values.size() / kLanes * kLanes;
+  const size_t whole = n / kLanes * kLanes;
   for (size_t i = 0; i < whole; i += kLanes)
     for (size_t j = 0; j < kLanes; j++) lanes[j] = values[i + j] > lanes[j] ? values[i + j] : lanes[j];
-  for (float x : values.subspan(whole)) lanes[0] = std::max(lanes[0], x);
+  for (size_t i = whole; i < n; i++) lanes[0] = std::max(lanes[0], values[i]);
   return *std::max_element(lanes, lanes + kLanes);
 }
 
@@ -56,14 +57,26 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   }
 }
 
+// One way through memory: the copy, the largest of each block, and whether all is finite (0 times what is not
+// gives NaN), without a branch.
 void Sampler::take(std::span<const float> logits) {
-  bool finite = true;
-  for (float x : logits) finite &= std::abs(x) < kInfinity;  // no branch: the loop is vectorized
-  if (!finite)
+  const size_t n = logits.size();
+  logits_.resize(n);
+  largest_.resize((n + kBlock - 1) / kBlock);
+  float zeros[kLanes] = {};
+  for (size_t from = 0; from < n; from += kBlock) {
+    const size_t size = std::min(kBlock, n - from), whole = size / kLanes * kLanes;
+    const float* in = logits.data() + from;
+    std::copy_n(in, size, logits_.data() + from);
+    for (size_t i = 0; i < whole; i += kLanes)
+      for (size_t j = 0; j < kLanes; j++) zeros[j] += in[i + j] * 0.0f;
+    for (size_t i = whole; i < size; i++) zeros[0] += in[i] * 0.0f;
+    largest_[from / kBlock] = largest(in, size);
+  }
+  if (!std::all_of(zeros, zeros + kLanes, [](float zero) { return zero == 0; }))
     throw Error(
         "the model produced a logit that is not finite: its weights are damaged, or "
         "its values exceed the f16 KV cache (kv_type f32 holds them)");
-  logits_.assign(logits.begin(), logits.end());
 }
 
 // Keeps the n best; what is to be taken off a logit to make it a log probability.
@@ -92,6 +105,14 @@ void Sampler::apply(std::span<const uint32_t> mask) {
       if ((bits >> (i - from) & 1) == 0) logits_[i] = -kInfinity;
   }
   if (!any) throw Error("the mask allows no token: nothing is left to sample");
+  for (size_t from = 0; from < n; from += kBlock)
+    largest_[from / kBlock] = largest(logits_.data() + from, std::min(kBlock, n - from));
+}
+
+void Sampler::set(int32_t id, float logit) {
+  logits_[size_t(id)] = logit;
+  float& most = largest_[size_t(id) / kBlock];
+  most = std::max(most, logit);  // a bound: it may have been the largest itself
 }
 
 void Sampler::adjust(std::span<const int32_t> history) {
@@ -100,7 +121,7 @@ void Sampler::adjust(std::span<const int32_t> history) {
     if (static_cast<size_t>(id) >= logits_.size())
       throw std::invalid_argument("logit_bias names token " + std::to_string(id) + " of a vocabulary of " +
                                   std::to_string(logits_.size()));
-    logits_[id] += bias;
+    set(id, logits_[size_t(id)] + bias);
   }
   if (o.repeat_penalty == 1 && o.frequency_penalty == 0 && o.presence_penalty == 0) return;
   if (o.repeat_last_n >= 0 && history.size() > static_cast<size_t>(o.repeat_last_n))
@@ -113,19 +134,18 @@ void Sampler::adjust(std::span<const int32_t> history) {
     x = x > 0 ? x / o.repeat_penalty : x * o.repeat_penalty;
     x = x - n * o.frequency_penalty - o.presence_penalty;
     if (!(std::abs(x) <= kLargest)) throw Error("a penalty made a logit infinite");
-    logits_[id] = static_cast<float>(x);
+    set(id, static_cast<float>(x));
   }
 }
 
-// The n best of logits_, best first. Nearly all blocks hold none of them, and the largest of a block is found
-// without a branch: a greedy choice from 49,152 logits takes 43 us, 100 without.
+// The n best of logits_, best first. Nearly all blocks hold none of them: 40 of 151,936 logits, with the
+// copy, take 60 us.
 void Sampler::keep_best(size_t n) {
   kept_.clear();
   for (size_t from = 0; from < logits_.size(); from += kBlock) {
-    const size_t to = std::min(from + kBlock, logits_.size());
     // An equal logit behind is not better.
-    if (kept_.size() == n && largest(std::span(logits_).subspan(from, to - from)) <= kept_.front().logit)
-      continue;
+    if (kept_.size() == n && largest_[from / kBlock] <= kept_.front().logit) continue;
+    const size_t to = std::min(from + kBlock, logits_.size());
     for (size_t i = from; i < to; i++) keep({logits_[i], static_cast<int32_t>(i)}, n);
   }
   std::sort_heap(kept_.begin(), kept_.end(), better);

@@ -63,14 +63,15 @@ class Sampler {
   void take(std::span<const float> logits);
   double log_sum_of_best(size_t n);
   void apply(std::span<const uint32_t> mask);
+  void set(int32_t id, float logit);
   void adjust(std::span<const int32_t> history);
   void keep_best(size_t n);
   void keep(const Candidate& candidate, size_t n);
   int32_t draw(double u);
 
   SamplerOptions options_;
-  std::mutex sampling_;  // over the buffers below
-  std::vector<float> logits_;
+  std::mutex sampling_;                  // over the buffers below
+  std::vector<float> logits_, largest_;  // largest_: of each block of logits_ at least its largest
   std::vector<Candidate> kept_;
   std::vector<double> weights_;
 };
