@@ -53,13 +53,22 @@ def make(rng: Random) -> bytes:
 
 def run(case: bytes, folder: Path, rng: Random) -> None:
     found = json.loads(case)
-    keys = found["keys"]
+    keys = _as_in_a_file(found["keys"])
     tokenizer = Tokenizer.from_gguf(keys)
     for token in range(tokenizer.n_vocab):
         tokenizer.token_bytes(token)
     refusals = [error for text in found["texts"] if (error := _refusal(tokenizer, text, rng))]
     if refusals:
         raise refusals[0]
+
+
+def _as_in_a_file(value: Any) -> Any:
+    """With text as the bytes of a file give it: half a character is no UTF-8, but three bytes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
+    if isinstance(value, dict):
+        return {_as_in_a_file(key): _as_in_a_file(item) for key, item in value.items()}
+    return [_as_in_a_file(item) for item in value] if isinstance(value, list) else value
 
 
 def _refusal(tokenizer: Tokenizer, text: str, rng: Random) -> Error | None:
