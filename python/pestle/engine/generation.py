@@ -96,8 +96,8 @@ class Generation:
         self._speculation = runtime.new_speculation(request)
         self._masks = None if constraint is None else MaskAhead(constraint)
         self._forced: int | None = None  # the token that comes next, where the model has no choice
-        # Of the pass in progress. Whoever stops the work may shorten the sequence meanwhile, which
-        # counts from its next use on; this one is seen as the pass left it.
+        # Whoever stops the work may shorten the sequence meanwhile, which counts from its next use
+        # on; here it is seen as the passes left it.
         self._kv: KvSequence | None = None
         self._asked = 0.0
         self._piece = 0
@@ -114,11 +114,13 @@ class Generation:
         reuse = self._sequence.rewind(self._engine, self._text)
         self.progress.reuse = reuse
         self._read = reuse.reused
+        self._kv = self._sequence.kv
 
     def rows(self, most: int, *, alone: bool) -> Rows:
         """A piece of the prompt, or the last token with a draft of what may follow."""
         self._asked = time.perf_counter()
-        self._kv = kv = self._sequence.kv
+        assert self._kv is not None
+        kv = self._kv
         self._draft, self._piece = [], 0
         if self.reading:
             self._piece = min(most, self._n_prompt - self._read)

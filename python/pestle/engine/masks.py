@@ -38,7 +38,12 @@ class MaskAhead:
 
         The constraint is not to be used before the result was waited for.
         """
-        return self._aside.submit(self._constraint.masks, list(draft)).result
+        drafted = list(draft)
+        try:
+            return self._aside.submit(self._constraint.masks, drafted).result
+        except RuntimeError:  # the interpreter ends, and begins no thread any more
+            masks = self._constraint.masks(drafted)
+            return lambda: masks
 
     def close(self) -> None:
         """Let the thread end once it has no work; does not wait for it."""

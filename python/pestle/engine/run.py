@@ -109,7 +109,7 @@ class Run(Generic[R]):
     @property
     def ready(self) -> bool:
         """Whether `next` would not wait."""
-        return self._over or self.cancel.is_set() or self._ticket is None or self._ticket.ready
+        return self._over or self._ticket is None or self._ticket.ready
 
     @property
     def settled(self) -> bool:
@@ -132,19 +132,19 @@ class Run(Generic[R]):
             if not self.cancel.is_set():
                 self.begin()
             result = None if self._ticket is None else self._ticket.next()
+            if isinstance(result, Said):
+                if result.ended is not None:
+                    self._note_end(result.ended)
+                return self._token_chunk(result)
+            if isinstance(result, Ended):
+                self._note_end(result)
+                part = result.part
+            else:  # it was cancelled
+                part = self._held_back()
+            self._parts.append(part)
         except BaseException:  # Ctrl-C too
             self.end()
             raise
-        if isinstance(result, Said):
-            if result.ended is not None:
-                self._note_end(result.ended)
-            return self._token_chunk(result)
-        if isinstance(result, Ended):
-            self._note_end(result)
-            part = result.part
-        else:  # it was cancelled
-            part = self._held_back()
-        self._parts.append(part)
         self.end()
         return self._last_chunk(part)
 
@@ -160,12 +160,13 @@ class Run(Generic[R]):
             return
         self._over = True
         self.abandon()
-        if self._sequence is None:
-            return  # it never began
         try:
-            if self._finish_reason == "cancelled" and self._said:
+            if self._sequence is None:
+                return  # it never began
+            if self._finish_reason == "cancelled":
                 # As decoding leaves it that is no pass ahead: the last token was not read yet.
-                self._sequence.shorten(len(self._prompt) + len(self._said) - 1)
+                self._sequence.shorten(len(self._prompt) + max(len(self._said) - 1, 0))
+            self._sequence = None
             if self._on_end is not None:
                 self._on_end(self.result())
         finally:

@@ -46,11 +46,13 @@ class Runtime:
     def close(self) -> None:
         """Let go of the model and of all its sequences, once the pass in progress has ended."""
         self._loaded = None
-        self.scheduler.close(closed())
-        with self._holding:
-            for sequence in self._held:
-                sequence.drop()
-            self._held.clear()
+        try:
+            self.scheduler.close(closed)
+        finally:
+            with self._holding:
+                for sequence in self._held:
+                    sequence.drop()
+                self._held.clear()
 
     def new_sequence(self, *, remembered: bool = True) -> HeldSequence:
         """An empty sequence. What is read with it is found again by others if `remembered`."""
@@ -131,5 +133,7 @@ class Runtime:
 
     def _hold(self, sequence: HeldSequence) -> HeldSequence:
         with self._holding:
+            if self.closed:
+                raise closed()
             self._held.add(sequence)
         return sequence

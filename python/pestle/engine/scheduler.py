@@ -8,8 +8,10 @@ not the main thread also means that no Ctrl-C can end a pass half done.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -96,7 +98,9 @@ class Ticket(Generic[T]):
         self._arrived = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
         self._watchers: list[Callable[[], None]] = []
-        self._of_daemon = threading.current_thread().daemon
+        self._waiting = 0  # threads in `next`
+        maker = threading.current_thread()
+        self._of_daemon, self._of_main = maker.daemon, maker is threading.main_thread()
 
     def next(self) -> T | None:
         """The next result, once there is one; None when the work has ended or was cancelled.
@@ -104,17 +108,26 @@ class Ticket(Generic[T]):
         Raises what ended it, after the results that came before.
         """
         with self._lock:
-            while not self._is_ready():
-                self._arrived.wait(_patience())
-            if self._cancel.is_set():
+            self._waiting += 1
+            try:
+                while not self._is_ready():
+                    self._arrived.wait(patience())
+            finally:
+                self._waiting -= 1
+            # Of work that hurries, what there is counts: nobody looked at it piece by piece.
+            if self._cancel.is_set() and not (self._eager and self._results):
                 return None
             if self._results:
                 if len(self._results) == _AHEAD + 1:
                     self._scheduler._look()
                 return self._results.popleft()
-            if self._error is not None:
-                raise self._error
-            return None
+            error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # its traceback has this frame
+        return None
 
     @property
     def work(self) -> Work[T]:
@@ -175,7 +188,7 @@ class Ticket(Generic[T]):
             return
         with self._lock:
             while self._stepping:
-                self._settled.wait(_patience())
+                self._settled.wait(patience())
 
     def _is_ready(self) -> bool:
         if self._cancel.is_set():
@@ -185,11 +198,17 @@ class Ticket(Generic[T]):
     def _wants(self) -> bool:
         return self._eager or len(self._results) <= _AHEAD
 
+    def _is_waited_for(self) -> bool:
+        """Whether somebody can still take the results while the interpreter ends."""
+        waits = self._waiting > 0 or (bool(self._watchers) and not self._of_main)
+        return waits and not self._of_daemon
+
     def _release(self) -> None:
         """Let go of the work, which holds a sequence and may hold threads."""
         work, self._work = self._work, None
         if work is not None:
-            work.close()
+            with contextlib.suppress(Exception):  # nobody is left to tell
+                work.close()
 
     def _notify(self) -> list[Callable[[], None]]:
         """Wake who waits; whom to tell besides. Of work that hurries only the end is news."""
@@ -224,11 +243,14 @@ class _Call:
         self._done.set()
 
     def wait(self) -> Any:
-        while not self._done.wait(_patience()):
+        while not self._done.wait(patience()):
             pass
-        if self._error is not None:
-            raise self._error
-        return self._result
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._result
+        finally:
+            del self  # the traceback of an error has this frame
 
 
 class Scheduler:
@@ -247,7 +269,7 @@ class Scheduler:
         self._calls: deque[_Call] = deque()
         self._thread: threading.Thread | None = None
         self._pace = Pace()
-        self._closed: BaseException | None = None
+        self._closed: Callable[[], BaseException] | None = None
 
     def add(
         self, work: Work[T], *, cancel: threading.Event | None = None, eager: bool = False
@@ -260,72 +282,105 @@ class Scheduler:
         ticket = Ticket(self, work, cancel or threading.Event(), eager=eager)
         with self._lock:
             if self._closed is not None:
-                raise self._closed
+                raise self._closed()
             self._tickets.append(ticket)
-            self._look()
+            try:
+                self._look()
+            except BaseException:
+                self._tickets.remove(ticket)
+                raise
         return ticket
 
     def call(self, function: Callable[[], T]) -> T:
         """What `function` returns or raises, called between two passes."""
+        if threading.current_thread() is self._thread:
+            return function()
         call = _Call(function)
         with self._lock:
             if self._closed is not None:
-                raise self._closed
-            if threading.current_thread() is not self._thread:
-                self._calls.append(call)
+                raise self._closed()
+            self._calls.append(call)
+            try:
                 self._look()
-        if threading.current_thread() is self._thread:
-            return function()
+            except BaseException:
+                self._calls.remove(call)
+                raise
         result: T = call.wait()
         return result
 
-    def close(self, error: BaseException) -> None:
-        """End all work with `error`, once the pass in progress has ended; raise it from now on."""
+    def close(self, error: Callable[[], BaseException]) -> None:
+        """End all work with what `error` makes, once the pass in progress has ended.
+
+        From now on everything raises that. The thread itself ends the work, so that it is ended
+        also where whoever closes is interrupted.
+        """
         with self._lock:
             self._closed = error
             self._wake.notify()
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is threading.current_thread():
+            return  # a finalizer; the loop finds out
+        if thread is not None and thread.is_alive():
             thread.join()
-        with self._lock:
-            self._engine = None
         self._end_all(error)
 
     def _look(self) -> None:
         """Have the thread look what there is to do; the lock is held."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name="pestle-scheduler")
-            self._thread.start()
-        else:
+        if self._thread is not None and self._thread.is_alive():  # after a fork it is not
             self._wake.notify()
+            return
+        self._thread = thread = threading.Thread(target=self._loop, name="pestle-scheduler")
+        try:
+            thread.start()
+        except BaseException:
+            self._thread = None  # if it did start after all, it sees that
+            raise
 
     def _loop(self) -> None:
+        lingered = False
         while True:
             with self._lock:
-                watchers = self._drop_cancelled()
-                ready = self._ready()
-                if not (ready or self._calls or watchers or self._closed is not None):
-                    if self._wake.wait(_LINGER):
-                        continue
-                    ready = self._ready()
-                if self._closed is not None or not (ready or self._calls or watchers):
-                    self._thread = None
+                if self._thread is not threading.current_thread():
                     return
-                calls, self._calls = self._calls, deque()
-                for ticket in ready:
-                    ticket._stepping = True
-                engine = self._engine
+                watchers, ready = self._drop_cancelled(), self._ready()
+                closed = self._closed
+                if closed is None and not (ready or self._calls or watchers):
+                    if lingered:
+                        self._thread = None
+                        return
+                    lingered = not self._wake.wait(_LINGER)
+                    continue
+                lingered = False
+                engine, calls = self._engine, self._calls
+                self._calls = deque()
+                if closed is None:
+                    for ticket in ready:
+                        ticket._stepping = True
+                else:
+                    self._calls, self._thread = calls, None
             _call_all(watchers)
+            if closed is not None:
+                self._end_all(closed)
+                return
             for call in calls:
                 call.run()
-            if ready and engine is not None:
-                self._finish(_Pass(engine, self._pace, ready).run())
+            self._step(engine, ready)
+
+    def _step(self, engine: ForwardPass | None, ready: list[Ticket[Any]]) -> None:
+        """Make a pass for what is ready. Whatever goes wrong, nobody waits for it for ever."""
+        if not ready or engine is None:
+            return
+        try:
+            outcomes = _Pass(engine, self._pace, ready).run()
+        except BaseException as error:  # a defect of ours
+            outcomes = [(ticket, error) for ticket in ready]
+        self._finish(outcomes)
 
     def _ready(self) -> list[Ticket[Any]]:
         """The tickets whose work can go on; the lock is held."""
-        # While the interpreter ends it waits for this thread, but not for a daemon's work.
+        # While the interpreter ends, it waits for this thread, which works for who still waits.
         ending = not threading.main_thread().is_alive()
-        return [t for t in self._tickets if t._wants() and not (ending and t._of_daemon)]
+        return [t for t in self._tickets if t._wants() and (not ending or t._is_waited_for())]
 
     def _drop_cancelled(self) -> list[Callable[[], None]]:
         """Let go of what nobody wants any more; whom to tell of it. The lock is held."""
@@ -343,7 +398,12 @@ class Scheduler:
         with self._lock:
             for ticket, taken in outcomes:
                 ticket._stepping = False
+                if ticket._ended:  # closed meanwhile
+                    watchers += ticket._notify()
+                    continue
                 if isinstance(taken, BaseException):
+                    # The frames that it came through hold the engine.
+                    traceback.clear_frames(taken.__traceback__)
                     ticket._error = taken
                 elif taken is not None:
                     ticket._results.extend(taken.results)
@@ -361,18 +421,19 @@ class Scheduler:
             ticket._release()
         _call_all(watchers)
 
-    def _end_all(self, error: BaseException) -> None:
+    def _end_all(self, error: Callable[[], BaseException]) -> None:
         with self._lock:
+            self._engine = None
             calls, self._calls = self._calls, deque()
             tickets, self._tickets = self._tickets, []
+            for ticket in tickets:
+                ticket._results.clear()
         for call in calls:
-            call.fail(error)
-        for ticket in tickets:
-            ticket._results.clear()
-        self._finish([(ticket, error) for ticket in tickets])
+            call.fail(error())
+        self._finish([(ticket, error()) for ticket in tickets])
 
 
-def _patience() -> float | None:
+def patience() -> float | None:
     """How long to wait before looking again: the main thread looks for Ctrl-C in between.
 
     Not every system wakes it from a wait for that: Windows does not, nor does a signal that the
@@ -383,7 +444,8 @@ def _patience() -> float | None:
 
 def _call_all(functions: list[Callable[[], None]]) -> None:
     for function in functions:
-        function()
+        with contextlib.suppress(Exception):  # whoever wanted to be told may be gone
+            function()
 
 
 class _Pass:
@@ -501,7 +563,11 @@ class _Pass:
                 self._make([each])
             return
         ((ticket, _),) = batch
-        if isinstance(error, MemoryLimitError) and ticket.work.spare():
+        try:
+            spared = isinstance(error, MemoryLimitError) and ticket.work.spare()
+        except BaseException as another:
+            error, spared = another, False
+        if spared:
             again: list[tuple[Ticket[Any], Rows]] = []
             self._ask(again, ticket, self._engine.chunk, True)
             self._make(again)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from pestle.engine.run import R, Run
+from pestle.engine.scheduler import patience
 from pestle.engine.stream import Stream
 
 AT_ONCE = 16
@@ -19,9 +20,12 @@ def results(runs: Sequence[Run[R]]) -> list[R]:
     """
     streams = [Stream(run) for run in runs]
     with ThreadPoolExecutor(min(AT_ONCE, max(len(runs), 1)), "pestle-together") as waiting:
-        futures = [waiting.submit(stream.result) for stream in streams]
         try:
-            return [future.result() for future in futures]
+            futures = [waiting.submit(stream.result) for stream in streams]
+            while True:
+                done, left = wait(futures, patience(), FIRST_EXCEPTION)
+                if not left or any(future.exception() is not None for future in done):
+                    return [future.result() for future in futures if future in done or not left]
         except BaseException:
             waiting.shutdown(wait=False, cancel_futures=True)
             for run in runs:

@@ -180,7 +180,7 @@ def test_cancelled_work_leaves_after_its_pass() -> None:
     assert not ticket.settled
     go_on()
     ticket.settle()
-    assert ticket.next() is None
+    assert drained(ticket) == [1]
     assert scheduler.call(lambda: len(engine.batches)) == 1
     assert work.closed == 1
 
@@ -211,13 +211,16 @@ def test_closed() -> None:
     work = Reader("a", answers=100)
     ticket = scheduler.add(work, eager=True)
     assert engine.entered.wait(10)
-    closer = threading.Thread(target=scheduler.close, args=(Error("over"),))
+    closer = threading.Thread(target=scheduler.close, args=(lambda: Error("over"),))
     closer.start()
     go_on()
     closer.join(10)
+    seen: list[BaseException] = []
     for use in (ticket.next, lambda: scheduler.add(Reader("b")), lambda: scheduler.call(print)):
-        with pytest.raises(Error, match="over"):
+        with pytest.raises(Error, match="over") as raised:
             use()
+        seen.append(raised.value)
+    assert len({id(error) for error in seen}) == 3  # each with a traceback of its own
     assert work.closed == 1
 
 
@@ -230,3 +233,102 @@ def test_the_thread_ends_and_begins_anew() -> None:
         if thread is not None:
             thread.join(10)
         assert scheduler._thread is None
+
+
+def test_what_fails_where_nothing_should_ends_the_work_and_not_the_thread() -> None:
+    engine = Engine(fails={"a": MemoryLimitError("no memory")})
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+
+    class Failing(Reader):
+        def spare(self) -> bool:
+            raise Error("the masks failed")
+
+        def close(self) -> None:
+            raise Error("nobody is left to tell")
+
+    with pytest.raises(Error, match="the masks failed"):
+        scheduler.add(Failing("a", answers=1)).next()
+
+    class Broken(Reader):
+        @property
+        def reading(self) -> bool:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        scheduler.add(Broken("b")).next()
+    told = threading.Event()
+    ticket = scheduler.add(Reader("c", answers=2))
+    ticket.watch(lambda: 1 // 0)  # type: ignore[arg-type]
+    ticket.watch(told.set)
+    assert drained(ticket) == [1, 1]
+    assert told.wait(10)
+
+
+def test_a_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(Engine())  # type: ignore[arg-type]
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            scheduler.add(Reader("a", answers=1))
+        with pytest.raises(RuntimeError, match="can't start"):
+            scheduler.call(lambda: 1)
+    assert drained(scheduler.add(Reader("b", answers=1))) == [1]
+    scheduler.close(lambda: Error("over"))
+
+
+def test_cancelled_and_closed_in_one_pass() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    go_on = held(engine)
+    scheduler.add(Reader("first", answers=9))
+    assert engine.entered.wait(10)
+    cancel, told = threading.Event(), threading.Event()
+    queued = scheduler.add(Reader("queued", answers=9), cancel=cancel)
+    queued.watch(told.set)
+    cancel.set()
+    closer = threading.Thread(target=scheduler.close, args=(lambda: Error("over"),))
+    closer.start()
+    while scheduler._closed is None:
+        pass
+    go_on()
+    closer.join(10)
+    assert told.wait(10)
+
+
+def test_closing_that_is_interrupted_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    go_on = held(engine)
+    ticket = scheduler.add(Reader("a", answers=9), eager=True)
+    assert engine.entered.wait(10)
+
+    def interrupted(self: threading.Thread, timeout: float | None = None) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            scheduler.close(lambda: Error("over"))
+    go_on()
+    with pytest.raises(Error, match="over"):
+        ticket.next()
+
+
+def test_what_hurries_keeps_its_results_when_it_is_cancelled() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    cancel = threading.Event()
+    ticket = scheduler.add(Reader("a", answers=1000), cancel=cancel, eager=True)
+    found: list[int] = []
+    taker = threading.Thread(target=lambda: found.extend(drained(ticket)))
+    taker.start()
+    while len(engine.batches) < 5:
+        pass
+    ticket.cancel()
+    taker.join(10)
+    assert not taker.is_alive()
+    assert len(found) == len(engine.batches)
