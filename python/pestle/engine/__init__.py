@@ -2,11 +2,14 @@
 
 runtime      a loaded model in use: its scheduler and its sequences
 scheduler    the loop: takes what all work in progress wants next into one pass
+passes       one of these passes
+work, ticket what the scheduler is given to do, and how somebody waits for it
 pace         how much of a prompt goes into a pass
 sequence     tokens with their keys and values, until the model is closed
 generation   one generation from prompt to last token, as a state machine
 run          a generation as its caller sees it
 stream       an iterator over it, for threads and for asyncio
+together     the results of several at once
 speculation  drafts of what comes next, verified several at once
 governor     how much of a draft is worth verifying
 step_costs   what a pass of several rows costs

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from pestle.engine.answer import Answer, AnswerPart
 from pestle.engine.loaded import Choice, Sampled
 from pestle.engine.masks import MaskAhead, Masks, TokenConstraint
-from pestle.engine.scheduler import Rows, Taken
 from pestle.engine.steering import Steering
+from pestle.engine.work import Rows, Taken
 from pestle.results import FinishReason, Reuse
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Progress:
 
 
 class Generation:
-    """What a generation wants of each pass, and what it makes of it. A `scheduler.Work`.
+    """What a generation wants of each pass, and what it makes of it. A `work.Work`.
 
     The sequence stays true whatever interrupts: it holds exactly the tokens whose pass ended.
     """

@@ -11,8 +11,8 @@ from pestle.engine.answer import Answer, AnswerPart, joined
 from pestle.engine.generation import Ended, Generation, Progress, Result, Said
 from pestle.engine.masks import TokenConstraint
 from pestle.engine.runtime import Runtime
-from pestle.engine.scheduler import Ticket
 from pestle.engine.sequence import HeldSequence
+from pestle.engine.ticket import Ticket
 from pestle.options import Request
 from pestle.results import (
     ChatCompletion,

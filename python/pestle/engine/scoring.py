@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pestle.engine.loaded import Choice, Sampled, Scored
 from pestle.engine.runtime import Runtime
-from pestle.engine.scheduler import Rows, Taken, Work
 from pestle.engine.sequence import HeldSequence
+from pestle.engine.work import Rows, Taken, Work
 from pestle.results import ScoredToken, TokenLogprob
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _results(runtime: Runtime, work: Work[T]) -> Iterator[T]:
 class _RowsOfText(ABC, Generic[T]):
     """Reads a text in pieces and makes something of the logits from one token on.
 
-    A `scheduler.Work`.
+    A `work.Work`.
     """
 
     reading = True

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from pestle.engine.run import R, Run
-from pestle.engine.scheduler import patience
 from pestle.engine.stream import Stream
+from pestle.engine.ticket import patience
 
 AT_ONCE = 16
 """Generations whose passes are shared. More gain little on a CPU, and each holds memory."""

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pestle import Error, MemoryLimitError
 from pestle.engine.loaded import Sampled
-from pestle.engine.scheduler import Rows, Scheduler, Taken
+from pestle.engine.scheduler import Scheduler
+from pestle.engine.work import Rows, Taken
 
 
 @dataclass

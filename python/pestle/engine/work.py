@@ -1,0 +1,60 @@
+"""What the scheduler is given to do: work that is asked for rows and handed what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from pestle.engine.loaded import Choice, Sampled
+    from pestle.engine.sequence import KvSequence
+
+T = TypeVar("T")
+
+
+class Rows(NamedTuple):
+    """What a piece of work wants of the next pass: tokens to append, and which logits."""
+
+    sequence: KvSequence
+    tokens: list[int]
+    logits: str  # "none", "last" or "all", of these tokens
+
+
+class Taken(NamedTuple, Generic[T]):
+    """What came of a pass for a piece of work."""
+
+    results: list[T]
+    ended: bool
+
+
+class Work(Protocol[T]):
+    """Something that needs passes, one after the other, until it ends.
+
+    Only the scheduler's thread calls it, in this order: `begin`, then for each pass `rows`,
+    `choice` and `take`. What any of them raises ends the work, and the ticket raises it.
+    """
+
+    @property
+    def reading(self) -> bool:
+        """Whether it reads a text that is there already, in pieces of any length."""
+
+    def begin(self) -> None:
+        """Make ready for the first pass."""
+
+    def rows(self, most: int, *, alone: bool) -> Rows:
+        """What the next pass shall read: `most` tokens at most, and 1 at least.
+
+        `alone`: nothing else is in the pass.
+        """
+
+    def spare(self) -> bool:
+        """Whether it can do with less memory than for the last `rows`, which are asked for anew."""
+
+    def choice(self, row: int) -> Choice | None:
+        """What to choose after the pass, if anything; its logits begin at `row`."""
+
+    def take(self, row: int, chosen: Sequence[Sampled], seconds: float) -> Taken[T]:
+        """Go on from a pass that took so many seconds, and what was chosen after it."""
+
+    def close(self) -> None:
+        """Let go of what it has of its own: it has ended, or nobody wants it any more."""
