@@ -77,3 +77,16 @@ def test_failures(pestle: Pestle, model: Path) -> None:
     assert not Path("imatrix.gguf").exists()
     done = pestle("imatrix", "tiny.gguf", "-f", "text.txt", "-o", "gone/m.gguf")
     assert (done.exit_code, "gone is not a folder" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("source", ["tiny.gguf", "text.txt"])
+def test_what_is_read_is_not_written_over(pestle: Pestle, model: Path, source: str) -> None:
+    before = Path(source).read_bytes()
+    Path("link").hardlink_to(source)
+    for output in (source, "link"):
+        result = pestle(
+            "imatrix", model.name, "-f", "text.txt", "-c", "24", "-o", output, "--overwrite",
+        )  # fmt: skip
+        assert result.exit_code == 1
+        assert f"{output} is the source itself, which is not replaced" in result.stderr
+    assert Path(source).read_bytes() == before

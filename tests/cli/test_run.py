@@ -300,6 +300,10 @@ def test_answer_without_an_end(pestle: Pestle, use: Use, flags: list[str], cure:
         (["llama3.2:1b", "Hi"], "-m llama3.2:1b"),
         (["qwen3-0.6b"], "-m qwen3-0.6b"),
         (["tiny.gguf"], "-m tiny.gguf"),
+        (["gemma3"], "-m gemma3"),
+        (["llama3.2"], "-m llama3.2"),
+        (["deepseek-r1"], "-m deepseek-r1"),
+        (["mistral"], "-m mistral"),
         (["hf.co/Qwen/Qwen3-0.6B-GGUF"], "-hf Qwen/Qwen3-0.6B-GGUF"),
         (["user/some-7B-it:Q4_K_M"], "-hf user/some-7B-it:Q4_K_M"),
     ],
@@ -324,3 +328,8 @@ def test_a_file_may_state_what_is_the_default(
     llm.sampling, llm.states_sampling = Sampling(), stated
     assert pestle("run", "-p", QUESTION).exit_code == 0
     assert llm.asked[0][1] == asked
+
+
+def test_a_sentence_may_begin_with_a_family(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("run", "mistral", "winds", "blow")
+    assert (result.exit_code, result.stderr) == (0, "")

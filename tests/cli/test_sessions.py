@@ -131,3 +131,19 @@ def test_sliding(pestle: Pestle, model: Path) -> None:
     slid = pestle(*run, "--on-full", "slide", FIRST * 2)
     assert slid.exit_code == 0
     assert "The context is full: the oldest turn is dropped (2 messages).\n" in slid.stderr
+
+
+def test_rm_follows_no_link(
+    pestle: Pestle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PESTLE_DATA", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("session.json", "kv-000001"):
+        (elsewhere / name).write_text('{"not": "ours to remove"}')
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "sessions" / "lnk").symlink_to(elsewhere)
+    result = pestle("rm", "-y", "--session", "lnk")
+    assert result.exit_code == 1
+    assert "is a link to" in result.stderr
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["kv-000001", "session.json"]

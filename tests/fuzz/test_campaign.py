@@ -38,12 +38,17 @@ def test_what_a_worker_must_tell(tmp_path: Path) -> None:
     folder = findings.Folder(tmp_path)
     report = campaign.run(plan, jobs=1, hang=1.0, found=folder.add)  # type: ignore[arg-type]
     said = {finding.seed: finding.what for finding in report.findings}
-    assert set(said) == {by_way[way] for way in ("foreign", "crash", "hang", "memory")}
+    # Sanitizers reserve terabytes, so no limit of memory is set under them.
+    limited = "libasan" not in os.environ.get("LD_PRELOAD", "")
+    ways = ("foreign", "crash", "hang", *(("memory",) if limited else ()))
+    assert set(said) == {by_way[way] for way in ways}
     assert said[by_way["foreign"]].startswith("KeyError")
     assert said[by_way["crash"]].startswith("crash: SIGSEGV")
     assert said[by_way["hang"]].startswith("hang")
-    assert said[by_way["memory"]].startswith("MemoryError")
-    assert report.outcomes["self-test"]["ok"] == report.outcomes["self-test"]["FormatError"] == 1
+    if limited:
+        assert said[by_way["memory"]].startswith("MemoryError")
+        outcomes = report.outcomes["self-test"]
+        assert outcomes["ok"] == outcomes["FormatError"] == 1
     assert (tmp_path / f"self-test-{by_way['crash']}.case").read_bytes() == b"crash"
 
 

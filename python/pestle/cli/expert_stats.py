@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle import files
+from pestle.cli.outputs import require_no_source
 
 if TYPE_CHECKING:
     from pestle import LLM
@@ -18,6 +19,7 @@ def check(llm: LLM, path: str) -> None:
     """Raise, before the work is done, unless there will be counts and a place for them."""
     if llm.expert_counts().shape[1] == 0:
         raise click.UsageError(f"--expert-stats: {llm.path} has no experts to count.")
+    require_no_source(Path(path), [Path(llm.path)])
     try:
         files.check_place(Path(path))
     except OSError as error:

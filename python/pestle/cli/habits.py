@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import click
 
@@ -13,11 +14,20 @@ _LIKE_A_MODEL = re.compile(
     r"(?i)(?:hf\.co/|https?://huggingface\.co/)?[a-z][\w.-]*[-:/](?:[\w.:/-]*[-:_])?"
     r"\d+(?:\.\d+)?[bm](?:[-_:][\w.:-]*)?"
 )
+# `gemma3`, `llama3.2`, `deepseek-r1`, `qwen2.5`, `mistral`: a family as other programs name it.
+_A_FAMILY = re.compile(
+    r"(?i)(?:gemma|qwen|qwq|llama|mistral|mixtral|phi|deepseek|gpt-oss|smollm|tinyllama|codellama)"
+    r"[\d.]*(?:[-:][\w.]+)*"
+)
 
 
-def require_no_model(word: str) -> None:
-    """Raise UsageError if the first word of a prompt is a model: it would be asked for nothing."""
-    if not _is_model(word):
+def require_no_model(words: Sequence[str]) -> None:
+    """Raise UsageError if the first word of a prompt is a model: it would be asked for nothing.
+
+    A family's name alone is one too; at the beginning of a sentence it is a word.
+    """
+    word = words[0]
+    if not (_is_model(word) or (len(words) == 1 and _A_FAMILY.fullmatch(word))):
         return
     name = re.sub(r"^(?:https?://)?(?:hf|huggingface)\.co/", "", word)
     flag = "-hf" if "/" in name and not is_file(name) else "-m"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 
 from pestle.cli.console import current
 from pestle.cli.options import COUNT, POSITIVE, json_option, threads_option, verbosity, whole_number
+from pestle.cli.outputs import require_no_source
 from pestle.cli.progress import Downloads
 from pestle.cli.target import text_of
 
@@ -131,6 +133,8 @@ def command(
         )
     if path.is_file() and not overwrite:
         raise click.ClickException(f"{path} is there already; --overwrite replaces it")
+    if path.is_file():
+        require_no_source(path, _sources(model, hub, offline, text_file))
     text, name = None, {}
     if text_file is not None:
         text, name = text_of(text_file), {"name": Path(text_file).name}
@@ -153,3 +157,15 @@ def command(
     for line in lines(found):
         console.note(line)
     console.out(output)
+
+
+def _sources(
+    model: str | None, hub: str | None, offline: bool, text_file: str | None
+) -> Iterator[Path]:
+    """The files that are read: all shards of the model, and the text."""
+    from pestle._core import GgufFile
+    from pestle.models import resolve
+
+    yield from map(Path, GgufFile(resolve(model, hf=hub, offline=offline)).paths)
+    if text_file is not None:
+        yield Path(text_file)

@@ -84,7 +84,7 @@ def command(
     if words and prompt is not None:
         raise click.UsageError("Give the prompt once, with or without -p.")
     if words and options.model is None and options.hub is None:
-        habits.require_no_model(words[0])
+        habits.require_no_model(words)
     if raw and system is not None:
         raise click.UsageError("--raw has no chat template, so -sys has no place.")
     if raw and tools is not None:

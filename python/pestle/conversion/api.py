@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pestle import models
+from pestle import files, models
 from pestle.conversion.conversion import Conversion, carry_out, check_free, shard_paths
 from pestle.conversion.gguf_model import open_gguf
 from pestle.conversion.options import Options
@@ -188,17 +188,9 @@ def _carried_out(
     prepared: Prepared, path: Path, overwrite: bool, threads: int, progress: Progress | None
 ) -> Conversion:
     for there in shard_paths(path, prepared.plan.n_shards):
-        if any(_is_same(there, file.path) for file in prepared.source.files):
+        if any(files.is_same(there, file.path) for file in prepared.source.files):
             raise Error(f"{there} is the source itself, which is not replaced")
     return carry_out(prepared, path, overwrite=overwrite, threads=threads, progress=progress)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether both are one file. Not where either is gone, which reading it says better."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
 
 
 def _default(folder: Path, repository: str | None, to: str) -> Path:

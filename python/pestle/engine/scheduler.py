@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pestle.engine.pace import Pace
 from pestle.engine.passes import Pass
-from pestle.engine.ticket import Call, Outcome, Ticket, call_all
+from pestle.engine.ticket import Call, Outcome, Ticket, call_all, patience
 from pestle.engine.work import Work
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Scheduler:
         self._tickets: list[Ticket[Any]] = []
         self._calls: deque[Call] = deque()
         self._thread: threading.Thread | None = None
+        self._left = threading.Event()  # the thread has left; made anew with each
         self._pace = Pace()
         self._closed: Callable[[], BaseException] | None = None
 
@@ -91,11 +92,14 @@ class Scheduler:
         with self._lock:
             self._closed = error
             self._wake.notify()
-            thread = self._thread
+            thread, left = self._thread, self._left
         if thread is threading.current_thread():
             return  # a finalizer; the loop finds out
         if thread is not None and thread.is_alive():
-            thread.join()
+            # Not `join`: CPython before 3.13 takes a thread whose join was interrupted for ended,
+            # so the interpreter would end under it.
+            while not left.wait(patience()):
+                pass
         self._end_all(error)
 
     def _look(self) -> None:
@@ -103,12 +107,21 @@ class Scheduler:
         if self._thread is not None and self._thread.is_alive():  # after a fork it is not
             self._wake.notify()
             return
-        self._thread = thread = threading.Thread(target=self._loop, name="pestle-scheduler")
+        self._left = left = threading.Event()
+        self._thread = thread = threading.Thread(
+            target=self._run, args=(left,), name="pestle-scheduler"
+        )
         try:
             thread.start()
         except BaseException:
             self._thread = None  # if it did start after all, it sees that
             raise
+
+    def _run(self, left: threading.Event) -> None:
+        try:
+            self._loop()
+        finally:
+            left.set()
 
     def _loop(self) -> None:
         lingered = False

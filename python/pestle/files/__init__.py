@@ -16,7 +16,7 @@ space       how much room is left
 """
 
 from pestle.files.folders import MadeFolder, make_folders, remove_if_empty, remove_made
-from pestle.files.identity import Identity, identity_of, is_at, names_in, status_at
+from pestle.files.identity import Identity, identity_of, is_at, is_same, names_in, status_at
 from pestle.files.locking import Lock, try_lock, wait_for_lock
 from pestle.files.opening import read_bounded, reading, require_regular
 from pestle.files.owned import (
@@ -46,6 +46,7 @@ __all__ = [
     "identity_of",
     "identity_of_open",
     "is_at",
+    "is_same",
     "is_temporary",
     "link_target",
     "make_folders",

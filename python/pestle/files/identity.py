@@ -33,6 +33,14 @@ def is_at(path: Path, identity: Identity) -> bool:
     return status is not None and identity_of(status) == identity
 
 
+def is_same(one: Path, other: Path) -> bool:
+    """Whether both names lead to one file. Not where either is gone, which using it says better."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
 def names_in(folder: Path) -> list[str]:
     """The names in a folder, sorted. Raises OSError."""
     return sorted(os.listdir(folder))

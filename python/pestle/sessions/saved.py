@@ -194,8 +194,13 @@ def require(name: str) -> SessionFolder:
 
 
 def remove(name: str) -> int:
-    """Delete a session; return its size in bytes. Raises SessionError."""
+    """Delete a session; return its size in bytes. Raises SessionError, also for a link to one."""
     folder = require(name)
+    if folder.path.is_symlink():
+        raise SessionError(
+            f"{folder.path} is a link to {files.link_target(folder.path)}, which is not removed; "
+            "remove the link by hand"
+        )
     with folder.hold():
         try:
             return folder.remove(_files_of(_stated(folder.path / STATE)))

@@ -306,14 +306,17 @@ def test_closing_that_is_interrupted_ends_all_the_same(monkeypatch: pytest.Monke
     go_on = held(engine)
     ticket = scheduler.add(Reader("a", answers=9), eager=True)
     assert engine.entered.wait(10)
+    thread = scheduler._thread
+    assert thread is not None
 
-    def interrupted(self: threading.Thread, timeout: float | None = None) -> None:
+    def interrupted(self: threading.Event, timeout: float | None = None) -> bool:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "join", interrupted)
+        patched.setattr(threading.Event, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             scheduler.close(lambda: Error("over"))
+    assert thread.is_alive()  # and the interpreter would wait for it
     go_on()
     with pytest.raises(Error, match="over"):
         ticket.next()
