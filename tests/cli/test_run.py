@@ -272,6 +272,8 @@ def test_a_file_that_is_named_as_elsewhere(
     result = pestle("run", "-p", "@notes.txt")
     assert "@notes.txt would be the prompt itself; `< notes.txt` reads the file" in result.stderr
     assert (result.exit_code, llm.asked) == (2, [])
+    assert pestle("run", "-p", "@/no/such/file").exit_code == 2
+    assert pestle("run", "-p", "@alice").exit_code == 0
 
 
 def test_blanks_are_text_where_text_goes_on(pestle: Pestle, llm: FakeLLM) -> None:

@@ -83,7 +83,7 @@ def test_what_differs_is_said(pestle: Pestle, model: Path) -> None:
 def test_bad_names(pestle: Pestle, model: Path) -> None:
     result = pestle("run", "-m", str(model), "--session", "../x", FIRST)
     assert result.exit_code == 1
-    assert result.stderr.startswith("pestle: error: '../x' is no name of a session: letters, ")
+    assert result.stderr.startswith("pestle: error: '../x' is not a name for a session: ")
     result = pestle("run", "-m", str(model), "--raw", "--session", "x", FIRST)
     assert result.exit_code == 2
 

@@ -58,7 +58,8 @@ def _require_text(given: str) -> None:
 def _require_no_file(given: str) -> None:
     """`@FILE` is how other programs are told to read a file; here it would be the prompt."""
     name = given[1:]
-    if given.startswith("@") and "\n" not in given and is_file(name):
+    path_like = "/" in name and not any(character.isspace() for character in name)
+    if given.startswith("@") and "\n" not in given and (path_like or is_file(name)):
         raise click.UsageError(
             f"{given} would be the prompt itself; `< {name}` reads the file, and a space before @ "
             "sends the text"

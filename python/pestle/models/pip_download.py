@@ -63,7 +63,10 @@ class _Arrived:
         self._stage, self._advance, self._told = stage, advance, 0
 
     def look(self) -> None:
-        largest = max((_size(path) for path in self._stage.rglob("*.whl")), default=0)
+        largest = 0
+        with contextlib.suppress(FileNotFoundError):  # pip removes folders while they are listed
+            for path in self._stage.rglob("*.whl"):
+                largest = max(largest, _size(path))
         # pip starts at zero again when it cannot resume; the bar only goes forward.
         if largest > self._told:
             self._advance(largest - self._told)

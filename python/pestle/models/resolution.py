@@ -132,6 +132,10 @@ def _parse_error(hf: str) -> ModelNotFoundError:
 
 def _not_found(text: str) -> ModelNotFoundError:
     path = Path(text)
+    if not text:
+        return ModelNotFoundError("the model's name is empty")
+    if len(text) < _LONGEST_NAME and path.is_symlink() and not path.exists():
+        return ModelNotFoundError(f"{text} is a link to {path.readlink()}, which does not exist")
     if len(text) < _LONGEST_NAME and path.is_dir():
         return ModelNotFoundError(f"{text} is a folder; name a .gguf file in it")
     if path.suffix.lower() == ".gguf":

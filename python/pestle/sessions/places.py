@@ -40,12 +40,14 @@ class SessionFolder:
         """
         if not isinstance(session, str):
             self.path = Path(session)
+            if "\0" in str(self.path):
+                raise SessionError(f"{str(self.path)!r} cannot be a folder: it holds a NUL")
         elif _NAME.fullmatch(session) and not session.endswith("."):
             self.path = sessions_dir() / session
         else:
             raise SessionError(
-                f"{session!r} is no name of a session: letters, digits, `-`, `_` and `.` are, "
-                "64 at most, the first a letter or digit"
+                f"{session!r} is not a name for a session: it is made of letters, digits, `-`, `_` "
+                "and `.`, 64 at most, the first a letter or digit"
             )
         self.name = self.path.name
         self._held: files.Lock | None = None
@@ -135,7 +137,7 @@ class SessionFolder:
         for name in files.names_in(self.path):
             if not (name == _LOCK or files.is_temporary(self.path / name) or pages.is_proven(name)):
                 raise SessionError(
-                    f"{self.path} is no session and not empty: it holds {name}; "
+                    f"{self.path} is neither a session nor empty: it holds {name}; "
                     "choose a folder of its own"
                 )
 

@@ -194,7 +194,7 @@ class ChatTemplate:
         if self.others:
             uses = " or ".join(f"chat_template={name!r}" for name in self.others)
             return f"another one of the file knows them: {uses}"
-        return "chat_template=... takes one that does"
+        return "load the model with chat_template=... to use one that does"
 
     @cached_property
     def _conventions(self) -> Conventions:

@@ -35,7 +35,7 @@ def test_a1_a_failed_save_leaves_the_folder(llm: LLM, tmp_path: Path) -> None:
     (folder / "thesis.tex").write_text("mine")
     before = others.state(tmp_path)
     chat = talked(llm, "Hello")
-    with pytest.raises(SessionError, match=r"is no session and not empty: it holds thesis\.tex"):
+    with pytest.raises(SessionError, match=r"is neither a session nor empty: it holds thesis\.tex"):
         chat.save(folder)
     assert others.state(tmp_path) == before
 
@@ -87,7 +87,7 @@ def test_a2_files_that_begin_like_ours_stay(llm: LLM, folder: Path, tmp_path: Pa
 
 def test_a2_a_folder_of_others_is_refused(llm: LLM, folder: Path, tmp_path: Path) -> None:
     before = others.state(tmp_path)
-    with pytest.raises(SessionError, match="is no session and not empty"):
+    with pytest.raises(SessionError, match="is neither a session nor empty"):
         talked(llm, "Hello").save(folder)
     assert others.state(tmp_path) == before
 

@@ -301,7 +301,7 @@ def test_one_process_at_a_time(llm: LLM) -> None:
 
 def test_names(llm: LLM, tmp_path: Path) -> None:
     for name in ("", "..", ".hidden", "a/b", "a\\b", "x" * 65, "ends.", "a b"):
-        with pytest.raises(SessionError, match="is no name of a session"):
+        with pytest.raises(SessionError, match="is not a name for a session"):
             SessionFolder(name)
     chat = talked(llm, "Hello")
     with pytest.raises(SessionError, match="there is no session nowhere"):
