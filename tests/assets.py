@@ -35,7 +35,7 @@ def path_of(name: str) -> Path:
     if not path.is_dir():
         _unpack(path.with_name(f"{path.name}.xz"), unpacked)
         return unpacked
-    unpacked.mkdir(parents=True)
+    unpacked.mkdir(parents=True, exist_ok=True)  # single files of it may be there already
     for file in path.iterdir():
         if file.suffix == ".xz":
             _unpack(file, unpacked / file.stem)

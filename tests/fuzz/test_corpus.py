@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from fuzzing import findings
 from fuzzing.campaign import HANG
 from fuzzing.worker import MEMORY, sanitized
 
+ROOT = Path(__file__).resolve().parents[2]
 CASES = sorted(path for path in findings.CORPUS.glob("*/*") if path.is_file())
 
 
@@ -36,6 +38,10 @@ def limited_memory() -> Iterator[None]:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_it_breaks_nothing_any_more(path: Path, tmp_path: Path) -> None:
+    if path.parent.name == "hub":  # it puts a hub of its own in the process's library
+        command = [sys.executable, str(ROOT / "tools" / "fuzz"), "hub", "--case", str(path)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=20 * HANG)
+        return
     began = time.process_time()
     with limited_memory():
         findings.replay(path.parent.name, path.read_bytes(), tmp_path)

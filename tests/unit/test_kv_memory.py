@@ -78,8 +78,8 @@ def test_published_shapes(tmp_path: Path, name: str) -> None:
     window = 15 * 64 * WINDOW // 128 if name == "gpt-oss-20b" else 0
     assert description.kv_cache == (
         KvCache("f16", per_token, window),
-        KvCache("q8_0", per_token * 34 // 64, window * 34 // 64),  # 34 bytes for 32 channels
         KvCache("f32", per_token * 2, window * 2),
+        KvCache("q8_0", per_token * 34 // 64, window * 34 // 64),  # 34 bytes for 32 channels
     )
 
 
