@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pestle.options import ChatOptions, GenerateOptions
     from pestle.quality import Evaluation, evaluate
     from pestle.results import (
+        CallDelta,
         ChatCompletion,
         Chunk,
         Completion,
@@ -53,6 +54,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "AsyncStream",
+    "CallDelta",
     "ChatCompletion",
     "ChatOptions",
     "Chunk",
@@ -117,6 +119,7 @@ _WHERE = {
     "pestle.options": ("ChatOptions", "GenerateOptions"),
     "pestle.quality": ("Evaluation", "evaluate"),
     "pestle.results": (
+        "CallDelta",
         "ChatCompletion",
         "Chunk",
         "Completion",

@@ -147,6 +147,25 @@ class ToolCall:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of a tool call, as it is being written.
+
+    The first piece of a call has its `id` and `name`, and perhaps the beginning of its arguments;
+    in the others both are empty. `index` numbers the calls of an answer from 0, and they do not
+    overlap. The `arguments` of a call's pieces, joined, are those of its `ToolCall`.
+    """
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, as JSON has them."""
+        return asdict(self)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Chunk:
     """A piece of a streamed answer.
@@ -167,6 +186,7 @@ class Chunk:
     stop_reason: str | int | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    call_deltas: tuple[CallDelta, ...] = ()  # in a chat only
 
     @property
     def content(self) -> str:
@@ -186,6 +206,7 @@ class Chunk:
             "stop_reason": self.stop_reason,
             "usage": None if self.usage is None else self.usage.to_dict(),
             "timings": None if self.timings is None else self.timings.to_dict(),
+            "call_deltas": [delta.to_dict() for delta in self.call_deltas],
         }
 
     def __repr__(self) -> str:

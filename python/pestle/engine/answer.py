@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pestle.formats import Content, Event, Reader, Reasoning
-from pestle.results import ToolCall
+from pestle.formats import CallPiece, Content, Event, Reader, Reasoning
+from pestle.results import CallDelta, ToolCall
 from pestle.tokenizer import StopStrings
 
 
@@ -18,6 +18,7 @@ class AnswerPart:
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     warnings: tuple[str, ...] = ()
+    call_deltas: tuple[CallDelta, ...] = ()
 
 
 @dataclass
@@ -37,7 +38,9 @@ class Answer:
     def __post_init__(self) -> None:
         self._stops = StopStrings(self.stops)
         self._ids = iter(self.call_ids)
-        self._called = False
+        self._n_calls = 0  # that have ended
+        self._call_begun, self._id = False, ""
+        self._n_sent = 0  # characters of its arguments that were handed on
 
     @property
     def stopped_by(self) -> str | None:
@@ -47,7 +50,7 @@ class Answer:
     @property
     def is_over(self) -> bool:
         """Whether nothing is to be added any more."""
-        return self.stopped_by is not None or (self.one_call and self._called)
+        return self.stopped_by is not None or (self.one_call and self._n_calls > 0)
 
     def add(self, token: int, *, forced: bool = False) -> AnswerPart:
         """Take the next token; a `forced` one was not chosen by the model."""
@@ -80,10 +83,31 @@ class Answer:
                 part.text += self._stops.push(event.text)[0]
                 if event.warning is not None:
                     part.warnings += (event.warning,)
+            elif isinstance(event, CallPiece):
+                self._write_call(part, event.name, event.arguments)
             else:
-                part.tool_calls += (replace(event, id=next(self._ids, "")),)
-                self._called = True
+                self._end_call(part, event)
         return part
+
+    def _write_call(self, part: AnswerPart, name: str, arguments: str) -> None:
+        """Add a piece of a call to `part`, as one with what that has of the call already."""
+        first = not self._call_begun
+        if first:
+            self._call_begun, self._id = True, next(self._ids, "")
+        self._n_sent += len(arguments)
+        *before, last = part.call_deltas or (None,)
+        if last is not None and last.index == self._n_calls:
+            last = replace(last, arguments=last.arguments + arguments)
+            part.call_deltas = (*before, last)
+        elif first or arguments:
+            delta = CallDelta(self._n_calls, *((self._id, name) if first else ("", "")), arguments)
+            part.call_deltas += (delta,)
+
+    def _end_call(self, part: AnswerPart, call: ToolCall) -> None:
+        self._write_call(part, call.name, call.arguments[self._n_sent :])
+        part.tool_calls += (replace(call, id=self._id),)
+        self._n_calls += 1
+        self._call_begun, self._n_sent = False, 0
 
 
 def joined(parts: Sequence[AnswerPart]) -> AnswerPart:

@@ -227,6 +227,7 @@ class Run(Generic[R]):
             part.tool_calls,
             self._told() + part.warnings,
             logprobs,
+            call_deltas=part.call_deltas,
         )
 
     def _logprob(
@@ -245,6 +246,7 @@ class Run(Generic[R]):
             stop_reason=self._stop_reason,
             usage=self._usage(),
             timings=self._timings(),
+            call_deltas=part.call_deltas,
         )
 
     def _told(self) -> tuple[str, ...]:

@@ -9,9 +9,18 @@ calls*        the forms of tool calls
 untaught      calls in another form than the template teaches; calls_untaught says what those are
 """
 
-from pestle.formats.events import Content, Event, Reasoning
+from pestle.formats.events import CallPiece, Content, Event, Reasoning
 from pestle.formats.model_format import Format, format_of
 from pestle.formats.reader import Reader
 from pestle.formats.untaught import UntaughtCalls
 
-__all__ = ["Content", "Event", "Format", "Reader", "Reasoning", "UntaughtCalls", "format_of"]
+__all__ = [
+    "CallPiece",
+    "Content",
+    "Event",
+    "Format",
+    "Reader",
+    "Reasoning",
+    "UntaughtCalls",
+    "format_of",
+]

@@ -1,7 +1,8 @@
 """What an answer consists of, in the order in which it comes.
 
-An event is a piece of `Reasoning`, a piece of `Content`, or a whole `ToolCall`. Pieces are as small
-as they come: only all of one kind that follow each other, joined, mean something.
+An event is a piece of `Reasoning`, a piece of `Content`, a piece of a call, or a whole `ToolCall`.
+Pieces are as small as they come: only all of one kind that follow each other, joined, mean
+something. A call whose pieces came has them all before its `ToolCall`, and nothing else between.
 """
 
 from __future__ import annotations
@@ -31,4 +32,15 @@ class Content:
     warning: str | None = None
 
 
-Event: TypeAlias = Reasoning | Content | ToolCall
+@dataclass(frozen=True, slots=True)
+class CallPiece:
+    """A piece of the arguments of a call of `name`, which is certain to become a `ToolCall`.
+
+    What the pieces of a call say together begins that call's arguments.
+    """
+
+    name: str
+    arguments: str
+
+
+Event: TypeAlias = Reasoning | Content | CallPiece | ToolCall

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from pestle import LLM, Chunk, ScoredToken, ToolCall
+from pestle import LLM, CallDelta, Chunk, ScoredToken, ToolCall
 from pestle.results import ChatCompletion, Completion, Reuse, Timings, Usage
 
 MakeLlm = Callable[..., LLM]
@@ -59,6 +59,10 @@ def test_chunks_and_scores_as_json(make_llm: MakeLlm) -> None:
     assert chunks[0]["usage"] is None
     assert chunks[-1]["usage"]["completion_tokens"] == 2
     assert chunks[-1]["timings"]["decode_passes"] == 2
+    assert all(chunk["call_deltas"] == [] for chunk in chunks)
+    assert Chunk("", call_deltas=(CallDelta(0, "call00000", "f", "{"),)).to_dict()[
+        "call_deltas"
+    ] == [{"index": 0, "id": "call00000", "name": "f", "arguments": "{"}]
     assert ScoredToken(1, b"a", -1.0, True).to_dict() == {
         "token": 1, "text": "a", "bytes": [97], "logprob": -1.0, "top": [], "is_greedy": True,
     }  # fmt: skip

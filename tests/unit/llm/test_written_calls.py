@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pestle import LLM, ToolCall
+from pestle import LLM, CallDelta, ToolCall
 
 from .test_tools import QWEN, TEMPLATE, asks, rounds, says
 
@@ -37,6 +37,8 @@ def test_a_fenced_call_is_a_call(make_llm: MakeLlm) -> None:
     assert "".join(chunk.text for chunk in chunks) == "I will."
     assert [call for chunk in chunks for call in chunk.tool_calls] == [A]
     assert [warning for chunk in chunks for warning in chunk.warnings] == [NOTE]
+    deltas = [delta for chunk in chunks for delta in chunk.call_deltas]
+    assert deltas == [CallDelta(0, answer.tool_calls[0].id, "says", A.arguments)]
 
 
 def test_it_comes_back_as_the_template_writes_calls(make_llm: MakeLlm) -> None:
