@@ -222,10 +222,17 @@ class GeneratingCalls(ABC):
         return chat_tokens(self._runtime.loaded, request)[0]
 
     def chat_run(
-        self, request: ChatRequest, on_end: Callable[[ChatCompletion], None] | None = None
+        self,
+        request: ChatRequest,
+        on_end: Callable[[ChatCompletion], None] | None = None,
+        *,
+        client: str = "",
     ) -> Run[ChatCompletion]:
-        """What `chat` does, not begun; `on_end` hears of its end, early or not."""
-        return chat_run(self._runtime, self._lease, request, on_end)
+        """What `chat` does, not begun; `on_end` hears of its end, early or not.
+
+        `client` is whom it is for: any name. Between clients the engine's time is shared fairly.
+        """
+        return chat_run(self._runtime, self._lease, request, on_end, client=client)
 
     _runtime: Runtime
 

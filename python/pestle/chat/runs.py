@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from pestle.engine.runtime import Runtime
 
 
-def text_run(runtime: Runtime, lease: Lease, request: TextRequest) -> Run[Completion]:
-    """The continuation of a text."""
+def text_run(
+    runtime: Runtime, lease: Lease, request: TextRequest, *, client: str = ""
+) -> Run[Completion]:
+    """The continuation of a text; `client` is whom it is for."""
     tokenizer = runtime.loaded.tokenizer  # what makes answers must not keep the model
 
     def answer() -> Answer:
@@ -39,6 +41,7 @@ def text_run(runtime: Runtime, lease: Lease, request: TextRequest) -> Run[Comple
         answer,
         constraint=None if request.plan is None else request.plan.constraint(),
         notes=request.notes,
+        client=client,
     )
 
 
@@ -47,8 +50,10 @@ def chat_run(
     lease: Lease,
     request: ChatRequest,
     on_end: Callable[[ChatCompletion], None] | None = None,
+    *,
+    client: str = "",
 ) -> Run[ChatCompletion]:
-    """The answer to a chat; `on_end` hears of its end, early or not.
+    """The answer to a chat; `on_end` hears of its end, early or not. `client` is whom it is for.
 
     Raises as `chat` does, for what its prompt's tokens decide.
     """
@@ -76,6 +81,7 @@ def chat_run(
         on_end,
         None if plan is None else plan.constraint(),
         notes,
+        client,
     )
 
 

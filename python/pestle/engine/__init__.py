@@ -8,6 +8,7 @@ pace         how much of a prompt goes into a pass
 sequence     tokens with their keys and values, until the model is closed
 generation   one generation from prompt to last token, as a state machine
 run          a generation as its caller sees it
+activity     how far a generation is
 stream       an iterator over it, for threads and for asyncio
 together     the results of several at once
 speculation  drafts of what comes next, verified several at once

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from threading import Event
 from typing import Any, Generic, TypeVar
 
+from pestle.engine.activity import Phase, RunStatus
 from pestle.engine.answer import Answer, AnswerPart, joined
 from pestle.engine.generation import Ended, Generation, Progress, Result, Said
 from pestle.engine.masks import TokenConstraint
@@ -49,9 +50,11 @@ class Run(Generic[R]):
         on_end: Callable[[R], None] | None = None,
         constraint: TokenConstraint | None = None,
         notes: tuple[str, ...] = (),
+        client: str = "",
     ) -> None:
         """`answer` makes what reads the tokens; `lead_out` and `constraint` are as `Generation` has
         them. `on_end` hears of the end, early or not. `notes` are warnings about the prompt.
+        `client` is whom it is for: see `Scheduler.add`.
         """
         self.cancel = Event()
         """Set by any thread; takes effect before the next forward pass."""
@@ -65,6 +68,7 @@ class Run(Generic[R]):
         self._on_end = on_end
         self._constraint = constraint
         self._notes = self._untold = notes
+        self._client = client
         self._held = ExitStack()
         self._sequence: HeldSequence | None = None
         self._progress = Progress()
@@ -94,7 +98,7 @@ class Run(Generic[R]):
             )
             self._progress = generation.progress
             self._ticket = self._runtime.scheduler.add(
-                generation, cancel=self.cancel, eager=self._eager
+                generation, cancel=self.cancel, eager=self._eager, client=self._client
             )
         except BaseException:
             self.end()
@@ -105,6 +109,18 @@ class Run(Generic[R]):
         self._eager = True
         if self._ticket is not None:
             self._ticket.hurry()
+
+    def status(self) -> RunStatus:
+        """How far it is, as far as it is computed. Any thread may call it, at any time."""
+        ticket, progress = self._ticket, self._progress
+        place = 0 if ticket is None else ticket.place
+        phase: Phase = "reading" if progress.first_token_s is None else "answering"
+        if self._over or (ticket is not None and ticket.ended):
+            phase = "ended"
+        elif place is not None:
+            phase = "waiting"
+        read = progress.reuse.reused + progress.prefilled
+        return RunStatus(phase, place or 0, read, len(self._prompt))
 
     @property
     def ready(self) -> bool:

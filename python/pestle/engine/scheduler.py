@@ -47,14 +47,20 @@ class Scheduler:
         self._closed: Callable[[], BaseException] | None = None
 
     def add(
-        self, work: Work[T], *, cancel: threading.Event | None = None, eager: bool = False
+        self,
+        work: Work[T],
+        *,
+        cancel: threading.Event | None = None,
+        eager: bool = False,
+        client: str = "",
     ) -> Ticket[T]:
         """Have `work` done. Raises what the scheduler was closed with.
 
         `cancel` may be set by any thread, also in a signal handler, and ends the work before its
-        next pass. `eager`: see `Ticket.hurry`.
+        next pass. `eager`: see `Ticket.hurry`. `client` is whom it is for: any name, by
+        which the time of the engine is shared out fairly.
         """
-        ticket = Ticket(self, work, cancel or threading.Event(), eager=eager)
+        ticket = Ticket(self, work, cancel or threading.Event(), eager=eager, client=client)
         with self._lock:
             if self._closed is not None:
                 raise self._closed()

@@ -23,8 +23,15 @@ class Ticket(Generic[T]):
     """A piece of work in the scheduler, for whoever waits for its results."""
 
     def __init__(
-        self, scheduler: Scheduler, work: Work[T], cancel: threading.Event, *, eager: bool
+        self,
+        scheduler: Scheduler,
+        work: Work[T],
+        cancel: threading.Event,
+        *,
+        eager: bool,
+        client: str = "",
     ) -> None:
+        self.client = client
         self._scheduler = scheduler
         self._work: Work[T] | None = work
         self._cancel = cancel
@@ -86,6 +93,21 @@ class Ticket(Generic[T]):
         """Whether no pass for it is in progress."""
         with self._lock:
             return not self._stepping
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to come but the results that nobody has taken yet."""
+        with self._lock:
+            return self._ended or self._cancel.is_set()
+
+    @property
+    def place(self) -> int | None:
+        """How much other work begins before this one; None once it has begun or ended."""
+        with self._lock:
+            if self._begun or self not in self._scheduler._tickets:
+                return None
+            before = self._scheduler._tickets[: self._scheduler._tickets.index(self)]
+            return sum(not ticket._begun for ticket in before)
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Have `callback` called once, in any thread, when `ready` or `settled` may have changed.
