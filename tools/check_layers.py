@@ -74,16 +74,18 @@ PYTHON_LAYERS = {
     "untrusted_json errors _core",
     "llm": "chat sessions engine constraints template models formats results options tokenizer "
     "gguf progress errors _core",
+    "server": "llm chat engine options results untrusted_json errors",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
     "__init__": "quality conversion llm chat engine results options version errors _core",
     "__main__": "cli",
-    "cli": "files __init__ llm chat sessions engine template models formats results options "
+    "cli": "files __init__ server llm chat sessions engine template models formats results options "
     "quality memory conversion quantization.importance quantization tokenizer gguf "
     "progress types untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {
+    "anyio": {"server"},
     "click": {"cli"},
     "prompt_toolkit": {"cli"},
     "rich": {"cli"},
@@ -93,9 +95,13 @@ PYTHON_ONLY_IN: dict[str, set[str]] = {
     "jinja2": {"template"},
     "llguidance": {"constraints"},
     "lm_eval": {"lm_eval"},
+    "msgspec": {"server"},
     "msvcrt": {"files"},
+    "prometheus_client": {"server"},
+    "starlette": {"server"},
     "tempfile": {"files"},
     "tokenizers": {"tokenizer"},
+    "uvicorn": {"server"},
 }
 MAY_PRINT = {"cli"}
 MAY_EXIT = {"cli", "__main__"}

@@ -6,7 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from pestle.chat.requests import ChatRequest, chat_request, checked_options, text_request
+from pestle.chat.requests import (
+    ChatRequest,
+    TextRequest,
+    chat_request,
+    checked_options,
+    text_request,
+)
 from pestle.chat.runs import chat_run, chat_tokens, text_run
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.run import Lease, R, Run
@@ -73,7 +79,7 @@ class GeneratingCalls(ABC):
         `parse_special`: text like `<|im_end|>` in the prompt means the control token of that name.
         Leave it off for text that you did not write.
         """
-        result = Stream(self._text_run(prompt, parse_special, options))
+        result = Stream(self.text_run(self.text_request(prompt, parse_special, options)))
         return result if stream else result.result()
 
     @overload
@@ -103,7 +109,7 @@ class GeneratingCalls(ABC):
         **options: Unpack[GenerateOptions],
     ) -> Awaited[Completion] | AsyncStream[Completion]:
         """`generate` for asyncio: await it, or iterate with `async for` when streaming."""
-        result = AsyncStream(self._text_run(prompt, parse_special, options))
+        result = AsyncStream(self.text_run(self.text_request(prompt, parse_special, options)))
         return result if stream else result.result()
 
     @overload
@@ -241,9 +247,12 @@ class GeneratingCalls(ABC):
     def _lease(self) -> Lease:
         """Gives a sequence for the time of one generation."""
 
-    def _text_run(
+    def text_request(
         self, prompt: Prompt, parse_special: bool, options: GenerateOptions
-    ) -> Run[Completion]:
-        loaded = self._runtime.loaded
-        request = text_request(loaded, prompt, options, parse_special=parse_special)
+    ) -> TextRequest:
+        """What `generate` is given, read and checked; `text_run` takes it. Raises as it does."""
+        return text_request(self._runtime.loaded, prompt, options, parse_special=parse_special)
+
+    def text_run(self, request: TextRequest) -> Run[Completion]:
+        """What `generate` does, not begun."""
         return text_run(self._runtime, self._lease, request)

@@ -170,7 +170,8 @@ class LLM(GeneratingCalls, TextCalls, ModelFacts):
         """
         from pestle.engine.together import results
 
-        return results([self._text_run(p, parse_special, options) for p in prompts])
+        asked = [self.text_request(p, parse_special, options) for p in prompts]
+        return results([self.text_run(request) for request in asked])
 
     def chat_all(
         self,

@@ -1,0 +1,23 @@
+"""Models over HTTP, in the ways that OpenAI's, Anthropic's and Ollama's clients speak.
+
+app          the application: routes and what stands around them
+endpoint     one route: body, fields, answer, errors
+connection   one request over ASGI: its body, its client, its answer
+fields       from the bytes of a body to typed fields
+jobs         what requests of every dialect come down to, and the events that answer them
+service      from jobs to answers
+answers      the answers of one job as a stream of events
+streams      server-sent events
+models       the models by their names
+options      limits
+errors       what a request is told instead of an answer
+dialects/    one module for each API
+
+All runs in one event loop, but for prompts, which are laid out in threads, and the models' own
+schedulers. Needs starlette, msgspec and anyio: only this package imports them.
+"""
+
+from pestle.server.app import create_app
+from pestle.server.options import ServerOptions
+
+__all__ = ["ServerOptions", "create_app"]

@@ -1,0 +1,105 @@
+"""The answers of one job as one stream of events, for the thread of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from pestle.engine.run import Run
+from pestle.results import ChatCompletion, Completion
+from pestle.server.jobs import Event, Finished, Piece, Quiet
+
+
+class Answers:
+    """Several generations at once; their pieces come as they are written.
+
+    Iterate to have them begun. An error of one ends all, and is raised. `close` ends what is left
+    before its next forward pass and waits for nothing.
+    """
+
+    def __init__(self, runs: Sequence[Run[Any]], beat: float) -> None:
+        """`beat`: seconds of silence after which an event tells what goes on."""
+        self._runs = list(runs)
+        self._beat = beat
+        self._watched: set[int] = set()
+        self._change: asyncio.Future[bool] | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        live = dict(enumerate(self._runs))
+        try:
+            for run in live.values():
+                run.begin()
+            while live:
+                silent = True
+                for index, run in list(live.items()):
+                    # A turn for each, so that one that was written fast does not hold up others.
+                    if not run.ready:
+                        continue
+                    silent = False
+                    chunk = run.next()
+                    if chunk is None:
+                        del live[index]
+                        yield Finished(index, run.result())
+                    else:
+                        yield Piece(index, chunk)
+                if silent and not await self._changed(live):
+                    yield self._told(live)
+        finally:
+            self.close()
+
+    async def results(self) -> list[Completion | ChatCompletion]:
+        """All of them, complete, in the order of their numbers."""
+        found: dict[int, Completion | ChatCompletion] = {}
+        async for event in self:
+            if isinstance(event, Finished):
+                found[event.index] = event.result
+        return [found[index] for index in sorted(found)]
+
+    def close(self) -> None:
+        """End what is left; a forward pass in progress still ends, and is not waited for."""
+        for run in self._runs:
+            run.abandon()
+            run.end()
+
+    async def _changed(self, live: dict[int, Run[Any]]) -> bool:
+        """Wait until there may be a piece of one; False where that takes longer than a beat."""
+        loop = asyncio.get_running_loop()
+        self._change = change = loop.create_future()
+        for index, run in live.items():
+            if index not in self._watched:
+                self._watched.add(index)
+                run.watch(_in(loop, self._tell, index))
+        timer = loop.call_later(self._beat, _settle, change, False)
+        try:
+            moved: bool = await change
+            return moved
+        finally:
+            timer.cancel()
+
+    def _tell(self, index: int) -> None:
+        self._watched.discard(index)
+        if self._change is not None:
+            _settle(self._change, True)
+
+    def _told(self, live: dict[int, Run[Any]]) -> Event:
+        """What goes on in the first that is not complete."""
+        return Quiet()
+
+
+def _settle(future: asyncio.Future[bool], value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _in(
+    loop: asyncio.AbstractEventLoop, function: Callable[[int], None], index: int
+) -> Callable[[], None]:
+    """What calls `function` in the loop, from any thread."""
+
+    def call() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(function, index)
+
+    return call

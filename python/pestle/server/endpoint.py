@@ -1,0 +1,162 @@
+"""One route of the API: reads the body, has it answered, and sends what comes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
+from anyio import to_thread
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from pestle.server import errors, fields
+from pestle.server.connection import Connection
+from pestle.server.errors import ApiError
+from pestle.server.models import Models, Served
+from pestle.server.service import Service
+
+log = logging.getLogger("pestle.server")
+
+Fields = TypeVar("Fields", bound=msgspec.Struct)
+_LONG = 64 << 10  # bytes of a body that is parsed beside the event loop
+
+
+class Dialect(Protocol):
+    """How errors are told in one of the APIs."""
+
+    def status(self, error: ApiError) -> int:
+        """The status of HTTP."""
+
+    def body(self, error: ApiError) -> dict[str, Any]:
+        """The body of an answer that is an error."""
+
+    def in_stream(self, error: ApiError) -> bytes:
+        """What tells of it in the middle of a stream."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[Fields]):
+    """A request: its typed fields, all of its fields, and where it comes from."""
+
+    fields: Fields
+    raw: Mapping[str, Any]
+    headers: Headers
+    client: str  # the key, or the address, that it comes from
+    served: Served
+    service: Service
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that is there as a whole."""
+
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer that comes in frames."""
+
+    frames: AsyncIterator[bytes]
+    media_type: str = "text/event-stream"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler: TypeAlias = Callable[[Call[Any]], Awaitable[Reply | Stream]]
+
+
+class Endpoint:
+    """An ASGI application for one route of a dialect."""
+
+    def __init__(
+        self,
+        service: Service,
+        models: Models,
+        dialect: Dialect,
+        kind: type[msgspec.Struct],
+        handler: Handler,
+    ) -> None:
+        """`kind` has the fields of the body, `model` among them."""
+        self._service = service
+        self._models = models
+        self._dialect = dialect
+        self.kind = kind
+        self._handler = handler
+        self._told: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send, self._service.options)
+        try:
+            body = await connection.body()
+            await connection.while_there(self._answer(connection, body))
+        except ApiError as error:
+            await self._refuse(connection, error)
+
+    async def _answer(self, connection: Connection, body: bytes) -> None:
+        try:
+            raw = await _parsed(body)
+            typed = fields.typed(raw, self.kind)
+            self._tell_ignored(raw)
+            name = getattr(typed, "model", None)
+            async with self._models.use(name) as served:
+                call = Call(
+                    typed, raw, connection.headers, connection.client, served, self._service
+                )
+                reply = await self._handler(call)
+                if isinstance(reply, Reply):
+                    await connection.reply(200, as_json(reply.body), headers=reply.headers)
+                else:
+                    await self._stream(connection, reply)
+        except ApiError:
+            raise
+        except Exception as error:
+            raise _told(error) from error
+
+    async def _stream(self, connection: Connection, stream: Stream) -> None:
+        await connection.begin(200, stream.media_type, stream.headers)
+        async with contextlib.aclosing(stream.frames) as frames:  # type: ignore[type-var]
+            try:
+                async for frame in frames:
+                    await connection.send(frame)
+            except Exception as error:
+                await connection.send(self._dialect.in_stream(_told(error)))
+        await connection.end()
+
+    async def _refuse(self, connection: Connection, error: ApiError) -> None:
+        status = self._dialect.status(error)
+        headers = {}
+        if error.retry_after is not None:
+            headers["retry-after"] = str(error.retry_after)
+        await connection.reply(status, as_json(self._dialect.body(error)), headers=headers)
+
+    def _tell_ignored(self, raw: Mapping[str, Any]) -> None:
+        """Log the names that mean nothing here, each once."""
+        for name in fields.unknown(dict(raw), self.kind):
+            if name not in self._told and len(self._told) < 1000:
+                self._told.add(name)
+                log.info("the field %r of requests is not known here, and ignored", name[:100])
+
+
+def as_json(value: Any) -> bytes:
+    """JSON in as few bytes as UTF-8 takes."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def _parsed(body: bytes) -> dict[str, Any]:
+    if len(body) > _LONG:
+        return await to_thread.run_sync(fields.parsed, body)
+    return fields.parsed(body)
+
+
+def _told(error: Exception) -> ApiError:
+    """What the client hears; a defect is logged with its trace."""
+    told = errors.of(error)
+    if told.status == 500:
+        log.error("a request failed", exc_info=error)
+    return told

@@ -1,0 +1,62 @@
+"""From jobs to answers: prepared beside the event loop, admitted, and begun."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from anyio import CapacityLimiter, to_thread
+
+from pestle.engine.run import Run
+from pestle.llm import LLM
+from pestle.options import Request
+from pestle.server.answers import Answers
+from pestle.server.errors import ApiError
+from pestle.server.jobs import ChatJob, Job
+from pestle.server.options import ServerOptions
+
+_PREPARING = 2  # threads that lay out and tokenize prompts
+
+
+class Service:
+    """What all dialects stand on."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self._preparing: CapacityLimiter | None = None
+
+    async def answers(self, llm: LLM, job: Job, client: str) -> Answers:
+        """The answers to a job of a client, not begun. Raises ApiError and Error.
+
+        What is wrong with a request is found here: whatever iterating raises is nobody's fault.
+        """
+        if job.n > self.options.n:
+            raise ApiError(400, f"n is {job.n}, expected {self.options.n} at most", param="n")
+        if self._preparing is None:  # here: it belongs to the loop that runs
+            self._preparing = CapacityLimiter(_PREPARING)
+        runs = await to_thread.run_sync(_runs, llm, job, client, limiter=self._preparing)
+        return Answers(runs, self.options.beat)
+
+
+def _runs(llm: LLM, job: Job, client: str) -> list[Run[Any]]:
+    if isinstance(job, ChatJob):
+        request = llm.chat_request(job.messages, job.tools, job.template_args, job.options)
+        return [
+            llm.chat_run(
+                replace(request, options=replace(request.options, generation=generation)),
+            )
+            for generation in _seeded(request.options.generation, job.n)
+        ]
+    runs: list[Run[Any]] = []
+    for prompt in job.prompts:
+        text = llm.text_request(prompt, job.parse_special, job.options)
+        runs += [
+            llm.text_run(replace(text, generation=generation))
+            for generation in _seeded(text.generation, job.n)
+        ]
+    return runs
+
+
+def _seeded(generation: Request, n: int) -> list[Request]:
+    """The same `n` times, with a seed for each: the given one and those that follow."""
+    return [replace(generation, seed=(generation.seed + k) % 2**64) for k in range(n)]

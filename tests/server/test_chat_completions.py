@@ -1,0 +1,113 @@
+"""`POST /v1/chat/completions` over a real port."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from pestle import LLM
+
+from .serving import Client
+
+PATH = "/v1/chat/completions"
+HELLO = [{"role": "user", "content": "Hello!"}]
+
+
+def test_an_answer(says: Callable[..., Client]) -> None:
+    answer = says("Good morning.").post(PATH, {"model": "fake", "messages": HELLO})
+    assert answer.status == 200
+    assert answer.json["object"] == "chat.completion"
+    (choice,) = answer.json["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "Good morning.", "refusal": None}
+    assert choice["finish_reason"] == "stop"
+    counts = answer.json["usage"]
+    assert counts["total_tokens"] == counts["prompt_tokens"] + counts["completion_tokens"]
+
+
+def test_a_stream_has_the_same_text(says: Callable[..., Client]) -> None:
+    asked = {"messages": HELLO, "stream": True, "stream_options": {"include_usage": True}}
+    answer = says("Good morning.").post(PATH, asked)
+    assert answer.headers["content-type"] == "text/event-stream"
+    *chunks, last, done = [data for _, data in answer.events]
+    assert done == "[DONE]"
+    assert last["choices"] == []
+    assert last["usage"]["completion_tokens"] == len("Good morning.")
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert "".join(delta.get("content", "") for delta in deltas) == "Good morning."
+    assert [delta.get("role") for delta in deltas] == ["assistant", *[None] * (len(deltas) - 1)]
+    reasons = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
+    assert reasons == [*[None] * (len(chunks) - 1), "stop"]
+    assert len({chunk["id"] for chunk in [*chunks, last]}) == 1
+
+
+def test_several_answers_have_seeds_that_follow(
+    make_llm: Callable[..., LLM], serve: Callable[..., Client]
+) -> None:
+    llm = make_llm()
+    asked = {"messages": HELLO, "max_tokens": 9, "seed": 4, "n": 3, "temperature": 3.0}
+    choices = serve(llm).post(PATH, asked).json["choices"]
+    alone = [llm.chat(HELLO, max_tokens=9, seed=seed, temperature=3.0).text for seed in (4, 5, 6)]
+    assert [choice["message"]["content"] for choice in choices] == alone
+    assert len(set(alone)) == 3
+
+
+def test_log_probabilities(make_llm: Callable[..., LLM], serve: Callable[..., Client]) -> None:
+    llm = make_llm()
+    asked = {"messages": HELLO, "max_tokens": 4, "seed": 4, "logprobs": True, "top_logprobs": 2}
+    content = serve(llm).post(PATH, asked).json["choices"][0]["logprobs"]["content"]
+    alone = llm.chat(HELLO, max_tokens=4, seed=4, logprobs=2).logprobs
+    assert alone is not None
+    assert [each["logprob"] for each in content] == [each.logprob for each in alone]
+    assert [each["bytes"] for each in content] == [list(each.piece) for each in alone]
+    assert [len(each["top_logprobs"]) for each in content] == [2] * 4
+
+
+def test_what_is_wrong_is_named(says: Callable[..., Client]) -> None:
+    client = says("x")
+    for fields, param in (
+        ({"temperature": "hot"}, "temperature"),
+        ({"messages": 3}, "messages"),
+        ({"n": 99}, "n"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logit_bias": {"x": 1}}, "logit_bias"),
+    ):
+        answer = client.post(PATH, {"messages": HELLO, **fields})
+        assert answer.status == 400
+        assert answer.json["error"]["param"] == param
+        assert answer.json["error"]["type"] == "invalid_request_error"
+
+
+def test_other_models_are_not_found(says: Callable[..., Client]) -> None:
+    answer = says("x").post(PATH, {"model": "gpt-9", "messages": HELLO})
+    assert answer.status == 404
+    assert answer.json["error"]["code"] == "model_not_found"
+    assert "fake" in answer.json["error"]["message"]
+
+
+def test_a_prompt_that_is_too_long(says: Callable[..., Client]) -> None:
+    long = [{"role": "user", "content": "x" * 9000}]
+    answer = says("x").post(PATH, {"messages": long})
+    assert answer.status == 400
+    error = answer.json["error"]
+    assert error["code"] == "context_length_exceeded"
+    assert error["n_prompt_tokens"] > error["n_ctx"]
+
+
+def test_who_leaves_ends_the_work(
+    make_llm: Callable[..., LLM], serve: Callable[..., Client]
+) -> None:
+    llm = make_llm("on and on ", end=False, n_ctx=1_000_000)
+    client = serve(llm)
+    body = b'{"messages": [{"role": "user", "content": "Hello!"}], "stream": true}'
+    with socket.create_connection(("127.0.0.1", client.port)) as connection:
+        head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        while b"delta" not in connection.recv(1 << 16):
+            pass
+        assert llm._runtime.scheduler._tickets
+    deadline = time.monotonic() + 20
+    while llm._runtime.scheduler._tickets and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not llm._runtime.scheduler._tickets
