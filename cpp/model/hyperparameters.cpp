@@ -1,10 +1,10 @@
-// Weights' metadata side: keys, ranges, and what follows from them.
+#include "model/hyperparameters.h"
+
 #include <cstdio>
 #include <limits>
 
 #include "core/error.h"
 #include "model/router.h"
-#include "model/weights.h"
 
 namespace pestle {
 namespace {
@@ -14,11 +14,17 @@ constexpr int kMaxLayers = 512, kMaxHeads = 4096;
 
 }  // namespace
 
-std::string Weights::key(const char* name) const { return prefix_ + name; }
+Hyperparameters::Hyperparameters(const gguf::File& file, const RopeOverride& rope)
+    : file_(file),
+      rope_(rope),
+      prefix_(std::string(file.string("general.architecture")) + "."),
+      dimensions_(read_dimensions()) {}
 
-bool Weights::has(const char* name) const { return file_.has(key(name)); }
+std::string Hyperparameters::key(const char* name) const { return prefix_ + name; }
 
-int Weights::n(const char* name) const {
+bool Hyperparameters::has(const char* name) const { return file_.has(key(name)); }
+
+int Hyperparameters::n(const char* name) const {
   const std::string k = key(name);
   const std::vector<int64_t> values = file_.integers(k);
   if (values.empty()) throw FormatError(file_.name() + ": key " + k + " is empty");
@@ -31,42 +37,42 @@ int Weights::n(const char* name) const {
   }
   return static_cast<int>(values[0]);
 }
-int Weights::n_or(const char* name, int absent) const { return has(name) ? n(name) : absent; }
-int Weights::n_or(const char* name, int absent, int least, int most) const {
+int Hyperparameters::n_or(const char* name, int absent) const { return has(name) ? n(name) : absent; }
+int Hyperparameters::n_or(const char* name, int absent, int least, int most) const {
   return between(name, n_or(name, absent), least, most);
 }
-float Weights::f(const char* name) const { return static_cast<float>(file_.number(key(name))); }
-float Weights::f_or(const char* name, float absent) const { return has(name) ? f(name) : absent; }
-float Weights::f_or(const char* name, float absent, float least, float most) const {
+float Hyperparameters::f(const char* name) const { return static_cast<float>(file_.number(key(name))); }
+float Hyperparameters::f_or(const char* name, float absent) const { return has(name) ? f(name) : absent; }
+float Hyperparameters::f_or(const char* name, float absent, float least, float most) const {
   return between(name, f_or(name, absent), least, most);
 }
 
-bool Weights::flag_or(const char* name, bool absent) const {
+bool Hyperparameters::flag_or(const char* name, bool absent) const {
   return has(name) ? file_.flag(key(name)) : absent;
 }
 
-void Weights::expect(bool fits, const std::string& what) const {
+void Hyperparameters::expect(bool fits, const std::string& what) const {
   if (!fits) throw FormatError(file_.name() + ": " + what);
 }
 
-void Weights::runs(bool does, const std::string& what) const {
+void Hyperparameters::runs(bool does, const std::string& what) const {
   if (!does) throw UnsupportedError(file_.name() + ": " + what);
 }
 
-void Weights::refuse(const char* name, const char* feature) const {
+void Hyperparameters::refuse(const char* name, const char* feature) const {
   if (has(name) && f(name) != 0)
     throw UnsupportedError(file_.name() + ": " + feature + " (key " + key(name) +
                            ") is not part of this architecture as Pestle runs it");
 }
 
-int Weights::between(const char* name, int v, int least, int most) const {
+int Hyperparameters::between(const char* name, int v, int least, int most) const {
   if (v < least || v > most)
     throw FormatError(file_.name() + ": " + key(name) + " is " + std::to_string(v) + ", expected " +
                       std::to_string(least) + " to " + std::to_string(most));
   return v;
 }
 
-float Weights::between(const char* name, float v, float least, float most) const {
+float Hyperparameters::between(const char* name, float v, float least, float most) const {
   // std::to_string would make zeros of what is small.
   const auto text = [](float x) {
     char digits[32];
@@ -79,7 +85,7 @@ float Weights::between(const char* name, float v, float least, float most) const
   return v;
 }
 
-Dimensions Weights::dimensions() const {
+Dimensions Hyperparameters::read_dimensions() const {
   Dimensions d{};
   d.n_layers = range("block_count", n("block_count"), kMaxLayers);
   d.dim = range("embedding_length", n("embedding_length"), kMaxWidth);
@@ -99,24 +105,28 @@ Dimensions Weights::dimensions() const {
   if (d.n_rot > d.head_dim || d.n_rot % 2 != 0)
     throw FormatError(file_.name() + ": rope.dimension_count is " + std::to_string(d.n_rot) +
                       ", expected an even number up to " + std::to_string(d.head_dim));
-  constexpr int kMostTokens = 1 << 24;
-  if (is_absent("token_embd.weight") && !file_.find("token_embd.weight")) {
-    d.n_vocab = range("vocab_size", n("vocab_size"), kMostTokens);
-  } else {
-    const gguf::Tensor& embedding = file_.tensor("token_embd.weight");
-    if (embedding.ne[1] > uint64_t(kMostTokens))
-      throw FormatError(file_.name() + ": token_embd.weight has " + std::to_string(embedding.ne[1]) +
-                        " rows");
-    d.n_vocab = static_cast<int>(embedding.ne[1]);
-  }
-  if (file_.has("tokenizer.ggml.tokens") && file_.array_size("tokenizer.ggml.tokens") > uint64_t(d.n_vocab))
-    throw FormatError(file_.name() + ": the tokenizer has " +
-                      std::to_string(file_.array_size("tokenizer.ggml.tokens")) +
-                      " tokens, token_embd.weight only " + std::to_string(d.n_vocab) + " rows");
+  d.n_vocab = n_vocab();
   return d;
 }
 
-Mixture Weights::mixture() const {
+int Hyperparameters::n_vocab() const {
+  constexpr int kMostTokens = 1 << 24;
+  const bool stated = !file_.find("token_embd.weight") && has("vocab_size");
+  const uint64_t rows = stated ? uint64_t(range("vocab_size", n("vocab_size"), kMostTokens))
+                               : file_.tensor("token_embd.weight").ne[1];
+  if (rows > uint64_t(kMostTokens))
+    throw FormatError(file_.name() + ": token_embd.weight has " + std::to_string(rows) +
+                      " rows, expected at most " + std::to_string(kMostTokens));
+  const char* tokens = "tokenizer.ggml.tokens";
+  if (file_.has(tokens) && file_.array_size(tokens) > rows)
+    throw FormatError(file_.name() + ": the tokenizer has " + std::to_string(file_.array_size(tokens)) +
+                      " tokens, " +
+                      (stated ? key("vocab_size") + " is only " + std::to_string(rows)
+                              : "token_embd.weight has only " + std::to_string(rows) + " rows"));
+  return static_cast<int>(rows);
+}
+
+Mixture Hyperparameters::mixture() const {
   Mixture m{};
   m.n_experts = range("expert_count", n("expert_count"), kMaxExperts);
   m.top_k = range("expert_used_count", n("expert_used_count"), m.n_experts);
@@ -126,7 +136,7 @@ Mixture Weights::mixture() const {
   return m;
 }
 
-std::vector<int> Weights::windows(int n_layers, int period) const {
+std::vector<int> Hyperparameters::windows(int n_layers, int period) const {
   const int window =
       range("attention.sliding_window", n("attention.sliding_window"), std::numeric_limits<int>::max() / 2);
   const char* pattern = "attention.sliding_window_pattern";  // a period, or a flag of each layer

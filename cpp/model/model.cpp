@@ -7,11 +7,13 @@ namespace pestle {
 
 Outline Outline::of(const gguf::File& file) {
   const Architecture& architecture = find_architecture(file);
+  const Hyperparameters hyperparameters(file);
+  const Dimensions& d = hyperparameters.dimensions();
   Storage storage;
-  Weights weights(file, storage, LoadOptions{}, Weights::Read::nothing);
-  const Decoder decoder = architecture.load(weights);
+  Weights weights(file, storage, d, Part{}, Weights::Read::nothing);
+  const Decoder decoder = architecture.load(hyperparameters, weights);
   weights.check_all_used();
-  return {std::string(architecture.name), weights.dimensions().n_ctx, decoder.kv_shapes()};
+  return {std::string(architecture.name), d.n_ctx, decoder.kv_shapes()};
 }
 
 std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptions& options,
@@ -22,12 +24,13 @@ std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptio
   m->path = file.path();
   m->architecture = architecture.name;
   m->part = options.part;
-  Weights weights(file, m->storage, options);
-  const Dimensions d = weights.dimensions();
+  const Hyperparameters hyperparameters(file, options.rope);
+  const Dimensions& d = hyperparameters.dimensions();
+  Weights weights(file, m->storage, d, options.part);
   m->n_vocab = d.n_vocab;
   m->n_ctx = d.n_ctx;
   m->dim = d.dim;
-  m->decoder = architecture.load(weights);
+  m->decoder = architecture.load(hyperparameters, weights);
   m->n_layers = static_cast<int>(m->decoder.layers.size());
   m->decoder.keep(options.part);
   weights.check_all_used();

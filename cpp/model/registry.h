@@ -11,7 +11,7 @@ namespace pestle {
 
 struct Architecture {
   std::string_view name;
-  Decoder (*load)(Weights&);
+  Decoder (*load)(const Hyperparameters&, Weights&);
 };
 const std::vector<Architecture>& architectures();
 // UnsupportedError that names the file, its architecture and those that run.

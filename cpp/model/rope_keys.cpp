@@ -1,17 +1,17 @@
-// Weights' rotary keys, and what takes their place.
+// The rotary keys among the hyperparameters, and what takes their place.
 #include <algorithm>
 #include <limits>
 
 #include "core/error.h"
 #include "core/text.h"
-#include "model/weights.h"
+#include "model/hyperparameters.h"
 
 namespace pestle {
 
 // Positions, with room for the arithmetic on them.
 constexpr int kMostPositions = std::numeric_limits<int>::max() / 2;
 
-RopeScaling Weights::stated_rope_scaling() const {
+RopeScaling Hyperparameters::stated_rope_scaling() const {
   const std::string type(file_.string_or(key("rope.scaling.type"), "linear"));
   if (type != "none" && type != "linear" && type != "yarn")
     throw UnsupportedError(file_.name() + ": rope scaling " + quoted(type) + " is not supported");
@@ -33,7 +33,7 @@ RopeScaling Weights::stated_rope_scaling() const {
   return s;
 }
 
-RopeScaling Weights::rope_scaling() const {
+RopeScaling Hyperparameters::rope_scaling() const {
   RopeScaling s = stated_rope_scaling();
   if (!rope_.stretches()) return s;
   const auto stated = s.kind == RopeScaling::Kind::yarn ? s.kind : RopeScaling::Kind::linear;
@@ -44,28 +44,19 @@ RopeScaling Weights::rope_scaling() const {
   return s;
 }
 
-int Weights::n_ctx() const {
+int Hyperparameters::n_ctx() const {
   const int trained = range("context_length", n("context_length"), kMostPositions);
   if (!rope_.stretches()) return trained;
   const RopeScaling s = rope_scaling();
   return static_cast<int>(std::min<double>(double(s.original_context) * s.factor, kMostPositions));
 }
 
-Rope Weights::rope(int n_rot, const RopeKeys& keys) {
+Rope Hyperparameters::rope(int n_rot, const RopeKeys& keys, const std::vector<float>& factors) const {
   RopeScaling scaling;
-  std::vector<float> factors;
   if (keys.scaled) {
     scaling = rope_scaling();
     scaling.truncate = keys.truncate;
     if (keys.magnitude > 0) scaling.magnitude = keys.magnitude;
-  }
-  if (keys.scaled && file_.find("rope_freqs.weight")) {
-    const float* v = vector("rope_freqs.weight", n_rot / 2);
-    if (v) factors.assign(v, v + n_rot / 2);
-    for (float x : factors)
-      if (!(x >= 1e-6f && x <= 1e6f))
-        throw FormatError(file_.name() +
-                          ": tensor `rope_freqs.weight` holds a divisor that is not in [1e-6, 1e6]");
   }
   const float base = between(keys.base, f_or(keys.base, keys.absent_base), 1.001f, 1e12f);
   return Rope::make(n_rot, keys.scaled ? rope_.base.value_or(base) : base, scaling, factors);

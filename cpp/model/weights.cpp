@@ -26,13 +26,9 @@ std::string shape_text(const uint64_t* ne, size_t n) {
 
 }  // namespace
 
-Weights::Weights(const gguf::File& file, Storage& storage, const LoadOptions& options, Read read)
-    : file_(file),
-      storage_(storage),
-      rope_(options.rope),
-      part_(options.part),
-      read_(read),
-      prefix_(std::string(file.string("general.architecture")) + ".") {}
+Weights::Weights(const gguf::File& file, Storage& storage, const Dimensions& dimensions, const Part& part,
+                 Read read)
+    : file_(file), storage_(storage), dimensions_(dimensions), part_(part), read_(read) {}
 
 std::string Weights::layer(int i, const char* name) { return "blk." + std::to_string(i) + "." + name; }
 
@@ -57,8 +53,9 @@ std::vector<uint64_t> stacked(std::vector<uint64_t> shape, int count) {
 }  // namespace
 
 const Matrix* Weights::matrix(const std::string& name, int in, int out, int count, const RowSource& rows) {
+  const bool wide = is_wide(dimensions_.dim, in);
   if (is_absent(name)) {
-    storage_.absent.push_back({name, Format::F32, out, in, is_wide(n("embedding_length"), in), count});
+    storage_.absent.push_back({name, Format::F32, out, in, wide, count});
     return &storage_.absent.back();
   }
   const bool fused =
@@ -78,8 +75,7 @@ const Matrix* Weights::matrix(const std::string& name, int in, int out, int coun
                       std::to_string(t.ne[1] * t.ne[2]) + " rows, expected at most " +
                       std::to_string(kMostRows));
   const Format stored = format_of_tensor(file_, t);
-  storage_.matrices.push_back({source, transposed ? Format::F32 : stored, out, in,
-                               is_wide(n("embedding_length"), in), count,
+  storage_.matrices.push_back({source, transposed ? Format::F32 : stored, out, in, wide, count,
                                fused && (rows.first > 0 || transposed)});
   jobs_.push_back({&storage_.matrices.back(), &t, stored, fused ? rows.first : 0, int(stride), rows.order,
                    transposed, 0});
@@ -136,10 +132,20 @@ RmsNorm Weights::norm(const std::string& name, int width, float eps) {
   return {vector(name + ".weight", width), width, eps};
 }
 
-Embedding Weights::embedding(const Dimensions& d) { return {matrix("token_embd", d.dim, d.n_vocab, 1, {})}; }
+Embedding Weights::embedding() { return {matrix("token_embd", dimensions_.dim, dimensions_.n_vocab, 1, {})}; }
 
-Linear Weights::output(const Dimensions& d) {
-  return linear(file_.find("output.weight") ? "output" : "token_embd", d.dim, d.n_vocab);
+Linear Weights::output() {
+  return linear(file_.find("output.weight") ? "output" : "token_embd", dimensions_.dim, dimensions_.n_vocab);
+}
+
+std::vector<float> Weights::rope_factors(int n) {
+  const std::string name = "rope_freqs.weight";
+  const float* v = holds(name) ? vector(name, n) : nullptr;
+  if (!v) return {};
+  for (int i = 0; i < n; i++)
+    if (!(v[i] >= 1e-6f && v[i] <= 1e6f))
+      throw FormatError(file_.name() + ": tensor `" + name + "` holds a divisor that is not in [1e-6, 1e6]");
+  return {v, v + n};
 }
 
 bool Weights::holds(const std::string& name) const { return file_.find(name) != nullptr; }
@@ -171,8 +177,8 @@ void Weights::check_all_used() const {
   for (const gguf::Tensor& t : file_.tensors())
     if (!used_.contains(t.name) && !skipped(t.name) && !is_absent(t.name))
       throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) +
-                             "` is not part of the architecture " + prefix_.substr(0, prefix_.size() - 1) +
-                             " as Pestle runs it");
+                             "` is not part of the architecture " +
+                             std::string(file_.string("general.architecture")) + " as Pestle runs it");
 }
 
 void Weights::pack(ThreadPool& pool, const LoadProgress& progress) {

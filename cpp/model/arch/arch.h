@@ -1,4 +1,4 @@
-// One function per architecture: from a file's weights to a decoder.
+// One function per architecture: from a file's hyperparameters and weights to a decoder.
 #pragma once
 
 #include "model/arch/parts.h"
@@ -8,12 +8,12 @@ namespace pestle {
 // Gemma 3's 27B divides its scores by another number than the smaller ones, and only its depth tells.
 constexpr int kGemma3LayersOf27B = 62;
 
-Decoder load_llama(Weights& w);
-Decoder load_qwen2(Weights& w);
-Decoder load_qwen3(Weights& w);
-Decoder load_qwen3moe(Weights& w);
-Decoder load_gpt_oss(Weights& w);
-Decoder load_deepseek2(Weights& w);
-Decoder load_gemma3(Weights& w);
+Decoder load_llama(const Hyperparameters& h, Weights& w);
+Decoder load_qwen2(const Hyperparameters& h, Weights& w);
+Decoder load_qwen3(const Hyperparameters& h, Weights& w);
+Decoder load_qwen3moe(const Hyperparameters& h, Weights& w);
+Decoder load_gpt_oss(const Hyperparameters& h, Weights& w);
+Decoder load_deepseek2(const Hyperparameters& h, Weights& w);
+Decoder load_gemma3(const Hyperparameters& h, Weights& w);
 
 }  // namespace pestle

@@ -8,10 +8,11 @@
 namespace pestle {
 namespace {
 
-SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const ExpertChoice& choice,
+SparseMoe sparse_moe(const Hyperparameters& h, Weights& w, const Mixture& m, const ExpertChoice& choice,
                      int layer) {
-  const float scale = w.f_or("expert_weights_scale", 1, 0, 1e6f);
-  const int shared = w.n_or("expert_shared_count", 0, 0, kMaxWidth / m.ffn_dim) * m.ffn_dim;
+  const Dimensions& d = h.dimensions();
+  const float scale = h.f_or("expert_weights_scale", 1, 0, 1e6f);
+  const int shared = h.n_or("expert_shared_count", 0, 0, kMaxWidth / m.ffn_dim) * m.ffn_dim;
   const std::string bias = w.layer(layer, "exp_probs_b.bias");
   SparseMoe moe{
       .router = {.gate = router_gate(w, d, layer, m),
@@ -21,7 +22,7 @@ SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const Ex
                  .n_groups = choice.groups,
                  .top_groups = choice.kept_groups,
                  .group_score = choice.sigmoid ? Router::GroupScore::best_two : Router::GroupScore::best,
-                 .renormalize = w.flag_or("expert_weights_norm", false),
+                 .renormalize = h.flag_or("expert_weights_norm", false),
                  .scale = scale == 0 ? 1 : scale},
       .experts = experts(w, layer, d.dim, m)};
   if (shared > 0) moe.shared = gated_mlp(w, layer, d.dim, shared, "_shexp");
@@ -30,27 +31,27 @@ SparseMoe sparse_moe(Weights& w, const Dimensions& d, const Mixture& m, const Ex
 
 }  // namespace
 
-Decoder load_deepseek2(Weights& w) {
-  const Dimensions d = w.dimensions();
-  const LatentShape shape = latent_shape(w, d);
-  const Mixture mixture = w.mixture();
-  const int n_layers = d.n_layers - w.n_or("nextn_predict_layers", 0);
-  w.expect(n_layers > 0, "every layer predicts further tokens");
+Decoder load_deepseek2(const Hyperparameters& h, Weights& w) {
+  const Dimensions& d = h.dimensions();
+  const LatentShape shape = latent_shape(h);
+  const Mixture mixture = h.mixture();
+  const int n_layers = d.n_layers - h.n_or("nextn_predict_layers", 0);
+  h.expect(n_layers > 0, "every layer predicts further tokens");
   w.skip_layers(n_layers);
-  const int n_dense = w.n_or("leading_dense_block_count", 0);
-  const ExpertChoice choice = expert_choice(w, mixture, n_layers, n_dense);
+  const int n_dense = h.n_or("leading_dense_block_count", 0);
+  const ExpertChoice choice = expert_choice(h, w, mixture, n_layers, n_dense);
   // With yarn_log_multiplier the magnitude is in the scores' scale.
   const auto rope =
-      shared_rope(w, d.n_rot, {.magnitude = w.has("rope.scaling.yarn_log_multiplier") ? 1.0f : 0.0f});
-  return decoder(w, d, n_layers, [&](int i) {
+      shared_rope(h, w, d.n_rot, {.magnitude = h.has("rope.scaling.yarn_log_multiplier") ? 1.0f : 0.0f});
+  return decoder(h, w, n_layers, [&](int i) {
     Layer layer{.attn_residual = residual(w, d, i, "attn_norm"),
                 .ffn_residual = residual(w, d, i, "ffn_norm"),
-                .attention = latent_attention(w, d, shape, i, rope),
+                .attention = latent_attention(h, w, shape, i, rope),
                 .ffn = GatedMlp{}};
     if (i < n_dense)
       layer.ffn = gated_mlp(w, i, d.dim, d.ffn_dim);
     else
-      layer.ffn = sparse_moe(w, d, mixture, choice, i);
+      layer.ffn = sparse_moe(h, w, mixture, choice, i);
     return layer;
   });
 }

@@ -8,31 +8,33 @@ namespace {
 // The norms of the latents; no key tells.
 constexpr float kLatentEps = 1e-6f;
 
-float score_scale(const Weights& w, const LatentShape& s) {
-  const float all_dim = w.f_or("rope.scaling.yarn_log_multiplier", 0, 0, 100) * 10;
-  const RopeScaling scaling = w.rope_scaling();
+float score_scale(const Hyperparameters& h, const LatentShape& s) {
+  const float all_dim = h.f_or("rope.scaling.yarn_log_multiplier", 0, 0, 100) * 10;
+  const RopeScaling scaling = h.rope_scaling();
   const float m = scaling.kind == RopeScaling::Kind::yarn ? yarn_magnitude(scaling.factor, all_dim) : 1;
   return m * m / std::sqrt(static_cast<float>(s.qk()));
 }
 
 }  // namespace
 
-LatentShape latent_shape(const Weights& w, const Dimensions& d) {
+LatentShape latent_shape(const Hyperparameters& h) {
+  const Dimensions& d = h.dimensions();
   // Files with the projections in one piece describe heads, others the latent and heads apart.
   constexpr int kMost = 8192;
-  LatentShape s{w.n("attention.kv_lora_rank"), w.n_or("attention.key_length_mla", d.head_dim) - d.n_rot,
-                d.n_rot, w.n_or("attention.value_length_mla", w.n_or("attention.value_length", d.head_dim))};
-  w.expect(s.rank > 0 && s.nope > 0 && s.v_dim > 0 && s.rank <= kMost && s.nope <= kMost && s.v_dim <= kMost,
+  LatentShape s{h.n("attention.kv_lora_rank"), h.n_or("attention.key_length_mla", d.head_dim) - d.n_rot,
+                d.n_rot, h.n_or("attention.value_length_mla", h.n_or("attention.value_length", d.head_dim))};
+  h.expect(s.rank > 0 && s.nope > 0 && s.v_dim > 0 && s.rank <= kMost && s.nope <= kMost && s.v_dim <= kMost,
            "kv_lora_rank " + std::to_string(s.rank) + ", keys of " + std::to_string(s.qk()) +
                " channels, of which " + std::to_string(s.rope) + " turn, and values of " +
                std::to_string(s.v_dim) + " do not make latent attention");
   return s;
 }
 
-LatentAttention latent_attention(Weights& w, const Dimensions& d, const LatentShape& s, int layer,
+LatentAttention latent_attention(const Hyperparameters& h, Weights& w, const LatentShape& s, int layer,
                                  const std::shared_ptr<const Rope>& rope) {
+  const Dimensions& d = h.dimensions();
   const auto name = [&](const char* part) { return w.layer(layer, part); };
-  const int q_rank = w.n_or("attention.q_lora_rank", 0, 0, kMaxWidth);
+  const int q_rank = h.n_or("attention.q_lora_rank", 0, 0, kMaxWidth);
   const RowOrder query{s.qk(), s.rope, s.nope}, latent{s.rank + s.rope, s.rope, s.rank};
   const RowSource k{{}, name("attn_kv_b"), 0, s.nope + s.v_dim, true, true};
   const RowSource v{{}, name("attn_kv_b"), s.nope, s.nope + s.v_dim, true};
@@ -49,7 +51,7 @@ LatentAttention latent_attention(Weights& w, const Dimensions& d, const LatentSh
                     .kv_rank = s.rank,
                     .qk_nope = s.nope,
                     .v_dim = s.v_dim,
-                    .scale = score_scale(w, s)};
+                    .scale = score_scale(h, s)};
   if (q_rank > 0) {
     a.q_a = w.linear(name("attn_q_a"), d.dim, q_rank);
     a.q_a_norm = w.norm(name("attn_q_a_norm"), q_rank, kLatentEps);

@@ -11,8 +11,8 @@ struct LatentShape {
 };
 
 // FormatError where the keys do not make latent attention.
-LatentShape latent_shape(const Weights& w, const Dimensions& d);
-LatentAttention latent_attention(Weights& w, const Dimensions& d, const LatentShape& s, int layer,
+LatentShape latent_shape(const Hyperparameters& h);
+LatentAttention latent_attention(const Hyperparameters& h, Weights& w, const LatentShape& s, int layer,
                                  const std::shared_ptr<const Rope>& rope);
 
 }  // namespace pestle

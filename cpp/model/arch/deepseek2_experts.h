@@ -11,6 +11,7 @@ struct ExpertChoice {
 };
 
 // n_layers: without those that predict further tokens. What is decided here is noted.
-ExpertChoice expert_choice(Weights& w, const Mixture& mixture, int n_layers, int first_sparse);
+ExpertChoice expert_choice(const Hyperparameters& h, Weights& w, const Mixture& mixture, int n_layers,
+                           int first_sparse);
 
 }  // namespace pestle

@@ -5,13 +5,13 @@
 
 namespace pestle {
 
-Decoder load_gpt_oss(Weights& w) {
-  const Dimensions d = w.dimensions();
-  const Mixture mixture = w.mixture();
-  const std::vector<int> windows = w.windows(d.n_layers, 2);
-  const auto rope = shared_rope(w, d.n_rot, {.truncate = false});
-  return decoder(w, d, d.n_layers, [&](int i) {
-    GroupedQueryAttention attention = grouped_query_attention(w, d, i, rope);
+Decoder load_gpt_oss(const Hyperparameters& h, Weights& w) {
+  const Dimensions& d = h.dimensions();
+  const Mixture mixture = h.mixture();
+  const std::vector<int> windows = h.windows(d.n_layers, 2);
+  const auto rope = shared_rope(h, w, d.n_rot, {.truncate = false});
+  return decoder(h, w, d.n_layers, [&](int i) {
+    GroupedQueryAttention attention = grouped_query_attention(h, w, i, rope);
     attention.window = windows[static_cast<size_t>(i)];
     attention.sinks = w.vector(w.layer(i, "attn_sinks.weight"), d.n_heads);
     SparseMoe moe{.router = {.gate = router_gate(w, d, i, mixture),

@@ -4,8 +4,10 @@
 
 namespace pestle {
 
-std::shared_ptr<const Rope> shared_rope(Weights& w, int n_rot, const RopeKeys& keys) {
-  return std::make_shared<const Rope>(w.rope(n_rot, keys));
+std::shared_ptr<const Rope> shared_rope(const Hyperparameters& h, Weights& w, int n_rot,
+                                        const RopeKeys& keys) {
+  const std::vector<float> factors = keys.scaled ? w.rope_factors(n_rot / 2) : std::vector<float>{};
+  return std::make_shared<const Rope>(h.rope(n_rot, keys, factors));
 }
 
 Residual residual(Weights& w, const Dimensions& d, int layer, const char* norm, const char* post) {
@@ -18,11 +20,12 @@ Linear router_gate(Weights& w, const Dimensions& d, int layer, const Mixture& m)
   return w.linear(w.layer(layer, "ffn_gate_inp"), d.dim, m.n_experts);
 }
 
-GroupedQueryAttention grouped_query_attention(Weights& w, const Dimensions& d, int layer,
+GroupedQueryAttention grouped_query_attention(const Hyperparameters& h, Weights& w, int layer,
                                               std::shared_ptr<const Rope> rope, const RowOrder& order) {
   const auto name = [&](const char* part) { return w.layer(layer, part); };
-  const int v_dim = w.n_or("attention.value_length", d.head_dim);
-  w.runs(v_dim == d.head_dim, "attention.value_length " + std::to_string(v_dim) +
+  const Dimensions& d = h.dimensions();
+  const int v_dim = h.n_or("attention.value_length", d.head_dim);
+  h.runs(v_dim == d.head_dim, "attention.value_length " + std::to_string(v_dim) +
                                   " differs from attention.key_length " + std::to_string(d.head_dim));
   const int q = d.n_heads * d.head_dim, kv = d.n_kv_heads * d.head_dim, all = q + 2 * kv;
   return {.q = w.linear(name("attn_q"), d.dim, q, {order, name("attn_qkv"), 0, all}),

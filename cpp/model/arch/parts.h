@@ -8,11 +8,12 @@ namespace pestle {
 
 // token_embd, output_norm and output around layers: make(i) is the i-th.
 template <class Make>
-Decoder decoder(Weights& w, const Dimensions& d, int n_layers, const Make& make) {
-  Decoder m{.embed = w.embedding(d),
+Decoder decoder(const Hyperparameters& h, Weights& w, int n_layers, const Make& make) {
+  const Dimensions& d = h.dimensions();
+  Decoder m{.embed = w.embedding(),
             .layers = {},
             .norm = w.norm("output_norm", d.dim, d.eps),
-            .lm_head = w.output(d)};
+            .lm_head = w.output()};
   for (int i = 0; i < n_layers; i++) m.layers.push_back(make(i));
   return m;
 }
@@ -21,10 +22,11 @@ Residual residual(Weights& w, const Dimensions& d, int layer, const char* norm, 
 // ffn_gate_inp
 Linear router_gate(Weights& w, const Dimensions& d, int layer, const Mixture& m);
 
-std::shared_ptr<const Rope> shared_rope(Weights& w, int n_rot, const RopeKeys& keys = {});
+std::shared_ptr<const Rope> shared_rope(const Hyperparameters& h, Weights& w, int n_rot,
+                                        const RopeKeys& keys = {});
 
 // attn_q, attn_k and attn_v, or attn_qkv; attn_output. `order`: of the rows of q and k.
-GroupedQueryAttention grouped_query_attention(Weights& w, const Dimensions& d, int layer,
+GroupedQueryAttention grouped_query_attention(const Hyperparameters& h, Weights& w, int layer,
                                               std::shared_ptr<const Rope> rope, const RowOrder& order = {});
 // ffn_gate, ffn_up and ffn_down, or with a suffix.
 GatedMlp gated_mlp(Weights& w, int layer, int dim, int ffn_dim, const std::string& suffix = "");

@@ -3,15 +3,15 @@
 
 namespace pestle {
 
-Decoder load_qwen2(Weights& w) {
-  const Dimensions d = w.dimensions();
-  w.refuse("expert_count", "a mixture of experts");
-  w.refuse("attention.sliding_window", "a sliding window");
-  const auto rope = shared_rope(w, d.n_rot);
-  return decoder(w, d, d.n_layers, [&](int i) {
+Decoder load_qwen2(const Hyperparameters& h, Weights& w) {
+  const Dimensions& d = h.dimensions();
+  h.refuse("expert_count", "a mixture of experts");
+  h.refuse("attention.sliding_window", "a sliding window");
+  const auto rope = shared_rope(h, w, d.n_rot);
+  return decoder(h, w, d.n_layers, [&](int i) {
     return Layer{.attn_residual = residual(w, d, i, "attn_norm"),
                  .ffn_residual = residual(w, d, i, "ffn_norm"),
-                 .attention = grouped_query_attention(w, d, i, rope),
+                 .attention = grouped_query_attention(h, w, i, rope),
                  .ffn = gated_mlp(w, i, d.dim, d.ffn_dim)};
   });
 }

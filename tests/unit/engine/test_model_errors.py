@@ -235,7 +235,7 @@ def test_quantized_vectors(tmp_path: Path) -> None:
 def test_fewer_embeddings_than_tokens(tmp_path: Path) -> None:
     model = parts()
     model.general["tokenizer.ggml.tokens"] = [f"t{i}" for i in range(102)]
-    message = "the tokenizer has 102 tokens, token_embd.weight only 101 rows"
+    message = "the tokenizer has 102 tokens, token_embd.weight has only 101 rows"
     refuse(model, tmp_path, FormatError, message)
 
 
