@@ -98,6 +98,9 @@ Dimensions Hyperparameters::read_dimensions() const {
   d.head_dim = range("attention.key_length", n_or("attention.key_length", d.dim / d.n_heads), 4096);
   d.n_rot = range("rope.dimension_count", n_or("rope.dimension_count", d.head_dim), 4096);
   d.n_ctx = n_ctx();
+  // Models of vectors may have been trained to see what follows.
+  runs(flag_or("attention.causal", true),
+       key("attention.causal") + " is false, expected true: Pestle's attention is causal");
   d.eps = between("attention.layer_norm_rms_epsilon", f("attention.layer_norm_rms_epsilon"), 1e-30f, 0.5f);
   if (d.n_heads % d.n_kv_heads != 0)
     throw FormatError(file_.name() + ": " + std::to_string(d.n_heads) + " heads do not share " +

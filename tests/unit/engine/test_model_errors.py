@@ -57,6 +57,8 @@ METADATA: list[tuple[str, Any, type[Error], str]] = [
     ("attention.key_length", 0, FormatError, "attention.key_length is 0"),
     ("attention.key_length", 5000, FormatError, "attention.key_length is 5000"),
     ("attention.value_length", 16, UnsupportedError, "attention.value_length 16 differs"),
+    ("attention.causal", False, UnsupportedError, "llama.attention.causal is false, expected true"),
+    ("attention.causal", 1, FormatError, "llama.attention.causal"),
     ("rope.dimension_count", 0, FormatError, "rope.dimension_count is 0"),
     ("rope.dimension_count", 31, FormatError, "is 31, expected an even number up to 32"),
     ("rope.dimension_count", 34, FormatError, "is 34, expected an even number up to 32"),
