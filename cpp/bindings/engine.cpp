@@ -199,11 +199,11 @@ void bind_engine(py::module_& m) {
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
            "Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or "
            "(sequence, tokens, logits):\n"
-           "\"last\", \"all\" or \"none\" of its tokens have logits, by default as the argument says. "
-           "Returns the "
-           "number of\n"
-           "logits rows, which are in the entries' order. Raises ContextLengthError before anything has "
-           "changed.")
+           "\"last\", \"all\" or \"none\" of its tokens have logits, by default as the argument says; or "
+           "none has, and a\n"
+           "Pooler that stands there takes their hidden states. Returns the number of logits rows, which are "
+           "in the entries'\n"
+           "order. Raises ContextLengthError before anything has changed.")
       .def("choose", &choose, py::arg("choices"),
            "The tokens that follow in several sequences of the last step, chosen in parallel. A choice is "
            "(sampler, sequence,\n"

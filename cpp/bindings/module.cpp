@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   pestle::bind_model(m);
   pestle::bind_sequence(m);
   pestle::bind_sampled(m);
+  pestle::bind_pooling(m);
   pestle::bind_engine(m);
   pestle::bind_sampler(m);
   pestle::bind_draft(m);

@@ -83,10 +83,13 @@ int step(Engine& engine, const std::vector<AnyTuple>& batch, const std::string& 
     const auto handle = taken<std::shared_ptr<SequenceHandle>>(entry[0], "a Sequence");
     if (!handle) throw py::type_error("a sequence is None");
     tokens.push_back(taken<std::vector<int32_t>>(entry[1], "a list of tokens"));
-    inputs.push_back(
-        {&handle->sequence, tokens.back(),
-         logits_of(entry.size() == 3 ? taken<std::string>(entry[2], "\"last\", \"all\" or \"none\"")
-                                     : which)});
+    Input& input = inputs.emplace_back(Input{&handle->sequence, tokens.back(), LogitsOf::none});
+    if (entry.size() == 3 && py::isinstance<Pooler>(entry[2]))
+      input.pooler = entry[2].cast<Pooler*>();
+    else
+      input.logits = logits_of(entry.size() == 3
+                                   ? taken<std::string>(entry[2], "\"last\", \"all\", \"none\" or a Pooler")
+                                   : which);
   }
   const py::gil_scoped_release released;
   engine.step(inputs);

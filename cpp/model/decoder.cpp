@@ -6,12 +6,15 @@
 
 namespace pestle {
 
-void Decoder::operator()(Workspace& ws, const Batch& batch, Rows logits) const {
+void Decoder::operator()(Workspace& ws, const Batch& batch, Rows logits, Rows hidden) const {
   const Arena::Scope scope(ws.arena);
   Step step(ws, batch);
   const Rows x = embed(step);
   run_layers(step, x);
   if (!batch.logit_rows.empty()) output(ws, x, batch.logit_rows, logits);
+  ws.for_rows(hidden.n_rows, [&](int i, int) {
+    norm(ws.kernels, x.row(batch.hidden_rows[static_cast<size_t>(i)]), hidden.row(i));
+  });
 }
 
 void Decoder::run_layers(Step& step, Rows x) const {

@@ -24,8 +24,9 @@ struct Decoder {
   RmsNorm norm;
   Linear lm_head;
 
-  // Logits of batch.logit_rows, in order, into `logits` ([rows, padded(n_vocab)]).
-  void operator()(Workspace& ws, const Batch& batch, Rows logits) const;
+  // Logits of batch.logit_rows, in order, into `logits` ([rows, padded(n_vocab)]), and what the last norm
+  // makes of batch.hidden_rows into `hidden` ([rows, padded(dim)]).
+  void operator()(Workspace& ws, const Batch& batch, Rows logits, Rows hidden) const;
   // Its pieces: layer after layer over x, and from rows of what the last one left to their logits.
   void run_layers(Step& step, Rows x) const;
   void output(Workspace& ws, Rows x, std::span<const int> rows, Rows logits) const;

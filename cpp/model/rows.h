@@ -19,6 +19,14 @@ struct Rows {
     PESTLE_ASSUME(i >= 0 && i < n_rows);
     return data + size_t(i) * stride;
   }
+  // Parts the first n from the rest.
+  Rows take(int n) {
+    PESTLE_ASSUME(n >= 0 && n <= n_rows);
+    const Rows first{data, n, width, stride};
+    data += size_t(n) * stride;
+    n_rows -= n;
+    return first;
+  }
 };
 
 }  // namespace pestle

@@ -26,6 +26,7 @@ struct Batch {
   const KvLayout* kv;
   // [layers][Decoder::n_experts()]: how many tokens each expert has served; null: nobody counts
   uint64_t* expert_counts = nullptr;
+  std::vector<int> hidden_rows = {};  // rows that are wanted as they are before the head
   const KvPage* pages(const Slice& s, int layer) const { return s.pages[kv->group_of(layer)]; }
 };
 

@@ -68,6 +68,9 @@ void Engine::check(std::span<const Input> inputs) const {
     for (size_t j = 0; j < i; j++)
       if (inputs[j].sequence == in.sequence)
         throw std::invalid_argument("the same sequence stands in the batch twice");
+      else if (in.pooler && inputs[j].pooler == in.pooler)
+        throw std::invalid_argument("the same pooler stands in the batch twice");
+    if (in.pooler) check(*in.pooler, *in.sequence);
     const int64_t needed = in.sequence->n_tokens() + int64_t(in.tokens.size());
     if (needed > n_ctx_) throw ContextLengthError(needed, n_ctx_);
     check(in.tokens);
@@ -79,6 +82,15 @@ void Engine::check(std::span<const int32_t> tokens) const {
     if (t < 0 || t >= model_->n_vocab)
       throw std::invalid_argument("token " + std::to_string(t) + " is not in the vocabulary of " +
                                   std::to_string(model_->n_vocab));
+}
+
+void Engine::check(const Pooler& pooler, const Sequence& sequence) const {
+  if (pooler.dim() != model_->dim)
+    throw std::invalid_argument("the pooler takes " + std::to_string(pooler.dim()) +
+                                " columns, the model has " + std::to_string(model_->dim));
+  if (pooler.pooling() == Pooling::mean && pooler.n_tokens() != sequence.n_tokens())
+    throw std::invalid_argument("the pooler has had " + std::to_string(pooler.n_tokens()) +
+                                " tokens, its sequence holds " + std::to_string(sequence.n_tokens()));
 }
 
 // Texts that nobody holds make room for one that is read, here as in `restore`.
@@ -168,34 +180,40 @@ void Engine::step(std::span<const Input> inputs) {
 
   // Passes of at most chunk_ rows; a pass may end one input and begin the next.
   std::vector<int32_t> tokens;
-  std::vector<Slice> slices;
-  std::vector<int> logit_rows;
-  std::vector<std::pair<Sequence*, size_t>> done;  // what to append once the pass has run
+  Batch batch{{}, {}, {}, &cache_.layout(), expert_counts_.data()};
+  std::vector<std::pair<const Input*, size_t>> done;  // what to append once the pass has run
   int first_logits = 0;
   const auto flush = [&] {
     if (tokens.empty()) return;
-    run(tokens, slices, logit_rows, first_logits);
+    const Arena::Scope scope(workspace_.arena);
+    Rows hidden = workspace_.rows(int(batch.hidden_rows.size()), model_->dim);
+    batch.tokens = tokens;
+    run(batch, first_logits, hidden);
     size_t at = 0;
-    for (auto& [sequence, n] : done) {
-      append(*sequence, std::span(tokens).subspan(at, n));
+    for (const auto& [in, n] : done) {
+      if (in->pooler) in->pooler->add(int(n), hidden.take(int(n) - in->pooler->first_needed(int(n))));
+      append(*in->sequence, batch.tokens.subspan(at, n));
       at += n;
     }
-    first_logits += int(logit_rows.size());
-    tokens.clear(), slices.clear(), logit_rows.clear(), done.clear();
+    first_logits += int(batch.logit_rows.size());
+    tokens.clear(), done.clear();
+    batch.slices.clear(), batch.logit_rows.clear(), batch.hidden_rows.clear();
   };
   const auto add = [&](const Input& in) {
     for (size_t from = 0; from < in.tokens.size();) {
       const size_t n = std::min(in.tokens.size() - from, size_t(chunk_) - tokens.size());
       const int row = int(tokens.size()), position = in.sequence->n_tokens();
-      done.push_back({in.sequence, n});
+      done.push_back({&in, n});
       grow(*in.sequence, int(n));
-      slices.push_back({row, int(n), position, in.sequence->pages_.data()});
+      batch.slices.push_back({row, int(n), position, in.sequence->pages_.data()});
       tokens.insert(tokens.end(), in.tokens.begin() + from, in.tokens.begin() + from + n);
       from += n;
       if (in.logits == LogitsOf::all)
-        for (size_t i = 0; i < n; i++) logit_rows.push_back(row + int(i));
+        for (size_t i = 0; i < n; i++) batch.logit_rows.push_back(row + int(i));
       else if (in.logits == LogitsOf::last && from == in.tokens.size())
-        logit_rows.push_back(row + int(n) - 1);
+        batch.logit_rows.push_back(row + int(n) - 1);
+      if (in.pooler)
+        for (int i = in.pooler->first_needed(int(n)); i < int(n); i++) batch.hidden_rows.push_back(row + i);
       if (tokens.size() == size_t(chunk_)) flush();
     }
   };
@@ -203,22 +221,19 @@ void Engine::step(std::span<const Input> inputs) {
     for (const Input& in : inputs) add(in);
     flush();
   } catch (...) {
-    for (auto& [sequence, n] : done) sequence->pages_.shrink(sequence->n_tokens());
+    for (const auto& [in, n] : done) in->sequence->pages_.shrink(in->sequence->n_tokens());
     throw;
   }
   logits_ = {reinterpret_cast<float*>(logits_memory_.data()), rows, model_->n_vocab, stride};
 }
 
-void Engine::run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows,
-                 int first_logits) {
+void Engine::run(const Batch& batch, int first_logits, Rows hidden) {
   // As many rows as sequences: everyone decodes one token.
-  pool_.set_active(tokens.size() == slices.size() ? threads_ : threads_prefill_);
-  const Batch batch{tokens, std::move(slices), std::move(logit_rows), &cache_.layout(),
-                    expert_counts_.data()};
+  pool_.set_active(batch.tokens.size() == batch.slices.size() ? threads_ : threads_prefill_);
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
   const Rows logits{reinterpret_cast<float*>(logits_memory_.data()) + stride * first_logits,
                     int(batch.logit_rows.size()), model_->n_vocab, stride};
-  model_->decoder(workspace_, batch, logits);
+  model_->decoder(workspace_, batch, logits, hidden);
 }
 
 std::span<const float> Engine::logits(int row) const {

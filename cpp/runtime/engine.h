@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "runtime/choosing.h"
 #include "runtime/input_sums.h"
+#include "runtime/pooling.h"
 #include "runtime/prefix_cache.h"
 
 namespace pestle {
@@ -63,6 +64,7 @@ struct Input {
   Sequence* sequence;
   std::span<const int32_t> tokens;
   LogitsOf logits = LogitsOf::last;
+  Pooler* pooler = nullptr;  // takes the tokens' hidden states; of a mean, those of the whole text
 };
 
 class Engine {
@@ -71,8 +73,8 @@ class Engine {
 
   // Appends tokens to their sequences and computes the logits that each asks for, in their order. Throws
   // before anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence
-  // given twice). MemoryLimitError: the sequences hold what the passes before the failing one
-  // computed. Concurrent calls queue.
+  // given twice, a pooler that does not fit). MemoryLimitError: the sequences and poolers hold what the
+  // passes before the failing one computed. Concurrent calls queue.
   void step(std::span<const Input> inputs);
 
   // Chooses what follows from the logits of the last step, each choice on a thread of its own. What fails has
@@ -117,10 +119,11 @@ class Engine {
   friend class Sequence;
   void check(std::span<const Input> inputs) const;
   void check(std::span<const int32_t> tokens) const;
+  void check(const Pooler& pooler, const Sequence& sequence) const;
   void grow(Sequence& sequence, int more);
   void append(Sequence& sequence, std::span<const int32_t> tokens);
-  void run(std::span<const int32_t> tokens, std::vector<Slice> slices, std::vector<int> logit_rows,
-           int first_logits);
+  // The logits of batch.logit_rows go into logits_memory_, from row first_logits on.
+  void run(const Batch& batch, int first_logits, Rows hidden);
 
   std::shared_ptr<const Model> model_;
   int n_ctx_, threads_, threads_prefill_, chunk_;

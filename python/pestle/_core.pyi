@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -266,6 +266,25 @@ class Scored:
         """
         (token, logprob), most likely first.
         """
+class Pooler:
+    """
+    Makes one vector of the hidden states of a text's tokens, behind the last norm. The text may be read in any number of
+    steps: the vector has the same bits. Not to be used while a step is in progress that it takes part in.
+    """
+    def __init__(self, model: Model, pooling: str) -> None:
+        """
+        pooling: "mean" of all tokens, or "last", the last token's.
+        """
+    def vector(self, *, dimensions: typing.SupportsInt | typing.SupportsIndex = 0, normalized: bool = True) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        float32 [dimensions]: the first of the model's columns, all of them for 0, scaled to length 1 if normalized. Error
+        where one is not finite, ValueError before the first token or for a wrong number.
+        """
+    @property
+    def n_tokens(self) -> int:
+        """
+        How many tokens it has had.
+        """
 class Engine:
     """
     Runs a model; holds threads and the KV cache.
@@ -337,8 +356,9 @@ class Engine:
     def step(self, batch: collections.abc.Sequence[tuple[typing.Any, ...]], logits: str = 'last') -> int:
         """
         Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or (sequence, tokens, logits):
-        "last", "all" or "none" of its tokens have logits, by default as the argument says. Returns the number of
-        logits rows, which are in the entries' order. Raises ContextLengthError before anything has changed.
+        "last", "all" or "none" of its tokens have logits, by default as the argument says; or none has, and a
+        Pooler that stands there takes their hidden states. Returns the number of logits rows, which are in the entries'
+        order. Raises ContextLengthError before anything has changed.
         """
     @property
     def chunk(self) -> int:

@@ -93,12 +93,18 @@ def ways(
 
 
 def logit_digest(path: Path, tokens: list[int], kv_type: str) -> str:
-    """SHA-256 of all logits of `tokens`, from large matrix products and from small ones."""
+    """SHA-256 of all logits of `tokens`, from large matrix products and from small ones.
+
+    And of the mean of their hidden states.
+    """
     model = _core.Model(path, threads=2)
     run = _core.Engine(model, n_ctx=256, threads=2, kv_type=kv_type)
     sha = hashlib.sha256()
     for chunk in (64, 5, 1):
         sha.update(feed(run, run.sequence(), tokens, chunk).tobytes())
+    pooler = _core.Pooler(model, "mean")
+    run.step([(run.sequence(), tokens, pooler)])
+    sha.update(pooler.vector().tobytes())
     return sha.hexdigest()
 
 

@@ -69,6 +69,13 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def logits(case: Case, parameters: Weights, token_ids: list[int]) -> np.ndarray:
     """float64 (positions, vocabulary) of one sequence."""
+    tied = case.config["tie_word_embeddings"]
+    head = parameters["model.embed_tokens.weight" if tied else "lm_head.weight"]
+    return hidden_states(case, parameters, token_ids) @ head.astype(np.float64).T
+
+
+def hidden_states(case: Case, parameters: Weights, token_ids: list[int]) -> np.ndarray:
+    """float64 (positions, hidden_size) of one sequence, behind the last norm."""
     c = case.config
     w = {name: values.astype(np.float64) for name, values in parameters.items()}
     n = len(token_ids)
@@ -92,5 +99,4 @@ def logits(case: Case, parameters: Weights, token_ids: list[int]) -> np.ndarray:
         gate = linear(f"{block}.mlp.gate_proj", h)
         gated = gate / (1 + np.exp(-gate)) * linear(f"{block}.mlp.up_proj", h)
         x = x + linear(f"{block}.mlp.down_proj", gated)
-    head = "model.embed_tokens" if c["tie_word_embeddings"] else "lm_head"
-    return linear(head, norm("model.norm", x))
+    return norm("model.norm", x)
