@@ -16,9 +16,11 @@ class RunStatus:
     place          while it waits: how many begin before it
     read_tokens    of the prompt's; what was kept of an earlier text counts as read
     prompt_tokens  how many the prompt has
+    cached_tokens  of those that are read: they were kept of an earlier text
     """
 
     phase: Phase
     place: int
     read_tokens: int
     prompt_tokens: int
+    cached_tokens: int = 0

@@ -119,8 +119,14 @@ class Run(Generic[R]):
             phase = "ended"
         elif place is not None:
             phase = "waiting"
-        read = progress.reuse.reused + progress.prefilled
-        return RunStatus(phase, place or 0, read, len(self._prompt))
+        cached = progress.reuse.reused
+        read = cached + progress.prefilled
+        return RunStatus(phase, place or 0, read, len(self._prompt), cached)
+
+    @property
+    def prompt(self) -> list[int]:
+        """The tokens that it goes on from."""
+        return self._prompt
 
     @property
     def ready(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pestle.engine.run import Run
 from pestle.results import ChatCompletion, Completion
-from pestle.server.jobs import Event, Finished, Piece, Quiet
+from pestle.server.jobs import Event, Finished, Piece, Quiet, Reading, Waiting
 
 
 class Answers:
@@ -25,6 +25,16 @@ class Answers:
         self._beat = beat
         self._watched: set[int] = set()
         self._change: asyncio.Future[bool] | None = None
+
+    @property
+    def prompts(self) -> list[list[int]]:
+        """The tokens of each answer's prompt."""
+        return [run.prompt for run in self._runs]
+
+    @property
+    def cached_tokens(self) -> list[int]:
+        """Of each prompt, the tokens that did not have to be read: 0 before its answer begins."""
+        return [run.status().cached_tokens for run in self._runs]
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         live = dict(enumerate(self._runs))
@@ -85,6 +95,11 @@ class Answers:
 
     def _told(self, live: dict[int, Run[Any]]) -> Event:
         """What goes on in the first that is not complete."""
+        status = next(iter(live.values())).status()
+        if status.phase == "waiting":
+            return Waiting(status.place)
+        if status.phase == "reading":
+            return Reading(status.read_tokens, status.prompt_tokens, status.cached_tokens)
         return Quiet()
 
 

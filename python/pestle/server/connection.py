@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ class Connection:
         self.headers = Headers(scope=scope)
         address = scope.get("client")
         self.client: str = scope.get("pestle.client") or (address[0] if address else "")
+        self.id = f"req_{secrets.token_hex(12)}"
         self._receive = receive
         self._send = send
         self._options = options

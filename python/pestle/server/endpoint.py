@@ -27,15 +27,20 @@ _LONG = 64 << 10  # bytes of a body that is parsed beside the event loop
 
 
 class Dialect(Protocol):
-    """How errors are told in one of the APIs."""
+    """How errors are told in one of the APIs.
+
+    `request_id` is that of the request; every answer has it in the header `id_header`.
+    """
+
+    id_header: str
 
     def status(self, error: ApiError) -> int:
         """The status of HTTP."""
 
-    def body(self, error: ApiError) -> dict[str, Any]:
+    def body(self, error: ApiError, request_id: str) -> dict[str, Any]:
         """The body of an answer that is an error."""
 
-    def in_stream(self, error: ApiError) -> bytes:
+    def in_stream(self, error: ApiError, request_id: str) -> bytes:
         """What tells of it in the middle of a stream."""
 
 
@@ -110,7 +115,8 @@ class Endpoint:
                 )
                 reply = await self._handler(call)
                 if isinstance(reply, Reply):
-                    await connection.reply(200, as_json(reply.body), headers=reply.headers)
+                    headers = {**self._id(connection), **reply.headers}
+                    await connection.reply(200, as_json(reply.body), headers=headers)
                 else:
                     await self._stream(connection, reply)
         except ApiError:
@@ -119,21 +125,26 @@ class Endpoint:
             raise _told(error) from error
 
     async def _stream(self, connection: Connection, stream: Stream) -> None:
-        await connection.begin(200, stream.media_type, stream.headers)
+        headers = {**self._id(connection), **stream.headers}
+        await connection.begin(200, stream.media_type, headers)
         async with contextlib.aclosing(stream.frames) as frames:  # type: ignore[type-var]
             try:
                 async for frame in frames:
                     await connection.send(frame)
             except Exception as error:
-                await connection.send(self._dialect.in_stream(_told(error)))
+                await connection.send(self._dialect.in_stream(_told(error), connection.id))
         await connection.end()
 
     async def _refuse(self, connection: Connection, error: ApiError) -> None:
         status = self._dialect.status(error)
-        headers = {}
+        headers = self._id(connection)
         if error.retry_after is not None:
             headers["retry-after"] = str(error.retry_after)
-        await connection.reply(status, as_json(self._dialect.body(error)), headers=headers)
+        body = as_json(self._dialect.body(error, connection.id))
+        await connection.reply(status, body, headers=headers)
+
+    def _id(self, connection: Connection) -> dict[str, str]:
+        return {self._dialect.id_header: connection.id}
 
     def _tell_ignored(self, raw: Mapping[str, Any]) -> None:
         """Log the names that mean nothing here, each once."""

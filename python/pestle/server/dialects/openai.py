@@ -24,11 +24,13 @@ _KINDS = {
 class OpenAi:
     """How OpenAI tells of errors."""
 
+    id_header = "x-request-id"
+
     def status(self, error: ApiError) -> int:
         """The status as it is."""
         return error.status
 
-    def body(self, error: ApiError) -> dict[str, Any]:
+    def body(self, error: ApiError, request_id: str) -> dict[str, Any]:
         """The object with `error`."""
         kind = "server_error" if error.status >= 500 else "invalid_request_error"
         return {
@@ -41,9 +43,9 @@ class OpenAi:
             }
         }
 
-    def in_stream(self, error: ApiError) -> bytes:
+    def in_stream(self, error: ApiError, request_id: str) -> bytes:
         """A chunk with `error`, at which clients raise."""
-        return streams.event(self.body(error))
+        return streams.event(self.body(error, request_id))
 
 
 class SamplingFields(msgspec.Struct, kw_only=True):
