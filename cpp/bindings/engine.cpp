@@ -72,6 +72,12 @@ std::shared_ptr<SequenceHandle> restore(const std::shared_ptr<Engine>& engine,
   return handle;
 }
 
+std::shared_ptr<Pooler> pooler(const Engine& engine, const std::string& pooling) {
+  if (pooling != "mean" && pooling != "last")
+    throw std::invalid_argument("pooling is \"" + pooling + "\", expected \"mean\" or \"last\"");
+  return std::make_shared<Pooler>(pooling == "mean" ? Pooling::mean : Pooling::last, engine.model().dim);
+}
+
 py::array_t<float> logits(const Engine& engine) {
   std::vector<float> copy;
   py::ssize_t rows;
@@ -150,6 +156,8 @@ void bind_engine(py::module_& m) {
       .def_property_readonly("threads", &Engine::threads)
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)
       .def_property_readonly("chunk", &Engine::chunk)
+      .def_property_readonly(
+          "dim", [](const Engine& e) { return e.model().dim; }, "Columns of the hidden states.")
       .def_property_readonly("kv_bytes", &Engine::kv_bytes, "Allocated for keys and values.")
       .def_property_readonly(
           "kept_bytes",
@@ -196,6 +204,9 @@ void bind_engine(py::module_& m) {
            "or None for one that is not there and that no token to come sees. ValueError for what does not "
            "fit "
            "this engine.")
+      .def("pooler", &pooler, py::arg("pooling"),
+           "What makes a vector of a text: of the \"mean\" of its tokens' hidden states, or of the \"last\" "
+           "token's.")
       .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
            "Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or "
            "(sequence, tokens, logits):\n"

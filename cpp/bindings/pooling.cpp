@@ -4,22 +4,14 @@
 #include <pybind11/numpy.h>
 
 #include <memory>
-#include <stdexcept>
-#include <string>
+#include <vector>
 
 #include "bindings/bindings.h"
-#include "bindings/handles.h"
 
 namespace py = pybind11;
 
 namespace pestle {
 namespace {
-
-Pooling pooling_of(const std::string& name) {
-  if (name == "mean") return Pooling::mean;
-  if (name == "last") return Pooling::last;
-  throw std::invalid_argument("pooling is \"" + name + "\", expected \"mean\" or \"last\"");
-}
 
 py::array_t<float> vector(const Pooler& pooler, int dimensions, bool normalized) {
   const std::vector<float> v = pooler.vector(dimensions == 0 ? pooler.dim() : dimensions, normalized);
@@ -35,11 +27,6 @@ void bind_pooling(py::module_& m) {
                                               "any number of\n"
                                               "steps: the vector has the same bits. Not to be used while a "
                                               "step is in progress that it takes part in.")
-      .def(py::init([](const ModelHandle& h, const std::string& pooling) {
-             return std::make_shared<Pooler>(pooling_of(pooling), h.model->dim);
-           }),
-           py::arg("model"), py::arg("pooling"),
-           "pooling: \"mean\" of all tokens, or \"last\", the last token's.")
       .def_property_readonly("n_tokens", &Pooler::n_tokens, "How many tokens it has had.")
       .def("vector", &vector, py::kw_only(), py::arg("dimensions") = 0, py::arg("normalized") = true,
            "float32 [dimensions]: the first of the model's columns, all of them for 0, scaled to length 1 if "

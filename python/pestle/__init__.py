@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from pestle.llm import LLM
-    from pestle.options import ChatOptions, GenerateOptions
+    from pestle.options import ChatOptions, EmbedOptions, GenerateOptions
     from pestle.quality import Evaluation, evaluate
     from pestle.results import (
         CallDelta,
@@ -63,6 +63,7 @@ __all__ = [
     "Conversation",
     "Conversion",
     "DownloadError",
+    "EmbedOptions",
     "Error",
     "Evaluation",
     "FormatError",
@@ -116,7 +117,7 @@ _WHERE = {
         "UnsupportedError",
     ),
     "pestle.llm": ("LLM",),
-    "pestle.options": ("ChatOptions", "GenerateOptions"),
+    "pestle.options": ("ChatOptions", "EmbedOptions", "GenerateOptions"),
     "pestle.quality": ("Evaluation", "evaluate"),
     "pestle.results": (
         "CallDelta",

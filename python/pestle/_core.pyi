@@ -271,10 +271,6 @@ class Pooler:
     Makes one vector of the hidden states of a text's tokens, behind the last norm. The text may be read in any number of
     steps: the vector has the same bits. Not to be used while a step is in progress that it takes part in.
     """
-    def __init__(self, model: Model, pooling: str) -> None:
-        """
-        pooling: "mean" of all tokens, or "last", the last token's.
-        """
     def vector(self, *, dimensions: typing.SupportsInt | typing.SupportsIndex = 0, normalized: bool = True) -> numpy.typing.NDArray[numpy.float32]:
         """
         float32 [dimensions]: the first of the model's columns, all of them for 0, scaled to length 1 if normalized. Error
@@ -335,6 +331,10 @@ class Engine:
         """
         float32 [rows, n_vocab] of the last step, a copy.
         """
+    def pooler(self, pooling: str) -> Pooler:
+        """
+        What makes a vector of a text: of the "mean" of its tokens' hidden states, or of the "last" token's.
+        """
     def recall(self, tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], n_tokens: typing.SupportsInt | typing.SupportsIndex) -> Sequence:
         """
         A sequence of the first n_tokens, remembered. ValueError for more than `find` says is reusable.
@@ -363,6 +363,11 @@ class Engine:
     @property
     def chunk(self) -> int:
         ...
+    @property
+    def dim(self) -> int:
+        """
+        Columns of the hidden states.
+        """
     @property
     def kept_bytes(self) -> int:
         """

@@ -102,7 +102,7 @@ def logit_digest(path: Path, tokens: list[int], kv_type: str) -> str:
     sha = hashlib.sha256()
     for chunk in (64, 5, 1):
         sha.update(feed(run, run.sequence(), tokens, chunk).tobytes())
-    pooler = _core.Pooler(model, "mean")
+    pooler = run.pooler("mean")
     run.step([(run.sequence(), tokens, pooler)])
     sha.update(pooler.vector().tobytes())
     return sha.hexdigest()

@@ -10,16 +10,12 @@ from pestle import _core
 
 from .identity import feed
 
-__all__ = ["engine", "feed", "greedy", "over"]
+__all__ = ["engine", "feed", "greedy"]
 
 
 def engine(path: Path, **settings: Any) -> _core.Engine:
     """An engine for all tokens of a case, with exact keys and values unless told otherwise."""
-    return over(_core.Model(path, threads=1), **settings)
-
-
-def over(model: _core.Model, **settings: Any) -> _core.Engine:
-    """The same over a model that is there."""
+    model = _core.Model(path, threads=1)
     options: dict[str, Any] = {"n_ctx": 1024, "threads": 1, "kv_type": "f32"}
     return _core.Engine(model, **options | settings)
 

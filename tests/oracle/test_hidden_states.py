@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from pestle import _core
 
 from . import expected, reference, running
 from .checkpoints import CASES
@@ -12,12 +13,12 @@ from .conftest import TinyFile
 from .test_logits import TOLERANCE
 
 
-def states(model: _core.Model, tokens: list[int], positions: list[int]) -> np.ndarray:
+def states(path: Path, tokens: list[int], positions: list[int]) -> np.ndarray:
     """float64 (positions, dim): what pooling the last token gives of the text up to each."""
-    engine = running.over(model)
+    engine = running.engine(path)
     sequence, rows = engine.sequence(), []
     for position in positions:
-        pooler = _core.Pooler(model, "last")
+        pooler = engine.pooler("last")
         engine.step([(sequence, tokens[sequence.n_tokens : position + 1], pooler)])
         rows.append(pooler.vector(normalized=False).astype(np.float64))
     return np.stack(rows)
@@ -28,8 +29,7 @@ def test_the_head_makes_the_logits_of_them(name: str, tiny_file: TinyFile) -> No
     """There are more logits than columns, so no other states have these logits."""
     case = CASES[name]
     weights, tokens, answer = expected.load(case)
-    model = _core.Model(tiny_file(name), threads=1)
-    found = states(model, tokens, expected.positions(case))
+    found = states(tiny_file(name), tokens, expected.positions(case))
     tied = case.config["tie_word_embeddings"]
     head = weights["model.embed_tokens.weight" if tied else "lm_head.weight"].astype(np.float64)
     atol = TOLERANCE * abs(answer.logits).max()
@@ -40,8 +40,8 @@ def test_the_head_makes_the_logits_of_them(name: str, tiny_file: TinyFile) -> No
 def test_the_mean_equals_the_reference(name: str, tiny_file: TinyFile) -> None:
     case = CASES[name]
     weights, tokens, _ = expected.load(case)
-    model = _core.Model(tiny_file(name), threads=1)
-    engine, pooler = running.over(model), _core.Pooler(model, "mean")
+    engine = running.engine(tiny_file(name))
+    pooler = engine.pooler("mean")
     engine.step([(engine.sequence(), tokens, pooler)])
     mean = reference.hidden_states(case, weights, tokens).mean(axis=0)
     atol = 1e-5 * abs(mean).max()

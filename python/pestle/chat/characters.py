@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pestle.errors import UnknownCharacterError
@@ -40,6 +41,12 @@ def encoded(
 
     changed = map_strings(value, replaced)
     return encode(changed), (_note(counts, tokenizer.stand_in),)
+
+
+def warn_of(notes: Sequence[str]) -> None:
+    """Tell the caller's caller of what was replaced in a text, where no result can."""
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def _note(counts: Counter[str], stand_in: str) -> str:

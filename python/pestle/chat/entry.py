@@ -31,7 +31,7 @@ _ELSEWHERE = {
 _OURS = ("messages", "tools", "add_generation_prompt")  # variables that are not the caller's
 
 
-def check_names(options: Mapping[str, Any], known: Iterable[str]) -> None:
+def check_names(options: Mapping[str, Any], known: Iterable[str], kind: str = "generation") -> None:
     """Raise ArgumentTypeError for an option that is none of `known`."""
     from pestle.models.suggest import did_you_mean  # brings the hub
 
@@ -39,7 +39,7 @@ def check_names(options: Mapping[str, Any], known: Iterable[str]) -> None:
     for name in sorted(options.keys() - {*known}):
         elsewhere = _ELSEWHERE.get(name, "")
         meant = f"; did you mean {elsewhere}?" if elsewhere in known else did_you_mean(name, known)
-        raise ArgumentTypeError(f"unknown generation option {name!r}{meant}")
+        raise ArgumentTypeError(f"unknown {kind} option {name!r}{meant}")
 
 
 def checked_variables(template_args: Any) -> dict[str, Any]:

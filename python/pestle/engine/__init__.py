@@ -10,12 +10,14 @@ generation   one generation from prompt to last token, as a state machine
 run          a generation as its caller sees it
 activity     how far a generation is
 stream       an iterator over it, for threads and for asyncio
+waking       how a coroutine waits for the scheduler's thread
 together     the results of several at once
 speculation  drafts of what comes next, verified several at once
 governor     how much of a draft is worth verifying
 step_costs   what a pass of several rows costs
 masks        which tokens may come next, computed beside the forward pass
 scoring      what a model thinks of a text that is there already
+embedding    vectors of texts
 """
 
 from pestle.engine.stream import AsyncStream, Stream

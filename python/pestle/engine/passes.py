@@ -98,7 +98,7 @@ class Pass:
                 of.append((ticket, row, None if choice is None else len(choices)))
                 if choice is not None:
                     choices.append(choice)
-            row += {"none": 0, "last": 1, "all": len(rows.tokens)}[rows.logits]
+            row += rows.n_logits
         try:
             chosen: Sequence[Sequence[Sampled] | BaseException] = (
                 self._engine.choose(choices) if choices else []

@@ -8,6 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Generic
 
 from pestle.engine.run import R, Run
+from pestle.engine.waking import changed
 from pestle.results import Chunk
 
 if TYPE_CHECKING:
@@ -144,18 +145,4 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
 
     async def _change(self) -> None:
         """Wait until a pass for it has ended."""
-        import asyncio  # here: `import pestle` does without it
-
-        loop = asyncio.get_running_loop()
-        changed = loop.create_future()
-
-        def set_changed() -> None:
-            if not changed.done():
-                changed.set_result(None)
-
-        def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(set_changed)
-
-        self._run.watch(tell)
-        await changed
+        await changed(self._run.watch)

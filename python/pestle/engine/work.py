@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from pestle.engine.loaded import Choice, Sampled
+    from pestle.engine.loaded import Choice, Pooler, Sampled
     from pestle.engine.sequence import KvSequence
 
 T = TypeVar("T")
@@ -17,7 +17,14 @@ class Rows(NamedTuple):
 
     sequence: KvSequence
     tokens: list[int]
-    logits: str  # "none", "last" or "all", of these tokens
+    logits: str | Pooler  # "none", "last" or "all", of these tokens; or what takes their states
+
+    @property
+    def n_logits(self) -> int:
+        """How many rows of logits come of them."""
+        if self.logits == "all":
+            return len(self.tokens)
+        return 1 if self.logits == "last" else 0
 
 
 class Taken(NamedTuple, Generic[T]):

@@ -2,6 +2,7 @@
 
 language_model  the class: how it is made and closed; lists, sessions and conversations
 texts           what it tells of texts without generating: tokens, logits, scores
+embedding       vectors of texts
 facts           its names, sizes and parts
 loading         from a path to the parts of a model in memory
 """

@@ -63,6 +63,19 @@ class ModelFacts:
         return self._runtime.loaded.states_sampling
 
     @property
+    def pooling(self) -> str | None:
+        """How the file has one vector made of a text: "mean" of its tokens' states, or the "last".
+
+        None: the file is of no model for embeddings. "cls" and "rank" are not computed here.
+        """
+        return self._runtime.loaded.pooling
+
+    @property
+    def dim(self) -> int:
+        """Columns of the hidden states, which are those of `embed`'s vectors."""
+        return self._runtime.loaded.engine.dim
+
+    @property
     def model(self) -> Model:
         """The weights, with their sizes."""
         return self._runtime.loaded.model

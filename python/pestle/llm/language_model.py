@@ -12,6 +12,7 @@ from pestle.chat.calls import GeneratingCalls
 from pestle.chat.session import Session
 from pestle.chat.tools import Tools
 from pestle.engine.runtime import Runtime
+from pestle.llm.embedding import EmbeddingCalls
 from pestle.llm.facts import ModelFacts
 from pestle.llm.texts import TextCalls
 from pestle.options import EngineOptions, check_choice, check_seed
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pestle.results import ChatCompletion, Completion
 
 
-class LLM(GeneratingCalls, TextCalls, ModelFacts):
+class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     """A language model, loaded for use on this CPU.
 
     model           a GGUF file, a name that `pestle ls` lists, or None for the default model

@@ -22,6 +22,9 @@ from pestle.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from pestle.models import Progress
 
+_POOLINGS = {0: None, 1: "mean", 2: "cls", 3: "last", 4: "rank"}
+"""GGUF's numbers."""
+
 
 def load(
     path: str | os.PathLike[str],
@@ -68,6 +71,7 @@ def load(
         format=format_of(model.architecture, template.source if template else None, tokenizer),
         sampling=sampling_of_file(file.get),
         states_sampling=states_sampling(file.get),
+        pooling=_pooling(file, model.architecture),
         seed=seed,
         drafter=Drafter,
         files=files,
@@ -80,6 +84,15 @@ def _name(file: GgufFile) -> str | None:
     if name is not None and not isinstance(name, str):
         raise FormatError(f"{file.path}: general.name is {shown(name)}, expected a string")
     return name
+
+
+def _pooling(file: GgufFile, architecture: str) -> str | None:
+    """How the file has one vector made of a text, by name; None where it says nothing of that."""
+    key = f"{architecture}.pooling_type"
+    number = file.get(key)
+    if number is not None and type(number) is not int:
+        raise FormatError(f"{file.path}: {key} is {shown(number)}, expected a whole number")
+    return None if number is None else _POOLINGS.get(number, str(number))
 
 
 def _text_side(file: GgufFile, chat_template: str | None) -> tuple[Tokenizer, ChatTemplate | None]:

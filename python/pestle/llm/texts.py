@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pestle.chat.characters import encoded
+from pestle.chat.characters import encoded, warn_of
 from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.engine.scoring import logits, scores
 from pestle.options import check_integer
@@ -46,7 +45,7 @@ class TextCalls(ABC):
             loaded.tokenizer.encode, add_special=add_special, parse_special=parse_special
         )
         tokens, notes = encoded(loaded, text, encode)
-        _warn(notes)
+        warn_of(notes)
         return tokens
 
     def detokenize(self, tokens: Sequence[int]) -> str:
@@ -69,7 +68,7 @@ class TextCalls(ABC):
 
         loaded = self._runtime.loaded
         tokens, notes = prompt_tokens(loaded, prompt)
-        _warn(notes)
+        warn_of(notes)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
         sequence = self._runtime.new_sequence(remembered=False)
         at = 0
@@ -90,14 +89,8 @@ class TextCalls(ABC):
         """
         loaded = self._runtime.loaded
         tokens, notes = prompt_tokens(loaded, prompt)
-        _warn(notes)
+        warn_of(notes)
         start = check_integer("start", start, 1, len(tokens))
         top = check_integer("logprobs", logprobs, 0, loaded.n_vocab)
         with self._lease() as sequence:
             return tuple(scores(self._runtime, sequence, tokens, start, top))
-
-
-def _warn(notes: Sequence[str]) -> None:
-    """Tell of what was replaced in a text, where no result can."""
-    for note in notes:
-        warnings.warn(note, stacklevel=3)

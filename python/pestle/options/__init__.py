@@ -1,6 +1,7 @@
 """The options of models and of calls, with their defaults; `None` leaves one to the model.
 
 generation   how tokens are chosen, how long a text gets, what it has to be
+embedding    what vectors of texts shall be
 engine       how a model is set up: context, threads, keys and values, rotary positions
 values       the values that options may have
 checks       whether a value may be one
@@ -9,6 +10,7 @@ Nothing here brings the core unless something is wrong: the command line describ
 """
 
 from pestle.options.checks import check_bool, check_choice, check_integer, check_seed
+from pestle.options.embedding import EmbedOptions
 from pestle.options.engine import EngineOptions
 from pestle.options.generation import (
     ChatOptions,
@@ -22,6 +24,7 @@ from pestle.options.generation import (
 
 __all__ = [
     "ChatOptions",
+    "EmbedOptions",
     "EngineOptions",
     "GenerateOptions",
     "Request",

@@ -6,6 +6,8 @@ KV_TYPES = ("f16", "f32", "q8_0")
 """How keys, or values, are kept."""
 ROPE_SCALINGS = ("none", "linear", "yarn")
 """How positions are stretched beyond the context that a model was trained for."""
+POOLINGS = ("mean", "last")
+"""How the states of a text's tokens become one vector."""
 UNKNOWN_CHARACTERS = ("error", "replace")
 """What becomes of characters of a prompt that the vocabulary cannot express."""
 ON_FULL = ("error", "slide")

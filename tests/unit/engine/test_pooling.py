@@ -15,11 +15,9 @@ from .parts import parts
 POOLINGS = ("mean", "last")
 
 
-def pooled(
-    engine: _core.Engine, model: _core.Model, pooling: str, tokens: list[int], pieces: int = 1000
-) -> np.ndarray:
+def pooled(engine: _core.Engine, pooling: str, tokens: list[int], pieces: int = 1000) -> np.ndarray:
     """The vector of a text that is read in pieces."""
-    pooler, sequence = _core.Pooler(model, pooling), engine.sequence()
+    pooler, sequence = engine.pooler(pooling), engine.sequence()
     for start in range(0, len(tokens), pieces):
         assert engine.step([(sequence, tokens[start : start + pieces], pooler)]) == 0
     assert pooler.n_tokens == len(tokens) == sequence.n_tokens
@@ -28,20 +26,20 @@ def pooled(
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_no_way_of_reading_changes_a_bit(model: _core.Model, pooling: str) -> None:
-    expected = pooled(_core.Engine(model, n_ctx=200, threads=1), model, pooling, TOKENS)
+    expected = pooled(_core.Engine(model, n_ctx=200, threads=1), pooling, TOKENS)
     for threads in (1, 2, 3):
         for chunk in (1, 7, 64, 512):
             engine = _core.Engine(model, n_ctx=200, threads=threads, chunk=chunk)
             for pieces in (1, 50, 1000):
-                assert same_bits(pooled(engine, model, pooling, TOKENS, pieces), expected)
+                assert same_bits(pooled(engine, pooling, TOKENS, pieces), expected)
 
 
 def test_texts_are_pooled_beside_each_other_and_beside_answers(model: _core.Model) -> None:
     """In passes of 16 rows, so that one ends in the middle of a text and begins the next."""
     engine = _core.Engine(model, n_ctx=200, threads=2, chunk=16)
     texts = [TOKENS[:37], TOKENS[50:53], TOKENS[60:61], TOKENS[3:40]]
-    expected = [pooled(engine, model, pooling, text) for text in texts for pooling in POOLINGS]
-    poolers = [_core.Pooler(model, pooling) for _ in texts for pooling in POOLINGS]
+    expected = [pooled(engine, pooling, text) for text in texts for pooling in POOLINGS]
+    poolers = [engine.pooler(pooling) for _ in texts for pooling in POOLINGS]
     answers = [engine.sequence() for _ in poolers]
     batch = []
     twice = [text for text in texts for _ in POOLINGS]
@@ -58,20 +56,20 @@ def test_the_mean_is_that_of_the_tokens(engine: _core.Engine, model: _core.Model
     """Summed up in order and in double, rounded once."""
     sequence, states = engine.sequence(), []
     for token in TOKENS[:70]:
-        pooler = _core.Pooler(model, "last")
+        pooler = engine.pooler("last")
         engine.step([(sequence, [token], pooler)])
         states.append(pooler.vector(normalized=False))
-    mean = pooled(engine, model, "mean", TOKENS[:70])
+    mean = pooled(engine, "mean", TOKENS[:70])
     assert mean.dtype == np.float32
     total = np.zeros(model.dim)
     for state in states:
         total += state.astype(np.float64)
     assert same_bits(mean, (total / 70).astype(np.float32))
-    assert same_bits(pooled(engine, model, "last", TOKENS[:70]), states[-1])
+    assert same_bits(pooled(engine, "last", TOKENS[:70]), states[-1])
 
 
 def test_vectors_are_cut_and_scaled(engine: _core.Engine, model: _core.Model) -> None:
-    pooler = _core.Pooler(model, "mean")
+    pooler = engine.pooler("mean")
     engine.step([(engine.sequence(), TOKENS[:9], pooler)])
     whole = pooler.vector(normalized=False)
     assert whole.shape == (model.dim,)
@@ -87,17 +85,15 @@ def test_vectors_are_cut_and_scaled(engine: _core.Engine, model: _core.Model) ->
             pooler.vector(dimensions=n)
 
 
-def test_what_a_pooler_cannot_take(
-    engine: _core.Engine, model: _core.Model, tmp_path: Path
-) -> None:
+def test_what_a_pooler_cannot_take(engine: _core.Engine, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='pooling is "cls", expected "mean" or "last"'):
-        _core.Pooler(model, "cls")
-    pooler, sequence = _core.Pooler(model, "mean"), engine.sequence()
+        engine.pooler("cls")
+    pooler, sequence = engine.pooler("mean"), engine.sequence()
     with pytest.raises(ValueError, match="no token was pooled"):
         pooler.vector()
-    wider = _core.Model(parts("llama-biases").write(tmp_path / "wider.gguf"), threads=1)
+    wider = _core.Engine(_core.Model(parts("llama-biases").write(tmp_path / "wider.gguf")))
     with pytest.raises(ValueError, match="the pooler takes 96 columns, the model has 64"):
-        engine.step([(sequence, TOKENS[:3], _core.Pooler(wider, "last"))])
+        engine.step([(sequence, TOKENS[:3], wider.pooler("last"))])
     engine.step([(sequence, TOKENS[:3], pooler)])
     before = pooler.vector()
     with pytest.raises(ValueError, match="had 3 tokens, its sequence holds 0"):
@@ -114,7 +110,8 @@ def test_what_is_not_finite_is_no_vector(tmp_path: Path) -> None:
     damaged = parts()
     damaged.tensors["output_norm.weight"][5] = np.inf
     model = _core.Model(damaged.write(tmp_path / "damaged.gguf"), threads=1)
-    engine, pooler = _core.Engine(model, threads=1), _core.Pooler(model, "mean")
+    engine = _core.Engine(model, threads=1)
+    pooler = engine.pooler("mean")
     engine.step([(engine.sequence(), TOKENS[:3], pooler)])
     with pytest.raises(Error, match="not finite, in column 5"):
         pooler.vector()

@@ -13,7 +13,7 @@ import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -220,7 +220,15 @@ class FakeEngine:
                 raise FormatError(f"page {index} is not that of its tokens")
         return FakeSequence(list(tokens), self.slack, len(tokens))
 
-    def step(self, batch: list[tuple[FakeSequence, list[int], str]]) -> int:
+    @property
+    def dim(self) -> int:
+        """Columns of the hidden states."""
+        return FakePooler.DIM
+
+    def pooler(self, pooling: str) -> FakePooler:
+        return FakePooler(pooling)
+
+    def step(self, batch: list[tuple[FakeSequence, list[int], Any]]) -> int:
         self.before()
         assert 0 < sum(len(tokens) for _, tokens, _ in batch) <= self.chunk
         if len({id(sequence) for sequence, _, _ in batch}) != len(batch):
@@ -233,6 +241,9 @@ class FakeEngine:
             assert tokens
             ends = range(sequence.n_tokens + 1, sequence.n_tokens + len(tokens) + 1)
             sequence.extend(tokens)
+            if isinstance(logits, FakePooler):
+                logits.states += [sequence.held[:end] for end in ends]
+                continue
             ends = {"none": ends[:0], "last": ends[-1:], "all": ends}[logits]
             self.rows += [self.model(sequence.held[:end]) for end in ends]
         self.passes.append(sum(len(tokens) for _, tokens, _ in batch))
@@ -278,6 +289,20 @@ class FakeEngine:
 
     def logits(self) -> NDArray[np.float32]:
         return np.stack(self.rows)
+
+
+@dataclass
+class FakePooler:
+    """Its hidden states are the first of `hashed_logits`."""
+
+    DIM: ClassVar = 12
+    pooling: str
+    states: list[list[int]] = field(default_factory=list)
+
+    def vector(self, *, dimensions: int = DIM, normalized: bool = True) -> NDArray[np.float32]:
+        texts = self.states if self.pooling == "mean" else self.states[-1:]
+        mean = np.mean([hashed_logits(text)[:dimensions] for text in texts], axis=0)
+        return mean / np.linalg.norm(mean) if normalized else mean
 
 
 @dataclass(frozen=True)
@@ -370,6 +395,7 @@ def make_llm() -> Callable[..., LLM]:
         n_vocab: int | None = None,
         lacks: bytes = b"",
         unknown_characters: str = "error",
+        pooling: str | None = None,
         **engine: Any,
     ) -> LLM:
         file: Any = metadata(marks)
@@ -399,6 +425,7 @@ def make_llm() -> Callable[..., LLM]:
                 sampling=sampling or Sampling(),
                 seed=seed,
                 unknown_characters=unknown_characters,
+                pooling=pooling,
             )
         )
         runtime.loaded.engine.runtime = runtime  # type: ignore[attr-defined]

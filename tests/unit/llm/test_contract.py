@@ -134,6 +134,26 @@ def test_which_tokens_have_logits(engine: Any) -> None:
     assert after(engine, several[2], [7]) == fresh(engine, [*pieces[2], 7])
 
 
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_poolers_take_hidden_states(engine: Any, pooling: str) -> None:
+    """No logits come of their tokens; the vector depends neither on pieces nor on company."""
+
+    def vector(pieces: Sequence[int], **options: Any) -> NDArray[np.float32]:
+        pooler, sequence, other = engine.pooler(pooling), engine.sequence(), engine.sequence()
+        for begin, end in zip([0, *pieces], [*pieces, 30], strict=True):
+            batch = [(other, TEXT[begin:end], "last"), (sequence, TEXT[begin:end], pooler)]
+            assert engine.step(batch) == 1
+        found: NDArray[np.float32] = pooler.vector(**options)
+        return found
+
+    whole = vector([], normalized=False)
+    assert whole.dtype == np.float32
+    assert whole.shape == (engine.dim,)
+    assert vector([1, 17], normalized=False).tobytes() == whole.tobytes()
+    cut = whole[:5] / np.linalg.norm(whole[:5])
+    np.testing.assert_allclose(vector([4], dimensions=5), cut, rtol=1e-6)
+
+
 def test_a_step_that_fails_changes_nothing(engine: Any) -> None:
     full, other = read(engine, TEXT[: N_CTX - 1]), read(engine, TEXT[:4], "last")
     logits = engine.logits().tobytes()

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from pestle import LLM, FormatError
-from pestle.engine.loaded import ForwardPass, Sampled, Scored
+from pestle.engine.loaded import ForwardPass, Pooler, Sampled, Scored
 from pestle.engine.sequence import KeptTexts, KvSequence
 
-from .conftest import FakeEngine, FakeSampled, FakeScored, FakeSequence
+from .conftest import FakeEngine, FakePooler, FakeSampled, FakeScored, FakeSequence
 
 MakeLlm = Callable[..., LLM]
 TEXT = "a text of some length"
@@ -22,6 +22,7 @@ TEXT = "a text of some length"
         (ForwardPass, FakeEngine()),
         (KeptTexts, FakeEngine()),
         (KvSequence, FakeSequence()),
+        (Pooler, FakePooler("mean")),
         (Sampled, FakeSampled(0, 0.0, [])),
         (Scored, FakeScored(0.0, True, [])),
     ],

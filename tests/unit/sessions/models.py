@@ -33,27 +33,29 @@ def write(
     seed: int = 0,
     template: str = TEMPLATE,
     templates: Mapping[str, str] | None = None,
+    keys: Mapping[str, Any] | None = None,
     **general: Any,
 ) -> Path:
     """A model of 4,000 tokens of context; of two layers one may have a window.
 
-    `templates` are further ones, by their names.
+    `templates` are further ones, by their names; `keys` are further keys as they are.
     `general` are further keys of that group, or in place of its own.
     """
     model = windowed_parts(window) if window else parts("llama-tied")
     dim = model.metadata["embedding_length"]
-    keys = byte_level(
+    vocabulary = byte_level(
         ["t|h"], control=("<|im_start|>", "<|im_end|>", "<think>", "</think>"), eos="<|im_end|>"
     )
-    n_vocab = len(keys["tokenizer.ggml.tokens"])
+    n_vocab = len(vocabulary["tokenizer.ggml.tokens"])
     random = np.random.default_rng(seed)
     model.tensors["token_embd.weight"] = random.normal(size=(n_vocab, dim)).astype(np.float32)
     model.metadata |= {"context_length": 4000}
-    model.general |= keys | {
+    model.general |= vocabulary | {
         "general.name": "tiny",
         "tokenizer.chat_template": template,
         **{f"tokenizer.chat_template.{key}": text for key, text in (templates or {}).items()},
         **({"tokenizer.chat_templates": [*templates]} if templates else {}),
         **{f"general.{key}": value for key, value in general.items()},
+        **(keys or {}),
     }
     return model.write(path)
