@@ -8,6 +8,7 @@ jobs         what requests of every dialect come down to, and the events that an
 service      from jobs to answers
 answers      the answers of one job as a stream of events
 streams      server-sent events
+once         what the log is told once
 models       the models by their names
 options      limits
 errors       what a request is told instead of an answer

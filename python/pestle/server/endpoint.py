@@ -18,6 +18,7 @@ from pestle.server import errors, fields
 from pestle.server.connection import Connection
 from pestle.server.errors import ApiError
 from pestle.server.models import Models, Served
+from pestle.server.once import tell_once
 from pestle.server.service import Service
 
 log = logging.getLogger("pestle.server")
@@ -69,6 +70,7 @@ class Stream:
     """An answer that comes in frames."""
 
     frames: AsyncIterator[bytes]
+    failed: Callable[[ApiError], bytes] | None = None  # else the dialect tells of errors
     media_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -93,7 +95,6 @@ class Endpoint:
         self._dialect = dialect
         self.kind = kind
         self._handler = handler
-        self._told: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send, self._service.options)
@@ -132,7 +133,11 @@ class Endpoint:
                 async for frame in frames:
                     await connection.send(frame)
             except Exception as error:
-                await connection.send(self._dialect.in_stream(_told(error), connection.id))
+                told = _told(error)
+                if stream.failed is None:
+                    await connection.send(self._dialect.in_stream(told, connection.id))
+                else:
+                    await connection.send(stream.failed(told))
         await connection.end()
 
     async def _refuse(self, connection: Connection, error: ApiError) -> None:
@@ -149,9 +154,7 @@ class Endpoint:
     def _tell_ignored(self, raw: Mapping[str, Any]) -> None:
         """Log the names that mean nothing here, each once."""
         for name in fields.unknown(dict(raw), self.kind):
-            if name not in self._told and len(self._told) < 1000:
-                self._told.add(name)
-                log.info("the field %r of requests is not known here, and ignored", name[:100])
+            tell_once(f"the field {name[:100]!r} of requests is not known here, and ignored")
 
 
 def as_json(value: Any) -> bytes:

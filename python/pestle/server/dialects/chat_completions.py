@@ -7,7 +7,7 @@ theirs.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from pestle.options import ChatOptions
@@ -66,7 +66,7 @@ def _job(fields: Fields) -> ChatJob:
         "reasoning_effort": fields.reasoning_effort or (fields.reasoning or {}).get("effort"),
         "logprobs": _logprobs(fields),
     }
-    _take_format(fields.response_format, options)
+    openai.take_format(fields.response_format, options)
     return ChatJob(
         fields.messages,
         fields.tools or None,
@@ -82,20 +82,11 @@ def _logprobs(fields: Fields) -> int | None:
     return (fields.top_logprobs or 0) if fields.logprobs else None
 
 
-def _take_format(wanted: Mapping[str, Any] | None, options: dict[str, Any]) -> None:
-    if wanted is None or wanted.get("type") == "text":
-        return
-    if wanted.get("type") == "json_object":
-        options["json_schema"] = {"type": "object"}
-    else:  # the library knows json_schema, and names what it does not know
-        options["response_format"] = wanted
-
-
 class _Shape:
     """The objects of one answer, which have its id, its time and its model."""
 
     def __init__(self, model: str) -> None:
-        self._id = openai.new_id("chatcmpl")
+        self._id = f"chatcmpl-{openai.new_key()}"
         self._created = int(time.time())
         self._model = model
 

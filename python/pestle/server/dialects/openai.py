@@ -122,9 +122,19 @@ def wants_usage(fields: SamplingFields) -> bool:
     return bool((fields.stream_options or {}).get("include_usage"))
 
 
-def new_id(prefix: str) -> str:
-    """An id that no other answer has."""
-    return f"{prefix}-{secrets.token_hex(12)}"
+def new_key() -> str:
+    """What makes the id of an answer unlike all others."""
+    return secrets.token_hex(12)
+
+
+def take_format(wanted: Mapping[str, Any] | None, options: dict[str, Any]) -> None:
+    """Add the format of a text, as chat completions have it, to the options of a generation."""
+    if wanted is None or wanted.get("type") == "text":
+        return
+    if wanted.get("type") == "json_object":
+        options["json_schema"] = {"type": "object"}
+    else:  # the library knows json_schema, and names what it does not know
+        options["response_format"] = wanted
 
 
 def usage(parts: list[Usage]) -> dict[str, Any]:
@@ -146,16 +156,15 @@ def chat_logprobs(tokens: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | N
     """Log probabilities as chat completions have them."""
     if tokens is None:
         return None
-    return {
-        "content": [
-            {**_logprob(token), "top_logprobs": [_logprob(other) for other in token.top]}
-            for token in tokens
-        ],
-        "refusal": None,
-    }
+    return {"content": [logprob(token) for token in tokens], "refusal": None}
 
 
-def _logprob(token: TokenLogprob) -> dict[str, Any]:
+def logprob(token: TokenLogprob) -> dict[str, Any]:
+    """A token's log probability, and those of the likeliest ones in its place."""
+    return {**_one_logprob(token), "top_logprobs": [_one_logprob(other) for other in token.top]}
+
+
+def _one_logprob(token: TokenLogprob) -> dict[str, Any]:
     return {
         "token": token.piece.decode("utf-8", errors="replace"),
         "logprob": token.logprob,

@@ -1,0 +1,64 @@
+"""A model that thinks and calls tools, as Qwen3 does, and says what a script has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pestle import LLM
+
+_TEMPLATE = Path(__file__).parents[1] / "data/templates/Qwen-Qwen3-0.6B.jinja"
+_MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+_OPEN, _CLOSE, _CALL, _CALL_END = range(259, 263)
+_END, _N_VOCAB = 257, 263
+_HEADER = chr(256) + "assistant\n"
+
+
+def thinks(text: str) -> list[str | int]:
+    """A script: reasoning."""
+    return [_OPEN, f"\n{text}\n", _CLOSE, "\n\n"]
+
+
+def calls(name: str, **arguments: Any) -> list[str | int]:
+    """A script: a call."""
+    call = json.dumps({"name": name, "arguments": arguments})
+    return [_CALL, f"\n{call}\n", _CALL_END]
+
+
+def scripted(
+    make_llm: Callable[..., LLM],
+    *answers: list[str | int],
+    n_ctx: int = 8192,
+    **engine: Any,
+) -> LLM:
+    """A model whose first answer in a chat is the first script, its second one the second ...
+
+    The last one is given again to what comes after. Keywords are the engine's.
+    """
+    scripts = [
+        [t for part in answer for t in ([part] if isinstance(part, int) else part.encode())]
+        for answer in answers
+    ]
+
+    def model(tokens: list[int]) -> NDArray[np.float32]:
+        # A chat is text again: its control tokens are the numbers above the bytes.
+        text = "".join(map(chr, tokens))
+        turns = text.count(_HEADER)
+        said = len(text) - text.rindex(_HEADER) - len(_HEADER)
+        script = [*scripts[min(turns, len(scripts)) - 1], _END]
+        values = np.zeros(_N_VOCAB, np.float32)
+        values[script[min(said, len(script) - 1)]] = 20
+        return values
+
+    return make_llm(
+        marks=_MARKS,
+        template=_TEMPLATE.read_text(),
+        architecture="qwen3",
+        model=model,
+        n_ctx=n_ctx,
+        **engine,
+    )
