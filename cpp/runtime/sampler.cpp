@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -15,21 +16,8 @@
 namespace pestle {
 namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr size_t kBlock = AdjustedLogits::kBlock;
 constexpr double kLargest = std::numeric_limits<float>::max();
-constexpr size_t kBlock = 64;
-
-constexpr size_t kLanes = 16;
-
-// The largest of a block, over running maxima that a compiler puts into registers side by side.
-float largest(const float* values, size_t n) {
-  float lanes[kLanes];
-  std::fill(lanes, lanes + kLanes, -kInfinity);
-  const size_t whole = n / kLanes * kLanes;
-  for (size_t i = 0; i < whole; i += kLanes)
-    for (size_t j = 0; j < kLanes; j++) lanes[j] = values[i + j] > lanes[j] ? values[i + j] : lanes[j];
-  for (size_t i = whole; i < n; i++) lanes[0] = std::max(lanes[0], values[i]);
-  return *std::max_element(lanes, lanes + kLanes);
-}
 
 void check(int32_t token, size_t n_vocab) {
   if (token < 0 || static_cast<size_t>(token) >= n_vocab)
@@ -54,99 +42,58 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   for (const auto& [id, bias] : o.logit_bias) {
     require(id >= 0, "logit_bias names a negative token");
     require(!std::isnan(bias) && bias != kInfinity, "logit_bias must be finite or -inf");
+    last_biased_ = std::max(last_biased_, id);
   }
-}
-
-// One way through memory: the copy, the largest of each block, and whether all is finite (0 times what is not
-// gives NaN), without a branch.
-void Sampler::take(std::span<const float> logits) {
-  const size_t n = logits.size();
-  logits_.resize(n);
-  largest_.resize((n + kBlock - 1) / kBlock);
-  float zeros[kLanes] = {};
-  for (size_t from = 0; from < n; from += kBlock) {
-    const size_t size = std::min(kBlock, n - from), whole = size / kLanes * kLanes;
-    const float* in = logits.data() + from;
-    std::copy_n(in, size, logits_.data() + from);
-    for (size_t i = 0; i < whole; i += kLanes)
-      for (size_t j = 0; j < kLanes; j++) zeros[j] += in[i + j] * 0.0f;
-    for (size_t i = whole; i < size; i++) zeros[0] += in[i] * 0.0f;
-    largest_[from / kBlock] = largest(in, size);
-  }
-  if (!std::all_of(zeros, zeros + kLanes, [](float zero) { return zero == 0; }))
-    throw Error(
-        "the model produced a logit that is not finite: its weights are damaged, or "
-        "its values exceed the f16 KV cache (kv_type f32 holds them)");
+  // A vocabulary may have many tokens that are never chosen: they are banned by the block.
+  std::map<size_t, uint64_t> banned;
+  std::erase_if(options_.logit_bias, [&](const auto& each) {
+    const size_t id = static_cast<size_t>(each.first);
+    if (each.second == -kInfinity) banned[id / kBlock] |= uint64_t(1) << id % kBlock;
+    return each.second == -kInfinity;
+  });
+  for (const auto& [block, tokens] : banned) banned_.push_back({block, tokens});
 }
 
 // Keeps the n best; what is to be taken off a logit to make it a log probability.
-double Sampler::log_sum_of_best(size_t n) {
+double Sampler::log_sum_of_best(std::span<const float> logits, size_t n) {
   keep_best(n);
   const double top = kept_.front().logit;
   double sum = 0;
-  for (float x : logits_) sum += fixed_exp(x - top);
+  for (float x : logits) sum += fixed_exp(x - top);
   return top + fixed_log(sum);
-}
-
-void Sampler::apply(std::span<const uint32_t> mask) {
-  constexpr size_t kBits = 32;
-  const size_t n = logits_.size();
-  if (mask.size() != (n + kBits - 1) / kBits)
-    throw std::invalid_argument("the mask has " + std::to_string(mask.size()) +
-                                " words of 32 bits, expected " + std::to_string((n + kBits - 1) / kBits) +
-                                " for a vocabulary of " + std::to_string(n));
-  bool any = false;
-  for (size_t word = 0; word < mask.size(); word++) {
-    const uint32_t bits = mask[word];
-    const size_t from = word * kBits, to = std::min(from + kBits, n);
-    any |= bits != 0 && (to - from == kBits || (bits & ((1u << (to - from)) - 1)) != 0);
-    if (bits == ~0u) continue;
-    for (size_t i = from; i < to; i++)
-      if ((bits >> (i - from) & 1) == 0) logits_[i] = -kInfinity;
-  }
-  if (!any) throw Error("the mask allows no token: nothing is left to sample");
-  for (size_t from = 0; from < n; from += kBlock)
-    largest_[from / kBlock] = largest(logits_.data() + from, std::min(kBlock, n - from));
-}
-
-void Sampler::set(int32_t id, float logit) {
-  logits_[size_t(id)] = logit;
-  float& most = largest_[size_t(id) / kBlock];
-  most = std::max(most, logit);  // a bound: it may have been the largest itself
 }
 
 void Sampler::adjust(std::span<const int32_t> history) {
   const SamplerOptions& o = options_;
-  for (const auto& [id, bias] : o.logit_bias) {
-    if (static_cast<size_t>(id) >= logits_.size())
-      throw std::invalid_argument("logit_bias names token " + std::to_string(id) + " of a vocabulary of " +
-                                  std::to_string(logits_.size()));
-    set(id, logits_[size_t(id)] + bias);
-  }
+  if (last_biased_ >= static_cast<int64_t>(logits_.size()))
+    throw std::invalid_argument("logit_bias names token " + std::to_string(last_biased_) +
+                                " of a vocabulary of " + std::to_string(logits_.size()));
+  for (const Banned& banned : banned_) logits_.restrict_to(~banned.tokens, banned.block);
+  for (const auto& [id, bias] : o.logit_bias) logits_.set(size_t(id), logits_[size_t(id)] + bias);
   if (o.repeat_penalty == 1 && o.frequency_penalty == 0 && o.presence_penalty == 0) return;
   if (o.repeat_last_n >= 0 && history.size() > static_cast<size_t>(o.repeat_last_n))
     history = history.last(static_cast<size_t>(o.repeat_last_n));
   std::unordered_map<int32_t, int> counts;
   for (int32_t t : history) counts[t]++;
   for (const auto& [id, n] : counts) {
-    if (id < 0 || static_cast<size_t>(id) >= logits_.size() || logits_[id] == -kInfinity) continue;
-    double x = logits_[id];
+    if (id < 0 || static_cast<size_t>(id) >= logits_.size()) continue;
+    double x = logits_[size_t(id)];
+    if (x == -kInfinity) continue;
     x = x > 0 ? x / o.repeat_penalty : x * o.repeat_penalty;
     x = x - n * o.frequency_penalty - o.presence_penalty;
     if (!(std::abs(x) <= kLargest)) throw Error("a penalty made a logit infinite");
-    set(id, static_cast<float>(x));
+    logits_.set(size_t(id), static_cast<float>(x));
   }
 }
 
-// The n best of logits_, best first. Nearly all blocks hold none of them: 40 of 151,936 logits, with the
-// copy, take 60 us.
+// The n best of logits_, best first. Nearly all blocks hold none of them.
 void Sampler::keep_best(size_t n) {
   kept_.clear();
-  for (size_t from = 0; from < logits_.size(); from += kBlock) {
+  for (size_t b = 0; b < logits_.n_blocks(); b++) {
     // An equal logit behind is not better.
-    if (kept_.size() == n && largest_[from / kBlock] <= kept_.front().logit) continue;
-    const size_t to = std::min(from + kBlock, logits_.size());
-    for (size_t i = from; i < to; i++) keep({logits_[i], static_cast<int32_t>(i)}, n);
+    if (kept_.size() == n && logits_.largest(b) <= kept_.front().logit) continue;
+    int32_t id = static_cast<int32_t>(b * kBlock);
+    for (float logit : logits_.block(b)) keep({logit, id++}, n);
   }
   std::sort_heap(kept_.begin(), kept_.end(), better);
 }
@@ -192,13 +139,13 @@ Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   const SamplerOptions& o = options_;
   Sampled out;
   out.logprob = std::numeric_limits<double>::quiet_NaN();
-  take(logits);
+  logits_.take(logits);
   double log_sum = 0;
   if (n_logprobs > 0) {
-    log_sum = log_sum_of_best(static_cast<size_t>(n_logprobs));
+    log_sum = log_sum_of_best(logits, static_cast<size_t>(n_logprobs));
     for (const Candidate& c : kept_) out.top.emplace_back(c.id, c.logit - log_sum);
   }
-  if (!mask.empty()) apply(mask);
+  if (!mask.empty()) logits_.apply(mask);
   adjust(history);
   keep_best(o.temperature == 0 ? 1 : o.top_k == 0 ? logits_.size() : static_cast<size_t>(o.top_k));
   if (kept_.empty() || kept_.front().logit == -kInfinity)
@@ -220,7 +167,7 @@ Sampled Sampler::report(std::span<const float> logits, int32_t token, int n_logp
   }
   const std::lock_guard lock(sampling_);
   check(token, logits.size());
-  take(logits);
+  logits_.take(logits);
   out.logprob = std::numeric_limits<double>::quiet_NaN();
   return out;
 }
@@ -229,9 +176,9 @@ Scored Sampler::score(std::span<const float> logits, int32_t token, int n_top) {
   const std::lock_guard lock(sampling_);
   const DefaultFpEnvironment environment;
   check(token, logits.size());
-  take(logits);
+  logits_.take(logits);
   const size_t n = static_cast<size_t>(std::max(n_top, 0));
-  const double log_sum = log_sum_of_best(std::max<size_t>(n, 1));
+  const double log_sum = log_sum_of_best(logits, std::max<size_t>(n, 1));
   Scored out{logits[token] - log_sum, kept_.front().id == token, {}};
   for (size_t i = 0; i < std::min(n, kept_.size()); i++)
     out.top.emplace_back(kept_[i].id, kept_[i].logit - log_sum);

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/adjusted_logits.h"
+
 namespace pestle {
 
 struct SamplerOptions {
@@ -50,7 +52,6 @@ class Sampler {
   Sampled report(std::span<const float> logits, int32_t token, int n_logprobs);
   // Log probabilities as `sample` reports them. std::out_of_range for a token that is none.
   Scored score(std::span<const float> logits, int32_t token, int n_top);
-  const SamplerOptions& options() const { return options_; }
 
  private:
   struct Candidate {
@@ -60,18 +61,21 @@ class Sampler {
   static bool better(const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
   }
-  void take(std::span<const float> logits);
-  double log_sum_of_best(size_t n);
-  void apply(std::span<const uint32_t> mask);
-  void set(int32_t id, float logit);
+  double log_sum_of_best(std::span<const float> logits, size_t n);
   void adjust(std::span<const int32_t> history);
   void keep_best(size_t n);
   void keep(const Candidate& candidate, size_t n);
   int32_t draw(double u);
 
-  SamplerOptions options_;
-  std::mutex sampling_;                  // over the buffers below
-  std::vector<float> logits_, largest_;  // largest_: of each block of logits_ at least its largest
+  SamplerOptions options_;  // logit_bias without those that ban
+  struct Banned {
+    size_t block;     // of AdjustedLogits
+    uint64_t tokens;  // bits
+  };
+  std::vector<Banned> banned_;
+  int32_t last_biased_ = -1;  // the highest token that logit_bias names
+  std::mutex sampling_;       // over the buffers below
+  AdjustedLogits logits_;
   std::vector<Candidate> kept_;
   std::vector<double> weights_;
 };
