@@ -11,6 +11,7 @@ streams      server-sent events
 once         what the log is told once
 models       the models by their names
 options      limits
+thinking     thinking as clients ask for it, as far as a model has switches for it
 errors       what a request is told instead of an answer
 dialects/    one module for each API
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
@@ -14,6 +15,8 @@ from pestle.server.answers import Answers
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Job
 from pestle.server.options import ServerOptions
+
+T = TypeVar("T")
 
 _PREPARING = 2  # threads that lay out and tokenize prompts
 
@@ -32,10 +35,21 @@ class Service:
         """
         if job.n > self.options.n:
             raise ApiError(400, f"n is {job.n}, expected {self.options.n} at most", param="n")
+        return Answers(await self._prepared(_runs, llm, job, client), self.options.beat)
+
+    async def count_tokens(self, llm: LLM, job: ChatJob) -> int:
+        """How many tokens the prompt of a chat has, be it more than the context. Raises Error."""
+        return await self._prepared(_count, llm, job)
+
+    async def _prepared(self, prepare: Callable[..., T], *arguments: Any) -> T:
+        """Have something done beside the event loop, few at a time."""
         if self._preparing is None:  # here: it belongs to the loop that runs
             self._preparing = CapacityLimiter(_PREPARING)
-        runs = await to_thread.run_sync(_runs, llm, job, client, limiter=self._preparing)
-        return Answers(runs, self.options.beat)
+        return await to_thread.run_sync(prepare, *arguments, limiter=self._preparing)
+
+
+def _count(llm: LLM, job: ChatJob) -> int:
+    return len(llm.chat_tokens(job.messages, job.tools, job.template_args, job.options))
 
 
 def _runs(llm: LLM, job: Job, client: str) -> list[Run[Any]]:
