@@ -16,6 +16,7 @@ _MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 _OPEN, _CLOSE, _CALL, _CALL_END = range(259, 263)
 _END, _N_VOCAB = 257, 263
 _HEADER = chr(256) + "assistant\n"
+_NO_THOUGHT = f"{chr(_OPEN)}\n\n{chr(_CLOSE)}\n\n"
 
 
 def thinks(text: str) -> list[str | int]:
@@ -33,11 +34,14 @@ def scripted(
     make_llm: Callable[..., LLM],
     *answers: list[str | int],
     n_ctx: int = 8192,
+    prompts: list[str] | None = None,
     **engine: Any,
 ) -> LLM:
     """A model whose first answer in a chat is the first script, its second one the second ...
 
-    The last one is given again to what comes after. Keywords are the engine's.
+    The last one is given again to what comes after. Where it is not to think, it says what comes
+    after its thoughts. `prompts` gets the text of each prompt that it answers. Keywords are the
+    engine's.
     """
     scripts = [
         [t for part in answer for t in ([part] if isinstance(part, int) else part.encode())]
@@ -48,8 +52,15 @@ def scripted(
         # A chat is text again: its control tokens are the numbers above the bytes.
         text = "".join(map(chr, tokens))
         turns = text.count(_HEADER)
-        said = len(text) - text.rindex(_HEADER) - len(_HEADER)
+        begun = text.rpartition(_HEADER)[2]
         script = [*scripts[min(turns, len(scripts)) - 1], _END]
+        if begun.startswith(_NO_THOUGHT):
+            begun = begun.removeprefix(_NO_THOUGHT)
+            after = "".join(map(chr, script)).rpartition(_NO_THOUGHT[-3:])[2]
+            script = list(map(ord, after))
+        said = len(begun)
+        if said == 0 and prompts is not None:
+            prompts.append(_spelled(text))
         values = np.zeros(_N_VOCAB, np.float32)
         values[script[min(said, len(script) - 1)]] = 20
         return values
@@ -62,3 +73,9 @@ def scripted(
         n_ctx=n_ctx,
         **engine,
     )
+
+
+def _spelled(text: str) -> str:
+    marks = {256: "<|im_start|>", _END: "<|im_end|>"}
+    marks |= dict(zip(range(259, 263), _MARKS, strict=True))
+    return text.translate(marks).encode("latin-1").decode()

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pestle.llm import LLM
-from pestle.server.dialects import chat_completions, responses
+from pestle.server.dialects import anthropic, chat_completions, responses
 from pestle.server.dialects.openai import OpenAi
 from pestle.server.endpoint import Endpoint
 from pestle.server.models import Models, Served
@@ -35,12 +35,14 @@ def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = 
         # Starlette takes what is no function for an ASGI application.
         return Route(path, Endpoint(service, known, dialect, kind, handler), methods=["POST"])
 
-    openai = OpenAi()
+    openai, claude = OpenAi(), anthropic.Anthropic()
     return Starlette(
         routes=[
             Route("/v1/models", list_models, methods=["GET"]),
             post("/v1/chat/completions", openai, chat_completions.Fields, chat_completions.answer),
             post("/v1/responses", openai, responses.Fields, responses.answer),
+            post("/v1/messages", claude, anthropic.Fields, anthropic.answer),
+            post("/v1/messages/count_tokens", claude, anthropic.CountFields, anthropic.count),
         ]
     )
 
