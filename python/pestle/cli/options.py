@@ -231,6 +231,15 @@ _ENGINE_OPTIONS = (
         f"prompt begins alike.  [default: {_ENGINE.prefix_cache >> 20}]",
     ),
     click.option(
+        "--kv-memory",
+        metavar="MIB",
+        type=COUNT,
+        default=_ENGINE.kv_memory >> 20,
+        callback=lambda ctx, param, mib: mib << 20,
+        help="The most memory for keys and values of all texts together, those of --cache-ram "
+        "included.  [default: what the system has]",
+    ),
+    click.option(
         "--rope-scaling",
         type=click.Choice(ROPE_SCALINGS),
         help="How positions are stretched to a longer context.  [default: the model's]",
