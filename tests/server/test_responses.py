@@ -234,7 +234,7 @@ def test_a_schema_is_held(make_llm: MakeLlm, serve: Serve) -> None:
     }
     form = {"type": "json_schema", "name": "seven", "schema": schema, "strict": True}
     client = serve(make_llm())
-    response = client.post(PATH, {"input": "Hi", "text": {"format": form}}).json
+    response = client.post(PATH, {"input": "Hi", "seed": 1, "text": {"format": form}}).json
     assert json.loads(response["output"][0]["content"][0]["text"]) == {"n": 7}
     assert response["text"]["format"] == form
 
@@ -359,3 +359,15 @@ def test_progress_of_a_long_prompt(make_llm: MakeLlm, serve: Serve) -> None:
     assert len(set(done)) > 2
     total = events[-1][1]["response"]["usage"]["input_tokens"]
     assert {each["total"] for each in counts} == {total}
+
+
+def test_an_effort_is_the_nearest_that_the_model_has(make_llm: MakeLlm, serve: Serve) -> None:
+    client = serve(scripted(make_llm, [*thinks("Hm."), "So."]))
+    kinds = {
+        effort: [item["type"] for item in response["output"]]
+        for effort in ("none", "minimal", "max")
+        for response in [client.post(PATH, {"input": "Why?", "reasoning": {"effort": effort}}).json]
+    }
+    # It has a switch, but no efforts.
+    assert kinds["none"] == ["message"]
+    assert kinds["minimal"] == kinds["max"] == ["reasoning", "message"]

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+from pestle.llm import LLM
 from pestle.options import ChatOptions
 from pestle.results import ChatCompletion, Chunk, FinishReason, ToolCall, Usage
 from pestle.server import fields as body_fields
@@ -19,6 +20,7 @@ from pestle.server.dialects import openai
 from pestle.server.endpoint import Call, Reply, Stream
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Finished, Piece
+from pestle.server.thinking import thinking_options
 
 
 class Fields(openai.SamplingFields, kw_only=True):
@@ -49,7 +51,8 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
     """Answer a request."""
     fields = call.fields
     body_fields.refuse(dict(call.raw), _REFUSED)
-    answers = await call.service.answers(call.served.llm, _job(fields), call.client)
+    llm = call.served.llm
+    answers = await call.service.answers(llm, _job(llm, fields), call.client)
     shape = _Shape(call.served.name)
     if fields.stream:
         return Stream(_frames(answers, shape, openai.wants_usage(fields)))
@@ -57,23 +60,34 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
     return Reply(shape.whole(results))
 
 
-def _job(fields: Fields) -> ChatJob:
+def _job(llm: LLM, fields: Fields) -> ChatJob:
+    effort = fields.reasoning_effort or (fields.reasoning or {}).get("effort")
     options = openai.sampling(fields)
     options |= {
         "max_tokens": fields.max_completion_tokens or fields.max_tokens,
         "tool_choice": fields.tool_choice if fields.tools else None,
         "parallel_tool_calls": fields.parallel_tool_calls,
-        "reasoning_effort": fields.reasoning_effort or (fields.reasoning or {}).get("effort"),
         "logprobs": _logprobs(fields),
+        **thinking_options(llm, effort=effort),
     }
     openai.take_format(fields.response_format, options)
     return ChatJob(
-        fields.messages,
+        [_with_one_reasoning(message) for message in fields.messages],
         fields.tools or None,
         fields.chat_template_kwargs or {},
         cast(ChatOptions, {n: v for n, v in options.items() if v is not None}),
         1 if fields.n is None else fields.n,
     )
+
+
+def _with_one_reasoning(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without `reasoning`: clients send both names back that answers have."""
+    if "reasoning" not in message:
+        return message
+    known = {name: value for name, value in message.items() if name != "reasoning"}
+    if not known.get("reasoning_content"):
+        known["reasoning_content"] = message["reasoning"]
+    return known
 
 
 def _logprobs(fields: Fields) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pestle.errors import ContextLengthError
+from pestle.llm import LLM
 from pestle.options import ChatOptions
 from pestle.server import errors
 from pestle.server import fields as body_fields
@@ -17,6 +18,7 @@ from pestle.server.dialects.responses.streaming import Streaming
 from pestle.server.endpoint import Call, Reply, Stream
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Finished, Piece
+from pestle.server.thinking import thinking_options
 
 
 class Fields(openai.SamplingFields, kw_only=True):
@@ -58,7 +60,7 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
     """Answer a request."""
     fields = call.fields
     _check(fields, call.raw)
-    job = _job(fields)
+    job = _job(call.served.llm, fields)
     key = openai.new_key()
     response = Response(key, call.served.name, _asked(fields, job))
     output = Output(
@@ -92,7 +94,7 @@ def _check(fields: Fields, raw: Mapping[str, Any]) -> None:
         raise ApiError(400, said, param="truncation")
 
 
-def _job(fields: Fields) -> ChatJob:
+def _job(llm: LLM, fields: Fields) -> ChatJob:
     functions = tools.functions(fields.tools or [])
     choice = tools.choice(fields.tool_choice)
     options = openai.sampling(fields)
@@ -100,8 +102,8 @@ def _job(fields: Fields) -> ChatJob:
         "max_tokens": most if (most := fields.max_output_tokens) is not None else fields.max_tokens,
         "tool_choice": choice if functions or choice not in ("auto", "none") else None,
         "parallel_tool_calls": fields.parallel_tool_calls,
-        "reasoning_effort": (fields.reasoning or {}).get("effort"),
         "logprobs": (fields.top_logprobs or 0) if _LOGPROBS in (fields.include or ()) else None,
+        **thinking_options(llm, effort=(fields.reasoning or {}).get("effort")),
     }
     openai.take_format(_format(fields.text or {}), options)
     return ChatJob(
