@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,43 +17,43 @@ _OPEN, _CLOSE, _CALL, _CALL_END = range(259, 263)
 _END, _N_VOCAB = 257, 263
 _HEADER = chr(256) + "assistant\n"
 _NO_THOUGHT = f"{chr(_OPEN)}\n\n{chr(_CLOSE)}\n\n"
+_SPELLED = {256: "<|im_start|>", _END: "<|im_end|>", **dict(enumerate(_MARKS, _OPEN))}
+
+Script: TypeAlias = "list[str | int]"
+"""What is said: texts, and control tokens."""
 
 
-def thinks(text: str) -> list[str | int]:
-    """A script: reasoning."""
+def thinks(text: str) -> Script:
+    """Reasoning."""
     return [_OPEN, f"\n{text}\n", _CLOSE, "\n\n"]
 
 
-def calls(name: str, **arguments: Any) -> list[str | int]:
-    """A script: a call."""
+def calls(name: str, **arguments: Any) -> Script:
+    """A call."""
     call = json.dumps({"name": name, "arguments": arguments})
     return [_CALL, f"\n{call}\n", _CALL_END]
 
 
 def scripted(
     make_llm: Callable[..., LLM],
-    *answers: list[str | int],
+    *answers: Script | Callable[[str], Script],
     n_ctx: int = 8192,
     prompts: list[str] | None = None,
     **engine: Any,
 ) -> LLM:
     """A model whose first answer in a chat is the first script, its second one the second ...
 
-    The last one is given again to what comes after. Where it is not to think, it says what comes
-    after its thoughts. `prompts` gets the text of each prompt that it answers. Keywords are the
-    engine's.
+    The last one is given again to what comes after. An answer that is a function makes its script
+    of the text of the prompt. Where the model is not to think, it says what comes after its
+    thoughts. `prompts` gets the text of each prompt that it answers. Keywords are the engine's.
     """
-    scripts = [
-        [t for part in answer for t in ([part] if isinstance(part, int) else part.encode())]
-        for answer in answers
-    ]
 
     def model(tokens: list[int]) -> NDArray[np.float32]:
         # A chat is text again: its control tokens are the numbers above the bytes.
         text = "".join(map(chr, tokens))
-        turns = text.count(_HEADER)
-        begun = text.rpartition(_HEADER)[2]
-        script = [*scripts[min(turns, len(scripts)) - 1], _END]
+        before, _, begun = text.rpartition(_HEADER)
+        answer = answers[min(text.count(_HEADER), len(answers)) - 1]
+        script = _tokens(answer(_spelled(before)) if callable(answer) else answer)
         if begun.startswith(_NO_THOUGHT):
             begun = begun.removeprefix(_NO_THOUGHT)
             after = "".join(map(chr, script)).rpartition(_NO_THOUGHT[-3:])[2]
@@ -75,7 +75,10 @@ def scripted(
     )
 
 
+def _tokens(script: Script) -> list[int]:
+    said = [t for part in script for t in ([part] if isinstance(part, int) else part.encode())]
+    return [*said, _END]
+
+
 def _spelled(text: str) -> str:
-    marks = {256: "<|im_start|>", _END: "<|im_end|>"}
-    marks |= dict(zip(range(259, 263), _MARKS, strict=True))
-    return text.translate(marks).encode("latin-1").decode()
+    return text.translate(_SPELLED).encode("latin-1").decode()

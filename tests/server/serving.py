@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pestle.server.listening import Listener, bind
+import uvicorn
 
 
 @dataclass
@@ -45,7 +45,6 @@ class Client:
     """Asks a server on this machine."""
 
     port: int
-    listener: Listener
 
     @property
     def url(self) -> str:
@@ -72,36 +71,21 @@ class Client:
     def post(self, path: str, body: Any, **headers: str) -> Answer:
         return self.request("POST", path, body, headers)
 
-    def get(self, path: str, **headers: str) -> Answer:
-        return self.request("GET", path, headers=headers)
-
-    def connect(self) -> socket.socket:
-        """A connection for what no client's library would send."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
-
-    def begin(self, path: str, body: Any) -> socket.socket:
-        """A connection on which that was asked and nothing read."""
-        connection = self.connect()
-        text = json.dumps(body).encode()
-        head = (
-            f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(text)}\r\n\r\n"
-        )
-        connection.sendall(head.encode() + text)
-        return connection
+    def get(self, path: str) -> Answer:
+        return self.request("GET", path)
 
 
 @contextmanager
-def serving(app: Any, grace: float = 8.0) -> Iterator[Client]:
+def serving(app: Any) -> Iterator[Client]:
     """`app` on a port of this machine, until the context is left."""
-    (taken,) = bind("127.0.0.1", 0)
-    started = threading.Event()
-    listener = Listener(app, grace, started.set)
-    thread = threading.Thread(target=listener.run, args=([taken],))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
+    thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        assert started.wait(60)
-        yield Client(taken.getsockname()[1], listener)
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield Client(server.servers[0].sockets[0].getsockname()[1])
     finally:
-        listener.stop()
+        server.should_exit = True
         thread.join()
