@@ -130,19 +130,21 @@ SumsByName input_sums(const Engine& engine) {
 void bind_engine(py::module_& m) {
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
       .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill,
-                       const std::string& type, int chunk, bool gather_inputs, int64_t prefix_cache) {
-             if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || prefix_cache < 0 || chunk < 1)
+                       const std::string& type, int chunk, bool gather_inputs, int64_t prefix_cache,
+                       int64_t kv_memory) {
+             if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || prefix_cache < 0 || kv_memory < 0 ||
+                 chunk < 1)
                throw std::invalid_argument(
-                   "n_ctx, threads, threads_prefill and prefix_cache must not be negative, chunk must be "
-                   "positive");
+                   "n_ctx, threads, threads_prefill, prefix_cache and kv_memory must not be negative, chunk "
+                   "must be positive");
              return std::make_shared<Engine>(
                  model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk,
-                                            gather_inputs, size_t(prefix_cache)});
+                                            gather_inputs, size_t(prefix_cache), size_t(kv_memory)});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
            py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16",
            py::arg("chunk") = EngineOptions().chunk, py::arg("gather_inputs") = false,
-           py::arg("prefix_cache") = 0,
+           py::arg("prefix_cache") = 0, py::arg("kv_memory") = 0,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
            "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
@@ -151,7 +153,10 @@ void bind_engine(py::module_& m) {
            "texts "
            "that no "
            "sequence holds\n"
-           "any more; see `recall`.")
+           "any more; see `recall`. kv_memory: bytes that these and all sequences may hold together; beyond "
+           "it a "
+           "step\n"
+           "raises MemoryLimitError. 0: what the system has.")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
       .def_property_readonly("threads", &Engine::threads)
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)
@@ -166,7 +171,10 @@ void bind_engine(py::module_& m) {
             const auto lock = e.lock();
             return e.kept_bytes();
           },
-          "Of kv_bytes, what is kept of texts that no sequence holds.")
+          "Of kv_used, what is kept of texts that no sequence holds; sequences that need room get it.")
+      .def_property_readonly("kv_used", &Engine::kv_used, "Bytes of the pages that hold keys and values.")
+      .def_property_readonly("kv_limit", &Engine::kv_limit,
+                             "The most that kv_used may be; 0: there is no limit.")
       .def_property_readonly(
           "kv_groups",
           [](const Engine& e) {

@@ -43,6 +43,8 @@ void bind_sequence(py::module_& m) {
            "How many of the first n_tokens can be kept by a fork or after truncating: all of them, or none "
            "where layers\n"
            "with a window have given back what the next token would see. IndexError beyond n_tokens.")
+      .def("growth", &SequenceHandle::growth, py::arg("n_tokens"),
+           "Bytes of keys and values that so many tokens more take at most, as far as the context reaches.")
       .def(
           "fork", [](const SequenceHandle& h, int n) { return h.fork(n); }, py::arg("n_tokens"),
           "A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens, ValueError "

@@ -31,6 +31,11 @@ struct SequenceHandle {
     const auto lock = engine->lock();
     return sequence.reusable(n);
   }
+  size_t growth(int n) const {
+    const pybind11::gil_scoped_release released;
+    const auto lock = engine->lock();
+    return sequence.growth(n);
+  }
   std::shared_ptr<SequenceHandle> fork(int n) const {
     const pybind11::gil_scoped_release released;
     const auto lock = engine->lock();

@@ -21,6 +21,10 @@ int Sequence::reusable(int n) const {
   return pages_.reusable(n);
 }
 
+size_t Sequence::growth(int n) const {
+  return pages_.growth(n_tokens(), std::clamp(n, 0, engine_->n_ctx() - n_tokens()), engine_->chunk());
+}
+
 void Sequence::check_reusable(int n) const {
   if (reusable(n) != n)
     throw std::invalid_argument("n_tokens is " + std::to_string(n) + " of " + std::to_string(n_tokens()) +
@@ -51,7 +55,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       chunk_(std::max(1, o.chunk)),
       pool_(std::max(threads_, threads_prefill_)),
       workspace_(pool_, model_->decoder.scratch_bytes()),
-      cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types)),
+      cache_(KvLayout(model_->decoder.kv_shapes(), o.kv_types), o.kv_memory),
       prefixes_(cache_.pools(), o.prefix_cache),
       expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {
   if (!model_->part.is_whole())
@@ -95,12 +99,11 @@ void Engine::check(const Pooler& pooler, const Sequence& sequence) const {
 
 // Texts that nobody holds make room for one that is read, here as in `restore`.
 void Engine::grow(Sequence& sequence, int more) {
-  try {
-    sequence.pages_.grow(sequence.n_tokens(), more);
-  } catch (const MemoryLimitError&) {
-    if (!prefixes_.clear()) throw;
-    sequence.pages_.grow(sequence.n_tokens(), more);
-  }
+  for (;;) try {
+      return sequence.pages_.grow(sequence.n_tokens(), more);
+    } catch (const MemoryLimitError&) {
+      if (!prefixes_.make_room(sequence.pages_.growth(sequence.n_tokens(), more, more))) throw;
+    }
 }
 
 void Engine::append(Sequence& s, std::span<const int32_t> tokens) {
@@ -133,13 +136,12 @@ Sequence Engine::restore(std::span<const int32_t> tokens, const ReadPage& read) 
   const int n = static_cast<int>(tokens.size());
   SequencePages pages(cache_);
   const auto take = [&](const PageTable& table, int page) {
-    try {
-      return table.pool().take(table.page(page - 1), page);
-    } catch (const MemoryLimitError&) {
-      const auto stepping = lock();
-      if (!prefixes_.clear()) throw;
-    }
-    return table.pool().take(table.page(page - 1), page);
+    for (;;) try {
+        return table.pool().take(table.page(page - 1), page);
+      } catch (const MemoryLimitError&) {
+        const auto stepping = lock();
+        if (!prefixes_.make_room(table.pool().group().page_bytes())) throw;
+      }
   };
   std::vector<char> row;
   for (int g = 0; g < layout.n_groups(); g++) {

@@ -23,6 +23,7 @@ struct EngineOptions {
   int chunk = 512;             // rows of one forward pass at most
   bool gather_inputs = false;  // whether there are input_sums()
   size_t prefix_cache = 0;     // bytes for texts that no sequence holds any more
+  size_t kv_memory = 0;        // bytes for these and what sequences hold; 0: what the system has
 };
 
 enum class LogitsOf { none, last, all };
@@ -38,6 +39,8 @@ class Sequence {
   // How many of the first n_tokens a fork or a truncated sequence may keep: all of them, or none where
   // windows have left what the next token would see.
   int reusable(int n_tokens) const;
+  // Bytes of keys and values that so many tokens more take at most.
+  size_t growth(int n_tokens) const;
   // std::out_of_range beyond n_tokens(), std::invalid_argument for more than is reusable.
   Sequence fork(int n_tokens) const;
   void truncate(int n_tokens);
@@ -107,8 +110,10 @@ class Engine {
   int threads() const { return threads_; }
   int threads_prefill() const { return threads_prefill_; }
   int chunk() const { return chunk_; }
-  size_t kv_bytes() const { return cache_.bytes(); }       // allocated
-  size_t kept_bytes() const { return prefixes_.bytes(); }  // of these, what no sequence holds; hold lock()
+  size_t kv_bytes() const { return cache_.bytes(); }  // allocated
+  size_t kv_limit() const { return cache_.budget().limit(); }
+  size_t kv_used() const { return cache_.budget().used(); }  // in pages that somebody holds
+  size_t kept_bytes() const { return prefixes_.bytes(); }    // of these, what no sequence holds; hold lock()
   const KvLayout& kv_layout() const { return cache_.layout(); }
   // Of all steps so far; null unless they are gathered. Hold lock().
   const InputSums* input_sums() const { return input_sums_.get(); }

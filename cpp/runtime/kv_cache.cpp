@@ -1,8 +1,19 @@
 #include "runtime/kv_cache.h"
 
 #include <algorithm>
+#include <string>
+
+#include "core/error.h"
 
 namespace pestle {
+
+void KvBudget::take(size_t bytes) {
+  const size_t used = used_.fetch_add(bytes) + bytes;
+  if (limit_ == 0 || used <= limit_) return;
+  used_ -= bytes;
+  throw MemoryLimitError("keys and values hold " + std::to_string(used - bytes) + " bytes, a page of " +
+                         std::to_string(bytes) + " more is needed, the limit is " + std::to_string(limit_));
+}
 
 size_t PagePool::bytes() const {
   const std::lock_guard lock(mutex_);
@@ -38,9 +49,15 @@ void PagePool::grow() {
 }
 
 PagePool::Page PagePool::take_locked(const Page& before, int index) {
+  budget_->take(group_->page_bytes());
   int id = find(before.id, index);
   if (id < 0) {
-    grow();
+    try {
+      grow();
+    } catch (...) {
+      budget_->give_back(group_->page_bytes());
+      throw;
+    }
     id = find(before.id, index);
   }
   owners_[id] = 1;
@@ -61,7 +78,9 @@ void PagePool::share(const Page& page) {
 
 void PagePool::release(const Page& page) {
   const std::lock_guard lock(mutex_);
-  if (--owners_[page.id] == 0) n_free_++;
+  if (--owners_[page.id] > 0) return;
+  n_free_++;
+  budget_->give_back(group_->page_bytes());
 }
 
 int PagePool::owners(const Page& page) const {

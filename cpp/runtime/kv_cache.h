@@ -1,6 +1,7 @@
 // Memory of keys and values: pages, counted and shared between sequences.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <vector>
@@ -10,11 +11,25 @@
 
 namespace pestle {
 
+// Bytes of the pages that somebody holds, and the most that they may be.
+class KvBudget {
+ public:
+  explicit KvBudget(size_t limit) : limit_(limit) {}  // 0: none
+  size_t limit() const { return limit_; }
+  size_t used() const { return used_.load(); }
+  void take(size_t bytes);  // MemoryLimitError beyond the limit
+  void give_back(size_t bytes) { used_ -= bytes; }
+
+ private:
+  size_t limit_;
+  std::atomic<size_t> used_{0};
+};
+
 // The pages of one group of layers. Memory grows with the pages in use and is kept for reuse. Safe to use
 // from several threads: Python may let go of a sequence while another thread decodes.
 class PagePool {
  public:
-  explicit PagePool(const KvGroup& group) : group_(&group) {}
+  PagePool(const KvGroup& group, KvBudget& budget) : group_(&group), budget_(&budget) {}
   const KvGroup& group() const { return *group_; }
   size_t bytes() const;  // allocated
 
@@ -22,9 +37,9 @@ class PagePool {
     int id = -1;
     KvPage place;
   };
-  // A page with one owner; MemoryLimitError when the system has none. It is to be the `index`-th of a
-  // sequence and follow `before` (which may be no page): attention is fastest where the four pages of a span
-  // lie together, and spans one after the other.
+  // A page with one owner; MemoryLimitError when the budget or the system has none. It is to be the
+  // `index`-th of a sequence and follow `before` (which may be no page): attention is fastest where the four
+  // pages of a span lie together, and spans one after the other.
   Page take(const Page& before, int index);
   void share(const Page& page);
   void release(const Page& page);
@@ -39,6 +54,7 @@ class PagePool {
   void grow();
   mutable std::mutex mutex_;
   const KvGroup* group_;
+  KvBudget* budget_;
   std::vector<Buffer> slabs_;
   std::vector<int> owners_;  // of each page
   int n_free_ = 0;
@@ -47,11 +63,12 @@ class PagePool {
 // All layers' memory: a pool for each group.
 class KvCache {
  public:
-  explicit KvCache(KvLayout layout) : layout_(std::move(layout)) {
-    for (int i = 0; i < layout_.n_groups(); i++) pools_.emplace_back(layout_.group(i));
+  KvCache(KvLayout layout, size_t limit) : layout_(std::move(layout)), budget_(limit) {
+    for (int i = 0; i < layout_.n_groups(); i++) pools_.emplace_back(layout_.group(i), budget_);
   }
   KvCache(const KvCache&) = delete;
   const KvLayout& layout() const { return layout_; }
+  const KvBudget& budget() const { return budget_; }
   std::deque<PagePool>& pools() { return pools_; }
   size_t bytes() const {  // allocated
     size_t sum = 0;
@@ -61,6 +78,7 @@ class KvCache {
 
  private:
   KvLayout layout_;
+  KvBudget budget_;
   std::deque<PagePool> pools_;
 };
 

@@ -36,6 +36,15 @@ void PageTable::grow(int n_tokens, int more) {
   }
 }
 
+int PageTable::growth(int n_tokens, int more, int pass) const {
+  if (more <= 0) return 0;
+  const int held = static_cast<int>(pages_.size()) - first_;
+  // The page that is begun may be another's too.
+  const int copied = n_tokens % kPageTokens != 0 && pool_->owners(pages_.back()) > 1 ? 1 : 0;
+  const int end = pool_->group().most_pages(n_tokens + more, std::min(more, pass));
+  return std::max(0, end - held) + copied;
+}
+
 void PageTable::shrink(int n_tokens) {
   const int end = pages_of(n_tokens);
   while (static_cast<int>(pages_.size()) > end) {
@@ -92,6 +101,13 @@ void SequencePages::grow(int n_tokens, int more) {
     shrink(n_tokens);
     throw;
   }
+}
+
+size_t SequencePages::growth(int n_tokens, int more, int pass) const {
+  size_t sum = 0;
+  for (const PageTable& t : tables_)
+    sum += size_t(t.growth(n_tokens, more, pass)) * t.pool().group().page_bytes();
+  return sum;
 }
 
 void SequencePages::shrink(int n_tokens) {

@@ -28,6 +28,8 @@ class PageTable {
   PageTable fork(int n_tokens) const;
   // Whether all is there that tokens after the first n_tokens see of these.
   bool reaches(int n_tokens) const { return n_tokens == 0 || pool_->group().first_page(n_tokens) >= first_; }
+  // Pages that are taken at most while so many tokens are appended, at most `pass` at once.
+  int growth(int n_tokens, int more, int pass) const;
   PagePool& pool() const { return *pool_; }
   // The i-th page; none (id -1) where it was given back or never taken.
   PagePool::Page page(int i) const {
@@ -52,6 +54,8 @@ class SequencePages {
   explicit SequencePages(KvCache& cache);
   // Makes the positions [n_tokens, n_tokens + more) writable. Whatever it throws has changed nothing.
   void grow(int n_tokens, int more);
+  // Bytes that this takes at most, `pass` tokens at once, beyond what is held.
+  size_t growth(int n_tokens, int more, int pass) const;
   void shrink(int n_tokens);               // gives back the pages behind
   void slide(int n_tokens);                // gives back what windows have left, but for some slack
   SequencePages fork(int n_tokens) const;  // shares the pages of the first n_tokens

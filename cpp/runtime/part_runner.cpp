@@ -23,7 +23,8 @@ PartRunner::PartRunner(std::shared_ptr<const Model> model, const EngineOptions& 
       chunk_(std::max(1, o.chunk)),
       pool_(o.threads > 0 ? o.threads : default_threads()),
       workspace_(pool_, model_->decoder.scratch_bytes()) {
-  if (!model_->decoder.layers.empty()) cache_.emplace(KvLayout(model_->decoder.kv_shapes(), o.kv_types));
+  if (!model_->decoder.layers.empty())
+    cache_.emplace(KvLayout(model_->decoder.kv_shapes(), o.kv_types), o.kv_memory);
 }
 
 void PartRunner::expect(Part::Kind kind, const char* name) const {

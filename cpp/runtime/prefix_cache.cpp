@@ -213,6 +213,11 @@ void PrefixCache::forget(std::span<const int32_t> tokens) {
   for (; !nodes.empty() && nodes.back()->children.empty(); nodes.pop_back()) remove(*nodes.back());
 }
 
+bool PrefixCache::make_room(size_t needed) {
+  const size_t held = bytes();
+  return trim(held - std::min(held, needed));
+}
+
 bool PrefixCache::trim(size_t limit) {
   size_t held = bytes();
   bool any = false;

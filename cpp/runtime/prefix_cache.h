@@ -37,9 +37,10 @@ class PrefixCache {
   // Drops a text, but for what others begin with.
   void forget(std::span<const int32_t> tokens);
 
-  // Gives back what exceeds the limit, or all that no sequence holds. Whether there was any.
+  // Gives back what exceeds the limit, or at least so many bytes where no sequence holds them. Whether there
+  // was any.
   bool trim() { return trim(limit_); }
-  bool clear() { return trim(0); }
+  bool make_room(size_t bytes);
   size_t bytes() const;  // of what no sequence holds
 
  private:

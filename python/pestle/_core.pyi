@@ -208,6 +208,10 @@ class Sequence:
         A sequence that shares the KV pages of the first n_tokens. IndexError beyond n_tokens, ValueError for more than
         `reusable`.
         """
+    def growth(self: Sequence, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        Bytes of keys and values that so many tokens more take at most, as far as the context reaches.
+        """
     def mark(self: Sequence) -> None:
         """
         Says that the text is likely to be gone on with from here.
@@ -285,12 +289,13 @@ class Engine:
     """
     Runs a model; holds threads and the KV cache.
     """
-    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False, prefix_cache: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False, prefix_cache: typing.SupportsInt | typing.SupportsIndex = 0, kv_memory: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
         n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
         chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
         as in "q8_0/f16". gather_inputs: whether there shall be input_sums. prefix_cache: bytes for texts that no sequence holds
-        any more; see `recall`.
+        any more; see `recall`. kv_memory: bytes that these and all sequences may hold together; beyond it a step
+        raises MemoryLimitError. 0: what the system has.
         """
     def choose(self, choices: collections.abc.Sequence[tuple[typing.Any, ...]]) -> list[list[Sampled] | BaseException]:
         """
@@ -371,7 +376,7 @@ class Engine:
     @property
     def kept_bytes(self) -> int:
         """
-        Of kv_bytes, what is kept of texts that no sequence holds.
+        Of kv_used, what is kept of texts that no sequence holds; sequences that need room get it.
         """
     @property
     def kv_bytes(self) -> int:
@@ -384,9 +389,19 @@ class Engine:
         (window, bytes of a page) of each group of layers; window 0: they see all.
         """
     @property
+    def kv_limit(self) -> int:
+        """
+        The most that kv_used may be; 0: there is no limit.
+        """
+    @property
     def kv_memory(self) -> KvMemory:
         """
         What one sequence takes.
+        """
+    @property
+    def kv_used(self) -> int:
+        """
+        Bytes of the pages that hold keys and values.
         """
     @property
     def n_ctx(self) -> int:

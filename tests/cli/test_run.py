@@ -61,8 +61,8 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
         "-n 7 --stop END --stop FIN --seed 3 --temp 0 --top-k 1 --top-p 0.5 --min-p 0.1 "
         "--repeat-penalty 1.1 --repeat-last-n 32 --frequency-penalty 0.2 --presence-penalty -0.3 "
         "--logit-bias 5=-2 --logit-bias 6=-inf -m a.gguf --offline -c 64 -t 2 "
-        "-tb 3 -ctk f32 -ctv f32 --cache-ram 7 --no-speculation --rope-scaling yarn --rope-scale 4 "
-        "--yarn-orig-ctx 32768 --rope-freq-base 1e6"
+        "-tb 3 -ctk f32 -ctv f32 --cache-ram 7 --kv-memory 90 --no-speculation "
+        "--rope-scaling yarn --rope-scale 4 --yarn-orig-ctx 32768 --rope-freq-base 1e6"
     )
     assert pestle("run", "-p", "x", *flags.split()).exit_code == 0
     assert llm.asked[0][1] == {
@@ -74,7 +74,8 @@ def test_every_option_arrives(pestle: Pestle, llm: FakeLLM) -> None:
     assert llm.loaded_with == ModelOptions(
         model="a.gguf", offline=True, engine=EngineOptions(
             n_ctx=64, threads=2, threads_prefill=3, kv_type="f32", prefix_cache=7 << 20,
-            rope_scaling="yarn", rope_scale=4.0, yarn_orig_ctx=32_768, rope_freq_base=1e6,
+            kv_memory=90 << 20, rope_scaling="yarn", rope_scale=4.0, yarn_orig_ctx=32_768,
+            rope_freq_base=1e6,
         ),
     )  # fmt: skip
 

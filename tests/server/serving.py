@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import uvicorn
+from pestle.server.listening import Listener, bind
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Client:
     """Asks a server on this machine."""
 
     port: int
+    listener: Listener
 
     @property
     def url(self) -> str:
@@ -71,21 +72,36 @@ class Client:
     def post(self, path: str, body: Any, **headers: str) -> Answer:
         return self.request("POST", path, body, headers)
 
-    def get(self, path: str) -> Answer:
-        return self.request("GET", path)
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.request("GET", path, headers=headers)
+
+    def connect(self) -> socket.socket:
+        """A connection for what no client's library would send."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+    def begin(self, path: str, body: Any) -> socket.socket:
+        """A connection on which that was asked and nothing read."""
+        connection = self.connect()
+        text = json.dumps(body).encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(text)}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + text)
+        return connection
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[Client]:
+def serving(app: Any, grace: float = 8.0) -> Iterator[Client]:
     """`app` on a port of this machine, until the context is left."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
-    thread = threading.Thread(target=server.run)
+    (taken,) = bind("127.0.0.1", 0)
+    started = threading.Event()
+    listener = Listener(app, grace, started.set)
+    thread = threading.Thread(target=listener.run, args=([taken],))
     thread.start()
     try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield Client(server.servers[0].sockets[0].getsockname()[1])
+        assert started.wait(60)
+        yield Client(taken.getsockname()[1], listener)
     finally:
-        server.should_exit = True
+        listener.stop()
         thread.join()

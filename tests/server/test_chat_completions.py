@@ -102,7 +102,7 @@ def test_who_leaves_ends_the_work(
     client = serve(llm)
     body = b'{"messages": [{"role": "user", "content": "Hello!"}], "stream": true}'
     with socket.create_connection(("127.0.0.1", client.port)) as connection:
-        head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         while b"delta" not in connection.recv(1 << 16):
             pass

@@ -124,6 +124,11 @@ def model_options(command: Command) -> Command:
     return collect(command, _MODEL, "options", _model_options)
 
 
+def engine_options(command: Command) -> Command:
+    """Add --offline and what says how models are loaded, as `options: ModelOptions` of none."""
+    return collect(command, (_OFFLINE, *_ENGINE_OPTIONS), "options", _engine_options)
+
+
 def sampling_options(command: Command) -> Command:
     """Add what says how tokens are chosen, as `sampling: GenerateOptions`."""
     return collect(command, _SAMPLING, "sampling", _sampling)
@@ -162,36 +167,108 @@ def _stated(name: str, more: str = "") -> str:
     return f"  [default: the model's, else {getattr(_SAMPLING_DEFAULTS, name):g}{more}]"
 
 
+_WHICH = (
+    click.option(
+        "-m",
+        "--model",
+        metavar="FILE|NAME",
+        help="A GGUF file or a name that `pestle ls` lists.  [default: SmolLM2-135M]",
+    ),
+    click.option(
+        "-hf",
+        "hub",
+        metavar="USER/REPO[:QUANT]",
+        help="A model on the Hugging Face hub, from its cache or downloaded.",
+    ),
+)
+_OFFLINE = click.option("--offline", is_flag=True, help="Never use the network.")
+_ENGINE_OPTIONS = (
+    click.option(
+        "-c",
+        "--ctx-size",
+        "n_ctx",
+        metavar="N",
+        type=COUNT,
+        default=0,
+        help="Context in tokens.  [default: the model's]",
+    ),
+    click.option(
+        "-t",
+        "--threads",
+        metavar="N",
+        type=COUNT,
+        default=0,
+        help="Threads that decode.  [default: chosen for this CPU]",
+    ),
+    click.option(
+        "-tb",
+        "--threads-prefill",
+        metavar="N",
+        type=COUNT,
+        default=0,
+        help="Threads that read the prompt.  [default: as -t]",
+    ),
+    click.option(
+        "-ctk",
+        "kv_k",
+        type=click.Choice(KV_TYPES),
+        help="Type of the cached keys; q8_0 takes 53 % of f16's memory.  [default: f16]",
+    ),
+    click.option(
+        "-ctv",
+        "kv_v",
+        type=click.Choice(KV_TYPES),
+        help="Type of the cached values.  [default: as -ctk]",
+    ),
+    click.option(
+        "--cache-ram",
+        "prefix_cache",
+        metavar="MIB",
+        type=COUNT,
+        default=_ENGINE.prefix_cache >> 20,
+        callback=lambda ctx, param, mib: mib << 20,
+        help="Memory for keys and values of texts that are over, to be used again where a "
+        f"prompt begins alike.  [default: {_ENGINE.prefix_cache >> 20}]",
+    ),
+    click.option(
+        "--kv-memory",
+        metavar="MIB",
+        type=COUNT,
+        default=_ENGINE.kv_memory >> 20,
+        callback=lambda ctx, param, mib: mib << 20,
+        help="The most memory for keys and values of all texts together, those of --cache-ram "
+        "included.  [default: what the system has]",
+    ),
+    click.option(
+        "--rope-scaling",
+        type=click.Choice(ROPE_SCALINGS),
+        help="How positions are stretched to a longer context.  [default: the model's]",
+    ),
+    click.option(
+        "--rope-scale",
+        metavar="N",
+        type=_ROPE_SCALE,
+        help="By what factor.  [default: the model's]",
+    ),
+    click.option(
+        "--yarn-orig-ctx",
+        metavar="N",
+        type=POSITIVE,
+        help="The context that yarn stretches, in tokens.  [default: the model's]",
+    ),
+    click.option(
+        "--rope-freq-base",
+        metavar="X",
+        type=_ROPE_BASE,
+        help="The base of the rotary frequencies.  [default: the model's]",
+    ),
+)
 _MODEL = (
-    click.option("-m", "--model", metavar="FILE|NAME",
-                 help="A GGUF file or a name that `pestle ls` lists.  [default: SmolLM2-135M]"),
-    click.option("-hf", "hub", metavar="USER/REPO[:QUANT]",
-                 help="A model on the Hugging Face hub, from its cache or downloaded."),
-    click.option("--offline", is_flag=True, help="Never use the network."),
-    click.option("-c", "--ctx-size", "n_ctx", metavar="N", type=COUNT, default=0,
-                 help="Context in tokens.  [default: the model's]"),
-    click.option("-t", "--threads", metavar="N", type=COUNT, default=0,
-                 help="Threads that decode.  [default: chosen for this CPU]"),
-    click.option("-tb", "--threads-prefill", metavar="N", type=COUNT, default=0,
-                 help="Threads that read the prompt.  [default: as -t]"),
-    click.option("-ctk", "kv_k", type=click.Choice(KV_TYPES),
-                 help="Type of the cached keys; q8_0 takes 53 % of f16's memory.  [default: f16]"),
-    click.option("-ctv", "kv_v", type=click.Choice(KV_TYPES),
-                 help="Type of the cached values.  [default: as -ctk]"),
-    click.option("--cache-ram", "prefix_cache", metavar="MIB", type=COUNT,
-                 default=_ENGINE.prefix_cache >> 20, callback=lambda ctx, param, mib: mib << 20,
-                 help="Memory for keys and values of texts that are over, to be used again where a "
-                      f"prompt begins alike.  [default: {_ENGINE.prefix_cache >> 20}]"),
+    *_WHICH,
+    _OFFLINE,
+    *_ENGINE_OPTIONS,
     click.option("--expert-stats", metavar="FILE", type=click.Path(dir_okay=False),
                  help="Write how many tokens each expert of a mixture served, as JSON."),
-    click.option("--rope-scaling", type=click.Choice(ROPE_SCALINGS),
-                 help="How positions are stretched to a longer context.  [default: the model's]"),
-    click.option("--rope-scale", metavar="N", type=_ROPE_SCALE,
-                 help="By what factor.  [default: the model's]"),
-    click.option("--yarn-orig-ctx", metavar="N", type=POSITIVE,
-                 help="The context that yarn stretches, in tokens.  [default: the model's]"),
-    click.option("--rope-freq-base", metavar="X", type=_ROPE_BASE,
-                 help="The base of the rotary frequencies.  [default: the model's]"),
 )  # fmt: skip
 
 _SAMPLING = (
@@ -245,6 +322,10 @@ def parameters_of(options: tuple[Callable[[Any], Any], ...]) -> list[click.Optio
 def _model_options(values: dict[str, Any]) -> ModelOptions:
     if values["model"] and values["hub"]:
         raise click.UsageError("-m and -hf exclude each other.")
+    return _engine_options(values)
+
+
+def _engine_options(values: dict[str, Any]) -> ModelOptions:
     of_keys, of_values = values.pop("kv_k"), values.pop("kv_v")
     of_keys = of_keys or _ENGINE.kv_type
     of_values = of_values or of_keys

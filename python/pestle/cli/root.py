@@ -23,6 +23,7 @@ from pestle.cli import (
     quantize,
     rm,
     run,
+    serve,
     verify,
 )
 from pestle.cli.console import Console, current, guard_streams
@@ -90,11 +91,13 @@ def main() -> None:
     \b
     pestle chat                           talk to the default model
     pestle run -p "Why is the sky blue?"  one question, one answer
+    pestle serve                          answer programs that speak OpenAI's API
     pestle doctor                         what this machine can run
     """
 
 
 for command in (
-    chat, run, info, pull, ls, rm, convert, quantize, imatrix, verify, evaluate, bench, doctor,
+    chat, run, serve, info, pull, ls, rm, convert, quantize, imatrix, verify, evaluate, bench,
+    doctor,
 ):  # fmt: skip
     main.add_command(command.command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from pestle._core import Engine, Model
     from pestle.engine.runtime import Runtime
-    from pestle.options import Sampling
+    from pestle.options import EngineOptions, Sampling
     from pestle.template import ChatTemplate
     from pestle.tokenizer import Tokenizer
 
@@ -74,6 +74,11 @@ class ModelFacts:
     def dim(self) -> int:
         """Columns of the hidden states, which are those of `embed`'s vectors."""
         return self._runtime.loaded.engine.dim
+
+    @property
+    def options(self) -> EngineOptions:
+        """How it computes, as it was told to."""
+        return self._runtime.loaded.options
 
     @property
     def model(self) -> Model:

@@ -50,6 +50,8 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     prefix_cache    bytes of keys and values that are kept of texts which nothing holds any more,
                     so that a prompt that begins as one of them is not read from its beginning;
                     what has not been used for longest goes first
+    kv_memory       the most bytes of keys and values, those of `prefix_cache` included; 0: what
+                    the system has. Where more is wanted at once, calls wait for each other
     chunk           most prompt tokens in one forward pass; changes speed and memory, never results
     rope_scaling    "none", "linear" or "yarn": how positions are stretched beyond the context that
                     the model was trained for; None, here and below: as the file has it. The
@@ -88,6 +90,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         kv_type: str = EngineOptions.kv_type,
         chunk: int = EngineOptions.chunk,
         prefix_cache: int = EngineOptions.prefix_cache,
+        kv_memory: int = EngineOptions.kv_memory,
         rope_scaling: str | None = None,
         rope_scale: float | None = None,
         yarn_orig_ctx: int | None = None,
@@ -108,6 +111,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
             kv_type=kv_type,
             chunk=chunk,
             prefix_cache=prefix_cache,
+            kv_memory=kv_memory,
             rope_scaling=rope_scaling,
             rope_scale=rope_scale,
             yarn_orig_ctx=yarn_orig_ctx,

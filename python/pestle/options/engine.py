@@ -34,6 +34,7 @@ class EngineOptions:
     kv_type: str = "f16"
     chunk: int = _count(512, least=1)
     prefix_cache: int = _count(512 << 20, most=INT64_MAX)
+    kv_memory: int = _count(0, most=INT64_MAX)
     rope_scaling: str | None = None
     rope_scale: float | None = None
     yarn_orig_ctx: int | None = _count(None, least=1)

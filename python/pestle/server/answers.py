@@ -25,6 +25,7 @@ class Answers:
         self._beat = beat
         self._watched: set[int] = set()
         self._change: asyncio.Future[bool] | None = None
+        self._error: Exception | None = None
 
     @property
     def prompts(self) -> list[list[int]]:
@@ -42,6 +43,8 @@ class Answers:
             for run in live.values():
                 run.begin()
             while live:
+                if self._error is not None:
+                    raise self._error
                 silent = True
                 for index, run in list(live.items()):
                     # A turn for each, so that one that was written fast does not hold up others.
@@ -66,6 +69,12 @@ class Answers:
             if isinstance(event, Finished):
                 found[event.index] = event.result
         return [found[index] for index in sorted(found)]
+
+    def fail(self, error: Exception) -> None:
+        """Have iterating raise `error`, unless all is complete; in the thread of the loop."""
+        self._error = error
+        if self._change is not None:
+            _settle(self._change, True)
 
     def close(self) -> None:
         """End what is left; a forward pass in progress still ends, and is not waited for."""

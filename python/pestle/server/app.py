@@ -6,17 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pestle.llm import LLM
+from pestle.server.access import Access
+from pestle.server.access_log import AccessLog
 from pestle.server.dialects import anthropic, chat_completions, responses
+from pestle.server.dialects.anthropic import Anthropic
 from pestle.server.dialects.openai import OpenAi
-from pestle.server.endpoint import Endpoint
+from pestle.server.endpoint import Dialect, Endpoint, Refusal
+from pestle.server.errors import ApiError
 from pestle.server.models import Models, Served
 from pestle.server.options import ServerOptions
 from pestle.server.service import Service
+
+_OPENAI, _ANTHROPIC = OpenAi(), Anthropic()
+_POSTS: tuple[tuple[str, Dialect, Any, Any], ...] = (
+    ("/v1/chat/completions", _OPENAI, chat_completions.Fields, chat_completions.answer),
+    ("/v1/responses", _OPENAI, responses.Fields, responses.answer),
+    ("/v1/messages", _ANTHROPIC, anthropic.Fields, anthropic.answer),
+    ("/v1/messages/count_tokens", _ANTHROPIC, anthropic.CountFields, anthropic.count),
+)
 
 
 def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = None) -> Starlette:
@@ -31,20 +45,35 @@ def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = 
     async def list_models(request: Request) -> JSONResponse:
         return JSONResponse({"object": "list", "data": [_model(each) for each in known]})
 
-    def post(path: str, dialect: Any, kind: Any, handler: Any) -> Route:
-        # Starlette takes what is no function for an ASGI application.
-        return Route(path, Endpoint(service, known, dialect, kind, handler), methods=["POST"])
+    def not_here(request: Request, error: Exception) -> Any:
+        """There is no such path, or not with that method."""
+        assert isinstance(error, HTTPException)
+        path = request.url.path
+        told = ApiError(error.status_code, f"there is no {request.method} {path[:200]} here")
+        return Refusal(_dialect_of(path), told, service.options)
 
-    openai, claude = OpenAi(), anthropic.Anthropic()
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/models", list_models, methods=["GET"]),
-            post("/v1/chat/completions", openai, chat_completions.Fields, chat_completions.answer),
-            post("/v1/responses", openai, responses.Fields, responses.answer),
-            post("/v1/messages", claude, anthropic.Fields, anthropic.answer),
-            post("/v1/messages/count_tokens", claude, anthropic.CountFields, anthropic.count),
-        ]
+            *(
+                # Starlette takes what is no function for an ASGI application.
+                Route(path, Endpoint(service, known, dialect, kind, answer), methods=["POST"])
+                for path, dialect, kind, answer in _POSTS
+            ),
+        ],
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(Access, service.options, _dialect_of),
+        ],
+        exception_handlers={HTTPException: not_here},
     )
+    app.state.service = service
+    return app
+
+
+def _dialect_of(path: str) -> Dialect:
+    """In which errors are told that no endpoint tells."""
+    return _ANTHROPIC if path.startswith("/v1/messages") else _OPENAI
 
 
 def _model(served: Served) -> dict[str, Any]:

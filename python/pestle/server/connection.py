@@ -15,6 +15,10 @@ from pestle.server.errors import ApiError
 from pestle.server.options import ServerOptions
 
 
+class ClientLeftError(Exception):
+    """There is nobody who could be answered."""
+
+
 class Connection:
     """What an endpoint knows of its client."""
 
@@ -29,21 +33,32 @@ class Connection:
         self._sending: float | None = None  # since when the client does not read
 
     async def body(self) -> bytes:
-        """The whole body, which has to be JSON. Raises ApiError."""
+        """The whole body, which has to be JSON. Raises ApiError and ClientLeftError."""
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             said = f"the content type is {kind[:80]!r}, expected application/json"
             raise ApiError(415, said)
+        try:
+            return await asyncio.wait_for(self._read(), self._options.body_s)
+        except asyncio.TimeoutError:
+            said = f"the body has not come within {self._options.body_s:g} seconds"
+            raise ApiError(408, said) from None
+
+    async def _read(self) -> bytes:
         most = self._options.body_bytes
+        said = f"the body is longer than {most} bytes"
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and int(length[:20]) > most:
+            raise ApiError(413, said)
         parts, size = [], 0
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise asyncio.CancelledError
+                raise ClientLeftError
             part = message.get("body", b"")
             size += len(part)
             if size > most:
-                raise ApiError(413, f"the body is longer than {most} bytes")
+                raise ApiError(413, said)
             parts.append(part)
             if not message.get("more_body"):
                 return b"".join(parts)
@@ -112,6 +127,6 @@ class Connection:
         await self._send({
             "type": "http.response.start",
             "status": status,
-            "headers": [(k.encode(), v.encode()) for k, v in fields.items()],
+            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in fields.items()],
         })  # fmt: skip
         await self._send({"type": "http.response.body", "body": body})

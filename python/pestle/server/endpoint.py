@@ -15,16 +15,18 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from pestle.server import errors, fields
-from pestle.server.connection import Connection
+from pestle.server.connection import ClientLeftError, Connection
 from pestle.server.errors import ApiError
 from pestle.server.models import Models, Served
 from pestle.server.once import tell_once
+from pestle.server.options import ServerOptions
 from pestle.server.service import Service
 
 log = logging.getLogger("pestle.server")
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 _LONG = 64 << 10  # bytes of a body that is parsed beside the event loop
+_ENDS_CONNECTION = {408, 413}  # the rest of the body is not waited for
 
 
 class Dialect(Protocol):
@@ -101,12 +103,16 @@ class Endpoint:
         try:
             body = await connection.body()
             await connection.while_there(self._answer(connection, body))
+        except ClientLeftError:
+            return
         except ApiError as error:
-            await self._refuse(connection, error)
+            await refuse(connection, self._dialect, error)
 
     async def _answer(self, connection: Connection, body: bytes) -> None:
         try:
             raw = await _parsed(body)
+            if self._service.options.log_prompts:
+                log.info("asked: %s", body.decode())
             typed = fields.typed(raw, self.kind)
             self._tell_ignored(raw)
             name = getattr(typed, "model", None)
@@ -114,19 +120,19 @@ class Endpoint:
                 call = Call(
                     typed, raw, connection.headers, connection.client, served, self._service
                 )
-                reply = await self._handler(call)
-                if isinstance(reply, Reply):
-                    headers = {**self._id(connection), **reply.headers}
-                    await connection.reply(200, as_json(reply.body), headers=headers)
+                answer = await self._handler(call)
+                if isinstance(answer, Reply):
+                    headers = {self._dialect.id_header: connection.id, **answer.headers}
+                    await connection.reply(200, as_json(answer.body), headers=headers)
                 else:
-                    await self._stream(connection, reply)
+                    await self._stream(connection, answer)
         except ApiError:
             raise
         except Exception as error:
             raise _told(error) from error
 
     async def _stream(self, connection: Connection, stream: Stream) -> None:
-        headers = {**self._id(connection), **stream.headers}
+        headers = {self._dialect.id_header: connection.id, **stream.headers}
         await connection.begin(200, stream.media_type, headers)
         async with contextlib.aclosing(stream.frames) as frames:  # type: ignore[type-var]
             try:
@@ -140,21 +146,36 @@ class Endpoint:
                     await connection.send(stream.failed(told))
         await connection.end()
 
-    async def _refuse(self, connection: Connection, error: ApiError) -> None:
-        status = self._dialect.status(error)
-        headers = self._id(connection)
-        if error.retry_after is not None:
-            headers["retry-after"] = str(error.retry_after)
-        body = as_json(self._dialect.body(error, connection.id))
-        await connection.reply(status, body, headers=headers)
-
-    def _id(self, connection: Connection) -> dict[str, str]:
-        return {self._dialect.id_header: connection.id}
-
     def _tell_ignored(self, raw: Mapping[str, Any]) -> None:
         """Log the names that mean nothing here, each once."""
         for name in fields.unknown(dict(raw), self.kind):
             tell_once(f"the field {name[:100]!r} of requests is not known here, and ignored")
+
+
+class Refusal:
+    """An ASGI application that answers with an error."""
+
+    def __init__(self, dialect: Dialect, error: ApiError, options: ServerOptions) -> None:
+        self._dialect = dialect
+        self._error = error
+        self._options = options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send, self._options)
+        await refuse(connection, self._dialect, self._error)
+
+
+async def refuse(connection: Connection, dialect: Dialect, error: ApiError) -> None:
+    """Answer a request with an error."""
+    status = dialect.status(error)
+    headers = {dialect.id_header: connection.id}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if status in _ENDS_CONNECTION:
+        headers["connection"] = "close"
+    await connection.reply(status, as_json(dialect.body(error, connection.id)), headers=headers)
 
 
 def as_json(value: Any) -> bytes:

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
     """The options of `create_app`, and the limits that hold for every request.
 
-    beat           seconds of silence after which a stream tells what goes on
-    stall          seconds after which a client that does not read its stream is given up
-    body_bytes     of a request
-    queue          answers that may wait for their turn; further requests are refused
-    n              answers to one request
-    ahead          pieces of an answer that are written before its client has read them
+    Who may ask:
+    keys         secrets by the names of whom they belong to; if there are any, one is demanded
+    hosts        names in the Host header beside this machine's own addresses and localhost
+    origins      of web pages that may ask, such as "https://chat.example.org"
+
+    What a request may have:
+    body_bytes   of a request
+    queue        answers that may wait for their turn; further requests are refused
+    n            answers to one request
+
+    What a connection may take:
+    connections  open ones; where there would be more, the one that has been idle for longest goes
+    head_s       seconds in which the head of a request has to come
+    body_s       and its body
+    idle_s       seconds without a request after which a connection is closed
+    stall        seconds after which a client that does not read its stream is given up
+
+    How it answers:
+    beat         seconds of silence after which a stream tells what goes on
+    ahead        pieces of an answer that are written before its client has read them
+    log_prompts  whether the bodies of requests are logged
     """
 
-    beat: float = 5.0
-    stall: float = 60.0
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     body_bytes: int = 32 << 20
     queue: int = 1024
     n: int = 16
+    connections: int = 10_000
+    head_s: float = 20.0
+    body_s: float = 120.0
+    idle_s: float = 75.0
+    stall: float = 60.0
+    beat: float = 5.0
     ahead: int = 256
+    log_prompts: bool = False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from anyio import CapacityLimiter, to_thread
 
@@ -27,6 +29,8 @@ class Service:
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
         self._preparing: CapacityLimiter | None = None
+        self._open: WeakSet[Answers] = WeakSet()
+        self._ended = False
 
     async def answers(self, llm: LLM, job: Job, client: str) -> Answers:
         """The answers to a job of a client, not begun. Raises ApiError and Error.
@@ -35,7 +39,11 @@ class Service:
         """
         if job.n > self.options.n:
             raise ApiError(400, f"n is {job.n}, expected {self.options.n} at most", param="n")
-        return Answers(await self._prepared(_runs, llm, job, client), self.options.beat)
+        answers = Answers(await self._prepared(_runs, llm, job, client), self.options.beat)
+        self._open.add(answers)
+        if self._ended:
+            answers.fail(_stopped())
+        return answers
 
     async def count_tokens(self, llm: LLM, job: ChatJob) -> int:
         """How many tokens the prompt of a chat has, be it more than the context. Raises Error."""
@@ -46,6 +54,19 @@ class Service:
         if self._preparing is None:  # here: it belongs to the loop that runs
             self._preparing = CapacityLimiter(_PREPARING)
         return await to_thread.run_sync(prepare, *arguments, limiter=self._preparing)
+
+    def end_after(self, seconds: float) -> None:
+        """Have all answers that are not complete by then end with an error."""
+        asyncio.get_running_loop().call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        self._ended = True
+        for answers in list(self._open):
+            answers.fail(_stopped())
+
+
+def _stopped() -> ApiError:
+    return ApiError(503, "the server is being stopped", retry_after=5)
 
 
 def _count(llm: LLM, job: ChatJob) -> int:

@@ -139,12 +139,13 @@ for first in range(1, 4):
     engine.step([(kept, text(first))], "none")
     engine.keep(kept)
     del kept
-assert engine.kv_bytes - engine.kept_bytes < len(pages) * len(pages[0]), "there is room anyway"
+kept = engine.kept_bytes
+assert engine.kv_bytes - kept < len(pages) * len(pages[0]), "there is room anyway"
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), resource.RLIM_INFINITY))
 again = engine.restore(text(0), lambda group, index: pages[index])
-assert engine.kept_bytes == 0
+assert 0 < engine.kept_bytes < kept  # no more than was needed
 engine.step([(again, [5])])
 assert engine.logits().tobytes() == expected
 """

@@ -22,8 +22,8 @@ NOT_FLAGS = {"chunk"}
 KV_FLAGS = {"kv_k", "kv_v"}  # two flags make kv_type
 OTHERS: dict[str, Any] = {
     "n_ctx": 77, "threads": 2, "threads_prefill": 3, "kv_type": "q8_0/f16", "chunk": 33,
-    "prefix_cache": 5 << 20, "rope_scaling": "yarn", "rope_scale": 2, "yarn_orig_ctx": 64,
-    "rope_freq_base": 5000,
+    "prefix_cache": 5 << 20, "kv_memory": 50 << 20, "rope_scaling": "yarn", "rope_scale": 2,
+    "yarn_orig_ctx": 64, "rope_freq_base": 5000,
 }  # fmt: skip
 
 

@@ -1,0 +1,43 @@
+"""A line for each request: whose it was, what it asked for, how it ended and what it took."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("pestle.server.access")
+
+
+class AccessLog:
+    """ASGI middleware that logs requests, without what they say."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not log.isEnabledFor(logging.INFO):
+            await self._app(scope, receive, send)
+            return
+        begun = time.monotonic()
+        status, ended = 0, False
+
+        async def sending(message: Message) -> None:
+            nonlocal status, ended
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif not message.get("more_body"):
+                ended = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            address = scope.get("client")
+            whose = scope.get("pestle.client") or (address[0] if address else "-")
+            took = time.monotonic() - begun
+            left = "" if ended else ", not to its end"
+            log.info(
+                "%s %s %s %s, %.3f s%s", whose, scope["method"], scope["path"], status, took, left
+            )
