@@ -6,7 +6,6 @@ This needs nothing of the harness; `pestle.lm_eval` is the class that it knows.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -115,19 +114,20 @@ class Backend:
         context, continuation = pair
         tokens = self._cut([*context, *continuation], self.llm.n_ctx)
         scored = self.llm.score(tokens, start=max(len(tokens) - len(continuation), 1))
-        total = math.fsum(each.logprob for each in scored)  # `sum` differs between Pythons
+        # As the harness adds up what servers tell it, whose sums have to be these.
+        total = sum(each.logprob for each in scored)
         return total, all(each.is_greedy for each in scored)
 
     def _rolling(self, tokens: list[int]) -> float:
         length = self.llm.n_ctx - 1  # of a window's tokens; one stands before them
-        logprobs: list[float] = []
+        windows: list[float] = []
         for begin in range(0, len(tokens), length):
             end = min(begin + length, len(tokens))
             before = max(end - length - 1, -1)
             window = [self.prefix_token, *tokens[:end]] if before < 0 else tokens[before:end]
             scored = self.llm.score(window, start=len(window) - (end - begin))
-            logprobs += [each.logprob for each in scored]
-        return math.fsum(logprobs)
+            windows.append(sum(each.logprob for each in scored))
+        return sum(windows)
 
     def _cut(self, tokens: list[int], most: int) -> list[int]:
         if len(tokens) <= most:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 try:
+    import lm_eval.models  # noqa: F401  (it looks for its own models only while there is no other)
     from lm_eval.api.model import TemplateLM
     from lm_eval.api.registry import register_model
 except ImportError as error:

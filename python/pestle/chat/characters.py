@@ -43,10 +43,10 @@ def encoded(
     return encode(changed), (_note(counts, tokenizer.stand_in),)
 
 
-def warn_of(notes: Sequence[str]) -> None:
-    """Tell the caller's caller of what was replaced in a text, where no result can."""
+def warn_of(notes: Sequence[str], *, above: int = 1) -> None:
+    """Tell of what was replaced in a text, where no result can: so many callers above one's own."""
     for note in notes:
-        warnings.warn(note, stacklevel=3)
+        warnings.warn(note, stacklevel=2 + above)
 
 
 def _note(counts: Counter[str], stand_in: str) -> str:

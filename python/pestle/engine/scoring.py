@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pestle.engine.loaded import Choice, Sampled, Scored
 from pestle.engine.runtime import Runtime
 from pestle.engine.sequence import HeldSequence
+from pestle.engine.waking import results
 from pestle.engine.work import Rows, Taken, Work
 from pestle.results import ScoredToken, TokenLogprob
 
@@ -33,6 +34,22 @@ def scores(
         return
     for each in _results(runtime, _Scores(runtime, sequence, list(tokens), start, top)):
         yield from each
+
+
+async def ascores(
+    runtime: Runtime,
+    sequence: HeldSequence,
+    tokens: Sequence[int],
+    start: int,
+    top: int,
+    client: str,
+) -> list[ScoredToken]:
+    """The same for asyncio; `client` is whom it is for. Cancelling ends it before its next pass."""
+    if start >= len(tokens):
+        return []
+    work = _Scores(runtime, sequence, list(tokens), start, top)
+    ticket = runtime.scheduler.add(work, client=client)
+    return [each async for part in results(ticket) for each in part]
 
 
 def logits(

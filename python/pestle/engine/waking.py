@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from pestle.engine.ticket import Ticket
+
+T = TypeVar("T")
+
+
+async def results(ticket: Ticket[T]) -> AsyncIterator[T]:
+    """What comes of some work, for asyncio. Whoever stops iterating ends it."""
+    try:
+        while True:
+            while not ticket.ready:
+                await changed(ticket.watch)
+            if (result := ticket.next()) is None:
+                return
+            yield result
+    finally:
+        ticket.cancel()
 
 
 async def changed(watch: Callable[[Callable[[], None]], None]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pestle.chat.characters import encoded, warn_of
 from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
-from pestle.engine.scoring import logits, scores
+from pestle.engine.scoring import ascores, logits, scores
 from pestle.options import check_integer
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ class TextCalls(ABC):
         warn_of(notes)
         return tokens
 
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        """The text of token ids; control tokens have none.
+    def detokenize(self, tokens: Sequence[int], *, skip_special: bool = True) -> str:
+        """The text of token ids. Control tokens have none, or are spelled out.
 
         Raises ArgumentError for a token outside the vocabulary.
         """
         ids = token_ids("tokens", tokens)
         tokenizer = self._runtime.loaded.tokenizer
         check_tokens("tokens", ids, tokenizer.n_vocab)
-        return tokenizer.decode(ids)
+        return tokenizer.decode(ids, skip_special=skip_special)
 
     def logits(self, prompt: Prompt) -> NDArray[float32]:
         """Logits after every token of `prompt` (text or token ids): (n_tokens, n_vocab) float32.
@@ -87,10 +87,25 @@ class TextCalls(ABC):
         are those of generation, and the same however much is computed at once or was before; 64 MB
         hold them. Raises ValueError for a prompt or a number out of range, ContextLengthError.
         """
-        loaded = self._runtime.loaded
-        tokens, notes = prompt_tokens(loaded, prompt)
-        warn_of(notes)
-        start = check_integer("start", start, 1, len(tokens))
-        top = check_integer("logprobs", logprobs, 0, loaded.n_vocab)
+        tokens, start, top = self._to_score(prompt, start, logprobs)
         with self._lease() as sequence:
             return tuple(scores(self._runtime, sequence, tokens, start, top))
+
+    async def ascore(
+        self, prompt: Prompt, *, start: int = 1, logprobs: int = 0, client: str = ""
+    ) -> tuple[ScoredToken, ...]:
+        """`score` for asyncio. Cancelling it ends the work before its next forward pass.
+
+        `client` is whom it is for: any name. Between clients the engine's time is shared fairly.
+        """
+        tokens, start, top = self._to_score(prompt, start, logprobs)
+        with self._lease() as sequence:
+            return tuple(await ascores(self._runtime, sequence, tokens, start, top, client))
+
+    def _to_score(self, prompt: Prompt, start: int, logprobs: int) -> tuple[list[int], int, int]:
+        """What `score` is given, read and checked."""
+        loaded = self._runtime.loaded
+        tokens, notes = prompt_tokens(loaded, prompt)
+        warn_of(notes, above=2)
+        start = check_integer("start", start, 1, len(tokens))
+        return tokens, start, check_integer("logprobs", logprobs, 0, loaded.n_vocab)

@@ -19,6 +19,8 @@ class ServerOptions:
     body_bytes   of a request
     queue        answers that may wait for their turn; further requests are refused
     n            answers to one request
+    texts        prompts, or inputs to be embedded, of one request
+    top_logprobs alternatives to each token
 
     What a connection may take:
     connections  open ones; where there would be more, the one that has been idle for longest goes
@@ -39,6 +41,8 @@ class ServerOptions:
     body_bytes: int = 32 << 20
     queue: int = 1024
     n: int = 16
+    texts: int = 2048
+    top_logprobs: int = 20
     connections: int = 10_000
     head_s: float = 20.0
     body_s: float = 120.0
