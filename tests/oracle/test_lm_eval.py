@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +11,7 @@ from pestle import LLM
 
 from tests.structured.babblers import babbler
 
-QUESTIONS = [
-    {"question": "one and one is", "choices": ["two", "three", "one"], "label": 0, "text": "abc d"},
-    {"question": "the sky is", "choices": ["green", "blue"], "label": 1, "text": "e" * 70},
-    {"question": "one and one is", "choices": ["2", "11"], "label": 0, "text": "x"},
-    {"question": "a question of many words", "choices": ["a", "b"], "label": 0, "text": "yz\n"},
-]
-TASKS = {
-    "tiny_choice": """
-output_type: multiple_choice
-doc_to_text: "{{question}}"
-doc_to_target: "{{label}}"
-doc_to_choice: "{{choices}}"
-metric_list: [{metric: acc}, {metric: acc_norm}]
-""",
-    "tiny_perplexity": """
-output_type: loglikelihood_rolling
-doc_to_text: ""
-doc_to_target: "{{text}}"
-metric_list: [{metric: byte_perplexity}]
-""",
-    "tiny_generation": """
-output_type: generate_until
-doc_to_text: "{{question}}"
-doc_to_target: "{{choices[0]}}"
-generation_kwargs: {until: ["e"], max_gen_toks: 6}
-metric_list: [{metric: exact_match}]
-""",
-}
-COMMON = """
-task: {name}
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {data}}}}}
-test_split: test
-"""
+from .harness_tasks import TASKS, manager
 
 
 def _probability(llm: LLM, tokens: list[int], start: int) -> float:
@@ -59,19 +25,11 @@ def _probability(llm: LLM, tokens: list[int], start: int) -> float:
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the harness says of a tiny model, without and with its chat template."""
-    pytest.importorskip("lm_eval", reason="lm_eval is not installed (pestle[lm-eval])")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    tasks = manager(tmp_path, monkeypatch)
     from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
     from pestle.lm_eval import PestleLM
 
-    data = tmp_path / "data.jsonl"
-    data.write_text("".join(json.dumps(each) + "\n" for each in QUESTIONS))
-    for name, task in TASKS.items():
-        (tmp_path / f"{name}.yaml").write_text(COMMON.format(name=name, data=data) + task)
     llm = babbler(tmp_path / "tiny.gguf", "qwen3", n_ctx=64)
-    tasks = TaskManager(include_path=str(tmp_path), include_defaults=False)
 
     def run(**options: Any) -> Any:
         return simple_evaluate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pestle.server import create_app
 
 from tests.server.serving import Client, serving
 from tests.unit.llm.conftest import llm, make_llm  # noqa: F401  (fixtures)
+from tests.unit.sessions.models import write
 
 
 @pytest.fixture
@@ -23,6 +25,15 @@ def serve() -> Iterator[Callable[..., Client]]:
             return servers.enter_context(serving(create_app(models, **options)))
 
         yield start
+
+
+@pytest.fixture
+def tiny_with_bos(tmp_path: Path) -> Iterator[LLM]:
+    """The core's engine; its file wants a token before each text."""
+    keys = {"tokenizer.ggml.bos_token_id": 257, "tokenizer.ggml.add_bos_token": True}
+    path = write(tmp_path / "tiny.gguf", keys=keys)
+    with LLM(path, threads=1) as model:
+        yield model
 
 
 @pytest.fixture

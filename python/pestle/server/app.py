@@ -12,10 +12,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from pestle.errors import ModelNotFoundError
 from pestle.llm import LLM
+from pestle.server import errors
 from pestle.server.access import Access
 from pestle.server.access_log import AccessLog
-from pestle.server.dialects import anthropic, chat_completions, responses
+from pestle.server.dialects import (
+    anthropic,
+    chat_completions,
+    completions,
+    embeddings,
+    responses,
+    tokenizing,
+)
 from pestle.server.dialects.anthropic import Anthropic
 from pestle.server.dialects.openai import OpenAi
 from pestle.server.endpoint import Dialect, Endpoint, Refusal
@@ -27,6 +36,10 @@ from pestle.server.service import Service
 _OPENAI, _ANTHROPIC = OpenAi(), Anthropic()
 _POSTS: tuple[tuple[str, Dialect, Any, Any], ...] = (
     ("/v1/chat/completions", _OPENAI, chat_completions.Fields, chat_completions.answer),
+    ("/v1/completions", _OPENAI, completions.Fields, completions.answer),
+    ("/v1/embeddings", _OPENAI, embeddings.Fields, embeddings.answer),
+    ("/tokenize", _OPENAI, tokenizing.TokenizeFields, tokenizing.tokenize),
+    ("/detokenize", _OPENAI, tokenizing.DetokenizeFields, tokenizing.detokenize),
     ("/v1/responses", _OPENAI, responses.Fields, responses.answer),
     ("/v1/messages", _ANTHROPIC, anthropic.Fields, anthropic.answer),
     ("/v1/messages/count_tokens", _ANTHROPIC, anthropic.CountFields, anthropic.count),
@@ -45,6 +58,13 @@ def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = 
     async def list_models(request: Request) -> JSONResponse:
         return JSONResponse({"object": "list", "data": [_model(each) for each in known]})
 
+    async def tokenizer_info(request: Request) -> Any:
+        try:
+            served = known.find(request.query_params.get("model"))
+        except ModelNotFoundError as error:
+            return Refusal(_OPENAI, errors.of(error), service.options)
+        return JSONResponse(tokenizing.tokenizer_info(served.llm))
+
     def not_here(request: Request, error: Exception) -> Any:
         """There is no such path, or not with that method."""
         assert isinstance(error, HTTPException)
@@ -55,6 +75,7 @@ def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = 
     app = Starlette(
         routes=[
             Route("/v1/models", list_models, methods=["GET"]),
+            Route("/tokenizer_info", tokenizer_info, methods=["GET"]),
             *(
                 # Starlette takes what is no function for an ASGI application.
                 Route(path, Endpoint(service, known, dialect, kind, answer), methods=["POST"])

@@ -39,7 +39,7 @@ class Service:
         """
         if job.n > self.options.n:
             raise ApiError(400, f"n is {job.n}, expected {self.options.n} at most", param="n")
-        answers = Answers(await self._prepared(_runs, llm, job, client), self.options.beat)
+        answers = Answers(await self.prepared(_runs, llm, job, client), self.options.beat)
         self._open.add(answers)
         if self._ended:
             answers.fail(_stopped())
@@ -47,9 +47,9 @@ class Service:
 
     async def count_tokens(self, llm: LLM, job: ChatJob) -> int:
         """How many tokens the prompt of a chat has, be it more than the context. Raises Error."""
-        return await self._prepared(_count, llm, job)
+        return await self.prepared(_count, llm, job)
 
-    async def _prepared(self, prepare: Callable[..., T], *arguments: Any) -> T:
+    async def prepared(self, prepare: Callable[..., T], *arguments: Any) -> T:
         """Have something done beside the event loop, few at a time."""
         if self._preparing is None:  # here: it belongs to the loop that runs
             self._preparing = CapacityLimiter(_PREPARING)

@@ -137,15 +137,16 @@ def take_format(wanted: Mapping[str, Any] | None, options: dict[str, Any]) -> No
         options["response_format"] = wanted
 
 
-def usage(parts: list[Usage]) -> dict[str, Any]:
-    """The counts of several answers to one prompt, which counts once."""
-    first = parts[0]
+def usage(parts: list[Usage], n: int | None = None) -> dict[str, Any]:
+    """The counts of several answers, `n` to each prompt, which counts once; None: to one prompt."""
+    prompts = parts[:: n or len(parts)]
+    prompt = sum(part.prompt_tokens for part in prompts)
     completion = sum(part.completion_tokens for part in parts)
     return {
-        "prompt_tokens": first.prompt_tokens,
+        "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": first.prompt_tokens + completion,
-        "prompt_tokens_details": {"cached_tokens": first.cached_tokens},
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": sum(part.cached_tokens for part in prompts)},
         "completion_tokens_details": {
             "reasoning_tokens": sum(part.reasoning_tokens for part in parts)
         },
