@@ -132,9 +132,10 @@ class ScoredToken:
 class ToolCall:
     """A call that the model asks for.
 
-    `arguments` is JSON, an object, as the model wrote it. A `builtin` tool is one that the model
-    was trained with, such as gpt-oss's `python`: its arguments may be any text. `id` is one that no
-    other call of the chat has; it does not count when calls are compared.
+    `arguments` is JSON, an object, as the model wrote it. Where the answer ends within them, or
+    they are not JSON, they are what there is, and `warnings` tell of it. A `builtin` tool is one
+    that the model was trained with, such as gpt-oss's `python`: its arguments may be any text. `id`
+    is one that no other call of the chat has; it does not count when calls are compared.
     """
 
     name: str
@@ -262,7 +263,7 @@ class ChatCompletion(Completion):
     `reasoning` is what it thought before; empty where its format does not tell that from the rest.
     `tool_calls` are for the caller to carry out: append `message` and, for each call, a message
     {"role": "tool", "tool_call_id": ..., "content": ...}, and ask again. Output that is not of the
-    model's format, such as a call that is not JSON, is in `text`, and `warnings` says what is
+    model's format, such as a call without a name, is in `text`, and `warnings` says what is
     wrong.
     """
 

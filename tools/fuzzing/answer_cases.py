@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from pestle.formats import Format, Reader, format_of
-from pestle.formats.events import Content, Event, Reasoning
+from pestle.formats.events import CallPiece, Content, Event, Reasoning
 from pestle.tokenizer import Detokenizer
 
 from fuzzing import chance
@@ -123,12 +123,13 @@ def _joined(events: list[Event]) -> list[object]:
     """Pieces of one kind that follow each other as one."""
     joined: list[object] = []
     for event in events:
-        if isinstance(event, (Content, Reasoning)):
+        if isinstance(event, (Content, Reasoning, CallPiece)):
             name = type(event).__name__
+            text = event.arguments if isinstance(event, CallPiece) else event.text
             if joined and isinstance(joined[-1], list) and joined[-1][0] == name:
-                joined[-1][1] += event.text
-            elif event.text:
-                joined.append([name, event.text])
+                joined[-1][1] += text
+            elif text:
+                joined.append([name, text])
         else:
             joined.append((event.name, event.arguments))
     return joined

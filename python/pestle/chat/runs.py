@@ -64,7 +64,11 @@ def chat_run(
     tokenizer, form = loaded.tokenizer, loaded.format  # as above
 
     def answer() -> Answer:
-        parser = None if form is None else form.parser(tokens, options.tools.described or None)
+        parser = None
+        if form is not None:
+            must_call = options.wanted is not None and options.wanted.must_call
+            known = options.tools.described or None
+            parser = form.parser(tokens, known, must_call=must_call)
         untaught = untaught_calls(options.told, options.wanted)
         reader = Reader(Detokenizer(tokenizer), parser, untaught)
         ids = call_ids(request.messages)

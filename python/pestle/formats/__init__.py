@@ -6,6 +6,8 @@ events        what comes out
 parser        what every format has in common; harmony, tagged and trailing are the parsers
 marks         control tokens, told from text by their ids
 calls*        the forms of tool calls
+streamed*     calls that are handed on while they are written; call_heads says from where on
+json_text     where a JSON value ends, and its strict spelling
 untaught      calls in another form than the template teaches; calls_untaught says what those are
 """
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from pestle.formats.json_text import JsonText
 from pestle.results import ToolCall
 
 Schemas: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -58,14 +59,9 @@ def arguments_text(text: str) -> str:
     No text at all is an object without members.
     """
     text = text.strip(_SPACE) or "{}"
-    value = decoded(text)
-    if not isinstance(value, dict):
+    if not isinstance(decoded(text), dict):
         raise MalformedCallError("the arguments of the tool call are not a JSON object")
-    try:
-        json.loads(text)
-    except ValueError:
-        return json.dumps(value, ensure_ascii=False)  # line ends within strings, most often
-    return text
+    return JsonText().feed(text)[0]
 
 
 def decoded(text: str) -> Any:

@@ -53,6 +53,16 @@ def listed_calls(text: str) -> list[ToolCall]:
     return calls
 
 
+def further_calls(text: str) -> list[ToolCall]:
+    """The calls behind one of such a list or row, of which `text` is what follows its arguments.
+
+    Raises MalformedCallError.
+    """
+    bracket = "[" if text.rstrip().endswith("]") else ""
+    _, *further = objects(f'{bracket}{{"": 0{text}')
+    return [named_call(each) for each in further]
+
+
 def objects(text: str) -> Iterator[str]:
     """The spelling of each object of a JSON list, or of several in a row.
 

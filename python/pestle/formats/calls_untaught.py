@@ -13,8 +13,6 @@ Only a call of a tool that was offered counts, so that other JSON stays what it 
 
 from __future__ import annotations
 
-import re
-
 from pestle.formats.calls import MalformedCallError, Schemas, arguments_text, members
 from pestle.formats.calls_listed import objects
 from pestle.formats.calls_xml import function_call
@@ -23,31 +21,6 @@ from pestle.results import ToolCall
 _ARGUMENTS = ("arguments", "parameters")
 _KEYS = ("name", "function", "type", "id", *_ARGUMENTS)
 _HEAD = 256  # characters in which the first key, and what it says, stands
-_JSON_MARK = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
-
-
-class JsonEnd:
-    """Finds where a JSON object or list ends, in a text that comes in pieces."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = self._escaped = False
-
-    def feed(self, piece: str) -> int | None:
-        """The end of the value in the next piece, as an index into it; None: it goes on."""
-        begin = 1 if self._escaped and piece else 0
-        self._escaped = self._escaped and not piece
-        for match in _JSON_MARK.finditer(piece, begin):
-            mark = match[0]
-            if mark[0] == "\\":
-                self._escaped = len(mark) == 1
-            elif mark == '"':
-                self._in_string = not self._in_string
-            elif not self._in_string:
-                self._depth += 1 if mark in "{[" else -1
-                if self._depth <= 0:
-                    return match.end()
-        return None
 
 
 def may_be_calls(begun: str, schemas: Schemas) -> bool:

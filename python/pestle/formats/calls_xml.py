@@ -42,7 +42,7 @@ def function_call(text: str, schemas: Schemas) -> ToolCall:
     if begin is None:
         raise MalformedCallError("the tool call begins with no function")
     name, at = begin[1].strip(), begin.end()
-    properties = _mapping(schemas.get(name, {}).get("properties"))
+    properties = mapping(schemas.get(name, {}).get("properties"))
     arguments: dict[str, Any] = {}
     while (match := _PARAMETER.match(text, at)) is not None:
         key = match[1].strip()
@@ -84,7 +84,7 @@ def typed(text: str, schema: Any) -> Any:
     Without a schema, what is JSON is read as JSON. What cannot be had as the schema wants it stays
     a string: the tool will say what is wrong with it.
     """
-    allowed = types_of(_mapping(schema))
+    allowed = types_of(mapping(schema))
     if allowed == {"string"}:
         return text
     word = text.strip().lower()
@@ -107,7 +107,7 @@ def types_of(schema: Mapping[str, Any]) -> set[str]:
         return {kind for kind in stated if isinstance(kind, str) and kind in _KINDS}
     options = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(options, list):
-        of_each = [types_of(_mapping(option)) for option in options]
+        of_each = [types_of(mapping(option)) for option in options]
         return set().union(*of_each) if all(of_each) else set()
     values = schema.get("enum")
     return {"string"} if isinstance(values, list) and _all_strings(values) else set()
@@ -123,5 +123,6 @@ def _all_strings(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """`value`, if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -16,6 +16,7 @@ from pestle.formats.calls import MalformedCallError, Schemas, arguments_text
 from pestle.formats.events import Content, Event, Reasoning
 from pestle.formats.marks import Marks
 from pestle.formats.parser import Parser
+from pestle.formats.streamed import StreamedCall, StreamedJson
 from pestle.results import ToolCall
 
 START, CHANNEL, MESSAGE, CONSTRAIN = "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>"
@@ -56,7 +57,8 @@ class HarmonyParser(Parser):
         self._given = ""  # of it by the prompt, which is never handed on
         self._message: Header | None = None  # whose text comes; None: a header comes
         self._lost = False  # text that no header announced
-        self._body: list[str] = []  # of a call
+        self._body = ""  # of a call, what was not handed on
+        self._call: StreamedCall | None = None  # that is being written
         self._said: set[type] = set()  # what earlier messages were, to set paragraphs
         self._fresh = True  # nothing of this message was handed on
         self._feed(prompt_end)
@@ -127,8 +129,8 @@ class HarmonyParser(Parser):
         if message is None:
             return self._content(text, _NO_HEADER)
         if _is_call(message):
-            self._body.append(text)
-            return []
+            self._body += text
+            return self._write_call(message.recipient or "")
         if message.channel == "analysis":
             return [Reasoning(self._paragraph(Reasoning) + self.marks.spelled(text))]
         events = self._content(text, self._problem(message))
@@ -158,18 +160,42 @@ class HarmonyParser(Parser):
         message, self._message = self._message, None
         if message is None or not _is_call(message):
             return []
-        body = self.marks.spelled("".join(self._body))
-        self._body.clear()
+        call, self._call = self._call, None
+        body, self._body = self.marks.spelled(self._body), ""
+        if call is not None:
+            return self._end_call(call, body, end)
         try:
-            call = self._call(message.recipient or "", body)
+            return [self._read_call(message.recipient or "", body)]
         except MalformedCallError as error:
             said = f"to={message.recipient} {body}{self.marks.spelled(end)}"
             return [Content(self._paragraph(Content) + said, str(error))]
-        return [call]
 
-    def _call(self, recipient: str, body: str) -> ToolCall:
+    def _write_call(self, recipient: str) -> list[Event]:
+        """Hand on what has come of a call's arguments. The header makes it certain to be one."""
+        if self._call is None:
+            name, body = self._function(recipient), self._body.lstrip()
+            if name is None or not body.startswith("{"):
+                return []
+            self._call, self._body = StreamedJson(name, self.marks.spelled), body
+        if self._call.is_over:
+            return []
+        events, used = self._call.push(self._body, final=False)
+        self._body = self._body[used:]
+        return events
+
+    def _end_call(self, call: StreamedCall, rest: str, end: str) -> list[Event]:
+        """The message of a call that was handed on has ended."""
+        if not call.is_over:
+            call.cut(f"the {'call' if end else 'answer'} ends within them")
+        return call.finish(rest)
+
+    def _function(self, recipient: str) -> str | None:
+        """The name of the function that a message to `recipient` calls."""
         name = recipient.removeprefix(FUNCTIONS)
-        if name != recipient or recipient in self._schemas:
+        return name if name != recipient or recipient in self._schemas else None
+
+    def _read_call(self, recipient: str, body: str) -> ToolCall:
+        if (name := self._function(recipient)) is not None:
             return ToolCall(name, arguments_text(body))
         if recipient.partition(".")[0] in _BUILTIN:
             return ToolCall(recipient, body, builtin=True)

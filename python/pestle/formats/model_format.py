@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from pestle.formats import harmony
+from pestle.formats import call_heads, harmony
 from pestle.formats.calls import Schemas, named_call, schemas_of
 from pestle.formats.calls_fenced import separated_call
 from pestle.formats.calls_listed import llama_calls, mistral_calls
@@ -19,7 +19,7 @@ from pestle.formats.harmony import HarmonyParser
 from pestle.formats.marks import Marks
 from pestle.formats.parser import Parser, PlainParser
 from pestle.formats.tagged import CLOSE, OPEN, CallTags, TaggedParser
-from pestle.formats.trailing import TrailingParser
+from pestle.formats.trailing import TrailingCalls, TrailingParser
 from pestle.results import ToolCall
 
 CallForm: TypeAlias = Literal["json", "xml", "separated", "dsml", "mistral", "llama"]
@@ -69,8 +69,18 @@ class Format:
     vocabulary: TokenLookup
     writes: frozenset[str] = frozenset()
 
-    def parser(self, prompt: Sequence[int], tools: Sequence[Any] | None = None) -> Parser:
-        """A parser for the answer to `prompt`, the tokens of a whole chat."""
+    def parser(
+        self,
+        prompt: Sequence[int],
+        tools: Sequence[Any] | None = None,
+        *,
+        must_call: bool = False,
+    ) -> Parser:
+        """A parser for the answer to `prompt`, the tokens of a whole chat.
+
+        Of calls of `tools` it hands on the arguments as they come, where it is certain that they
+        are such calls. `must_call`: the answer is held to calls.
+        """
         schemas = schemas_of(tools)
         if self.name == "harmony":
             marks = Marks(self.vocabulary, harmony.MARKS)
@@ -78,7 +88,7 @@ class Format:
         if self.name == "plain":
             return PlainParser(Marks(self.vocabulary, ()))
         if self.name == "trailing":
-            return self._trailing(Marks(self.vocabulary, self.marks), schemas)
+            return self._trailing(Marks(self.vocabulary, self.marks), schemas, must_call)
         marks = Marks(self.vocabulary, _spellings(self.calls, self.thinks))
         return TaggedParser(
             marks,
@@ -87,21 +97,26 @@ class Format:
             in_reasoning=self.thinks and _begins_reasoning(marks, self.vocabulary, prompt),
         )
 
-    def _trailing(self, marks: Marks, schemas: Schemas) -> Parser:
+    def _trailing(self, marks: Marks, schemas: Schemas, must_call: bool) -> Parser:
+        def listed(text: str, first: bool) -> call_heads.Begun:
+            return call_heads.listed(text, marks, schemas, first=first)
+
         if self.calls == "llama":
-            return TrailingParser(
-                marks,
-                marks[_PYTHON_TAG],
-                lambda text: llama_calls(marks.spelled(text)),
-                without_mark=schemas,
+            calls = TrailingCalls(
+                marks[_PYTHON_TAG], lambda text: llama_calls(marks.spelled(text)), listed
             )
+            return TrailingParser(marks, calls, without_mark=schemas, calling=must_call)
         begin, call_id, arguments = (marks[spelling] for spelling in MISTRAL)
 
         def read(text: str) -> list[ToolCall]:
             calls = mistral_calls(text, arguments, call_id)
             return [ToolCall(c.name, marks.spelled(c.arguments)) for c in calls]
 
-        return TrailingParser(marks, begin, read)
+        def head(text: str, first: bool) -> call_heads.Begun:
+            stated = call_heads.stated(text, marks, schemas, arguments, call_id) if first else None
+            return stated or listed(text, first)
+
+        return TrailingParser(marks, TrailingCalls(begin, read, head))
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -197,15 +212,23 @@ def _spellings(calls: CallForm | None, thinks: bool) -> tuple[str, ...]:
 def _call_tags(form: CallForm, marks: Marks, schemas: Schemas) -> CallTags:
     if form == "dsml":
         dsml = marks[_DSML]
+        end = f"</{dsml}invoke>"
         return CallTags(
             begin=f'<{dsml}invoke name="',
-            end=f"</{dsml}invoke>",
+            end=end,
             around=(f"<{dsml}function_calls>", f"</{dsml}function_calls>"),
             read=lambda text: dsml_call(text, dsml),
+            head=lambda text: call_heads.invoke(text, marks, schemas, dsml, end),
         )
     if form == "separated":
         begin, end, first, last, separator = (marks[spelling] for spelling in SEPARATED)
-        return CallTags(begin, end, (first, last), lambda text: separated_call(text, separator))
+        return CallTags(
+            begin,
+            end,
+            (first, last),
+            read=lambda text: separated_call(text, separator),
+            head=lambda text: call_heads.separated(text, marks, schemas, separator, end),
+        )
 
     def read(text: str) -> Any:
         spelled = marks.spelled(text)
@@ -213,7 +236,12 @@ def _call_tags(form: CallForm, marks: Marks, schemas: Schemas) -> CallTags:
             return function_call(spelled, schemas)
         return named_call(spelled)
 
-    return CallTags(marks[_TOOL_CALL], marks[_TOOL_CALL_END], (), read)
+    def head(text: str) -> call_heads.Begun:
+        either = (call_heads.named, call_heads.function)
+        return next((begun for each in either if (begun := each(text, marks, schemas, end))), None)
+
+    end = marks[_TOOL_CALL_END]
+    return CallTags(marks[_TOOL_CALL], end, (), read, head)
 
 
 def _begins_reasoning(marks: Marks, vocabulary: TokenLookup, prompt: Sequence[int]) -> bool:

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from pestle.formats.call_heads import LONGEST, Head
 from pestle.formats.calls import MalformedCallError, UnfinishedCallError
 from pestle.formats.events import Content, Event, Reasoning
 from pestle.formats.marks import Marks, held_back
 from pestle.formats.parser import Parser
+from pestle.formats.streamed import StreamedCall
 from pestle.results import ToolCall
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -31,12 +33,14 @@ class CallTags:
     around       what may stand around several calls, and means nothing by itself
     read         makes a call of what is between `begin` and `end`, in a parser's text; raises
                  MalformedCallError
+    head         finds the head of a call that is certain to be one
     """
 
     begin: str
     end: str
     around: tuple[str, ...]
     read: Callable[[str], ToolCall]
+    head: Head
 
 
 class TaggedParser(Parser):
@@ -57,6 +61,7 @@ class TaggedParser(Parser):
         self._begun = False  # there was content, a call or reasoning
         self._after_tag = True  # line ends belong to the tag before them
         self._after_call = False
+        self._call: StreamedCall | None = None  # that is being written
         # Calls, and what stands around them, at the end of the reasoning: as text, and as a call.
         self._thought: list[tuple[str, ToolCall | None]] = []
         if in_reasoning:
@@ -211,6 +216,12 @@ class TaggedParser(Parser):
 
     def _read_call(self, final: bool) -> list[Event] | None:
         assert self._calls is not None
+        begun = self._calls.head(self._text[:LONGEST])
+        if begun is not None:
+            self._call, used = begun
+            self._text, self._line_ends = self._text[used:], ""
+            self._read, self._begun = self._read_arguments, True
+            return []
         end = self._calls.end
         at = self._text.find(end, self._searched)
         if at < 0:
@@ -218,6 +229,31 @@ class TaggedParser(Parser):
             return None
         self._searched = at + len(end)
         return self._end_call(self._text[:at], self._text[at : self._searched], final=False)
+
+    def _read_arguments(self, final: bool) -> list[Event] | None:
+        """Hand on what has come of a call that is certain to be one."""
+        assert self._call is not None
+        events, used = self._call.push(self._text, final=final)
+        self._text = self._text[used:]
+        if self._call.is_over:
+            self._read, self._searched = self._read_rest, 0
+            return events
+        return events or None
+
+    def _read_rest(self, final: bool) -> list[Event] | None:
+        """Look for the end of such a call, behind its arguments."""
+        assert self._call is not None
+        assert self._calls is not None
+        end = self._calls.end
+        at = self._text.find(end, self._searched)
+        if at < 0 and not final:
+            self._searched = max(self._searched, len(self._text) - len(end) + 1)
+            return None
+        rest, tag = (self._text, "") if at < 0 else (self._text[:at], end)
+        call, self._call = self._call, None
+        self._leave_call(rest, tag)
+        self._after_call = True
+        return call.finish(rest)
 
     def _end_call(self, body: str, end: str, *, final: bool) -> list[Event]:
         """Deal with what may be a whole call; without events when the end tag was part of it."""

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pestle.formats.calls import MalformedCallError, Schemas
-from pestle.formats.calls_untaught import JsonEnd, json_calls, may_be_calls, tag_call
+from pestle.formats.calls_untaught import json_calls, may_be_calls, tag_call
 from pestle.formats.events import Content, Event
+from pestle.formats.json_text import JsonText
 from pestle.formats.marks import held_back
 from pestle.results import ToolCall
 
@@ -38,7 +39,7 @@ class _Block:
     at: int  # how far it is understood
     rest: str  # what of it is content in any case, if it is not calls
     calls: list[ToolCall] = field(default_factory=list)
-    value: JsonEnd | None = None  # the JSON that has begun at `at`
+    value: JsonText | None = None  # the JSON that has begun at `at`
     fed: int = 0
 
 
@@ -65,7 +66,7 @@ class UntaughtCalls:
         self._said = self._called = False  # what came last, if anything did
         self._block = _Block(None, 0, "")
         self._fence = ""  # that is open
-        self._other: JsonEnd | None = None  # JSON that is not calls
+        self._other: JsonText | None = None  # JSON that is not calls
         self._searched = 0
         self._read: Callable[[bool], list[Event] | None] = self._outside
 
@@ -153,7 +154,7 @@ class UntaughtCalls:
                     return None
             if not may_be_calls(text[block.at : block.at + 1024], self._schemas):
                 return self._reject()
-            length = block.value.feed(text[block.fed :])
+            _, length = block.value.feed(text[block.fed :])
             if length is None:
                 block.fed = len(text)
                 return self._reject() if final else None
@@ -180,7 +181,7 @@ class UntaughtCalls:
             return self._accept(at) if block.calls else self._reject()
         if text[at] in "{[":
             block.at = block.fed = at
-            block.value = JsonEnd()
+            block.value = JsonText()
             return None
         if block.closing is None:
             return self._accept(at) if text[at] == "\n" else self._reject()
@@ -238,7 +239,7 @@ class UntaughtCalls:
         piece = self._text if blank is None else self._text[: blank.end()]
         if blank is None and piece.endswith("\n") and not final:
             piece = piece[:-1]  # which may be the first half of an empty line
-        end = self._other.feed(piece)
+        _, end = self._other.feed(piece)
         if end is not None or blank is not None:
             self._read = self._outside
         return self._say(len(piece) if end is None else end) or (
@@ -257,7 +258,7 @@ class UntaughtCalls:
         """What has begun is not calls."""
         block = self._block
         if block.closing is None:
-            self._other, self._read = JsonEnd(), self._inside_json
+            self._other, self._read = JsonText(), self._inside_json
             return []
         if block.closing[0] == "`":
             return self._enter_fence(len(block.rest), block.closing)

@@ -38,6 +38,7 @@ class Conventions:
     content         what a message of calls without text has as its content
     one_call        it writes one call a message
     reasoning       the key under which it looks for a message's reasoning
+    tags            it writes arguments one by one, between tags, so they have to be an object
     """
 
     announces: bool
@@ -46,6 +47,7 @@ class Conventions:
     content: str | None = ""
     one_call: bool = False
     reasoning: str = "reasoning_content"
+    tags: bool = False
 
     def apply(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """The messages as the template wants them.
@@ -93,43 +95,48 @@ class Conventions:
         if self.text and not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False)
         elif not self.text and isinstance(arguments, str):
-            arguments = _parsed(arguments)
+            arguments = self._parsed(arguments)
         function = {**function, "arguments": arguments}
         return (
             {"type": "function", **call, "function": function} if "function" in call else function
         )
 
+    def _parsed(self, arguments: str) -> Any:
+        try:
+            value = json.loads(arguments or "{}")
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            return value
+        return {"arguments": arguments} if self.tags else arguments  # the model wrote it
+
 
 def conventions_of(source: str, render: Render) -> Conventions:
     """What a template wants, by what `render` makes of small chats. It raises TemplateError."""
-    announces = _shows(render, [_USER], [_tool(name) for name in _NAMES], _NAMES)
+    announces = bool(_written(render, [_USER], [_tool(name) for name in _NAMES], _NAMES))
     reasoning = "reasoning_content"
     if reasoning not in source and re.search(r"message(\.thinking|\[.thinking.\])", source):
         reasoning = "thinking"
     for text, content in itertools.product((True, False), ("", None)):
         calls = Conventions(announces, True, text, content)
-        if not _shows(render, _chat(calls, _NAMES[:1]), None, _NAMES[:1], with_arguments=True):
+        written = _written(render, _chat(calls, _NAMES[:1]), None, _NAMES[:1])
+        tags = _AS_TAGS.search(written) is not None
+        if not (_AS_JSON in written or tags):
             continue
-        both = _shows(render, _chat(calls, _NAMES), None, _NAMES)
-        return Conventions(announces, True, text, content, not both, reasoning)
+        both = _written(render, _chat(calls, _NAMES), None, _NAMES)
+        return Conventions(announces, True, text, content, not both, reasoning, tags)
     return Conventions(announces, False, reasoning=reasoning)
 
 
-def _shows(
-    render: Render,
-    messages: Sequence[Message],
-    tools: Sequence[Any] | None,
-    names: Sequence[str],
-    *,
-    with_arguments: bool = False,
-) -> bool:
+def _written(
+    render: Render, messages: Sequence[Message], tools: Sequence[Any] | None, names: Sequence[str]
+) -> str:
+    """The text of a small chat; none where it fails, or leaves one of the names out."""
     try:
         text = render(messages, tools)
     except TemplateError:
-        return False
-    if with_arguments and not (_AS_JSON in text or _AS_TAGS.search(text)):
-        return False
-    return all(name in text for name in names)
+        return ""
+    return text if all(name in text for name in names) else ""
 
 
 def _chat(conventions: Conventions, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -158,11 +165,3 @@ def _result_of(call: Message, results: list[Message]) -> Message | None:
     """The result of a call: by its id, else the next."""
     by_id = (r for r in results if call.get("id") and r.get("tool_call_id") == call["id"])
     return next(by_id, results[0] if results else None)
-
-
-def _parsed(arguments: str) -> Any:
-    try:
-        value = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return arguments  # whatever it is, the model wrote it
-    return value if isinstance(value, dict) else arguments

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from pestle.formats import Content, Event, Format, Reasoning, format_of
+from pestle.formats import CallPiece, Content, Event, Format, Reasoning, format_of
 from pestle.results import ToolCall
 
 TOOLS = [
@@ -98,7 +98,26 @@ class Dialect:
         prompt = [token for token, _ in vocabulary.tokens(self.prompt)]
         parser = self.format.parser(prompt, TOOLS)
         events = [e for token, text in vocabulary.tokens(pieces) for e in parser.push(token, text)]
-        return merged([*events, *parser.finish()])
+        return merged(without_pieces([*events, *parser.finish()]))
+
+
+def without_pieces(events: Iterable[Event]) -> list[Event]:
+    """The events but for pieces of calls, which have to agree with the calls that follow them."""
+    rest: list[Event] = []
+    name, said = None, ""
+    for event in events:
+        if isinstance(event, CallPiece):
+            assert name in (None, event.name)
+            name, said = event.name, said + event.arguments
+            continue
+        if name is not None and isinstance(event, ToolCall):
+            assert (event.name, event.arguments) == (name, said)
+            name, said = None, ""
+        # Nothing is said between the pieces of a call.
+        assert name is None or (isinstance(event, Content) and not event.text)
+        rest.append(event)
+    assert name is None
+    return rest
 
 
 def merged(events: Iterable[Event]) -> list[Event]:

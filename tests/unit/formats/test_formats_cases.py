@@ -31,6 +31,7 @@ from tests.unit.text.toy import byte_level
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 NO_HEADER = "the message has no header"
 NO_MESSAGE = "the header has no message"
+NOT_WHOLE = "the arguments of the call of"
 CUT_HEADER = "the answer ends within a message's header"
 SEP, CALL_BEGIN, CALL_END = (SEPARATED[name] for name in ("sep", "call begin", "call end"))
 
@@ -89,7 +90,8 @@ HARMONY: list[tuple[list[str], list[Event]]] = [
      [Reasoning("hm"), Content("Hi")]),
     (
         [CHANNEL, "commentary to=functions.f ", CONSTRAIN, "json", MESSAGE, '{"a": ', CALL],
-        [Content('to=functions.f {"a": <|call|>', "...")],
+        [Content("", f"{NOT_WHOLE} f are not whole: the call ends within them"),
+         ToolCall("f", '{"a": ')],
     ),
     (
         [CHANNEL, "thoughts", MESSAGE, "hm"],

@@ -21,7 +21,7 @@ from pestle.tokenizer import Detokenizer, Tokenizer
 from pestle.tokenizer.byte_alphabet import BYTE_OF_CHAR
 
 from tests.assets import metadata_of_json, path_of, tokenizer_json, tokenizer_of_json
-from tests.unit.formats.answers import Mark, cut, meant, merged
+from tests.unit.formats.answers import Mark, cut, meant, merged, without_pieces
 from tests.unit.formats.dialects import DIALECTS
 from tests.unit.text.conversations import conversation
 
@@ -302,7 +302,7 @@ def events(tokenizer: Tokenizer, prompt: list[int], tokens: list[int]) -> list[E
         Detokenizer(tokenizer), format_of("gpt-oss", None, tokenizer).parser(prompt, [LOOKUP])
     )
     found = [event for token in tokens for event in reader.push(token)]
-    return merged([*found, *reader.finish()])
+    return merged(without_pieces([*found, *reader.finish()]))
 
 
 @pytest.mark.live

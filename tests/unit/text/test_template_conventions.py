@@ -61,6 +61,9 @@ def test_arguments_may_be_written_as_tags(given: Any) -> None:
     source = CALLS.replace("{{ ARGUMENTS }}", tags)
     expected = "[user]u[assistant]f=<parameter=place>\nK\u00f6ln;[tool]r0"
     assert written(source, chat(call("f", given))) == expected
+    # What an answer that was cut off has of them has to stand somewhere.
+    cut = written(source, chat(call("f", '{"place": "K')))
+    assert cut == '[user]u[assistant]f=<parameter=arguments>\n{"place": "K;[tool]r0'
 
 
 def test_arguments_that_are_no_object_are_left_to_the_template() -> None:
