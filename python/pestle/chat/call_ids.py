@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import count
+from string import ascii_letters, digits
 from typing import Any
 
-_OURS = re.compile(r"call(\d{5})")  # nine letters and digits: Mistral's templates insist
-_MOST = 10**5
+_LENGTH = 9  # letters and digits: Mistral's templates insist
+_ALPHABET = digits + ascii_letters
 
 
-def call_ids(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Ids for the calls of an answer to `messages`, none of which the messages have.
+def call_ids(
+    messages: Sequence[Mapping[str, Any]], prompt: Sequence[int], seed: int | None
+) -> Iterator[str]:
+    """Ids for the calls of the answer to `messages`, none of which the messages have.
 
-    They go on from the highest there, and are the same for the same messages.
+    They come of what the answer comes of: the tokens of the prompt, and the seed, if there is one.
+    So the same answer has the same ids, and others have others, also those that are given at the
+    same time: histories can be put together. Of a million calls, two have one id with a chance of 1
+    in 27,000.
     """
-    used = set()
-    for message in messages:
-        used.add(message.get("tool_call_id"))
-        used.update(call.get("id") for call in message.get("tool_calls") or ())
-    numbers = (int(match[1]) for each in used if each and (match := _OURS.fullmatch(each)))
-    first = max(numbers, default=-1) + 1
-    ids = (f"call{n:05}" for n in chain(range(first, _MOST), range(first)))
-    return (each for each in ids if each not in used)
+    from hashlib import sha256  # most answers have no calls
+
+    used = {message.get("tool_call_id") for message in messages}
+    used.update(call.get("id") for each in messages for call in each.get("tool_calls") or ())
+    said = sha256(array("Q", [seed or 0, *prompt]).tobytes())
+    for n in count():
+        each = said.copy()
+        each.update(b"%d" % n)
+        number, letters = int.from_bytes(each.digest(), "little"), ""
+        for _ in range(_LENGTH):
+            number, digit = divmod(number, len(_ALPHABET))
+            letters += _ALPHABET[digit]
+        if letters not in used:
+            yield letters

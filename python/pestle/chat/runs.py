@@ -71,7 +71,8 @@ def chat_run(
             parser = form.parser(tokens, known, must_call=must_call)
         untaught = untaught_calls(options.told, options.wanted)
         reader = Reader(Detokenizer(tokenizer), parser, untaught)
-        ids = call_ids(request.messages)
+        drawn = options.generation.sampling.temperature > 0  # else the seed decides nothing
+        ids = call_ids(request.messages, tokens, options.generation.seed if drawn else None)
         return Answer(reader, options.generation.stop, ids, options.one_call)
 
     return Run(

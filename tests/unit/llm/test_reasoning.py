@@ -86,7 +86,7 @@ def test_an_answer_has_its_parts(make_llm: MakeLlm) -> None:
         "reasoning_content": "Why?",
         "tool_calls": [
             {
-                "id": "call00000",
+                "id": answer.tool_calls[0].id,
                 "type": "function",
                 "function": {"name": "f", "arguments": '{"a": 1}'},
             }

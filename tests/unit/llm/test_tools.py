@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pestle import LLM, ArgumentError, ToolCall
+from pestle.chat.call_ids import call_ids
 from pestle.chat.conversation import REFUSED
 from pestle.chat.schemas import function_of
 from pestle.chat.tools import Tools
@@ -204,7 +207,9 @@ def test_rounds_of_calls(make_llm: MakeLlm) -> None:
     ]
     results = [message for message in messages if message["role"] == "tool"]
     assert [each["content"] for each in results] == ["Said a", "error: KeyError: 'no'", "Said b"]
-    assert [each["tool_call_id"] for each in results] == ["call00000", "call00001", "call00002"]
+    ids = [call["id"] for each in messages for call in each.get("tool_calls", ())]
+    assert [each["tool_call_id"] for each in results] == ids
+    assert len({*ids}) == 3
     assert [each["name"] for each in results] == ["says", "fails", "says"]
 
 
@@ -249,37 +254,37 @@ def test_arguments_that_are_not_json_are_a_result() -> None:
         assert said.startswith("error: says: the arguments are not valid JSON: ")
 
 
-@pytest.mark.parametrize(
-    ("used", "ids"),
-    [
-        ([], ["call00000", "call00001"]),
-        (["call00000"], ["call00001", "call00002"]),
-        (["call00007", "call00003"], ["call00008", "call00009"]),
-        (["abc", "call1", "call000011"], ["call00000", "call00001"]),
-        (["call99998"], ["call99999", "call00000"]),
-        (["call99999", "call00000"], ["call00001", "call00002"]),
-    ],
-)
-def test_no_call_has_the_id_of_another(make_llm: MakeLlm, used: list[str], ids: list[str]) -> None:
+def test_the_same_answer_has_the_same_ids(make_llm: MakeLlm) -> None:
     both = [*asks("says", text="a"), *asks("says", text="b")]
     llm = make_llm(marks=QWEN, template=TEMPLATE, model=rounds(both, both), n_ctx=4096)
-    function = {"name": "says", "arguments": {"text": "x"}}
-    calls = [{"id": each, "type": "function", "function": function} for each in used]
-    before = [{"role": "assistant", "content": "y", "tool_calls": calls}] if calls else []
-    messages = [*before, {"role": "user", "content": "Hi"}]
-    for _ in range(2):  # the same chat has the same ids
-        answer = llm.chat(messages, tools=[says], temperature=0)  # type: ignore[arg-type]
-        assert [call.id for call in answer.tool_calls] == ids
-        assert [call["id"] for call in answer.message["tool_calls"]] == ids
-    with llm.chat(messages, tools=[says], temperature=0, stream=True) as stream:  # type: ignore[call-overload]
-        assert [call.id for chunk in stream for call in chunk.tool_calls] == ids
+    hi = [{"role": "user", "content": "Hi"}]
+
+    def ids(messages: Any, **options: Any) -> tuple[str, ...]:
+        answer = llm.chat(messages, tools=[says], **options)
+        found = tuple(call.id for call in answer.tool_calls)
+        assert [call["id"] for call in answer.message["tool_calls"]] == [*found]
+        with llm.chat(messages, tools=[says], **options, stream=True) as stream:
+            assert tuple(call.id for chunk in stream for call in chunk.tool_calls) == found
+        assert all(re.fullmatch("[a-zA-Z0-9]{9}", each) for each in found)
+        return found
+
+    drawn = [ids(hi, temperature=0.1, seed=seed) for seed in (1, 2, 1)]
+    assert drawn[0] == drawn[2]
+    greedy = ids(hi, temperature=0)
+    assert ids(hi, temperature=0, seed=7) == greedy
+    other = ids([{"role": "user", "content": "Ho"}], temperature=0)
+    assert len({*drawn[0], *drawn[1], *greedy, *other}) == 8
 
 
-def test_results_keep_their_ids_too(make_llm: MakeLlm) -> None:
-    llm = make_llm(marks=QWEN, template=TEMPLATE, model=rounds(asks("says", text="a")), n_ctx=4096)
-    result = {"role": "tool", "tool_call_id": "call00004", "content": "x"}
-    answer = llm.chat([result, {"role": "user", "content": "Hi"}], tools=[says], temperature=0)
-    assert [call.id for call in answer.tool_calls] == ["call00005"]
+def test_no_call_has_the_id_of_another() -> None:
+    prompt = [1, 2, 3]
+    first, second, third = islice(call_ids([], prompt, None), 3)
+    calls = [{"id": first, "function": {"name": "f"}}]
+    for messages in (
+        [{"role": "assistant", "tool_calls": calls}],
+        [{"role": "tool", "tool_call_id": first, "content": "x"}],
+    ):
+        assert [*islice(call_ids(messages, prompt, None), 2)] == [second, third]
 
 
 def test_calls_in_messages_that_a_person_wrote(make_llm: MakeLlm) -> None:

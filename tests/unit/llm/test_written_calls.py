@@ -31,7 +31,6 @@ def test_a_fenced_call_is_a_call(make_llm: MakeLlm) -> None:
     llm = answers(make_llm, [FENCED])
     answer = llm.chat(HI, tools=[says], temperature=0)
     assert (answer.text, answer.tool_calls, answer.warnings) == ("I will.", (A,), (NOTE,))
-    assert answer.tool_calls[0].id == "call00000"
     with llm.chat(HI, tools=[says], temperature=0, stream=True) as stream:
         chunks = [*stream]
     assert "".join(chunk.text for chunk in chunks) == "I will."
