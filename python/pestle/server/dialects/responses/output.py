@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pestle.results import CallDelta, Chunk, TokenLogprob
 from pestle.server.dialects import openai
+from pestle.server.dialects.responses.tools import Tools
 
 Event: TypeAlias = "tuple[str, dict[str, Any]]"
 """The type of an event, and its fields but for `type` and `sequence_number`."""
@@ -57,13 +59,14 @@ _SUMMARY = _Kind(
 class Output:
     """Grows by chunks. `items` has those that are complete."""
 
-    def __init__(self, key: str, *, summarized: bool, logprobs: bool) -> None:
+    def __init__(self, key: str, tools: Tools, *, summarized: bool, logprobs: bool) -> None:
         """`key` makes the ids of items unlike all others.
 
         `summarized`: reasoning comes as the summary of itself, which is all that some clients show.
         """
         self.items: list[dict[str, Any]] = []
         self._key = key
+        self._tools = tools
         self._reasoning = _SUMMARY if summarized else _REASONING
         self._logprobs = _Logprobs() if logprobs else None
         self._open: _TextItem | _CallItem | None = None
@@ -104,7 +107,8 @@ class Output:
         item = self._open
         if not isinstance(item, _CallItem) or item.number != delta.index:
             self._end_item(events)
-            item = _CallItem(self._id("fc"), len(self.items), delta)
+            called = self._tools.called(delta.name)
+            item = _CallItem(self._id("fc"), len(self.items), delta, called)
             self._begin(item, events)
         if delta.arguments:
             events.append(item.write(delta.arguments))
@@ -181,14 +185,16 @@ class _TextItem:
 class _CallItem:
     """A call of a function; `number` is its number among the calls of the answer."""
 
-    def __init__(self, item_id: str, index: int, first: CallDelta) -> None:
+    def __init__(
+        self, item_id: str, index: int, first: CallDelta, called: Mapping[str, Any]
+    ) -> None:
         self.number = first.index
         self._where = {"item_id": item_id, "output_index": index}
         self._item = {
             "id": item_id,
             "type": "function_call",
             "call_id": first.id,
-            "name": first.name,
+            **called,
         }
         self._arguments: list[str] = []
 
