@@ -15,6 +15,12 @@ class ServerOptions:
     hosts        names in the Host header beside this machine's own addresses and localhost
     origins      of web pages that may ask, such as "https://chat.example.org"
 
+    Which models:
+    aliases      further names of models, such as those that a client insists on
+    keep_alive   seconds without a request after which a model that can be loaded again is unloaded;
+                 None: never, but for others that need the memory
+    patience     seconds for which a request waits for its model to be loaded, before it is refused
+
     What a request may have:
     body_bytes   of a request
     queue        answers that may wait for their turn; further requests are refused
@@ -38,6 +44,9 @@ class ServerOptions:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: float | None = None
+    patience: float = 10.0
     body_bytes: int = 32 << 20
     queue: int = 1024
     n: int = 16
