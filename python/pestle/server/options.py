@@ -23,10 +23,18 @@ class ServerOptions:
 
     What a request may have:
     body_bytes   of a request
-    queue        answers that may wait for their turn; further requests are refused
     n            answers to one request
     texts        prompts, or inputs to be embedded, of one request
+    messages     of a chat
+    tools        of a chat
     top_logprobs alternatives to each token
+    logit_bias   tokens
+    stops        strings, and how long each may be:
+    stop_length  in characters
+
+    What may be there at once:
+    queue        answers that have not said anything yet; further requests are refused
+    bodies_bytes of requests that are on their way; further ones are refused
 
     What a connection may take:
     connections  open ones; where there would be more, the one that has been idle for longest goes
@@ -48,10 +56,16 @@ class ServerOptions:
     keep_alive: float | None = None
     patience: float = 10.0
     body_bytes: int = 32 << 20
-    queue: int = 1024
     n: int = 16
     texts: int = 2048
+    messages: int = 10_000
+    tools: int = 1024
     top_logprobs: int = 20
+    logit_bias: int = 10_000
+    stops: int = 64
+    stop_length: int = 1000
+    queue: int = 1024
+    bodies_bytes: int = 256 << 20
     connections: int = 10_000
     head_s: float = 20.0
     body_s: float = 120.0
