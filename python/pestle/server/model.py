@@ -147,7 +147,7 @@ class Model:
 
     async def unload(self) -> None:
         """Free its memory. Nobody may use it."""
-        self._begin_unloading()
+        self._leave()
         await self._unloaded()
 
     async def close(self) -> None:
@@ -165,7 +165,7 @@ class Model:
         if self.unloadable and self._keep_alive is not None:
             self._forget_idle()
             loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(self._keep_alive, self._begin_unloading)
+            self._idle = loop.call_later(self._keep_alive, self._leave)
 
     def _forget_idle(self) -> None:
         if self._idle is not None:
@@ -189,13 +189,16 @@ class Model:
         if not loading.cancelled() and (error := loading.exception()) is not None:
             log.error("the model %s could not be loaded: %s", self.name, error)
 
+    def _leave(self) -> None:
+        log.info("the model %s is unloaded", self.name)
+        self._begin_unloading()
+
     def _begin_unloading(self) -> None:
         if self.file is None or self.llm is None:
             return
         self._forget_idle()
         llm, self.llm = self.llm, None
         self._unloading = asyncio.ensure_future(to_thread.run_sync(self.file.unload, llm))
-        log.info("the model %s is unloaded", self.name)
 
     async def _unloaded(self) -> None:
         if self._unloading is not None:
