@@ -90,7 +90,7 @@ def measure(
 ) -> list[Timing]:
     """Time one format at several batch sizes."""
     rng = np.random.default_rng(0)
-    packed = _core.kernels.Packed(name, random_rows(name, rows, columns, rng), columns)
+    packed = _core.kernels.PackedMatrix(name, random_rows(name, rows, columns, rng), columns)
     timings = []
     for batch in batches:
         x = rng.standard_normal((batch, columns)).astype(np.float32)
@@ -109,7 +109,7 @@ FEW = range(1, 9)
 def few_rows(name: str, rows: int, columns: int) -> str:
     """Time 1 to 8 rows both ways: a line of times relative to the direct way with one row."""
     rng = np.random.default_rng(0)
-    packed = _core.kernels.Packed(name, random_rows(name, rows, columns, rng), columns)
+    packed = _core.kernels.PackedMatrix(name, random_rows(name, rows, columns, rng), columns)
     repeats = max(1, int(2e7 / (rows * columns)))
     direct = range(1, packed.most_direct_rows + 1)
     ways = [(m, m) for m in direct] + [(m, 0) for m in FEW]

@@ -33,8 +33,8 @@ Activation activation_named(const std::string& name) {
 }
 
 // A weight matrix packed from GGUF rows: uint8 [rows, bytes of a row].
-struct Packed {
-  Packed(const std::string& format, const Bytes& rows, int columns)
+struct PackedMatrix {
+  PackedMatrix(const std::string& format, const Bytes& rows, int columns)
       : matrix{"", format_named(format), static_cast<int>(rows.shape(0)), columns, columns < kWideColumns} {
     const FormatInfo& f = info(matrix.format);
     if (rows.ndim() != 2 || rows.shape(0) < 1 || columns < 1)
@@ -57,7 +57,7 @@ struct Packed {
   Buffer memory;
 };
 
-Floats unpack(const Packed& p) {
+Floats unpack(const PackedMatrix& p) {
   Floats out({p.matrix.rows, p.matrix.columns});
   for (int r = 0; r < p.matrix.rows; r++)
     unpack_row(p.matrix.format, p.matrix.tiles + r / kTileRows * p.matrix.tile_row_bytes(), p.matrix.columns,
@@ -65,13 +65,13 @@ Floats unpack(const Packed& p) {
   return out;
 }
 
-int most_direct_rows(const Packed& p) {
+int most_direct_rows(const PackedMatrix& p) {
   const KernelTable& k = kernels();
   return std::min(k.most_direct_rows, k.panel[p.matrix.wide][static_cast<int>(p.matrix.format)].max_rows);
 }
 
 // The active kernels with another choice between the two ways to multiply; as it is where direct_rows < 0.
-KernelTable with_direct_rows(const Packed& p, int direct_rows) {
+KernelTable with_direct_rows(const PackedMatrix& p, int direct_rows) {
   KernelTable table = kernels();
   if (direct_rows > most_direct_rows(p))
     throw std::invalid_argument("direct_rows is " + std::to_string(direct_rows) + ", expected at most " +
@@ -81,7 +81,7 @@ KernelTable with_direct_rows(const Packed& p, int direct_rows) {
 }
 
 // x [m, columns] -> y [m, rows], and the seconds that one of `repeats` products took.
-py::tuple multiply_rows(const Packed& p, const Floats& x, int threads, int repeats, int direct_rows) {
+py::tuple multiply_rows(const PackedMatrix& p, const Floats& x, int threads, int repeats, int direct_rows) {
   if (x.ndim() != 2 || x.shape(1) != p.matrix.columns)
     throw std::invalid_argument("x does not have the matrix's columns");
   ThreadPool pool(threads);
@@ -120,18 +120,18 @@ void bind_kernels(py::module_& parent) {
     for (const FormatInfo& f : kFormatInfo) names.append(f.name);
     return py::tuple(names);
   }();
-  py::class_<Packed>(m, "Packed",
-                     "A weight matrix in tiles, from its GGUF rows: uint8 [rows, bytes of a row].")
+  py::class_<PackedMatrix>(m, "PackedMatrix",
+                           "A weight matrix in tiles, from its GGUF rows: uint8 [rows, bytes of a row].")
       .def(py::init<const std::string&, const Bytes&, int>(), py::arg("format"), py::arg("rows"),
            py::arg("columns"))
       .def_property_readonly("most_direct_rows", &most_direct_rows, "What direct_rows may be at most.")
       .def_property_readonly(
           "direct_rows",
-          [](const Packed& p) {
+          [](const PackedMatrix& p) {
             return kernels().direct_rows[p.matrix.wide][static_cast<int>(p.matrix.format)];
           },
           "Up to how many rows of activations are multiplied with weights that are decoded in registers.")
-      .def_property_readonly("nbytes", [](const Packed& p) { return p.matrix.bytes(); })
+      .def_property_readonly("nbytes", [](const PackedMatrix& p) { return p.matrix.bytes(); })
       .def("unpack", &unpack, "float32 [rows, columns], equal to gguf's dequantization.")
       .def(
           "multiply", &multiply_rows, py::arg("x"), py::arg("threads") = 1, py::arg("repeats") = 1,

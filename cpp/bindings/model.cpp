@@ -41,12 +41,12 @@ RopeOverride rope_override(const std::optional<std::string>& scaling, std::optio
   return rope;
 }
 
-Part part_of(const std::optional<std::variant<int, std::string>>& only) {
+ModelPart part_of(const std::optional<std::variant<int, std::string>>& only) {
   if (!only) return {};
-  if (const int* layer = std::get_if<int>(&*only)) return {Part::Kind::layer, *layer};
+  if (const int* layer = std::get_if<int>(&*only)) return {ModelPart::Kind::layer, *layer};
   const std::string& name = std::get<std::string>(*only);
-  if (name == "embedding") return {Part::Kind::embedding};
-  if (name == "output") return {Part::Kind::output};
+  if (name == "embedding") return {ModelPart::Kind::embedding};
+  if (name == "output") return {ModelPart::Kind::output};
   throw std::invalid_argument("only is \"" + name + "\", expected \"embedding\", \"output\" or a layer");
 }
 

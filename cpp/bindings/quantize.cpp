@@ -48,15 +48,15 @@ void quantize_rows(const std::string& type_name, const Floats& rows, Bytes& out,
   quantize::quantize_rows(type, matrix, weights, bytes, pool);
 }
 
-void dequantize_rows(const std::string& type_name, const Bytes& packed, Floats& out, int threads) {
+void dequantize_rows(const std::string& type_name, const Bytes& quantized, Floats& out, int threads) {
   const gguf::Type type = known_type(type_name);
   const gguf::TypeInfo& info = gguf::type_info(type);
-  if (packed.size() % info.block_bytes != 0)
-    throw std::invalid_argument("packed has " + std::to_string(packed.size()) + " bytes, blocks of " +
+  if (quantized.size() % info.block_bytes != 0)
+    throw std::invalid_argument("quantized has " + std::to_string(quantized.size()) + " bytes, blocks of " +
                                 type_name + " have " + std::to_string(info.block_bytes));
-  const int64_t blocks = packed.size() / info.block_bytes;
+  const int64_t blocks = quantized.size() / info.block_bytes;
   expect("out", out.size(), blocks * info.block_elems, "numbers");
-  const uint8_t* from = packed.data();
+  const uint8_t* from = quantized.data();
   float* to = out.mutable_data();
   const py::gil_scoped_release release;
   ThreadPool pool = pool_of(threads);
@@ -102,7 +102,7 @@ void bind_quantize(py::module_& m) {
       [](const std::string& type, int64_t columns) { return quantize::row_bytes(known_type(type), columns); },
       py::arg("type"), py::arg("columns"),
       "Bytes of a row; UnsupportedError where it is not whole blocks, or nothing is quantized to the type.");
-  m.def("dequantize_rows", dequantize_rows, py::arg("type").none(false), py::arg("packed").noconvert(),
+  m.def("dequantize_rows", dequantize_rows, py::arg("type").none(false), py::arg("quantized").noconvert(),
         py::arg("out").noconvert(), py::arg("threads") = 0,
         "Blocks of a GGUF type, uint8, to float32, as readers of a file compute them. ValueError for sizes "
         "that do "

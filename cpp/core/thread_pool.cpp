@@ -78,23 +78,23 @@ void ThreadPool::set_active(int threads) {
   roster_.notify_all();
 }
 
-ThreadPool::Piece ThreadPool::draw(int thread) {
+ThreadPool::IndexRange ThreadPool::draw(int thread) {
   if (job_.ranges) {
-    const Piece own = draw_from_range(thread);
+    const IndexRange own = draw_from_range(thread);
     return own.begin < own.end ? own : steal(thread);
   }
   const int begin = next_.fetch_add(job_.grain, std::memory_order_relaxed);
   return {begin, std::max(begin, std::min(begin + job_.grain, job_.n))};
 }
 
-ThreadPool::Piece ThreadPool::draw_from_range(int thread) {
+ThreadPool::IndexRange ThreadPool::draw_from_range(int thread) {
   std::atomic<uint64_t>& range = ranges_[thread].left;
   uint64_t left = range.load(std::memory_order_relaxed);
   for (;;) {
-    const auto [begin, end] = unpacked(left);
+    const auto [begin, end] = to_range(left);
     if (begin >= end) return {};
     const int middle = std::min(end, begin + std::max(job_.grain, (end - begin) / 2));
-    if (range.compare_exchange_weak(left, packed(middle, end), std::memory_order_relaxed))
+    if (range.compare_exchange_weak(left, to_word(middle, end), std::memory_order_relaxed))
       return {begin, middle};
   }
 }
@@ -102,17 +102,17 @@ ThreadPool::Piece ThreadPool::draw_from_range(int thread) {
 // What is stolen and not worked on at once becomes the thief's range, which is empty: nobody else writes
 // there. No range comes back to a word that it has left: less than all of it is taken, or it is worked on at
 // once.
-ThreadPool::Piece ThreadPool::steal(int thread) {
+ThreadPool::IndexRange ThreadPool::steal(int thread) {
   for (int i = 1; i <= sharing_; i++) {
     std::atomic<uint64_t>& range = ranges_[(thread + i) % sharing_].left;
     uint64_t left = range.load(std::memory_order_relaxed);
     for (;;) {
-      const auto [begin, end] = unpacked(left);
+      const auto [begin, end] = to_range(left);
       if (begin >= end) break;
       const int stolen = std::max(begin, end - std::max(job_.grain, (end - begin) / 2));
-      if (!range.compare_exchange_weak(left, packed(begin, stolen), std::memory_order_relaxed)) continue;
+      if (!range.compare_exchange_weak(left, to_word(begin, stolen), std::memory_order_relaxed)) continue;
       const int middle = std::min(end, stolen + std::max(job_.grain, (end - stolen) / 2));
-      if (middle < end) ranges_[thread].left.store(packed(middle, end), std::memory_order_relaxed);
+      if (middle < end) ranges_[thread].left.store(to_word(middle, end), std::memory_order_relaxed);
       return {stolen, middle};
     }
   }
@@ -132,7 +132,7 @@ void ThreadPool::deal(int n) {
   int begin = 0;
   for (int i = 0; i < sharing_; i++) {
     const int end = static_cast<int>(int64_t(n) * (i + 1) / sharing_);
-    ranges_[i].left.store(packed(begin, end), std::memory_order_relaxed);
+    ranges_[i].left.store(to_word(begin, end), std::memory_order_relaxed);
     begin = end;
   }
 }

@@ -72,17 +72,17 @@ class ThreadPool {
   void leave();
   void work(int thread);
   void deal(int n);
-  struct Piece {
+  struct IndexRange {
     int begin = 0, end = 0;  // none where they are equal
   };
-  Piece draw(int thread);
-  Piece draw_from_range(int thread);
-  Piece steal(int thread);
+  IndexRange draw(int thread);
+  IndexRange draw_from_range(int thread);
+  IndexRange steal(int thread);
 
   // What is left of a thread's range: begin in the low half, end in the high one.
   struct alignas(64) Range { std::atomic<uint64_t> left{0}; };
-  static uint64_t packed(int begin, int end) { return uint64_t(uint32_t(end)) << 32 | uint32_t(begin); }
-  static Piece unpacked(uint64_t left) { return {int(uint32_t(left)), int(left >> 32)}; }
+  static uint64_t to_word(int begin, int end) { return uint64_t(uint32_t(end)) << 32 | uint32_t(begin); }
+  static IndexRange to_range(uint64_t left) { return {int(uint32_t(left)), int(left >> 32)}; }
 
   // generation << 16 | open << 15 | caller asleep << 14 | threads at work on it. A worker spins on this line
   // alone; it holds the job too, which does not change while somebody is at work on it.

@@ -12,7 +12,7 @@
 //
 //   string               length: u64, bytes (UTF-8, no terminator)
 //   value                of type u8 i8 u16 i16 u32 i32 f32 bool string array u64 i64 f64 (ids 0 ... 12)
-//   array                element type: u32, count: u64, the elements, packed
+//   array                element type: u32, count: u64, the elements, one after the other
 //
 // All little-endian. There is no flag for big-endian files: their version reads with its low 16 bits zero.
 // Nothing in the header is aligned. `general.alignment` (u32, a power of two, at least 8) defaults to 32.

@@ -29,10 +29,11 @@ enum class ValueType : uint32_t {
 
 struct Value {
   std::string_view key;
-  ValueType type;                    // kArray for an array
-  ValueType element;                 // of an array; equal to type otherwise
-  uint64_t count;                    // elements of an array; 1 otherwise
-  std::span<const std::byte> bytes;  // as packed in the file; of a lone string, its text without the length
+  ValueType type;     // kArray for an array
+  ValueType element;  // of an array; equal to type otherwise
+  uint64_t count;     // elements of an array; 1 otherwise
+  std::span<const std::byte>
+      bytes;  // as they stand in the file; of a lone string, its text without the length
 
   bool is_array() const { return type == ValueType::kArray; }
   // "u32", "string", "array of 12 strings": for messages.

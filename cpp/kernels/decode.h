@@ -3,7 +3,7 @@
 // A format F has: Tile; kMax, the largest weight byte, or kSigned; kOffset, which the integer dot product
 // takes off; kScales per 32 columns (2: one for each half); kMin, whether scale * q + minimum is the value;
 // decode(), the bytes of a block, and Scales. `sub` is the 32-column block within the tile and P = sub % 4
-// (bit positions in packed scales), h the register within the 16 rows.
+// (bit positions in scales of six bits), h the register within the 16 rows.
 #pragma once
 
 #include "kernels/format.h"

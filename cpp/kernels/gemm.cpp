@@ -26,7 +26,7 @@ struct Product {
   static constexpr PanelKind kKind = kPanelOf<F, kWide>;
   static constexpr int kTileColumns = kColumns<F>, kUnit = kColumns<F>, kPieceColumns = kPieceBlocks * 32,
                        kRows = simd::kMaxRows;
-  static void decode(const Piece& p, Scratch* w) { decode_piece<F, Form>(p, w); }
+  static void decode(const StripPiece& p, Scratch* w) { decode_piece<F, Form>(p, w); }
   static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums,
                        const Ahead& ahead) {
     PESTLE_FOR_ROWS(
@@ -43,7 +43,7 @@ struct FloatProduct {
   static constexpr PanelKind kKind = kFloatPanel;
   static constexpr int kTileColumns = 1, kUnit = kBlockColumns, kPieceColumns = kFloatPieceColumns,
                        kRows = simd::kFloatRows;
-  static void decode(const Piece& p, Scratch* w) { decode_columns<F>(p, w); }
+  static void decode(const StripPiece& p, Scratch* w) { decode_columns<F>(p, w); }
   static void multiply(const Scratch* w, int columns, const char* panel, int rows, float* sums,
                        const Ahead& ahead) {
     PESTLE_FOR_ROWS(rows, kRows, (multiply_float<M>(w, columns, panel, sums, ahead)))

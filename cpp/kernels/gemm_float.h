@@ -77,7 +77,7 @@ PESTLE_NOINLINE void multiply_float(const FloatColumn* w, int columns, const cha
 }
 
 template <class F>
-PESTLE_NOINLINE void decode_columns(const Piece& p, FloatColumn* w) {
+PESTLE_NOINLINE void decode_columns(const StripPiece& p, FloatColumn* w) {
   const TileColumns<F> weights(p.tiles, p.row_bytes);
   for (int k = 0; k < p.columns; k++)
     PESTLE_UNROLL for (int v = 0; v < simd::kStripVectors; v++) simd::store(w[k][v], weights(k, v));

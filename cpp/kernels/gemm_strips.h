@@ -11,22 +11,22 @@ constexpr int kPieceBlocks = 16;         // of 32 columns: some 18 KiB of decode
 constexpr int kFloatPieceColumns = 128;  // 16 KiB
 
 // What is decoded at once: some columns of the rows that a pass of registers holds.
-struct Piece {
+struct StripPiece {
   const char* tiles;  // the first row's
   size_t row_bytes;   // of a row of tiles
   int columns;
 };
 template <class F, class Form>
-PESTLE_INLINE void decode_piece(const Piece& p, ScratchOf<F, Form::kWords>* w) {
+PESTLE_INLINE void decode_piece(const StripPiece& p, ScratchOf<F, Form::kWords>* w) {
   using Tile = typename F::Tile;
   decode_tiles<F, Form>(reinterpret_cast<const Tile*>(p.tiles), p.row_bytes / sizeof(Tile),
                         p.columns / kColumns<F>, w);
 }
 
 // The pieces of a row: of at most `most` units of columns, and of nearly equal size.
-struct Pieces {
+struct StripPieces {
   int units, count;
-  PESTLE_INLINE Pieces(int n, int most) : units(n), count((n + most - 1) / most) {}
+  PESTLE_INLINE StripPieces(int n, int most) : units(n), count((n + most - 1) / most) {}
   PESTLE_INLINE int begin(int p) const { return static_cast<int>(int64_t(units) * p / count); }
 };
 
@@ -64,7 +64,8 @@ PESTLE_INLINE void multiply_strips(const MatmulArgs& a, int strip_begin, int str
   constexpr size_t kUnitBytes = Kernel::kUnit / Kernel::kTileColumns * sizeof(typename Kernel::Tile);
   constexpr size_t kPanelUnit = Kernel::kUnit / kBlockColumns * panel_block_bytes(kKind);
   auto* w = static_cast<typename Kernel::Scratch*>(scratch);
-  const Pieces pieces((a.columns + Kernel::kUnit - 1) / Kernel::kUnit, Kernel::kPieceColumns / Kernel::kUnit);
+  const StripPieces pieces((a.columns + Kernel::kUnit - 1) / Kernel::kUnit,
+                           Kernel::kPieceColumns / Kernel::kUnit);
   const int groups = panel_groups(a.rows, Kernel::kRows);
   const size_t tile_row = a.columns / Kernel::kTileColumns * sizeof(typename Kernel::Tile);
   const size_t row_bytes = panel_row_bytes(kKind, a.columns);

@@ -17,7 +17,7 @@ struct Item {
   int spans_seen() const { return span_end - span_begin; }
 };
 // What a thread takes at once: of an item's heads and spans, span by span, those from begin to end.
-struct Piece {
+struct AttendPiece {
   const Item* item;
   int begin, end;
 };
@@ -83,7 +83,7 @@ class Attend {
     int all = 0;
     for (int i = 0; i < n_items_; i++) all += kv_heads(items_[i]) * items_[i].spans_seen();
     const int fair = ws_.pool.active() > 1 ? std::max(1, all / wanted) : all;
-    pieces_ = ws_.arena.take<Piece>(size_t(n_items_) + size_t(2 * wanted));  // all < 2 * wanted * fair
+    pieces_ = ws_.arena.take<AttendPiece>(size_t(n_items_) + size_t(2 * wanted));  // all < 2 * wanted * fair
     for (int i = 0; i < n_items_; i++) {
       Item& item = items_[i];
       const int heads = kv_heads(item), spans = item.spans_seen(), units = heads * spans;
@@ -153,7 +153,7 @@ class Attend {
     AttendArgs heads_[kMaxQueries];
   };
 
-  void attend(const Piece& piece, int thread) const {
+  void attend(const AttendPiece& piece, int thread) const {
     const Item& item = *piece.item;
     if (item.spans)
       Args(*this, item, 0, kv_heads(item), thread).attend_spans(piece.begin, piece.end);
@@ -169,7 +169,7 @@ class Attend {
   int layer_;
   Rows q_, out_;
   Item* items_ = nullptr;
-  Piece* pieces_ = nullptr;
+  AttendPiece* pieces_ = nullptr;
   int n_items_ = 0, n_pieces_ = 0, most_heads_ = 0;
   bool shared_ = false;  // whether some item's spans are to be merged
 };

@@ -40,10 +40,10 @@ void Decoder::output(Workspace& ws, Rows x, std::span<const int> rows, Rows logi
   multiply(ws, in, {{lm_head, logits}});
 }
 
-void Decoder::keep(const Part& part) {
+void Decoder::keep(const ModelPart& part) {
   if (part.is_whole()) return;
   std::vector<Layer> kept;
-  if (part.kind == Part::Kind::layer) {
+  if (part.kind == ModelPart::Kind::layer) {
     if (part.number < 0 || part.number >= static_cast<int>(layers.size()))
       throw std::out_of_range("there is no layer " + std::to_string(part.number) + ", the model has " +
                               std::to_string(layers.size()));

@@ -31,7 +31,7 @@ struct Decoder {
   void run_layers(Step& step, Rows x) const;
   void output(Workspace& ws, Rows x, std::span<const int> rows, Rows logits) const;
   // Drops all layers that are no part of it. std::out_of_range where there is no such layer.
-  void keep(const Part& part);
+  void keep(const ModelPart& part);
   std::vector<KvShape> kv_shapes() const;
   LinearUses linears() const;    // of all layers
   size_t scratch_bytes() const;  // per thread

@@ -17,11 +17,11 @@ void LatentAttention::operator()(Step& step, Rows x, const Residual& residual, i
     const Rows latents = ws.rows(x.n_rows, kv_a.rows());
     const Rows query = queries(ws, in, latents);
     const Rows absorbed = ws.rows(x.n_rows, n_heads * k_dim());
-    multiply_parts(ws, k_up, {query, qk_nope + rope->n_rot}, {absorbed, k_dim()});
+    multiply_slices(ws, k_up, {query, qk_nope + rope->n_rot}, {absorbed, k_dim()});
     rotate_and_store(step, query, latents, absorbed, layer);
     const Rows context = attend(ws, step.batch, cached(), layer, absorbed);
     const Rows heads = ws.rows(x.n_rows, n_heads * padded(v_dim));
-    multiply_parts(ws, v_up, {context, latent()}, {heads, padded(v_dim)});
+    multiply_slices(ws, v_up, {context, latent()}, {heads, padded(v_dim)});
     const Rows joined = v_dim == padded(v_dim) ? heads : ws.rows(x.n_rows, n_heads * v_dim);
     const auto join = [&](int row) {
       if (joined.data == heads.data) return;

@@ -24,7 +24,7 @@ const char* Activations::panels(PanelKind kind) {
   return out;
 }
 
-void observe(Workspace& ws, const Matrix& w, const Parts& x) {
+void observe(Workspace& ws, const Matrix& w, const RowSlices& x) {
   if (!ws.observer || w.partial) return;
   std::vector<MatrixInput> inputs;
   for (int i = 0; i < w.count; i++)
@@ -62,7 +62,7 @@ void run(Workspace& ws, std::span<const PlannedProduct> products, size_t weight_
   });
 }
 
-void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const Parts& y) {
+void multiply_slices(Workspace& ws, const Linear& weight, const RowSlices& x, const RowSlices& y) {
   const Matrix& w = *weight.w;
   const int rows = x.rows.n_rows;
   const PanelKind kind = panel_of(ws.kernels, w.format, w.wide, rows);

@@ -68,17 +68,17 @@ void multiply(Workspace& ws, Activations& x, const Product (&products)[N]) {
   multiply(ws, x, std::span<const Product>(products));
 }
 
-// Rows whose parts, `step` floats apart, are the inputs or the outputs of a weight's matrices.
-struct Parts {
+// Rows in slices that begin `step` floats apart: the inputs or the outputs of a weight's matrices.
+struct RowSlices {
   Rows rows;
   int step;
 };
-// The i-th of a weight's matrices with the i-th part of every row of x, into that of y, which takes
+// The i-th of a weight's matrices with the i-th slice of every row of x, into that of y, which takes
 // padded(weight.rows()) floats.
-void multiply_parts(Workspace& ws, const Linear& weight, const Parts& x, const Parts& y);
+void multiply_slices(Workspace& ws, const Linear& weight, const RowSlices& x, const RowSlices& y);
 
-// Tells the observer, where there is one, that the i-th of a weight's matrices meets the i-th parts of x.
-void observe(Workspace& ws, const Matrix& weight, const Parts& x);
+// Tells the observer, where there is one, that the i-th of a weight's matrices meets the i-th slices of x.
+void observe(Workspace& ws, const Matrix& weight, const RowSlices& x);
 
 // One matrix with some panels.
 struct PlannedProduct {

@@ -24,7 +24,7 @@ struct RopeOverride {
 
 // What of a model is loaded: all of it, or a part that is run on its own, where the whole does not fit. The
 // file then need not hold the tensors of the other parts.
-struct Part {
+struct ModelPart {
   enum class Kind { whole, embedding, layer, output } kind = Kind::whole;
   int number = 0;  // of the layer
   bool is_whole() const { return kind == Kind::whole; }
@@ -33,7 +33,7 @@ struct Part {
 struct LoadOptions {
   int threads = 0;  // that pack; 0: one per usable performance core
   RopeOverride rope;
-  Part part;
+  ModelPart part;
 };
 
 }  // namespace pestle

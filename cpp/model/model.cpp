@@ -10,7 +10,7 @@ Outline Outline::of(const gguf::File& file) {
   const Hyperparameters hyperparameters(file);
   const Dimensions& d = hyperparameters.dimensions();
   Storage storage;
-  Weights weights(file, storage, d, Part{}, Weights::Read::nothing);
+  Weights weights(file, storage, d, ModelPart{}, Weights::Read::nothing);
   const Decoder decoder = architecture.load(hyperparameters, weights);
   weights.check_all_used();
   return {std::string(architecture.name), d.n_ctx, decoder.kv_shapes()};
@@ -36,7 +36,7 @@ std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptio
   weights.check_all_used();
   m->notes = weights.notes();
   ThreadPool pool(options.threads > 0 ? options.threads : default_threads());
-  weights.pack(pool, progress);
+  weights.pack_matrices(pool, progress);
   file.check_unchanged();
 
   for (const gguf::Tensor& t : file.tensors()) m->n_params += int64_t(t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]);

@@ -27,7 +27,7 @@ struct Model {
 
   std::string path, architecture;
   std::vector<std::string> notes;  // what was decided where the file says nothing
-  Part part;                       // what of it is here
+  ModelPart part;                  // what of it is here
   int n_vocab = 0, n_ctx = 0, dim = 0;
   int n_layers = 0;  // of the whole model
   int64_t n_params = 0;

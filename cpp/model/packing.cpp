@@ -26,7 +26,7 @@ constexpr size_t kPiecesAhead = 8;
 // A report may have to wait, some milliseconds, for a lock that the caller's other threads hold.
 constexpr auto kProgressEvery = std::chrono::milliseconds(50);
 
-struct Piece {
+struct PackPiece {
   const PackJob* job;
   int matrix;      // of job->matrix->count
   int begin, end;  // its tile rows
@@ -37,11 +37,11 @@ struct Piece {
   }
 };
 
-std::vector<Piece> cut(const std::vector<PackJob>& jobs) {
-  std::vector<Piece> pieces;
+std::vector<PackPiece> cut(const std::vector<PackJob>& jobs) {
+  std::vector<PackPiece> pieces;
   for (const PackJob& job : jobs) {
     const int n = 2 * job.matrix->strips();
-    for (Piece p{&job, 0, 0, 0}; p.matrix < job.matrix->count; p.matrix++) {
+    for (PackPiece p{&job, 0, 0, 0}; p.matrix < job.matrix->count; p.matrix++) {
       for (p.begin = 0; p.begin < n; p.begin = p.end) {
         for (p.end = p.begin + 1; p.end < n && p.at(p.end) / kPieceBytes == p.at(p.begin) / kPieceBytes;)
           p.end++;
@@ -59,7 +59,7 @@ constexpr int kMostExponent = 32, kBias = 127;
 struct Span { int begin = 0, end = 0; };
 
 // The tensor's rows that these tile rows come from, with what lies between them. Empty for mere padding.
-Span source_rows(const Piece& p, int tile_begin, int tile_end) {
+Span source_rows(const PackPiece& p, int tile_begin, int tile_end) {
   Span rows;
   if (p.job->transposed) return {p.source(0), p.source(0) + p.job->matrix->columns};
   for (int i = tile_begin * kTileRows; i < std::min(tile_end * kTileRows, p.job->matrix->rows); i++) {
@@ -69,16 +69,16 @@ Span source_rows(const Piece& p, int tile_begin, int tile_end) {
   return rows;
 }
 
-class Packing {
+class PackLoop {
  public:
-  Packing(const gguf::File& file, const std::vector<Piece>& pieces, char* tiles, int threads,
-          const LoadProgress& progress)
+  PackLoop(const gguf::File& file, const std::vector<PackPiece>& pieces, char* tiles, int threads,
+           const LoadProgress& progress)
       : file_(file),
         pieces_(pieces),
         tiles_(tiles),
         buffers_(static_cast<size_t>(threads)),
         progress_(progress) {
-    for (const Piece& p : pieces_) total_ += bytes(p);
+    for (const PackPiece& p : pieces_) total_ += bytes(p);
   }
 
   void run(ThreadPool& pool) {
@@ -100,7 +100,9 @@ class Packing {
  private:
   using Clock = std::chrono::steady_clock;
 
-  static size_t bytes(const Piece& p) { return p.job->matrix->tile_row_bytes() * size_t(p.end - p.begin); }
+  static size_t bytes(const PackPiece& p) {
+    return p.job->matrix->tile_row_bytes() * size_t(p.end - p.begin);
+  }
   static size_t row_bytes(const PackJob& job) {
     const gguf::Tensor& t = *job.tensor;
     return t.nbytes / (t.ne[1] * t.ne[2] * t.ne[3]);
@@ -108,14 +110,14 @@ class Packing {
 
   void read_ahead(size_t piece) const {
     if (piece >= pieces_.size()) return;
-    const Piece& p = pieces_[piece];
+    const PackPiece& p = pieces_[piece];
     const Span rows = source_rows(p, p.begin, p.end);
     const gguf::Tensor& tensor = *p.job->tensor;
     file_.will_need(tensor, row_bytes(*p.job) * size_t(rows.begin),
                     row_bytes(*p.job) * size_t(rows.end - rows.begin));
   }
 
-  void take(const Piece& p, std::vector<std::byte>& buffer) {
+  void take(const PackPiece& p, std::vector<std::byte>& buffer) {
     if (p.job->transposed) {
       pack_transposed(p, buffer);
       done_.fetch_add(bytes(p), std::memory_order_relaxed);
@@ -126,7 +128,7 @@ class Packing {
     done_.fetch_add(bytes(p), std::memory_order_relaxed);
   }
 
-  void pack_tile_rows(const Piece& p, int begin, int end, std::vector<std::byte>& buffer) const {
+  void pack_tile_rows(const PackPiece& p, int begin, int end, std::vector<std::byte>& buffer) const {
     const Matrix& m = *p.job->matrix;
     const size_t row = row_bytes(*p.job);
     const Span source = source_rows(p, begin, end);
@@ -143,7 +145,7 @@ class Packing {
     }
   }
 
-  void check_scales(const Piece& p, int tile_row) const {
+  void check_scales(const PackPiece& p, int tile_row) const {
     const auto* tiles = reinterpret_cast<const TileMXFP4*>(tiles_ + p.at(tile_row));
     for (int c = 0; c < p.job->matrix->columns / kBlockColumns; c++) {
       const uint8_t* largest = std::max_element(tiles[c].e, tiles[c].e + kTileRows);
@@ -158,7 +160,7 @@ class Packing {
   }
 
   // Rows of the tensor as floats, and columns of these as rows. Small, and only of old files: not fast.
-  void pack_transposed(const Piece& p, std::vector<std::byte>& buffer) const {
+  void pack_transposed(const PackPiece& p, std::vector<std::byte>& buffer) const {
     const Matrix& m = *p.job->matrix;
     const int width = static_cast<int>(p.job->tensor->ne[0]);
     const size_t row = row_bytes(*p.job);
@@ -194,7 +196,7 @@ class Packing {
   }
 
   const gguf::File& file_;
-  const std::vector<Piece>& pieces_;
+  const std::vector<PackPiece>& pieces_;
   char* tiles_;
   std::vector<std::vector<std::byte>> buffers_;  // one per thread
   const LoadProgress& progress_;
@@ -208,14 +210,14 @@ class Packing {
 
 }  // namespace
 
-void pack(const gguf::File& file, std::vector<PackJob> jobs, char* tiles, ThreadPool& pool,
-          const LoadProgress& progress) {
+void pack_matrices(const gguf::File& file, std::vector<PackJob> jobs, char* tiles, ThreadPool& pool,
+                   const LoadProgress& progress) {
   std::sort(jobs.begin(), jobs.end(), [](const PackJob& a, const PackJob& b) {
     return std::tuple(a.tensor->shard, a.tensor->offset, a.first) <
            std::tuple(b.tensor->shard, b.tensor->offset, b.first);
   });
-  const std::vector<Piece> pieces = cut(jobs);
-  Packing(file, pieces, tiles, pool.threads(), progress).run(pool);
+  const std::vector<PackPiece> pieces = cut(jobs);
+  PackLoop(file, pieces, tiles, pool.threads(), progress).run(pool);
 }
 
 }  // namespace pestle

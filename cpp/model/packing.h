@@ -38,7 +38,7 @@ using LoadProgress = std::function<void(size_t done, size_t total)>;
 // Takes the tensors in the order in which the file has them. `progress` is called now and then on the
 // caller's thread, and with everything done at the end; what it throws ends the packing and comes out here,
 // as do the errors of reading.
-void pack(const gguf::File& file, std::vector<PackJob> jobs, char* tiles, ThreadPool& pool,
-          const LoadProgress& progress);
+void pack_matrices(const gguf::File& file, std::vector<PackJob> jobs, char* tiles, ThreadPool& pool,
+                   const LoadProgress& progress);
 
 }  // namespace pestle

@@ -26,8 +26,8 @@ std::string shape_text(const uint64_t* ne, size_t n) {
 
 }  // namespace
 
-Weights::Weights(const gguf::File& file, Storage& storage, const Dimensions& dimensions, const Part& part,
-                 Read read)
+Weights::Weights(const gguf::File& file, Storage& storage, const Dimensions& dimensions,
+                 const ModelPart& part, Read read)
     : file_(file), storage_(storage), dimensions_(dimensions), part_(part), read_(read) {}
 
 std::string Weights::layer(int i, const char* name) { return "blk." + std::to_string(i) + "." + name; }
@@ -164,7 +164,7 @@ bool Weights::skipped(std::string_view name) const {
 }
 
 bool Weights::is_absent(std::string_view name) const {
-  using Kind = Part::Kind;
+  using Kind = ModelPart::Kind;
   if (part_.is_whole()) return false;
   if (const int layer = layer_of(name); layer >= 0) return part_.kind != Kind::layer || layer != part_.number;
   if (name.starts_with("output")) return part_.kind != Kind::output;
@@ -181,7 +181,7 @@ void Weights::check_all_used() const {
                              std::string(file_.string("general.architecture")) + " as Pestle runs it");
 }
 
-void Weights::pack(ThreadPool& pool, const LoadProgress& progress) {
+void Weights::pack_matrices(ThreadPool& pool, const LoadProgress& progress) {
   size_t total = 0;
   for (const Matrix& m : storage_.matrices) total += m.bytes();
   storage_.tiles = Buffer(total);
@@ -192,7 +192,7 @@ void Weights::pack(ThreadPool& pool, const LoadProgress& progress) {
     jobs_[i].at = at;
     at += m.bytes();
   }
-  pestle::pack(file_, jobs_, storage_.tiles.data(), pool, progress);
+  pestle::pack_matrices(file_, jobs_, storage_.tiles.data(), pool, progress);
 }
 
 }  // namespace pestle

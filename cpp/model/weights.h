@@ -41,7 +41,7 @@ class Weights {
  public:
   // What is read at once: `vectors`, or `nothing`, for those who only ask what there is. Matrices come later.
   enum class Read { vectors, nothing };
-  Weights(const gguf::File& file, Storage& storage, const Dimensions& dimensions, const Part& part = {},
+  Weights(const gguf::File& file, Storage& storage, const Dimensions& dimensions, const ModelPart& part = {},
           Read read = Read::vectors);
 
   // Tensors, without ".weight"; a ".bias" beside it is taken too.
@@ -67,7 +67,7 @@ class Weights {
   // FormatError when the file holds tensors that nobody asked for.
   void check_all_used() const;
   // Fills the storage: matrix after matrix, in the order in which they were asked for.
-  void pack(ThreadPool& pool, const LoadProgress& progress);
+  void pack_matrices(ThreadPool& pool, const LoadProgress& progress);
 
  private:
   bool skipped(std::string_view tensor) const;
@@ -80,7 +80,7 @@ class Weights {
   const gguf::File& file_;
   Storage& storage_;
   Dimensions dimensions_;
-  Part part_;
+  ModelPart part_;
   Read read_;
   std::vector<PackJob> jobs_;  // of storage_.matrices, in the same order
   std::set<std::string_view> used_;

@@ -27,7 +27,7 @@ PartRunner::PartRunner(std::shared_ptr<const Model> model, const EngineOptions& 
     cache_.emplace(KvLayout(model_->decoder.kv_shapes(), o.kv_types), o.kv_memory);
 }
 
-void PartRunner::expect(Part::Kind kind, const char* name) const {
+void PartRunner::expect(ModelPart::Kind kind, const char* name) const {
   if (model_->part.kind != kind)
     throw std::invalid_argument(std::string("the model was not loaded as ") + name);
 }
@@ -51,7 +51,7 @@ Rows PartRunner::copied(const float* x, int n, int width) {
 }
 
 void PartRunner::embed(std::span<const int32_t> tokens, std::span<float> x) {
-  expect(Part::Kind::embedding, "an embedding");
+  expect(ModelPart::Kind::embedding, "an embedding");
   for (int32_t t : tokens)
     if (t < 0 || t >= model_->n_vocab)
       throw std::invalid_argument("token " + std::to_string(t) + " is not in the vocabulary of " +
@@ -64,7 +64,7 @@ void PartRunner::embed(std::span<const int32_t> tokens, std::span<float> x) {
 }
 
 void PartRunner::layer(std::span<float> x) {
-  expect(Part::Kind::layer, "a layer");
+  expect(ModelPart::Kind::layer, "a layer");
   const size_t width = size_t(model_->dim), n_tokens = x.size() / width;
   const std::vector<int32_t> tokens(std::min(n_tokens, size_t(chunk_)));  // nobody looks at them
   SequencePages pages(*cache_);
@@ -83,7 +83,7 @@ void PartRunner::layer(std::span<float> x) {
 }
 
 void PartRunner::output(std::span<const float> x, std::span<float> logits) {
-  expect(Part::Kind::output, "an output");
+  expect(ModelPart::Kind::output, "an output");
   const size_t width = size_t(model_->dim), n_vocab = size_t(model_->n_vocab);
   std::vector<int> all(std::min(x.size() / width, size_t(chunk_)));
   std::iota(all.begin(), all.end(), 0);

@@ -28,7 +28,7 @@ class PartRunner {
   const Model& model() const { return *model_; }
 
  private:
-  void expect(Part::Kind kind, const char* name) const;
+  void expect(ModelPart::Kind kind, const char* name) const;
   // body(first row, rows): in passes of at most chunk_ rows.
   template <class Body>
   void for_passes(size_t n, const Body& body);

@@ -494,7 +494,7 @@ def cpu_info() -> dict[str, typing.Any]:
     """
     Processor, cores (`usable`: under affinity and cgroup quota), kernel features, cache bytes.
     """
-def dequantize_rows(type: str, packed: numpy.typing.NDArray[numpy.uint8], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+def dequantize_rows(type: str, quantized: numpy.typing.NDArray[numpy.uint8], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """
     Blocks of a GGUF type, uint8, to float32, as readers of a file compute them. ValueError for sizes that do not match, UnsupportedError for a type that Pestle does not run.
     """

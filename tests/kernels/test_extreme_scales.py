@@ -35,7 +35,7 @@ def test_right_or_not_finite(name: str, columns: int) -> None:
     finite = 0
     for scale in EXPONENTS if name == "MXFP4" else range(5):
         rows = to_rows(blocks(rng, name, columns, scale))
-        got = _core.kernels.Packed(name, rows, columns).multiply(x)[0].astype(np.float64)
+        got = _core.kernels.PackedMatrix(name, rows, columns).multiply(x)[0].astype(np.float64)
         weights = dequantize(name, rows).astype(np.float64)
         minimum = minima(name, rows).astype(np.float64)
         if not np.isfinite(weights).all():  # what float32 does not hold

@@ -31,7 +31,7 @@ def generator(*key: object) -> np.random.Generator:
 
 def unpack(name: str, rows: Bytes) -> Floats:
     width, size = block_size(name)
-    return KERNELS.Packed(name, rows, rows.shape[1] // size * width).unpack()
+    return KERNELS.PackedMatrix(name, rows, rows.shape[1] // size * width).unpack()
 
 
 def assert_same_bits(a: Floats, b: Floats) -> None:
@@ -78,7 +78,7 @@ def test_takes_no_more_and_no_less_memory(name: str) -> None:
     """Whole strips of 32 rows, each as large as in GGUF."""
     width, size = block_size(name)
     for rows in (1, 32, 33, 100):
-        packed = KERNELS.Packed(name, np.zeros((rows, 3 * size), np.uint8), 3 * width)
+        packed = KERNELS.PackedMatrix(name, np.zeros((rows, 3 * size), np.uint8), 3 * width)
         assert packed.nbytes == (rows + 31) // 32 * 32 * 3 * size
 
 
@@ -102,18 +102,18 @@ def test_rows_of_another_length(name: str) -> None:
     width, size = block_size(name)
     for columns, row_bytes in ((2 * width, 3 * size), (2 * width, 2 * size - 1)):
         with pytest.raises(ValueError, match=f"a row of {name} does not have this many bytes"):
-            KERNELS.Packed(name, np.zeros((1, row_bytes), np.uint8), columns)
+            KERNELS.PackedMatrix(name, np.zeros((1, row_bytes), np.uint8), columns)
     if width > 1:
         with pytest.raises(ValueError, match="does not have this many bytes"):
-            KERNELS.Packed(name, np.zeros((1, size), np.uint8), width - 1)
+            KERNELS.PackedMatrix(name, np.zeros((1, size), np.uint8), width - 1)
 
 
 def test_unknown_format() -> None:
     with pytest.raises(ValueError, match="Q9_9"):
-        KERNELS.Packed("Q9_9", np.zeros((1, 32), np.uint8), 32)
+        KERNELS.PackedMatrix("Q9_9", np.zeros((1, 32), np.uint8), 32)
 
 
 def test_activations_of_another_width() -> None:
-    packed = KERNELS.Packed("F32", np.zeros((4, 40), np.uint8), 10)
+    packed = KERNELS.PackedMatrix("F32", np.zeros((4, 40), np.uint8), 10)
     with pytest.raises(ValueError, match="columns"):
         packed.multiply(np.zeros((1, 11), np.float32))

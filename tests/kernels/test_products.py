@@ -125,7 +125,7 @@ def test_short_rows_have_more_bits(name: str) -> None:
 def test_how_many_rows_are_few(name: str) -> None:
     """The choice between the two ways is one that the kernels can make, and others are refused."""
     case = close_products(name)[0]
-    packed = _core.kernels.Packed(name, case.weights, case.columns)
+    packed = _core.kernels.PackedMatrix(name, case.weights, case.columns)
     most = packed.most_direct_rows
     assert 1 <= packed.direct_rows <= most
     with pytest.raises(ValueError, match=f"direct_rows is {most + 1}, expected at most {most}"):

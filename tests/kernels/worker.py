@@ -29,7 +29,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 
 def product(case: Product) -> tuple[np.ndarray, list[str]]:
     """The product, and the ways to compute it that gave others."""
-    packed = KERNELS.Packed(case.format, case.weights, case.columns)
+    packed = KERNELS.PackedMatrix(case.format, case.weights, case.columns)
     y, _ = packed.multiply(case.x)
 
     def ways() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -12,7 +12,7 @@ from typing import Any
 import pestle
 from pestle.conversion.verification import verify
 
-from fuzzing import chance, packed, tiny_models
+from fuzzing import bundle, chance, tiny_models
 from fuzzing.kinds import Kind
 from fuzzing.running import run_model
 from fuzzing.scratch import in_memory
@@ -69,13 +69,13 @@ def make(rng: Random) -> bytes:
             at = rng.randrange(len(raw) // 2, len(raw)) if len(raw) > 8 else 0
             bits = struct.pack("<I", rng.choice([0x7F800000, 0x7FC00000, 0x7F7FFFFF, 1]))
             files[name] = raw[:at] + bits + raw[at + 4 :]
-    return packed.pack(files)
+    return bundle.bundled(files)
 
 
 def run(case: bytes, folder: Path, rng: Random) -> None:
     source = folder / "source"
     source.mkdir()
-    packed.write(case, source)
+    bundle.write(case, source)
     made = folder / "made.gguf"
     pestle.convert(
         source, made, to=rng.choice(_TO), split_size=rng.choice([0, 0, 0, 20_000]), threads=1

@@ -33,12 +33,12 @@ def document(rng: Random) -> Document:
 
 
 def make(rng: Random) -> bytes:
-    packed = document(rng).packed()
+    encoded = document(rng).to_bytes()
     if rng.random() < 0.05:
-        raw = bytearray(packed)
+        raw = bytearray(encoded)
         chance.mutated_bytes(raw, rng)
         return bytes(raw)
-    return packed
+    return encoded
 
 
 def run(case: bytes, folder: Path, rng: Random) -> None:

@@ -23,7 +23,7 @@ class Entry:
     element: int | None = None
     raw: bytes = b""
 
-    def packed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """As bytes, numbers wrapped to what their type holds."""
         if self.raw:
             return self.raw
@@ -34,12 +34,12 @@ class Entry:
         return gguf_bytes.array(self.key, element, items)
 
     def changed(self, **parts: Any) -> Entry:
-        """Another value, to be packed anew."""
+        """Another value, to be written anew."""
         return replace(self, **parts, raw=b"")
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorData:
     """A tensor: its description, and its bytes. `offset`: None for where it comes to lie."""
 
     name: str | bytes
@@ -54,7 +54,7 @@ class Document:
     """A whole file."""
 
     entries: list[Entry]
-    parts: list[Part]
+    parts: list[TensorData]
     version: int = 3
     counts: tuple[int | None, int | None] = (None, None)  # of entries and tensors, where they lie
     extra: dict[str, Any] = field(default_factory=dict)  # what makes of a model what it was
@@ -63,7 +63,7 @@ class Document:
         """With lists of its own."""
         return Document([*self.entries], [*self.parts], self.version, self.counts, self.extra)
 
-    def packed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The file."""
         tensors, data, at = [], [], 0
         for part in self.parts:
@@ -74,7 +74,7 @@ class Document:
             data.append(padded)
             at += len(padded)
         return gguf(
-            [entry.packed() for entry in self.entries],
+            [entry.to_bytes() for entry in self.entries],
             tensors,
             b"".join(data),
             version=self.version,
@@ -84,13 +84,13 @@ class Document:
 
 
 def entry_of(key: str, value: Any) -> Entry:
-    """A value as converters write it, already packed."""
+    """A value as converters write it, already as bytes."""
     if isinstance(value, list):
         element = _kind(value[0]) if value else STRING
         made = Entry(key, ARRAY, value, I32 if element == U32 else element)
     else:
         made = Entry(key, _kind(value), value)
-    return replace(made, raw=made.packed())
+    return replace(made, raw=made.to_bytes())
 
 
 def _kind(value: Any) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fuzzing import chance, tiny_models
 from fuzzing.gguf_bytes import ARRAY, BOOL, F32, F64, I32, I64, STRING, U8, U32, U64
-from fuzzing.gguf_document import Document, Entry, Part
+from fuzzing.gguf_document import Document, Entry, TensorData
 
 _KINDS = (U8, I32, U32, F32, BOOL, STRING, ARRAY, U64, I64, F64)
 # What values of keys that hold text may be, besides anything.
@@ -295,7 +295,7 @@ def _shuffled(document: Document, rng: Random) -> None:
     rng.shuffle(document.parts)
 
 
-def _with(part: Part, **parts: Any) -> Part:
+def _with(part: TensorData, **parts: Any) -> TensorData:
     return replace(part, **parts)
 
 

@@ -9,7 +9,7 @@ from random import Random
 from pestle.quantization.importance import read_imatrix
 
 from fuzzing import chance
-from fuzzing.gguf_document import Document, Part, entry_of
+from fuzzing.gguf_document import Document, TensorData, entry_of
 from fuzzing.gguf_mutations import mutate
 from fuzzing.kinds import Kind
 
@@ -28,12 +28,12 @@ def _gguf(rng: Random) -> bytes:
         matrices = 4 if "exps" in name else 1
         sums = struct.pack(f"<{8 * matrices}f", *(rng.random() * 9 for _ in range(8 * matrices)))
         counts = struct.pack(f"<{matrices}f", *range(matrices))
-        parts.append(Part(f"{name}.in_sum2", (8, matrices), 0, sums))
-        parts.append(Part(f"{name}.counts", (1, matrices), 0, counts))
+        parts.append(TensorData(f"{name}.in_sum2", (8, matrices), 0, sums))
+        parts.append(TensorData(f"{name}.counts", (1, matrices), 0, counts))
     document = Document([entry_of(key, value) for key, value in keys.items()], parts)
     for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
         mutate(document, rng)
-    return document.packed()
+    return document.to_bytes()
 
 
 def _dat(rng: Random) -> bytes:

@@ -69,7 +69,7 @@ def _model(template: int) -> LLM:
     document.entries.append(entry_of(key, conversations.TEMPLATES[template]))
     with in_memory() as folder:
         path = Path(folder) / "model.gguf"
-        path.write_bytes(document.packed())
+        path.write_bytes(document.to_bytes())
         return LLM.from_loaded(load(path, EngineOptions(threads=1, n_ctx=1024), seed=1))
 
 

@@ -12,7 +12,7 @@ from pestle import LLM
 from pestle.llm.loading import load
 from pestle.options import EngineOptions
 
-from fuzzing import chance, packed, tiny_models
+from fuzzing import bundle, chance, tiny_models
 from fuzzing.kinds import Kind
 from fuzzing.scratch import in_memory
 
@@ -25,7 +25,7 @@ def _model(architecture: str) -> tuple[LLM, object]:
     """A model, and the folder that goes with it."""
     folder = in_memory()
     path = Path(folder.name) / "model.gguf"
-    path.write_bytes(tiny_models.model(architecture, "Q8_0").packed())
+    path.write_bytes(tiny_models.model(architecture, "Q8_0").to_bytes())
     options = EngineOptions(threads=1, threads_prefill=1, n_ctx=256, prefix_cache=1 << 20)
     return LLM.from_loaded(load(path, options, seed=1)), folder
 
@@ -82,11 +82,11 @@ def make(rng: Random) -> bytes:
             files[_STATE] = _sealed(header, json.dumps(said).encode())
     else:
         del files[rng.choice(list(files))]
-    return packed.pack({"architecture": architecture.encode(), **files})
+    return bundle.bundled({"architecture": architecture.encode(), **files})
 
 
 def run(case: bytes, folder: Path, rng: Random) -> None:
-    files = packed.unpack(case)
+    files = bundle.unbundled(case)
     conversation = _model(files.pop("architecture").decode())[0].conversation()
     session = folder / "session"
     session.mkdir()

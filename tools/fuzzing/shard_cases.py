@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from fuzzing import chance, gguf_cases, packed
+from fuzzing import bundle, chance, gguf_cases
 from fuzzing.gguf_bytes import STRING, U16
 from fuzzing.gguf_document import Document, Entry
 from fuzzing.gguf_mutations import mutate
@@ -40,17 +40,17 @@ def make(rng: Random) -> bytes:
         if rng.random() < 0.3:
             at = len(shard.entries) - 1 - rng.randrange(min(3, len(shard.entries)))
             shard.entries[at] = Entry(shard.entries[at].key, U16, chance.number(rng))
-    files = {_NAME.format(i + 1, n): shard.packed() for i, shard in enumerate(shards)}
+    files = {_NAME.format(i + 1, n): shard.to_bytes() for i, shard in enumerate(shards)}
     if rng.random() < 0.15:
         del files[rng.choice(list(files))]
     if rng.random() < 0.1 and files:
         a, b = rng.choice(list(files)), rng.choice(list(files))
         files[a], files[b] = files[b], files[a]
-    return packed.pack(files)
+    return bundle.bundled(files)
 
 
 def run(case: bytes, folder: Path, rng: Random) -> None:
-    files = packed.write(case, folder)
+    files = bundle.write(case, folder)
     if not files:
         return
     path = folder / next(iter(files))

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pestle.huggingface import architectures
 
 from fuzzing import tiny_vocabularies
-from fuzzing.gguf_document import Document, Part, entry_of
+from fuzzing.gguf_document import Document, TensorData, entry_of
 from tests.oracle import checkpoints
 from tests.oracle.case import Case
 from tests.oracle.gguf_file import gguf_weights
@@ -151,7 +151,7 @@ def model(architecture: str, kind: str, vocabulary: str = "gpt2") -> Document:
     return Document(entries, parts, extra={"architecture": name})
 
 
-def _part(name: str, values: np.ndarray[Any, Any], kind: str) -> Part:
+def _part(name: str, values: np.ndarray[Any, Any], kind: str) -> TensorData:
     rows = np.ascontiguousarray(values, np.float32).reshape(-1, values.shape[-1])
     if values.ndim < 2 or name.endswith(("bias", "ffn_gate_inp.weight")):
         kind = "F32"
@@ -160,4 +160,4 @@ def _part(name: str, values: np.ndarray[Any, Any], kind: str) -> Part:
     except (Error, ValueError):
         kind = "F16"
     data = rows.tobytes() if kind == "F32" else quantize_rows(kind, rows, threads=1).tobytes()
-    return Part(name, tuple(reversed(values.shape)), TYPES[kind].id, data)
+    return TensorData(name, tuple(reversed(values.shape)), TYPES[kind].id, data)

@@ -166,7 +166,7 @@ struct TileProduct {
   bool decodes_signed, is_signed = false;
   explicit TileProduct(int rows) : decodes_signed(F::kOffset == 0 || !few((rows - 1) % kRows + 1)) {}
 
-  void decode(const Piece& p, Scratch* w) {
+  void decode(const StripPiece& p, Scratch* w) {
     is_signed = decodes_signed;
     if (F::kOffset != 0 && decodes_signed)
       decode_piece<F, AsSignedBytes<F::kOffset>>(p, w);

@@ -125,7 +125,7 @@ struct TileProduct {
   static constexpr int kTileColumns = kColumns<F>, kUnit = kColumns<F>, kPieceColumns = kPieceBlocks * 32,
                        kRows = kGroupRows;
   static_assert(sizeof(Scratch) <= kPieceBlocks * sizeof(ScratchOf<F, false>));  // what scratch_bytes gives
-  PESTLE_NOINLINE static void decode(const Piece& p, Scratch* w) {
+  PESTLE_NOINLINE static void decode(const StripPiece& p, Scratch* w) {
     for (int i = 0; i < V; i++) w->rows[i] = reinterpret_cast<const Tile*>(p.tiles + i * p.row_bytes);
     each_block<F>(w->rows[0], p.row_bytes / sizeof(Tile), p.columns / kColumns<F>,
                   [&]<int P>(const Tile&, const typename F::Scales& scales, int sub, int h, int b, int v)

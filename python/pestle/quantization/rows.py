@@ -55,7 +55,7 @@ def quantize_rows(
 
 
 def dequantize_rows(
-    kind: str, packed: Bytes, out: Floats | None = None, *, threads: int = 0
+    kind: str, quantized: Bytes, out: Floats | None = None, *, threads: int = 0
 ) -> Floats:
     """GGUF blocks of type `kind`, uint8 [n, row_bytes], as float32 [n, columns].
 
@@ -66,9 +66,9 @@ def dequantize_rows(
     if out is None:
         if kind not in RUN:
             raise UnsupportedError(f"Pestle does not read {kind}")
-        blocks = packed.shape[-1] // TYPES[kind].block_bytes
-        out = np.empty((len(packed), blocks * TYPES[kind].block_elems), np.float32)
-    _core.dequantize_rows(kind, packed, out, threads)
+        blocks = quantized.shape[-1] // TYPES[kind].block_bytes
+        out = np.empty((len(quantized), blocks * TYPES[kind].block_elems), np.float32)
+    _core.dequantize_rows(kind, quantized, out, threads)
     return out
 
 

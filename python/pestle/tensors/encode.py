@@ -43,8 +43,8 @@ def mxfp4_blocks(source: SourceTensor, numbers: Bytes, scales: Bytes) -> Bytes:
     A byte of the checkpoint holds elements 2k and 2k + 1, one of GGUF's elements j and j + 16.
     """
     codes = _codes(numbers)
-    packed = codes[:, :_HALF] | codes[:, _HALF:] << 4
-    blocks = np.concatenate([scales[:, None], packed], axis=1)
+    nibbles = codes[:, :_HALF] | codes[:, _HALF:] << 4
+    blocks = np.concatenate([scales[:, None], nibbles], axis=1)
     return blocks.reshape(-1, source.shape[1], source.shape[2] // MXFP4_BLOCK * (_HALF + 1))
 
 

@@ -74,8 +74,8 @@ def test_threads_and_pieces(kind: str, weighted: bool) -> None:
     importance = importances() if weighted else None
     whole = quantize_rows(kind, rows, importance=importance, threads=1)
     for threads in (2, 3, 8):
-        packed = quantize_rows(kind, rows, importance=importance, threads=threads)
-        assert packed.tobytes() == whole.tobytes(), f"{threads} threads"
+        quantized = quantize_rows(kind, rows, importance=importance, threads=threads)
+        assert quantized.tobytes() == whole.tobytes(), f"{threads} threads"
     for first, last in ((0, 1), (3, 10), (20, 21)):
         part = quantize_rows(kind, rows[first:last], importance=importance)
         assert part.tobytes() == whole[first:last].tobytes(), f"rows {first} to {last}"

@@ -20,8 +20,8 @@ STEP = {
 
 
 def decoded(kind: str, rows: np.ndarray, importance: np.ndarray | None = None) -> np.ndarray:
-    packed = quantize_rows(kind, rows, importance=importance)
-    return gguf.dequantize(packed, gguf.GGMLQuantizationType[kind])
+    quantized = quantize_rows(kind, rows, importance=importance)
+    return gguf.dequantize(quantized, gguf.GGMLQuantizationType[kind])
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -86,10 +86,10 @@ def test_columns_without_importance(kind: str) -> None:
 @pytest.mark.parametrize("kind", TYPES)
 def test_importance_has_no_unit(kind: str) -> None:
     rows, importance = plain_rows(), importances()
-    packed = quantize_rows(kind, rows, importance=importance)
+    quantized = quantize_rows(kind, rows, importance=importance)
     for unit in (2.0**-60, 2.0**60):
         scaled = (importance * unit).astype(np.float32)
-        assert quantize_rows(kind, rows, importance=scaled).tobytes() == packed.tobytes()
+        assert quantize_rows(kind, rows, importance=scaled).tobytes() == quantized.tobytes()
 
 
 @pytest.mark.parametrize("kind", HALF_SCALED)

@@ -52,8 +52,8 @@ class Distortion:
 def matrices_of(path: Path, tensor: StoredTensor) -> Floats:
     """The numbers of a tensor of the file `path`, as float32 [n_matrices, rows, columns]."""
     *more, rows, columns = tensor.shape
-    packed = GgufFile(path).read(tensor.name).reshape(math.prod(more) * rows, -1)
-    return dequantize_rows(tensor.dtype, packed).reshape(math.prod(more), rows, columns)
+    quantized = GgufFile(path).read(tensor.name).reshape(math.prod(more) * rows, -1)
+    return dequantize_rows(tensor.dtype, quantized).reshape(math.prod(more), rows, columns)
 
 
 def fitting(columns: int) -> dict[str, int]:
@@ -87,12 +87,12 @@ def distortions(
 def rounded(kind: str, matrices: Floats, importance: Floats | None, *, threads: int = 0) -> Floats:
     """The numbers as `kind` holds them; importance: [n_matrices, columns]. Raises QuantizeError."""
     if importance is None:
-        packed = quantize_rows(kind, matrices.reshape(-1, matrices.shape[-1]), threads=threads)
-        return dequantize_rows(kind, packed, threads=threads).reshape(matrices.shape)
+        quantized = quantize_rows(kind, matrices.reshape(-1, matrices.shape[-1]), threads=threads)
+        return dequantize_rows(kind, quantized, threads=threads).reshape(matrices.shape)
     out = np.empty_like(matrices)
     for values, weights, into in zip(matrices, importance, out, strict=True):
-        packed = quantize_rows(kind, values, importance=weights, threads=threads)
-        dequantize_rows(kind, packed, into, threads=threads)
+        quantized = quantize_rows(kind, values, importance=weights, threads=threads)
+        dequantize_rows(kind, quantized, into, threads=threads)
     return out
 
 

@@ -76,8 +76,8 @@ def test_distortions() -> None:
     found = distortions(matrices, Weighing(None, counts))
     assert [d.type for d in found] == list(CANDIDATES)
     for distortion in found:
-        packed = quantize_rows(distortion.type, matrices.reshape(-1, 256))
-        assert distortion.nbytes == packed.nbytes
+        quantized = quantize_rows(distortion.type, matrices.reshape(-1, 256))
+        assert distortion.nbytes == quantized.nbytes
         after = rounded(distortion.type, matrices, None)
         expected = np.square(after[0] - matrices[0], dtype=np.float64).sum()  # the other is unused
         assert distortion.error == pytest.approx(expected, rel=1e-4)

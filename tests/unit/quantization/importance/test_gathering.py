@@ -75,7 +75,7 @@ def test_experts_count_their_tokens(engine: _core.Engine) -> None:
 def test_the_first_layer_s_inputs(engine: _core.Engine) -> None:
     """Normed embeddings, computed here from the weights."""
     weights = gguf_file.gguf_weights(CASE, checkpoints.weights(CASE))
-    rows = _core.kernels.Packed(
+    rows = _core.kernels.PackedMatrix(
         "Q8_0", gguf_file.encode(weights["token_embd.weight"], "Q8_0"), 256
     ).unpack()[TOKENS]
     rows = rows / np.sqrt((rows.astype(np.float64) ** 2).mean(axis=1, keepdims=True) + 1e-6)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
+def bundled(files: Mapping[str, bytes]) -> bytes:
     """As one."""
     names = json.dumps({name: len(data) for name, data in files.items()}).encode()
     return names + b"\n" + b"".join(files.values())
 
 
-def unpack(case: bytes) -> dict[str, bytes]:
-    """What was packed. What a reducer has left may be less than was promised."""
+def unbundled(case: bytes) -> dict[str, bytes]:
+    """What was bundled. What a reducer has left may be less than was promised."""
     names, _, rest = case.partition(b"\n")
     files, at = {}, 0
     for name, size in json.loads(names).items():
@@ -25,7 +25,7 @@ def unpack(case: bytes) -> dict[str, bytes]:
 
 def write(case: bytes, folder: Path) -> dict[str, bytes]:
     """Write the files of a case into `folder`; returns them."""
-    files = unpack(case)
+    files = unbundled(case)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return files
