@@ -31,8 +31,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pestle.conversion import convert
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import open_source, prepare
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import open_source, plan_conversion
 from pestle.quantization import quantize_rows
 
 from tests.oracle import checkpoint_folder
@@ -191,14 +191,14 @@ def main() -> None:
     if options.limit:
         resource.setrlimit(resource.RLIMIT_DATA, (options.limit, resource.RLIM_INFINITY))
     weights, out = source / "model.safetensors", options.folder / "out.gguf"
-    prepared = prepare(open_source(source), Options(options.to))
-    n_out = sum(output.nbytes for output in prepared.plan.outputs)
+    plan = plan_conversion(open_source(source), ConversionOptions(options.to))
+    n_out = sum(output.nbytes for output in plan.tensors.outputs)
     n_in = weights.stat().st_size
     print(f"{n_in / 1e9:.2f} GB to {n_out / 1e9:.2f} GB of {options.to}")
     for _ in range(options.repeats):
         reading = read_seconds(weights)
         writing = write_seconds(options.folder / "probe", n_out)
-        quantizing, quantizing_cpu = quantizer_seconds(prepared.plan.outputs, options.threads)
+        quantizing, quantizing_cpu = quantizer_seconds(plan.tensors.outputs, options.threads)
         drop(weights)
         began, cpu = time.perf_counter(), time.process_time()
         convert(source, out, to=options.to, overwrite=True, threads=options.threads)

@@ -25,7 +25,7 @@ from pestle.cli import main
 from pestle.cli.chat import converse
 from pestle.cli.console import Console
 from pestle.cli.dialogue import Dialogue
-from pestle.cli.harmless import Guarded, escaped, harmless
+from pestle.cli.harmless import FilteredStream, escaped, harmless
 from pestle.cli.tool_calls import Approval
 from pestle.errors import DownloadError
 from pestle.models import InstalledModel
@@ -392,7 +392,7 @@ def test_a_question_shows_all_that_it_asks_about(monkeypatch: pytest.MonkeyPatch
 
 def test_whoever_writes_to_the_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
-    guarded = Guarded(screen, always=False)
+    guarded = FilteredStream(screen, always=False)
     print(ATTACK, file=guarded)
     monkeypatch.setattr(sys, "stderr", guarded)
     with warnings.catch_warnings():

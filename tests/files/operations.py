@@ -322,7 +322,7 @@ def settings(world: World) -> Iterator[None]:
         mock.patch.object(constants, "HF_HUB_CACHE", str(world.hub)),
         mock.patch("pestle.files.temporary._SETTLED", -1.0),
         mock.patch("pestle.sessions.model_digest._SETTLED", -1.0),
-        mock.patch("pestle.conversion.conversion.RECORD_SECONDS", 0.0),
+        mock.patch("pestle.conversion.execution.RECORD_SECONDS", 0.0),
     ):
         yield
 

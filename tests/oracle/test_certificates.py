@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pestle._core import GgufFile
 from pestle.conversion import convert
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import open_source, prepare
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import open_source, plan_conversion
 from pestle.quality import evaluate
 from pestle.tokenizer.byte_alphabet import CHAR_OF_BYTE
 
@@ -60,9 +60,9 @@ def _values(file: GgufFile, name: str) -> np.ndarray:
 
 def _quantized(source: Path, path: Path, folder: Path) -> Path:
     """The checkpoint with the numbers that the file at `path` has."""
-    prepared, file = prepare(open_source(source), Options("F32")), GgufFile(path)
+    plan, file = plan_conversion(open_source(source), ConversionOptions("F32")), GgufFile(path)
     tensors: dict[str, checkpoint_folder.Stored] = {}
-    for name, job in prepared.plan.jobs.items():
+    for name, job in plan.tensors.jobs.items():
         stored = job.source.numbers
         with stored.path.open("rb") as stream:
             stream.seek(stored.offset)
@@ -76,7 +76,7 @@ def _quantized(source: Path, path: Path, folder: Path) -> Path:
             if len(share.output.shape) == 1:  # which are never quantized
                 continue
             # Where each number of the file's tensor stands in the checkpoint's.
-            to = share.transform.whole(places, prepared.source.config).reshape(-1)
+            to = share.transform.whole(places, plan.source.config).reshape(-1)
             start = share.start // 4
             values[to] = _values(file, share.output.name).reshape(-1)[start : start + len(to)]
         tensors[name] = checkpoint_folder.stored(values.reshape(job.source.shape))

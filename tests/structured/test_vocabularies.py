@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 
 from pestle.constraints import Constraint, grammar_of, text_plan
-from pestle.constraints.vocabulary import vocabulary_of
+from pestle.constraints.grammar_vocabulary import vocabulary_of
 from pestle.tokenizer import Tokenizer
 
 from tests.unit.text.toy import SPACE, byte_level, spm

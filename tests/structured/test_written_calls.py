@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pestle import GrammarError, ToolCall
-from pestle.constraints import CallableTool, Constraint, Wanted, planner
+from pestle.constraints import CallableTool, Constraint, Requirements, planner
 from pestle.formats import format_of
 
 from tests.unit.formats.answers import Mark
@@ -45,7 +45,9 @@ def constraint(babbles: Babbler, family: str, **wanted: Any) -> tuple[Any, Const
     prompt = llm.tokenize("<think></think>", parse_special=True)
     assert llm.template is not None
     form = format_of(llm.architecture, llm.template.source, llm.tokenizer)
-    plan = planner(Wanted(tools=TOOLS, **wanted), form, llm.tokenizer, llm.n_vocab).plan(prompt)
+    plan = planner(Requirements(tools=TOOLS, **wanted), form, llm.tokenizer, llm.n_vocab).plan(
+        prompt
+    )
     return llm, plan.constraint()
 
 

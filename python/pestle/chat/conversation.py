@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pestle.models import Progress
     from pestle.options import ChatOptions
     from pestle.results import ChatCompletion
-    from pestle.sessions import RestoredSession, Saved, SessionFolder
+    from pestle.sessions import RestoredSession, SavedSession, SessionFolder
 
 
 REFUSED = "error: the user does not allow this call"
@@ -172,7 +172,7 @@ class Conversation:
             answer = self.proceed(**options)
         return answer
 
-    def save(self, session: str | os.PathLike[str] | SessionFolder) -> Saved:
+    def save(self, session: str | os.PathLike[str] | SessionFolder) -> SavedSession:
         """Save the messages and all that the model has read of them, in place of an earlier save.
 
         `session` is a name, or a folder as a path object. A name's folder lies in `sessions` in

@@ -18,7 +18,7 @@ from pestle.errors import TemplateError
 from pestle.options import ChatOptions, GenerateOptions, Request, decide
 
 if TYPE_CHECKING:
-    from pestle.constraints import Plan, Planner, Wanted
+    from pestle.constraints import Plan, Planner, Requirements
     from pestle.engine.loaded import Loaded
 
 _OF_TEXTS = GenerateOptions.__optional_keys__
@@ -51,7 +51,7 @@ class CheckedOptions:
     variables: Mapping[str, Any]
     tools: Tools
     told: Sequence[Mapping[str, Any]] | None
-    wanted: Wanted | None
+    wanted: Requirements | None
     planner: Planner | None
     lead_out: tuple[int, ...]
     one_call: bool

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pestle.engine.runtime import Runtime
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
-    from pestle.sessions import RestoredSession, Saved, SessionFolder
+    from pestle.sessions import RestoredSession, SavedSession, SessionFolder
 
 
 class Session(GeneratingCalls):
@@ -68,7 +68,7 @@ class Session(GeneratingCalls):
 
     def save(
         self, folder: SessionFolder, messages: list[dict[str, Any]], following: Sequence[int] = ()
-    ) -> Saved:
+    ) -> SavedSession:
         """Save `messages` and what the session holds; `following` is what the next prompt may be.
 
         Raises SessionError. See `Conversation.save`.

@@ -11,7 +11,7 @@ from pestle.formats.calls import schemas_of
 from pestle.options.values import GRAMMARS, TOOL_CHOICES
 
 if TYPE_CHECKING:
-    from pestle.constraints import Grammar, Plan, Planner, Wanted
+    from pestle.constraints import Grammar, Plan, Planner, Requirements
     from pestle.engine.loaded import Loaded
 
 
@@ -27,7 +27,7 @@ def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
     return text_plan(grammar, loaded.tokenizer, loaded.n_vocab, loaded.format)
 
 
-def planner_of(loaded: Loaded, wanted: Wanted | None) -> Planner | None:
+def planner_of(loaded: Loaded, wanted: Requirements | None) -> Planner | None:
     """What plans answers that are held to what is `wanted`. Raises as above."""
     if wanted is None:
         return None
@@ -38,7 +38,7 @@ def planner_of(loaded: Loaded, wanted: Wanted | None) -> Planner | None:
 
 
 def untaught_calls(
-    tools: Sequence[Mapping[str, Any]] | None, wanted: Wanted | None
+    tools: Sequence[Mapping[str, Any]] | None, wanted: Requirements | None
 ) -> UntaughtCalls | None:
     """What finds calls in another form than the template teaches; None where none may count.
 
@@ -61,7 +61,7 @@ def _grammar(options: Mapping[str, Any]) -> Grammar | None:
 
 def wanted_of(
     options: Mapping[str, Any], tools: Sequence[Mapping[str, Any]] | None
-) -> Wanted | None:
+) -> Requirements | None:
     """What the options and the tools that the model is told of ask of an answer; None if nothing.
 
     Raises as `plan_of_text`, for whatever can be found before there is a prompt.
@@ -81,7 +81,7 @@ def wanted_of(
         )
     if grammar is None and not must_call and not strict:
         return None
-    from pestle.constraints import CallableTool, Wanted
+    from pestle.constraints import CallableTool, Requirements
 
     held = [
         CallableTool(
@@ -91,7 +91,7 @@ def wanted_of(
         for function in functions
         if chosen is None or function.get("name") in chosen
     ]
-    return Wanted(
+    return Requirements(
         grammar=grammar,
         tools=tuple(held),
         must_call=must_call,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from pestle.cli.harmless import Guarded, escaped, harmless, raw
+from pestle.cli.harmless import FilteredStream, escaped, harmless, raw
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -115,7 +115,7 @@ def guard_streams() -> None:
         piped = name == "stdout" and not stream.isatty()
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="pestle" if piped else "replace")  # type: ignore[attr-defined]
-        setattr(sys, name, Guarded(stream, always=name == "stderr"))
+        setattr(sys, name, FilteredStream(stream, always=name == "stderr"))
 
 
 def _unencodable(error: UnicodeError) -> tuple[str | bytes, int]:

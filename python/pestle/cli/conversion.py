@@ -49,7 +49,7 @@ class Rule(click.ParamType):  # type: ignore[type-arg]  # generic in new version
 
 
 @dataclass(frozen=True)
-class Encoding:
+class WritingOptions:
     """How a file is written."""
 
     tensor_types: tuple[str, ...]
@@ -61,7 +61,7 @@ class Encoding:
     threads: int
 
 
-_ENCODING: tuple[Callable[[Any], Any], ...] = (
+_WRITING: tuple[Callable[[Any], Any], ...] = (
     click.option("--tensor-type", "tensor_types", multiple=True, metavar="REGEX=TYPE", type=Rule(),
                  help="Another type for matrices in whose names REGEX is found, as in "
                       "ffn_down=Q6_K; may be repeated, and the first that matches wins."),
@@ -79,13 +79,13 @@ _ENCODING: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 
-def encoding_options(command: Command) -> Command:
-    """Add what says how a file is written, as `encoding: Encoding`."""
-    return collect(command, _ENCODING, "encoding", _encoding)
+def writing_options(command: Command) -> Command:
+    """Add what says how a file is written, as `writing: WritingOptions`."""
+    return collect(command, _WRITING, "writing", _writing)
 
 
-def _encoding(values: dict[str, Any]) -> Encoding:
-    return Encoding(**{**values, "split_size": values["split_size"] or 0})
+def _writing(values: dict[str, Any]) -> WritingOptions:
+    return WritingOptions(**{**values, "split_size": values["split_size"] or 0})
 
 
 def report(made: Conversion, console: Console, as_json: bool) -> None:

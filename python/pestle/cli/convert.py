@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pestle.cli.console import current
-from pestle.cli.conversion import TYPE, Encoding, encoding_options, report
+from pestle.cli.conversion import TYPE, WritingOptions, report, writing_options
 from pestle.cli.options import json_option, verbosity
 from pestle.cli.progress import Downloads
 from pestle.cli.target import target_options
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     "[default: recognized, or refused]",
 )
 @target_options
-@encoding_options
+@writing_options
 @json_option
 @verbosity
 def command(
@@ -55,7 +55,7 @@ def command(
     name: str | None,
     tokenizer_pre: str | None,
     target: Target | None,
-    encoding: Encoding,
+    writing: WritingOptions,
     as_json: bool,
 ) -> None:
     """Convert a Hugging Face checkpoint to GGUF: a folder, or a repository on the hub.
@@ -87,7 +87,7 @@ def command(
         to=target or to or "Q4_K_M",
         name=name,
         tokenizer_pre=tokenizer_pre,
-        **vars(encoding),
+        **vars(writing),
         progress=Downloads(console),
     )
     report(made, console, as_json)

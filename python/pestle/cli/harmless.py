@@ -35,7 +35,7 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-class Guarded(io.TextIOBase):
+class FilteredStream(io.TextIOBase):
     """A text stream that everybody may write to, also libraries, warnings and tracebacks.
 
     It has no `buffer`: bytes would pass unseen. `raw` is for the program's own sequences, and for
@@ -77,4 +77,4 @@ class Guarded(io.TextIOBase):
 
 def raw(stream: TextIO) -> TextIO:
     """The stream behind a guard."""
-    return stream.raw if isinstance(stream, Guarded) else stream
+    return stream.raw if isinstance(stream, FilteredStream) else stream

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pestle.cli.console import current
-from pestle.cli.conversion import TYPE, Encoding, encoding_options, report
+from pestle.cli.conversion import TYPE, WritingOptions, report, writing_options
 from pestle.cli.options import json_option, verbosity
 from pestle.cli.progress import Downloads
 from pestle.cli.target import target_options
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("output", metavar="OUT", type=click.Path(dir_okay=False))
 @click.argument("to", metavar="[TYPE]", type=TYPE, required=False)
 @target_options
-@encoding_options
+@writing_options
 @json_option
 @verbosity
 def command(
@@ -29,7 +29,7 @@ def command(
     output: str,
     to: str | None,
     target: Target | None,
-    encoding: Encoding,
+    writing: WritingOptions,
     as_json: bool,
 ) -> None:
     """Quantize the GGUF file IN, or the split model that begins there, and write OUT.
@@ -52,5 +52,5 @@ def command(
         raise click.UsageError("Give TYPE, --target-size or --target-bpw: one of them.")
     wanted = target or to
     assert wanted is not None
-    made = quantize(source, output, wanted, **vars(encoding), progress=Downloads(console))
+    made = quantize(source, output, wanted, **vars(writing), progress=Downloads(console))
     report(made, console, as_json)

@@ -101,12 +101,12 @@ def command(
     sampling.update(structure)
     options = replace(options, unknown_characters=unknown_characters)
     given = " ".join(words) if words else prompt
-    offered = Offered(tuple(tool_calls.load(tools)), tool_choice)
+    offered = ToolOffer(tuple(tool_calls.load(tools)), tool_choice)
     once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json, offered=offered)
 
 
 @dataclass(frozen=True)
-class Offered:
+class ToolOffer:
     """What the model may call, and whether it has to."""
 
     tools: tuple[Tool, ...] = ()
@@ -131,10 +131,10 @@ def once(
     *,
     raw: bool = False,
     as_json: bool = False,
-    offered: Offered | None = None,
+    offered: ToolOffer | None = None,
 ) -> None:
     """Answer one prompt: `given`, what a pipe on stdin holds, or both."""
-    offered = offered or Offered()
+    offered = offered or ToolOffer()
     from pestle.cli.dialogue import Dialogue
     from pestle.errors import ContextLengthError
 

@@ -12,7 +12,7 @@ from pestle.cli.progress import Loading
 
 if TYPE_CHECKING:
     from pestle import Conversation
-    from pestle.sessions import RestoredSession, Saved, SessionFolder
+    from pestle.sessions import RestoredSession, SavedSession, SessionFolder
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def lines(name: str, found: RestoredSession) -> list[str]:
     return [f"{said}, {found.n_tokens:,} tokens that need not be read again."]
 
 
-def saved_line(name: str, saved: Saved) -> str:
+def saved_line(name: str, saved: SavedSession) -> str:
     """What a session that was saved takes."""
     memory = saved.memory
     tokens = f", {len(memory.tokens):,} tokens in {units.size(memory.size)}" if memory else ""

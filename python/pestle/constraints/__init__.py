@@ -16,7 +16,7 @@ if bit t % 32 of word t / 32 is set.
 from pestle.constraints.call_values import CallableTool
 from pestle.constraints.constraint import Constraint
 from pestle.constraints.grammar import Grammar, grammar_of
-from pestle.constraints.plans import Plan, Planner, Wanted, planner, text_plan
+from pestle.constraints.plans import Plan, Planner, Requirements, planner, text_plan
 
 __all__ = [
     "CallableTool",
@@ -24,7 +24,7 @@ __all__ = [
     "Grammar",
     "Plan",
     "Planner",
-    "Wanted",
+    "Requirements",
     "grammar_of",
     "planner",
     "text_plan",

@@ -9,8 +9,8 @@ import numpy as np
 from llguidance import LLMatcher
 
 from pestle.constraints.bounds import LIMITS
+from pestle.constraints.grammar_vocabulary import GrammarVocabulary
 from pestle.constraints.library import library_errors
-from pestle.constraints.vocabulary import GrammarVocabulary
 from pestle.errors import GrammarError
 
 if TYPE_CHECKING:

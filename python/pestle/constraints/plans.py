@@ -13,9 +13,9 @@ from pestle.constraints.call_values import CallableTool
 from pestle.constraints.calls import arguments_grammar, calls_grammar
 from pestle.constraints.constraint import Constraint
 from pestle.constraints.grammar import Grammar, grammar_of_schema
+from pestle.constraints.grammar_vocabulary import GrammarVocabulary, vocabulary_of
 from pestle.constraints.matcher import Matcher, problems
 from pestle.constraints.phases import Body, Fixed, Free, Opening, Phase, Words, sequences, words_of
-from pestle.constraints.vocabulary import GrammarVocabulary, vocabulary_of
 from pestle.errors import GrammarError, UnsupportedError
 from pestle.formats import Format
 from pestle.formats.harmony import CALL, END, FUNCTIONS, MARKS, RETURN
@@ -30,7 +30,7 @@ _MESSAGE = "<|start|>assistant"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requirements:
     """What is wanted of an answer.
 
     grammar     what it says to the user; None: whatever it likes
@@ -71,7 +71,7 @@ def text_plan(
     return Plan(n_vocab, Body(_matcher(grammar, vocabulary), _any_of(vocabulary.ends)))
 
 
-def planner(wanted: Wanted, form: Format, tokenizer: Tokenizer, n_vocab: int) -> Planner:
+def planner(wanted: Requirements, form: Format, tokenizer: Tokenizer, n_vocab: int) -> Planner:
     """What plans answers to chats in which so much is wanted of them.
 
     Reasoning comes as without a plan, but for tokens that would end the answer within it. Raises
@@ -95,7 +95,7 @@ class Planner(ABC):
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: Requirements,
         form: Format,
         tokenizer: Tokenizer,
         vocabulary: GrammarVocabulary,

@@ -1,7 +1,7 @@
 """From checkpoints and GGUF files to quantized GGUF, and the proof that a file is what it says."""
 
 from pestle.conversion.api import convert, quantize
-from pestle.conversion.conversion import Conversion
+from pestle.conversion.execution import Conversion
 from pestle.conversion.manifest import Manifest
 from pestle.conversion.targets import Target
 from pestle.conversion.verification import Verification, verify

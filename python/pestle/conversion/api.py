@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pestle import files, models
-from pestle.conversion.conversion import Conversion, carry_out, check_free, shard_paths
+from pestle.conversion.execution import Conversion, carry_out, check_free, shard_paths
 from pestle.conversion.gguf_model import open_gguf
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import Prepared, prepare
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import ConversionPlan, plan_conversion
 from pestle.conversion.targets import Target, targeted
 from pestle.errors import Error
 from pestle.huggingface import open_model
 from pestle.progress import Progress
 from pestle.tensors.model import SourceModel
-from pestle.tensors.weighting import ImportanceSource, opened
+from pestle.tensors.plan_importance import ImportanceSource, opened
 
 _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
 StrPath = str | os.PathLike[str]
@@ -77,17 +77,17 @@ def convert(
     repository, revision = _origin(folder)
     importance = opened(imatrix)
     path = Path(output) if output is not None else _default(folder, repository, str(to))
-    options = Options(
+    options = ConversionOptions(
         _to(to), name, split_size, tuple(tensor_types), _digest(importance), allow_requantize,
         tokenizer_pre=tokenizer_pre,
     )  # fmt: skip
     _check_place(path, to, overwrite)
     source_model = open_model(folder, name=name, tokenizer_pre=tokenizer_pre)
-    prepared = _decided(
+    plan = _decided(
         source_model, options, to, path, importance, repository, revision, certify, threads,
         progress,
     )  # fmt: skip
-    return _carried_out(prepared, path, overwrite, threads, progress)
+    return _carried_out(plan, path, overwrite, threads, progress)
 
 
 def quantize(
@@ -120,16 +120,16 @@ def quantize(
     path = Path(source)
     repository, revision = _origin(path.parent)
     importance = opened(imatrix)
-    options = Options(
+    options = ConversionOptions(
         _to(to), None, split_size, tuple(tensor_types), _digest(importance), allow_requantize
     )
     out = Path(output)
     _check_place(out, to, overwrite)
-    prepared = _decided(
+    plan = _decided(
         open_gguf(path), options, to, out, importance, repository, revision, certify, threads,
         progress,
     )  # fmt: skip
-    return _carried_out(prepared, out, overwrite, threads, progress)
+    return _carried_out(plan, out, overwrite, threads, progress)
 
 
 def _digest(importance: ImportanceSource | None) -> str | None:
@@ -157,7 +157,7 @@ def _check_place(path: Path, to: str | Target, overwrite: bool) -> None:
 
 def _decided(
     source: SourceModel,
-    options: Options,
+    options: ConversionOptions,
     to: str | Target,
     path: Path,
     importance: ImportanceSource | None,
@@ -166,31 +166,31 @@ def _decided(
     certify: bool,
     threads: int,
     progress: Progress | None,
-) -> Prepared:
+) -> ConversionPlan:
     """All of the conversion into `path`; the tensors' types, where `to` leaves them open."""
 
-    def preparation(options: Options) -> Prepared:
+    def make_plan(options: ConversionOptions) -> ConversionPlan:
         given = importance if options.imatrix is not None else None
-        return prepare(
+        return plan_conversion(
             source, options, importance=given, repository=repository, revision=revision,
             certify=certify,
         )  # fmt: skip
 
     if not isinstance(to, Target):
-        return preparation(options)
+        return make_plan(options)
     return targeted(
-        preparation, options, to, path.parent,
+        make_plan, options, to, path.parent,
         importance=importance, threads=threads, progress=progress,
     )  # fmt: skip
 
 
 def _carried_out(
-    prepared: Prepared, path: Path, overwrite: bool, threads: int, progress: Progress | None
+    plan: ConversionPlan, path: Path, overwrite: bool, threads: int, progress: Progress | None
 ) -> Conversion:
-    for there in shard_paths(path, prepared.plan.n_shards):
-        if any(files.is_same(there, file.path) for file in prepared.source.files):
+    for there in shard_paths(path, plan.tensors.n_shards):
+        if any(files.is_same(there, file.path) for file in plan.source.files):
             raise Error(f"{there} is the source itself, which is not replaced")
-    return carry_out(prepared, path, overwrite=overwrite, threads=threads, progress=progress)
+    return carry_out(plan, path, overwrite=overwrite, threads=threads, progress=progress)
 
 
 def _default(folder: Path, repository: str | None, to: str) -> Path:

@@ -10,12 +10,12 @@ from typing import Any, Final
 from pestle._core import GgufFile
 from pestle.conversion.manifest import OWN_KEYS
 from pestle.errors import FormatError, ModelNotFoundError, UnsupportedError
-from pestle.gguf.header import Encoded
+from pestle.gguf.header import RawValue
 from pestle.huggingface.architectures import ARCHITECTURES
 from pestle.models.stamp import contents_of, open_stamped
 from pestle.quantization import ModelFacts
 from pestle.tensors.model import ModelTensor, SourceModel, TransformedTensor
-from pestle.tensors.source import SourceTensor, StoredFile, StoredTensor, stored_tensors
+from pestle.tensors.source_tensor import SourceTensor, StoredFile, StoredTensor, stored_tensors
 from pestle.tensors.transforms import unchanged
 from pestle.types import RUN
 
@@ -90,11 +90,11 @@ def _count(file: GgufFile, key: str, absent: int | None = None) -> int:
     return found
 
 
-def _keys(file: GgufFile) -> Iterator[tuple[str, Encoded]]:
+def _keys(file: GgufFile) -> Iterator[tuple[str, RawValue]]:
     """The file's metadata, value by value as it stands there."""
     for key in file.keys():  # noqa: SIM118
         if not key.startswith(_OF_THE_FILE):
-            yield key, Encoded(file.encoded(key))
+            yield key, RawValue(file.encoded(key))
 
 
 def _name(shard: int, n_shards: int) -> str:

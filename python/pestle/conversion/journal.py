@@ -24,7 +24,7 @@ _MOST_BYTES = 256 << 20
 
 
 @dataclass
-class State:
+class JournalState:
     """Pieces that are done, in their fixed order; sha256 of source files by name.
 
     whole: once all files are complete, the digest of their headers. Some may have been moved to
@@ -44,23 +44,23 @@ class Journal:
         self._plan = plan
         self._stream: BinaryIO | None = None
 
-    def load(self) -> State | None:
+    def load(self) -> JournalState | None:
         """How far the same conversion came; None if there was none."""
         try:
             data = files.read_bounded(self.path, _MOST_BYTES)
         except OSError:
             return None
         lines = data.split(b"\n")[:-1]  # the last is empty, or cut off
-        state = State()
+        state = JournalState()
         for n, line in enumerate(lines):
             entry = _parsed(line)
             if n == 0 and entry.get("plan") != self._plan:
                 return None
             if n and isinstance(entry.get("pieces"), int) and isinstance(entry.get("files"), dict):
-                state = State(entry["pieces"], entry["files"], entry.get("whole"))
+                state = JournalState(entry["pieces"], entry["files"], entry.get("whole"))
         return state if lines else None
 
-    def begin(self, state: State | None) -> None:
+    def begin(self, state: JournalState | None) -> None:
         """Go on behind `state`, or from the beginning."""
         if state is None:
             files.remove(self.path)
@@ -71,7 +71,7 @@ class Journal:
         else:
             self.record(state)  # behind a line that may have been cut off
 
-    def record(self, state: State) -> None:
+    def record(self, state: JournalState) -> None:
         """To be called when all of `state` is on the disk."""
         self._append({"pieces": state.pieces, "files": state.files, "whole": state.whole})
 
@@ -107,7 +107,7 @@ class Recorder:
             self.wait()
         return self._pending is None and time.monotonic() - self._began >= self._seconds
 
-    def note(self, state: State) -> None:
+    def note(self, state: JournalState) -> None:
         """To be called when all of `state` has been handed to the system."""
         self.wait()
         now = replace(state, files=dict(state.files))
@@ -123,7 +123,7 @@ class Recorder:
     def close(self) -> None:
         self._thread.shutdown()
 
-    def _record(self, state: State) -> None:
+    def _record(self, state: JournalState) -> None:
         self._sync()
         with writing(self._journal.path):
             self._journal.record(state)

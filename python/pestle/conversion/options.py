@@ -55,7 +55,7 @@ def type_rule(text: str) -> TypeRule:
 
 
 @dataclass(frozen=True)
-class Options:
+class ConversionOptions:
     """`to`: a type, or a mixture; `tensor_types`: REGEX=TYPE, of which the first that matches wins.
 
     imatrix: the sha256 of the importance matrix, if there is one. tokenizer_pre: what the user says
@@ -107,7 +107,7 @@ class Options:
         return asked | ({"tensor_types": list(self.tensor_types)} if self.tensor_types else {})
 
     @classmethod
-    def of_record(cls, record: Mapping[str, Any]) -> Options:
+    def of_record(cls, record: Mapping[str, Any]) -> ConversionOptions:
         """TypeError or ValueError: this is not a record of this version."""
         for key, value in record.items():
             if type(value) not in _KINDS.get(key, ()):

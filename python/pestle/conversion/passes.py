@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pestle.conversion.journal import Recorder, State
+from pestle.conversion.journal import JournalState, Recorder
 from pestle.conversion.manifest import Manifest
 from pestle.conversion.partial import PartialFiles
-from pestle.conversion.preparation import Prepared
+from pestle.conversion.plan import ConversionPlan
 from pestle.progress import Progress, task
 from pestle.quality import certify
 from pestle.tensors.pipeline import encode_piece, read_ahead
@@ -18,29 +18,29 @@ from pestle.tensors.reading import FileRead, read_source
 
 
 def write_tensors(
-    prepared: Prepared,
+    plan: ConversionPlan,
     files: PartialFiles,
     recorder: Recorder,
-    state: State | None,
+    state: JournalState | None,
     threads: int,
     progress: Progress | None,
-) -> State:
+) -> JournalState:
     """Write every tensor; returns the state with all source files' digests."""
-    state = state or State()
-    plan, source = prepared.plan, prepared.source
-    for output in plan.outputs:
-        if output.name in plan.constants:
-            files.write(output, 0, np.frombuffer(plan.constants[output.name], np.uint8))
+    state = state or JournalState()
+    tensors, source = plan.tensors, plan.source
+    for output in tensors.outputs:
+        if output.name in tensors.constants:
+            files.write(output, 0, np.frombuffer(tensors.constants[output.name], np.uint8))
     with task(progress, "Converting", source.nbytes) as advance:
         pieces = read_source(
-            source, plan.jobs, skip=state.pieces, known=state.files, advance=advance
+            source, tensors.jobs, skip=state.pieces, known=state.files, advance=advance
         )
         with read_ahead(pieces) as items:
             for item in items:
                 if isinstance(item, FileRead):
                     state.files[item.name] = item.sha256
                     continue
-                for written in encode_piece(item, source.config, threads, prepared.weighting):
+                for written in encode_piece(item, source.config, threads, plan.importance):
                     files.write(*written)
                 state.pieces += 1
                 if recorder.due():
@@ -53,14 +53,14 @@ def write_tensors(
 
 
 def finish(
-    prepared: Prepared,
+    plan: ConversionPlan,
     files: PartialFiles,
-    state: State,
+    state: JournalState,
     threads: int,
     progress: Progress | None,
 ) -> Manifest:
     """Hash the tensors as they lie on the disk, certify them if wanted, and write the headers."""
-    outputs = prepared.plan.outputs
+    outputs = plan.tensors.outputs
     with (
         task(progress, "Hashing", sum(output.nbytes for output in outputs)) as advance,
         ThreadPoolExecutor(thread_name_prefix="pestle-hash") as pool,
@@ -70,20 +70,20 @@ def finish(
             digests.append(digest)
             advance(output.nbytes)
     manifest = replace(
-        prepared.manifest,
-        files={**prepared.manifest.files, **state.files},
+        plan.manifest,
+        files={**plan.manifest.files, **state.files},
         tensors=tuple(digests),
     )
     if manifest.certificate is not None:
-        write_headers(prepared, files, manifest)
-        certificate = certify(files.readable(), prepared.source, manifest.pestle, threads, progress)
+        write_headers(plan, files, manifest)
+        certificate = certify(files.readable(), plan.source, manifest.pestle, threads, progress)
         manifest = replace(manifest, certificate=certificate.text())
-    return write_headers(prepared, files, manifest)
+    return write_headers(plan, files, manifest)
 
 
-def write_headers(prepared: Prepared, files: PartialFiles, manifest: Manifest) -> Manifest:
+def write_headers(plan: ConversionPlan, files: PartialFiles, manifest: Manifest) -> Manifest:
     """Write what stands before the data; returns the manifest with the digest of all of it."""
-    sealed = prepared.sealed(manifest)
-    for shard, header in enumerate(prepared.headers(sealed)):
+    sealed = plan.sealed(manifest)
+    for shard, header in enumerate(plan.headers(sealed)):
         files.write_header(shard, header)
     return sealed

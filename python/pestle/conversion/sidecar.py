@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pestle._core import GgufFile, GgufTensor
-from pestle.conversion.conversion import manifest_path
+from pestle.conversion.execution import manifest_path
 from pestle.conversion.manifest import Manifest
 from pestle.errors import FormatError
 from pestle.tensors.plan import Output

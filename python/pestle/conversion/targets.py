@@ -11,14 +11,21 @@ from pathlib import Path
 from typing import Final
 
 from pestle import files
-from pestle.conversion.conversion import carry_out
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import Prepared
+from pestle.conversion.execution import carry_out
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import ConversionPlan
 from pestle.errors import Error, UnsupportedError
 from pestle.gguf.header import aligned
 from pestle.progress import Progress
 from pestle.quantization import is_quantized
-from pestle.quantization.budget import Candidate, Choosable, Importances, assume, choose, measure
+from pestle.quantization.budget import (
+    Candidate,
+    Importances,
+    TensorCandidates,
+    assume,
+    choose,
+    measure,
+)
 from pestle.quantization.importance import calibration_text
 from pestle.tensors.writing import writing
 from pestle.types import FLOATS, TYPES
@@ -27,7 +34,7 @@ _MOST_BITS: Final = 32
 _TRIES: Final = 8
 """The header names the types, so its size follows the choice, and the choice its size."""
 
-Preparation = Callable[[Options], Prepared]
+PlanMaker = Callable[[ConversionOptions], ConversionPlan]
 """Of one source, which it does not read again."""
 
 
@@ -61,15 +68,15 @@ class Target:
 
 
 def targeted(
-    preparation: Preparation,
-    options: Options,
+    make_plan: PlanMaker,
+    options: ConversionOptions,
     target: Target,
     folder: Path,
     *,
     importance: Importances | None = None,
     threads: int = 0,
     progress: Progress | None = None,
-) -> Prepared:
+) -> ConversionPlan:
     """The conversion whose tensors have the types that lose least within `target`.
 
     `options.tensor_types` hold for the tensors that they match. MXFP4 stays as it is, unless that
@@ -77,17 +84,17 @@ def targeted(
     Error: nothing fits the target; UnsupportedError: the model has to be run to be measured, and
     Pestle does not run it.
     """
-    first = preparation(options)
+    first = make_plan(options)
     names = _choosable(first, options)
     if not names:
         raise Error("no tensor of this model is left whose type could be chosen")
     text = calibration_text() if target.measured and target.text is None else target.text
-    shapes = {o.name: o.shape for o in first.plan.outputs if o.name in names}
+    shapes = {o.name: o.shape for o in first.tensors.outputs if o.name in names}
     if text is None:
         found = assume(shapes)
     else:
         bits = target.bpw or 8 * target.size / _weights(first)
-        with _floats(preparation, folder, threads, progress) as scratch:
+        with _floats(make_plan, folder, threads, progress) as scratch:
             found = measure(scratch, list(shapes), bits, text=text, importance=importance,
                             threads=threads, progress=progress)  # fmt: skip
     options = replace(
@@ -97,26 +104,26 @@ def targeted(
         calibration=hashlib.sha256(text.encode()).hexdigest() if text is not None else None,
         sensitivities=found.digest,
     )
-    fixed = [output for output in first.plan.outputs if output.name not in names]
+    fixed = [output for output in first.tensors.outputs if output.name not in names]
     if not target.size:
         budget = int(target.bpw * _weights(first) / 8) - sum(output.nbytes for output in fixed)
-        return preparation(_with_types(options, choose(found.tensors, budget)))
+        return make_plan(_with_types(options, choose(found.tensors, budget)))
     tensors = [_in_a_file(tensor) for tensor in found.tensors]
     budget = target.size - sum(aligned(output.nbytes) for output in fixed)
     for _ in range(_TRIES):
         chosen = choose(tensors, budget)
-        prepared = preparation(_with_types(options, chosen))
-        excess = sum(prepared.sizes(prepared.headers(prepared.manifest))) - target.size
+        plan = make_plan(_with_types(options, chosen))
+        excess = sum(plan.sizes(plan.headers(plan.manifest))) - target.size
         if excess <= 0:
-            return prepared
+            return plan
         budget = sum(candidate.nbytes for candidate in chosen.values()) - excess
     raise Error(f"no choice of types was found to take {target.size:,} bytes with its header")
 
 
-def _choosable(prepared: Prepared, options: Options) -> set[str]:
+def _choosable(plan: ConversionPlan, options: ConversionOptions) -> set[str]:
     """The tensors that are matrices of floats, and that no rule speaks of."""
     found = set()
-    for job in prepared.plan.jobs.values():
+    for job in plan.tensors.jobs.values():
         for share in job.shares:
             output = share.output
             free = job.source.type in (*FLOATS, "FP8") or options.allow_requantize
@@ -126,13 +133,13 @@ def _choosable(prepared: Prepared, options: Options) -> set[str]:
     return found
 
 
-def _weights(prepared: Prepared) -> int:
-    return sum(math.prod(output.shape) for output in prepared.plan.outputs)
+def _weights(plan: ConversionPlan) -> int:
+    return sum(math.prod(output.shape) for output in plan.tensors.outputs)
 
 
 @contextmanager
 def _floats(
-    preparation: Preparation,
+    make_plan: PlanMaker,
     folder: Path,
     threads: int,
     progress: Progress | None,
@@ -142,7 +149,7 @@ def _floats(
         with writing(folder):
             inner = stack.enter_context(files.scratch_folder(folder))
         scratch = inner / "measured.gguf"
-        floats = preparation(Options("BF16", allow_requantize=True))
+        floats = make_plan(ConversionOptions("BF16", allow_requantize=True))
         floats = replace(floats, manifest=replace(floats.manifest, certificate=None))
         made = carry_out(floats, scratch, threads=threads, progress=progress)
         if made.refusal is not None:
@@ -153,13 +160,13 @@ def _floats(
         yield scratch
 
 
-def _in_a_file(tensor: Choosable) -> Choosable:
+def _in_a_file(tensor: TensorCandidates) -> TensorCandidates:
     """With the bytes that candidates take in a file, where tensors begin at whole alignments."""
     candidates = [replace(c, nbytes=aligned(c.nbytes)) for c in tensor.candidates]
     return replace(tensor, candidates=tuple(candidates))
 
 
-def _with_types(options: Options, chosen: Mapping[str, Candidate]) -> Options:
+def _with_types(options: ConversionOptions, chosen: Mapping[str, Candidate]) -> ConversionOptions:
     return replace(
         options,
         to=_called(_most(list(chosen.values()))),

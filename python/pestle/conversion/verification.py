@@ -10,15 +10,15 @@ from pathlib import Path
 from pestle._core import GgufFile
 from pestle.conversion.contents import WrongSize, read_contents
 from pestle.conversion.manifest import Manifest, headers_match, read_manifest
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import Prepared, open_source, prepare
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import ConversionPlan, open_source, plan_conversion
 from pestle.conversion.sidecar import sidecar_path, sidecar_problems
 from pestle.errors import FormatError
 from pestle.models.stamp import open_stamped
 from pestle.progress import Progress, task
 from pestle.tensors.pipeline import encode_piece, read_ahead
+from pestle.tensors.plan_importance import ImportanceSource, opened
 from pestle.tensors.reading import FileRead, read_source
-from pestle.tensors.weighting import ImportanceSource, opened
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,15 @@ def verify(
         found = replace(found, sidecar_path=sidecar_path(file), sidecar=problems)
     if rederive is None:
         return found
-    prepared = _prepared_again(file, manifest, Path(rederive), opened(imatrix))
-    return _rederived(found, file, contents.headers, prepared, threads, progress)
+    plan = _planned_again(file, manifest, Path(rederive), opened(imatrix))
+    return _rederived(found, file, contents.headers, plan, threads, progress)
 
 
-def _prepared_again(
+def _planned_again(
     file: GgufFile, manifest: Manifest, source: Path, importance: ImportanceSource | None
-) -> Prepared:
+) -> ConversionPlan:
     try:
-        options = Options.of_record(manifest.options)
+        options = ConversionOptions.of_record(manifest.options)
     except (TypeError, ValueError) as error:
         raise FormatError(
             f"{file.path}: its options {dict(manifest.options)!r:.100} are of another version"
@@ -123,7 +123,7 @@ def _prepared_again(
             f"{file.path}: the importance matrix has the sha256 {found}, expected {options.imatrix}"
             "; imatrix=... says where it is"
         )
-    return prepare(
+    return plan_conversion(
         open_source(source, name=options.name, tokenizer_pre=options.tokenizer_pre),
         options,
         importance=importance,
@@ -136,15 +136,15 @@ def _rederived(
     found: Verification,
     file: GgufFile,
     headers: Sequence[bytes],
-    prepared: Prepared,
+    plan: ConversionPlan,
     threads: int,
     progress: Progress | None,
 ) -> Verification:
     manifest = found.manifest
     # What this version of Pestle calls itself is not a difference, for what it makes is compared.
-    own = replace(manifest, options=prepared.manifest.options)
-    same_headers = list(headers) == prepared.headers(own)
-    digests, different = _compare(prepared, file, threads, progress)
+    own = replace(manifest, options=plan.manifest.options)
+    same_headers = list(headers) == plan.headers(own)
+    digests, different = _compare(plan, file, threads, progress)
     return replace(
         found,
         changed_sources=tuple(
@@ -160,29 +160,27 @@ def _rederived(
 
 
 def _compare(
-    prepared: Prepared, file: GgufFile, threads: int, progress: Progress | None
+    plan: ConversionPlan, file: GgufFile, threads: int, progress: Progress | None
 ) -> tuple[dict[str, str], list[str]]:
     """The digests of the source's files, and the tensors that differ."""
-    plan, digests = prepared.plan, dict(prepared.manifest.files)
+    tensors, digests = plan.tensors, dict(plan.manifest.files)
     there = {tensor.name: tensor for tensor in file.tensors}
     different = {
         output.name
-        for output in plan.outputs
+        for output in tensors.outputs
         if output.name not in there or there[output.name].nbytes != output.nbytes
-    } | (there.keys() - {output.name for output in plan.outputs})
-    for name, data in plan.constants.items():
+    } | (there.keys() - {output.name for output in tensors.outputs})
+    for name, data in tensors.constants.items():
         if name not in different and file.read(name).tobytes() != data:
             different.add(name)
-    with task(progress, "Converting again", prepared.source.nbytes) as advance:
-        pieces = read_source(prepared.source, plan.jobs, known={}, advance=advance)
+    with task(progress, "Converting again", plan.source.nbytes) as advance:
+        pieces = read_source(plan.source, tensors.jobs, known={}, advance=advance)
         with read_ahead(pieces) as items:
             for item in items:
                 if isinstance(item, FileRead):
                     digests[item.name] = item.sha256
                     continue
-                for written in encode_piece(
-                    item, prepared.source.config, threads, prepared.weighting
-                ):
+                for written in encode_piece(item, plan.source.config, threads, plan.importance):
                     name = written.output.name
                     if name in different:
                         continue

@@ -21,7 +21,7 @@ class I32(int):
     """Written as i32."""
 
 
-class Encoded(bytes):
+class RawValue(bytes):
     """Type and value as they stand in another file: `GgufFile.encoded`."""
 
 
@@ -44,7 +44,7 @@ def header_bytes(keys: Mapping[str, Any], tensors: Iterable[HeaderTensor]) -> by
     """The bytes up to the data, padding included.
 
     Values: bool, int (u32; within arrays i32), float (f32), str, or a list of one of these, or of
-    nothing: an empty list is one of strings; or Encoded.
+    nothing: an empty list is one of strings; or RawValue.
     """
     entries = [entry_bytes(key, value) for key, value in keys.items()]
     infos = [
@@ -67,7 +67,7 @@ _U16, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY = 2, 4, 5, 6, 7, 8, 9
 
 
 def _typed(value: Any) -> bytes:
-    if isinstance(value, Encoded):
+    if isinstance(value, RawValue):
         return value
     if isinstance(value, list):
         kind = _element(value)

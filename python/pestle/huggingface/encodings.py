@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pestle.errors import FormatError, UnsupportedError
 from pestle.huggingface.config import ModelConfig
-from pestle.tensors.source import FP8_BLOCK, MXFP4_BLOCK, SourceTensor, StoredTensor
+from pestle.tensors.source_tensor import FP8_BLOCK, MXFP4_BLOCK, SourceTensor, StoredTensor
 from pestle.types import FLOATS
 
 _FP8_SCALES, _BLOCKS, _SCALES = "_scale_inv", "_blocks", "_scales"

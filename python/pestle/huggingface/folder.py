@@ -10,7 +10,7 @@ from pestle.errors import FormatError, ModelNotFoundError
 from pestle.huggingface.config import ModelConfig, read_config
 from pestle.huggingface.safetensors import SafetensorsFile, open_safetensors
 from pestle.models.file_names import is_file_name
-from pestle.tensors.source import StoredTensor
+from pestle.tensors.source_tensor import StoredTensor
 from pestle.untrusted_json import read_object
 
 INDEX: Final = "model.safetensors.index.json"

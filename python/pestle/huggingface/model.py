@@ -15,10 +15,10 @@ from pestle.huggingface.metadata import (
     read_generation_config,
     rope_divisors,
 )
-from pestle.huggingface.vocabulary import tokenizer_keys, vocabulary_rows
+from pestle.huggingface.tokenizer_files import tokenizer_keys, vocabulary_rows
 from pestle.quantization import ModelFacts
 from pestle.tensors.model import ModelTensor, SourceModel, TransformedTensor
-from pestle.tensors.source import SourceTensor, StoredTensor
+from pestle.tensors.source_tensor import SourceTensor, StoredTensor
 from pestle.untrusted_json import read_bytes
 
 _READ_WHOLE = (

@@ -20,7 +20,7 @@ from typing import Any, Final
 from pestle.errors import Error, FormatError, UnsupportedError
 from pestle.files import reading
 from pestle.models.stamp import contents_stamp
-from pestle.tensors.source import StoredFile, StoredTensor
+from pestle.tensors.source_tensor import StoredFile, StoredTensor
 from pestle.untrusted_json import LONGEST, parse_object
 
 BYTES_OF: Final[Mapping[str, int]] = {

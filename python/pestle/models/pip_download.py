@@ -37,7 +37,7 @@ def download(requirement: str, stage: Path, advance: Callable[[int], None]) -> P
         *command, "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check",
         "--no-color", "--progress-bar=off", "--dest", str(target), requirement,
     ]  # fmt: skip
-    arrived = _Arrived(stage, advance)
+    arrived = _DownloadWatch(stage, advance)
     status, complaints = _run(arguments, _environment(scratch), stage / "stderr", arrived.look)
     found = sorted(target.glob("*.whl")) if target.is_dir() else []
     if status != 0 or not found:
@@ -54,7 +54,7 @@ def by_hand(requirement: str) -> str:
     )
 
 
-class _Arrived:
+class _DownloadWatch:
     """Tells how far a download is from the file that grows in the stage: every pip writes one,
     whereas only newer ones report.
     """

@@ -7,7 +7,7 @@ from pestle.quality.checkpoint_subject import CheckpointSubject
 from pestle.quality.divergence import Comparison, compare, divergence, losses
 from pestle.quality.evaluation import CTX_SIZE, Evaluation, measure
 from pestle.quality.figures import Divergence, Figures, Tally
-from pestle.quality.sources import LogitSource, ModelPart, StreamedModel, through_layers
+from pestle.quality.logit_sources import LogitSource, ModelPart, StreamedModel, through_layers
 from pestle.quality.subject import FileSubject, Subject, matrix_types
 from pestle.quality.text_set import Text, TextSet, built_in, from_file
 from pestle.quality.windows import Window

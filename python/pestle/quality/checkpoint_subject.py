@@ -18,7 +18,7 @@ from pestle import files
 from pestle._core import Model
 from pestle.gguf.header import aligned, header_bytes
 from pestle.progress import Progress
-from pestle.quality.sources import LogitSource, ModelPart, StreamedModel, through_layers
+from pestle.quality.logit_sources import LogitSource, ModelPart, StreamedModel, through_layers
 from pestle.quality.subject import matrix_types
 from pestle.quality.windows import Window
 from pestle.tensors.model import SourceModel

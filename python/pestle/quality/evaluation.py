@@ -13,7 +13,7 @@ from pestle.progress import Progress, task
 from pestle.quality.agreement import check_tokenizers, same_template
 from pestle.quality.divergence import compare, losses
 from pestle.quality.figures import Figures, Tally
-from pestle.quality.sources import LogitSource, following, pieces
+from pestle.quality.logit_sources import LogitSource, following, pieces
 from pestle.quality.subject import Subject
 from pestle.quality.text_set import TextSet
 from pestle.quality.verdict import problems_of

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pestle._core import GgufFile, Model
 from pestle.progress import Progress
-from pestle.quality.sources import (
+from pestle.quality.logit_sources import (
     LogitSource,
     ModelPart,
     StreamedModel,
@@ -63,7 +63,7 @@ class FileSubject:
 
     @contextmanager
     def part(self, part: ModelPart, threads: int) -> Iterator[Model]:
-        """See `PartedModel`."""
+        """See `LayerwiseModel`."""
         yield Model(self._file, threads=threads, only=part)
 
     @contextmanager

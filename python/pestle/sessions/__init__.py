@@ -9,12 +9,12 @@ saved         a session's own file, and what is kept of its memory from one save
 
 from pestle.sessions.fingerprint import Fingerprint, fingerprint_of
 from pestle.sessions.places import SessionEntry, SessionFolder, saved_sessions
-from pestle.sessions.saved import RestoredSession, Saved, load, remove, require, save
+from pestle.sessions.saved import RestoredSession, SavedSession, load, remove, require, save
 
 __all__ = [
     "Fingerprint",
     "RestoredSession",
-    "Saved",
+    "SavedSession",
     "SessionEntry",
     "SessionFolder",
     "fingerprint_of",

@@ -36,7 +36,7 @@ Messages = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Memory:
+class SavedContext:
     """Tokens whose keys and values are in files, and under what they were computed."""
 
     fingerprint: Fingerprint
@@ -50,11 +50,11 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedSession:
     """What a session's file says. `memory`: None where nothing had been read."""
 
     messages: Messages = field(repr=False)
-    memory: Memory | None
+    memory: SavedContext | None
     model: str = ""  # its name, for people
     written: int = field(default=0, compare=False)  # bytes that saving it wrote
 
@@ -66,7 +66,7 @@ def save(
     messages: Messages,
     fingerprint: Fingerprint,
     resume: int = 0,
-) -> Saved:
+) -> SavedSession:
     """Save `messages` and what `sequence` holds, in place of what was saved in `folder` before.
 
     Pages that are there already are not written again. The next prompt is likely to begin with
@@ -90,7 +90,7 @@ def save(
 class RestoredSession:
     """What was saved. Where `sequence` is None, `reason` says why its memory cannot be used."""
 
-    saved: Saved
+    saved: SavedSession
     sequence: HeldSequence | None = None
     reason: str | None = None
 
@@ -140,9 +140,9 @@ def _write(
     pages: HeldPages,
     messages: Messages,
     fingerprint: Fingerprint,
-    before: Saved | None,
+    before: SavedSession | None,
     model: str,
-) -> Saved:
+) -> SavedSession:
     on_disk = PageFiles(folder)
     usable = {} if before is None else _usable(before.memory, pages, fingerprint)
     size = sum(place.size for place in usable.values())
@@ -155,7 +155,7 @@ def _write(
     try:
         written = on_disk.write(new, pages.read) if new else {}
         places = {key: (usable | written)[key] for key in pages.sizes}
-        memory = Memory(fingerprint, tuple(pages.tokens), places) if pages.tokens else None
+        memory = SavedContext(fingerprint, tuple(pages.tokens), places) if pages.tokens else None
         data = _encode(messages, memory, model)
         with files.placed(folder / STATE, private=True, follow=False) as stream:
             stream.write(data)
@@ -166,11 +166,13 @@ def _write(
         raise
     with suppress(OSError):  # it is saved; what is of no use goes next time
         on_disk.keep_only({place.file for place in places.values()}, named=named)
-    return Saved([*messages], memory, model, len(data) + sum(p.size for p in written.values()))
+    return SavedSession(
+        [*messages], memory, model, len(data) + sum(p.size for p in written.values())
+    )
 
 
 def _usable(
-    memory: Memory | None, pages: HeldPages, fingerprint: Fingerprint
+    memory: SavedContext | None, pages: HeldPages, fingerprint: Fingerprint
 ) -> dict[PageKey, Place]:
     """The pages on disk that are those of `pages`."""
     if memory is None or memory.fingerprint != fingerprint:
@@ -212,7 +214,7 @@ def _on_disk(pages: PageFiles, folder: Path) -> int:
     return sum(size_of(folder / name) for name in pages.names())
 
 
-def _stated(path: Path) -> Saved | None:
+def _stated(path: Path) -> SavedSession | None:
     """What a session's own file says; None for one that is not there or cannot be read."""
     try:
         return _read(path)
@@ -220,13 +222,13 @@ def _stated(path: Path) -> Saved | None:
         return None
 
 
-def _files_of(saved: Saved | None) -> set[str]:
+def _files_of(saved: SavedSession | None) -> set[str]:
     """The files with the pages of a session."""
     memory = None if saved is None else saved.memory
     return set() if memory is None else {place.file for place in memory.places.values()}
 
 
-def _encode(messages: Messages, memory: Memory | None, model: str) -> bytes:
+def _encode(messages: Messages, memory: SavedContext | None, model: str) -> bytes:
     session = {
         "model": model,
         "messages": messages,
@@ -245,7 +247,7 @@ def _encode(messages: Messages, memory: Memory | None, model: str) -> bytes:
     return f"{HEADER} {VERSION} {hashlib.sha256(text).hexdigest()}\n".encode() + text
 
 
-def _read(path: Path) -> Saved:
+def _read(path: Path) -> SavedSession:
     """A session's own file. Raises FormatError, SessionError where it cannot be read."""
     try:
         header, _, text = files.read_bounded(path, _MOST_BYTES).partition(b"\n")
@@ -264,7 +266,7 @@ def _read(path: Path) -> Saved:
         raise FormatError(f"{path}: {error}") from error
 
 
-def _decode(found: Any) -> Saved:
+def _decode(found: Any) -> SavedSession:
     if not isinstance(found, dict):
         raise FormatError(f"it holds {found!r:.40}, expected an object")
     messages, memory, model = (found.get(name) for name in ("messages", "memory", "model"))
@@ -273,7 +275,7 @@ def _decode(found: Any) -> Saved:
     if not isinstance(model, str):
         raise FormatError("the model has no name")
     if memory is None:
-        return Saved(messages, None, model)
+        return SavedSession(messages, None, model)
     tokens = memory.get("tokens") if isinstance(memory, dict) else None
     if not isinstance(tokens, list) or not all(
         type(token) is int and 0 <= token <= INT32_MAX for token in tokens
@@ -281,4 +283,4 @@ def _decode(found: Any) -> Saved:
         raise FormatError("the tokens are no list of token ids")
     fingerprint = Fingerprint.from_json(memory.get("fingerprint"))
     places = places_from_json(memory.get("pages"))
-    return Saved(messages, Memory(fingerprint, tuple(tokens), places), model)
+    return SavedSession(messages, SavedContext(fingerprint, tuple(tokens), places), model)

@@ -14,7 +14,7 @@ from pestle.template.meter import meter
 from pestle.template.sizes import OBJECT, spec, written
 
 
-class _Charged:
+class _ChargingFormatter:
     """What both formatters charge."""
 
     def format_field(self, value: Any, format_spec: str) -> Any:
@@ -31,11 +31,11 @@ class _Charged:
         return super().get_field(field_name, args, kwargs)  # type: ignore[misc]
 
 
-class _Formatter(_Charged, SandboxedFormatter):
+class _Formatter(_ChargingFormatter, SandboxedFormatter):
     pass
 
 
-class _EscapeFormatter(_Charged, SandboxedEscapeFormatter):
+class _EscapeFormatter(_ChargingFormatter, SandboxedEscapeFormatter):
     pass
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pestle.quantization import dequantize_rows, quantize_rows, row_bytes, widen_fp8
-from pestle.tensors.source import FP8_BLOCK, MXFP4_BLOCK, SourceTensor
+from pestle.tensors.source_tensor import FP8_BLOCK, MXFP4_BLOCK, SourceTensor
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -49,7 +49,7 @@ def mxfp4_blocks(source: SourceTensor, numbers: Bytes, scales: Bytes) -> Bytes:
 
 
 @dataclass(frozen=True)
-class Weights:
+class TensorImportance:
     """Importance, float32 [n_matrices, columns], of a tensor whose matrices have `rows` rows."""
 
     importance: Floats
@@ -57,7 +57,11 @@ class Weights:
 
 
 def encoded(
-    kind: str, values: Floats, threads: int, weights: Weights | None = None, first_row: int = 0
+    kind: str,
+    values: Floats,
+    threads: int,
+    weights: TensorImportance | None = None,
+    first_row: int = 0,
 ) -> Bytes:
     """Rows of float32 [n, columns], `first_row` of the tensor and so on, as blocks: uint8 [bytes].
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pestle.quantization import ModelFacts
-from pestle.tensors.source import SourceTensor, StoredFile
+from pestle.tensors.source_tensor import SourceTensor, StoredFile
 from pestle.tensors.transforms import Config, Transform
 
 

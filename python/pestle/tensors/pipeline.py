@@ -12,18 +12,18 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from pestle.errors import FormatError, QuantizeError
-from pestle.tensors.encode import Bytes, Weights, encoded, mxfp4_blocks, widened
+from pestle.tensors.encode import Bytes, TensorImportance, encoded, mxfp4_blocks, widened
 from pestle.tensors.plan import Output, TensorShare
+from pestle.tensors.plan_importance import PlanImportance
 from pestle.tensors.reading import FileRead, TensorPiece
 from pestle.tensors.transforms import Array, Config
-from pestle.tensors.weighting import Weighting
 
 T = TypeVar("T")
 _DEPTH = 2
 """Pieces that wait to be encoded."""
 
 
-class Written(NamedTuple):
+class OutputBytes(NamedTuple):
     """Bytes of a new tensor, from `start` on."""
 
     output: Output
@@ -32,8 +32,8 @@ class Written(NamedTuple):
 
 
 def encode_piece(
-    piece: TensorPiece, config: Config, threads: int, weighting: Weighting | None = None
-) -> Iterator[Written]:
+    piece: TensorPiece, config: Config, threads: int, importance: PlanImportance | None = None
+) -> Iterator[OutputBytes]:
     """What a piece gives to each new tensor. FormatError names a value that has no place."""
     source = piece.job.source
     blocks: Array | None = None
@@ -51,16 +51,16 @@ def encode_piece(
             if floats is None:
                 floats = widened(source, piece.numbers, piece.scales, threads)
             values = _transformed(share, floats, piece, config)
-            weights = weighting.of(share.output) if weighting is not None else None
+            weights = importance.of(share.output) if importance is not None else None
             try:
                 data = _encoded(share, start, values, threads, weights)
             except QuantizeError as error:
                 raise FormatError(f"{source.numbers}: {error}") from error
-        yield Written(share.output, start, data)
+        yield OutputBytes(share.output, start, data)
 
 
 def _encoded(
-    share: TensorShare, start: int, values: Array, threads: int, weights: Weights | None
+    share: TensorShare, start: int, values: Array, threads: int, weights: TensorImportance | None
 ) -> Bytes:
     rows = values.reshape(-1, values.shape[-1])
     row = start * math.prod(share.output.shape[:-1]) // share.output.nbytes
@@ -115,4 +115,4 @@ def read_ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
         thread.join()
 
 
-__all__ = ["FileRead", "Written", "encode_piece", "read_ahead"]
+__all__ = ["FileRead", "OutputBytes", "encode_piece", "read_ahead"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from pestle.gguf.header import HeaderTensor, aligned
 from pestle.tensors.model import ModelTensor, SourceModel
-from pestle.tensors.source import FP8_BLOCK, SourceTensor
+from pestle.tensors.source_tensor import FP8_BLOCK, SourceTensor
 from pestle.tensors.transforms import Transform
-from pestle.tensors.types import is_requantized, stored_bytes
+from pestle.tensors.type_changes import is_requantized, stored_bytes
 from pestle.types import TYPES
 
 PIECE_BYTES = 16 << 20

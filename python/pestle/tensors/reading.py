@@ -18,7 +18,7 @@ from pestle.models.stamp import Stamp, contents_stamp
 from pestle.tensors.encode import Bytes
 from pestle.tensors.model import SourceModel
 from pestle.tensors.plan import PIECE_BYTES, Job
-from pestle.tensors.source import FP8_BLOCK, StoredFile, StoredTensor
+from pestle.tensors.source_tensor import FP8_BLOCK, StoredFile, StoredTensor
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 from llguidance import LLMatcher
 from pestle.constraints.dialects import ascii_dialect, ecma_dialect, ecma_schema
 from pestle.constraints.grammar import grammar_of, grammar_of_schema
+from pestle.constraints.grammar_vocabulary import GrammarVocabulary, vocabulary_of
 from pestle.constraints.matcher import Matcher
-from pestle.constraints.vocabulary import GrammarVocabulary, vocabulary_of
 from pestle.errors import GrammarError
 
 from tests.unit.text.templates import TOKENIZER

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pestle import _core, gguf
-from pestle.conversion import conversion, convert, passes, quantize, verify
+from pestle.conversion import convert, execution, passes, quantize, verify
 from pestle.errors import FormatError, UnsupportedError
 from pestle.quality import TextSet, api, built_in, certification, evaluate
 from pestle.quality.certificate import KEY, LENGTH, Certificate
@@ -161,7 +161,7 @@ def test_a_malformed_one(certified: Certified, tmp_path: Path, text: str) -> Non
 def test_a_model_that_does_not_run(
     certified: Certified, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversion, "refusal", lambda prepared, scratch: "it is too new")
+    monkeypatch.setattr(execution, "refusal", lambda plan, scratch: "it is too new")
     with pytest.raises(UnsupportedError, match=r"b\.gguf cannot be certified: it is too new"):
         convert(certified[0], tmp_path / "b.gguf", to="Q8_0", certify=True)
     assert not list(tmp_path.glob("b.gguf*"))

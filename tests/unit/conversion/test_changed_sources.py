@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from pestle.conversion import convert
-from pestle.conversion.conversion import carry_out
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import open_source, prepare
+from pestle.conversion.execution import carry_out
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import open_source, plan_conversion
 from pestle.errors import Error, FormatError
 from pestle.huggingface import model as model_module
-from pestle.huggingface.vocabulary.sentencepiece import read_sentencepiece
+from pestle.huggingface.tokenizer_files.sentencepiece import read_sentencepiece
 from pestle.models.stamp import contents_stamp
 from pestle.tensors.reading import Files
 
@@ -52,10 +52,10 @@ CHANGES = [replaced, written_to, cut]
 def test_a_checkpoint(change: Callable[[Path], None], source: Path, tmp_path: Path) -> None:
     weights = sorted(source.glob("*.safetensors"))[-1]
     os.utime(weights, LONG_AGO)
-    prepared = prepare(open_source(source), Options("Q8_0"))
+    plan = plan_conversion(open_source(source), ConversionOptions("Q8_0"))
     change(weights)
     with pytest.raises(FormatError, match=r"( was changed or replaced|: ends after)") as caught:
-        carry_out(prepared, tmp_path / "out.gguf", threads=1)
+        carry_out(plan, tmp_path / "out.gguf", threads=1)
     assert str(weights) in str(caught.value)
     assert not (tmp_path / "out.gguf").exists()
 
@@ -64,27 +64,27 @@ def test_a_checkpoint(change: Callable[[Path], None], source: Path, tmp_path: Pa
 def test_a_gguf_file(change: Callable[[Path], None], source: Path, tmp_path: Path) -> None:
     wide = convert(source, tmp_path / "wide.gguf", to="F32").paths[0]
     os.utime(wide, LONG_AGO)
-    prepared = prepare(open_source(wide), Options("Q8_0"))
+    plan = plan_conversion(open_source(wide), ConversionOptions("Q8_0"))
     change(wide)
     with pytest.raises(FormatError, match=r"wide\.gguf( was changed or replaced|: ends after)"):
-        carry_out(prepared, tmp_path / "out.gguf", threads=1)
+        carry_out(plan, tmp_path / "out.gguf", threads=1)
     assert not (tmp_path / "out.gguf").exists()
 
 
 def test_removed(source: Path, tmp_path: Path) -> None:
-    prepared = prepare(open_source(source), Options("Q8_0"))
+    plan = plan_conversion(open_source(source), ConversionOptions("Q8_0"))
     shutil.rmtree(source)
     with pytest.raises(Error, match=r"cannot read .*\.safetensors.*: No such file"):
-        carry_out(prepared, tmp_path / "out.gguf", threads=1)
+        carry_out(plan, tmp_path / "out.gguf", threads=1)
 
 
 def test_other_names_and_permissions_are_no_change(source: Path, tmp_path: Path) -> None:
     """As when a cache links its files while they are converted."""
-    prepared = prepare(open_source(source), Options("Q8_0"))
+    plan = plan_conversion(open_source(source), ConversionOptions("Q8_0"))
     for path in source.glob("*.safetensors"):
         os.link(path, tmp_path / path.name)
         path.chmod(0o400)
-    assert carry_out(prepared, tmp_path / "out.gguf", threads=1).paths[0].exists()
+    assert carry_out(plan, tmp_path / "out.gguf", threads=1).paths[0].exists()
 
 
 def test_small_files_changed_while_they_are_read(
@@ -100,7 +100,7 @@ def test_small_files_changed_while_they_are_read(
 
     monkeypatch.setattr(model_module, "tokenizer_keys", changing)
     with pytest.raises(FormatError, match="its files were changed while they were read"):
-        prepare(open_source(source), Options("Q8_0"))
+        plan_conversion(open_source(source), ConversionOptions("Q8_0"))
 
 
 def test_changed_between_two_parts(tmp_path: Path) -> None:

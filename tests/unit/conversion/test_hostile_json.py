@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import open_source, prepare
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import open_source, plan_conversion
 from pestle.errors import Error
 
 from tests.oracle import checkpoint_folder, checkpoints
@@ -68,8 +68,8 @@ def test_no_number_takes_memory(source: Path, number: int) -> None:
             container[key] = number
             path.write_text(json.dumps(content))
             try:
-                prepared = prepare(open_source(source), Options("Q8_0"))
-                prepared.headers(prepared.manifest)
+                plan = plan_conversion(open_source(source), ConversionOptions("Q8_0"))
+                plan.headers(plan.manifest)
             except Error:
                 pass
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
@@ -92,8 +92,8 @@ def test_anything_anywhere(source: Path, data: st.DataObject) -> None:
             container[key] = data.draw(ODD)
     path.write_text(json.dumps(content))
     try:
-        prepared = prepare(open_source(source), Options("Q8_0"))
-        prepared.headers(prepared.manifest)
+        plan = plan_conversion(open_source(source), ConversionOptions("Q8_0"))
+        plan.headers(plan.manifest)
     except Error:
         pass
     finally:

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from pestle import files
 from pestle.conversion import convert
-from pestle.conversion.conversion import Conversion, carry_out
-from pestle.conversion.journal import Journal, State
-from pestle.conversion.options import Options
+from pestle.conversion.execution import Conversion, carry_out
+from pestle.conversion.journal import Journal, JournalState
+from pestle.conversion.options import ConversionOptions
 from pestle.conversion.partial import Workplace
-from pestle.conversion.preparation import open_source, prepare
+from pestle.conversion.plan import open_source, plan_conversion
 from pestle.errors import Error
 from pestle.tensors import plan as plan_module
 
@@ -56,8 +56,8 @@ class StopAt:
 def run(source: Path, path: Path, stop: int | None = None) -> Conversion:
     """Convert, noting every piece, and end after `stop` bytes."""
     progress = None if stop is None else StopAt(stop)
-    prepared = prepare(open_source(source), Options("Q8_0"))
-    return carry_out(prepared, path, progress=progress, record_seconds=0)
+    plan = plan_conversion(open_source(source), ConversionOptions("Q8_0"))
+    return carry_out(plan, path, progress=progress, record_seconds=0)
 
 
 @pytest.fixture(autouse=True)
@@ -98,13 +98,13 @@ def test_stopped_again_and_again(source: Path, tmp_path: Path) -> None:
 
 
 def test_stopped_with_several_files(source: Path, tmp_path: Path) -> None:
-    prepared = prepare(open_source(source), Options("Q8_0", split_size=1_000_000))
-    wanted = [sha256(path) for path in carry_out(prepared, tmp_path / "whole.gguf").paths]
+    plan = plan_conversion(open_source(source), ConversionOptions("Q8_0", split_size=1_000_000))
+    wanted = [sha256(path) for path in carry_out(plan, tmp_path / "whole.gguf").paths]
     path = tmp_path / "out.gguf"
     with pytest.raises(StopError):
-        carry_out(prepared, path, progress=StopAt(4_000_000), record_seconds=0)
+        carry_out(plan, path, progress=StopAt(4_000_000), record_seconds=0)
     assert not list(tmp_path.glob("out-*.gguf"))
-    made = carry_out(prepared, path, record_seconds=0)
+    made = carry_out(plan, path, record_seconds=0)
     assert made.resumed
     assert [sha256(path) for path in made.paths] == wanted
     assert not list(tmp_path.glob("*.partial*"))
@@ -112,14 +112,14 @@ def test_stopped_with_several_files(source: Path, tmp_path: Path) -> None:
 
 def test_quantizing_that_was_stopped(source: Path, tmp_path: Path) -> None:
     wide = convert(source, tmp_path / "wide.gguf", to="F32").paths[0]
-    prepared = prepare(open_source(wide), Options("Q8_0", split_size=1_000_000))
-    expected = carry_out(prepared, tmp_path / "whole.gguf")
+    plan = plan_conversion(open_source(wide), ConversionOptions("Q8_0", split_size=1_000_000))
+    expected = carry_out(plan, tmp_path / "whole.gguf")
     path, total = tmp_path / "out.gguf", expected.bytes_read + expected.bytes_written
     for part in (5, 12, 18):
         with pytest.raises(StopError):
-            carry_out(prepared, path, progress=StopAt(total * part // 20), record_seconds=0)
+            carry_out(plan, path, progress=StopAt(total * part // 20), record_seconds=0)
         assert not list(tmp_path.glob("out-*.gguf"))
-    made = carry_out(prepared, path, record_seconds=0)
+    made = carry_out(plan, path, record_seconds=0)
     assert made.resumed
     assert [sha256(p) for p in made.paths] == [sha256(p) for p in expected.paths]
 
@@ -238,37 +238,37 @@ def test_the_journal_itself(tmp_path: Path) -> None:
     journal = Journal(path, "plan")
     assert journal.load() is None
     journal.begin(None)
-    assert journal.load() == State()
+    assert journal.load() == JournalState()
     for n in (1, 5):
-        journal.record(State(n, {"a": "0"}))
+        journal.record(JournalState(n, {"a": "0"}))
     journal.close()
-    assert journal.load() == State(5, {"a": "0"})
+    assert journal.load() == JournalState(5, {"a": "0"})
     assert Journal(path, "other").load() is None
     with path.open("ab") as stream:
         stream.write(b'{"pieces": 9, "files"')  # killed while it was written
     state = journal.load()
-    assert state == State(5, {"a": "0"})
+    assert state == JournalState(5, {"a": "0"})
     journal.begin(state)
-    journal.record(State(7))
+    journal.record(JournalState(7))
     journal.close()
-    assert journal.load() == State(7)
+    assert journal.load() == JournalState(7)
 
 
 WORKER = """
 import os, sys
 from pathlib import Path
 from pestle.tensors import plan
-from pestle.conversion.conversion import carry_out
-from pestle.conversion.options import Options
+from pestle.conversion.execution import carry_out
+from pestle.conversion.options import ConversionOptions
 from pestle.conversion.partial import Workplace
-from pestle.conversion.preparation import open_source, prepare
+from pestle.conversion.plan import open_source, plan_conversion
 
 source, path = map(Path, sys.argv[1:3])
 plan.PIECE_BYTES = int(sys.argv[3])
 os.fsync = lambda descriptor: None
 print("ready", flush=True)
-prepared = prepare(open_source(source), Options("Q8_0"))
-carry_out(prepared, path, record_seconds=0)
+plan = plan_conversion(open_source(source), ConversionOptions("Q8_0"))
+carry_out(plan, path, record_seconds=0)
 """
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from pestle import huggingface
 from pestle._core import GgufFile
-from pestle.conversion import Conversion, Target, api, convert, preparation, quantize, verify
-from pestle.conversion.options import Options
-from pestle.conversion.preparation import Prepared
+from pestle.conversion import Conversion, Target, api, convert, plan, quantize, verify
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.plan import ConversionPlan
 from pestle.errors import Error
 from pestle.tensors.model import SourceModel
 
@@ -134,12 +134,12 @@ def test_the_source_is_read_once(
         opened.append(arguments)
         return huggingface.open_model(*arguments, **options)
 
-    def prepare(*arguments: Any, **options: Any) -> Prepared:
+    def plan_conversion(*arguments: Any, **options: Any) -> ConversionPlan:
         prepared.append(arguments)
-        return preparation.prepare(*arguments, **options)
+        return plan.plan_conversion(*arguments, **options)
 
     monkeypatch.setattr(api, "open_model", open_model)
-    monkeypatch.setattr(api, "prepare", prepare)
+    monkeypatch.setattr(api, "plan_conversion", plan_conversion)
     convert(dense, tmp_path / "a.gguf", to=Target(size=520_000, text=TEXT))
     assert len(opened) == 1
     assert len(prepared) > 2
@@ -172,12 +172,14 @@ def test_chosen_types_that_do_not_fit(chosen: dict[str, str], message: str, tmp_
     case = CASES["llama-tied"]
     source = checkpoint_folder.write(tmp_path / "source", case, checkpoints.weights(case))
     with pytest.raises(Error, match=message):
-        preparation.prepare(preparation.open_source(source), Options("Q8_0", chosen_types=chosen))
+        plan.plan_conversion(
+            plan.open_source(source), ConversionOptions("Q8_0", chosen_types=chosen)
+        )
 
 
 @pytest.mark.parametrize("kind", ["Q9", 5, None])
 def test_chosen_types_of_a_hostile_record(kind: object) -> None:
-    record = Options("Q8_0", chosen_types={"output.weight": "Q8_0"}).record()
-    assert Options.of_record(record).record() == record
+    record = ConversionOptions("Q8_0", chosen_types={"output.weight": "Q8_0"}).record()
+    assert ConversionOptions.of_record(record).record() == record
     with pytest.raises(ValueError, match=r"`chosen_types` has .* for `output.weight`"):
-        Options.of_record({**record, "chosen_types": {"output.weight": kind}})
+        ConversionOptions.of_record({**record, "chosen_types": {"output.weight": kind}})

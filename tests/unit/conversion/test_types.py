@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pestle._core import GgufFile
 from pestle.conversion import convert, verify
-from pestle.conversion.options import Options
-from pestle.conversion.types import stored_types
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.stored_types import stored_types
 from pestle.errors import Error
 from pestle.quantization import ModelFacts, quantize_rows
 from pestle.tensors.model import ModelTensor, SourceModel
@@ -73,11 +73,11 @@ def test_rules_that_do_not_fit(
 )
 def test_what_is_no_rule(rule: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Options("Q8_0", tensor_types=(rule,))
+        ConversionOptions("Q8_0", tensor_types=(rule,))
 
 
 def test_a_rule_may_hold_an_equals_sign() -> None:
-    (rule,) = Options("Q8_0", tensor_types=("a(?=b)=Q4_0",)).rules
+    (rule,) = ConversionOptions("Q8_0", tensor_types=("a(?=b)=Q4_0",)).rules
     assert (rule.pattern.pattern, rule.type) == ("a(?=b)", "Q4_0")
 
 
@@ -94,8 +94,8 @@ def test_mixtures_spend_other_bits_where_importance_is_known() -> None:
         config={},
         verbatim=False,
     )
-    plain = stored_types(model, Options("Q4_0"))
-    weighted = stored_types(model, Options("Q4_0", imatrix="0" * 64))
+    plain = stored_types(model, ConversionOptions("Q4_0"))
+    weighted = stored_types(model, ConversionOptions("Q4_0", imatrix="0" * 64))
     assert {plain[name] for name in names} == {"Q4_0"}
     assert [name for name in names if weighted[name] == "Q4_1"] == names[:2]
 

@@ -17,7 +17,7 @@ from pestle._core import GgufFile
 from pestle.conversion import convert, quantize, verify
 from pestle.conversion.contents import WrongSize
 from pestle.conversion.manifest import headers_match
-from pestle.conversion.options import Options
+from pestle.conversion.options import ConversionOptions
 from pestle.errors import Error, FormatError, ModelNotFoundError, UnsupportedError
 from pestle.gguf.header import entry_bytes
 
@@ -360,7 +360,9 @@ def test_options_of_another_version(path: Path, source: Path, tmp_path: Path) ->
     ],
 )
 def test_options_are_of_their_types(key: str, value: Any) -> None:
-    good = Options("Q8_0", "x", tensor_types=("ffn=Q8_0",), tokenizer_pre="qwen2", target_bpw=4.5)
-    assert Options.of_record(json.loads(json.dumps(good.record()))) == good
+    good = ConversionOptions(
+        "Q8_0", "x", tensor_types=("ffn=Q8_0",), tokenizer_pre="qwen2", target_bpw=4.5
+    )
+    assert ConversionOptions.of_record(json.loads(json.dumps(good.record()))) == good
     with pytest.raises(ValueError, match="`"):
-        Options.of_record({**good.record(), key: value})
+        ConversionOptions.of_record({**good.record(), key: value})

@@ -16,7 +16,7 @@ from pestle.huggingface import (
     source_of,
     value_names,
 )
-from pestle.tensors.source import StoredTensor
+from pestle.tensors.source_tensor import StoredTensor
 
 from tests.oracle.checkpoint_folder import stored, write_tensors
 

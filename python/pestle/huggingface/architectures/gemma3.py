@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from pestle._core import GEMMA3_LAYERS_OF_27B
-from pestle.huggingface.architectures.base import ATTENTION, MLP, WHOLE_MODEL, Architecture, Into
+from pestle.huggingface.architectures.base import (
+    ATTENTION,
+    MLP,
+    WHOLE_MODEL,
+    Architecture,
+    TensorTarget,
+)
 from pestle.huggingface.architectures.keys import Keys, window_keys
 from pestle.huggingface.config import SLIDING, ModelConfig, is_float32
 from pestle.tensors.transforms import plus_one
@@ -42,14 +48,14 @@ GEMMA3: Final = Architecture(
     {
         **ATTENTION,
         **MLP,
-        "input_layernorm": Into("attn_norm", plus_one),
-        "self_attn.q_norm": Into("attn_q_norm", plus_one),
-        "self_attn.k_norm": Into("attn_k_norm", plus_one),
-        "post_attention_layernorm": Into("post_attention_norm", plus_one),
-        "pre_feedforward_layernorm": Into("ffn_norm", plus_one),
-        "post_feedforward_layernorm": Into("post_ffw_norm", plus_one),
+        "input_layernorm": TensorTarget("attn_norm", plus_one),
+        "self_attn.q_norm": TensorTarget("attn_q_norm", plus_one),
+        "self_attn.k_norm": TensorTarget("attn_k_norm", plus_one),
+        "post_attention_layernorm": TensorTarget("post_attention_norm", plus_one),
+        "pre_feedforward_layernorm": TensorTarget("ffn_norm", plus_one),
+        "post_feedforward_layernorm": TensorTarget("post_ffw_norm", plus_one),
     },
-    {**WHOLE_MODEL, "model.norm": Into("output_norm", plus_one)},
+    {**WHOLE_MODEL, "model.norm": TensorTarget("output_norm", plus_one)},
     wrapper="language_model.",
     ignored=(
         "vision_tower.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pestle.huggingface.architectures.base import ATTENTION, Architecture, Into
+from pestle.huggingface.architectures.base import ATTENTION, Architecture, TensorTarget
 from pestle.huggingface.architectures.keys import Keys, window_keys
 from pestle.huggingface.config import ModelConfig
 from pestle.tensors.transforms import Array, Config, Transform, transposed
@@ -53,18 +53,18 @@ GPT_OSS: Final = Architecture(
         "post_attention_layernorm": "post_attention_norm",  # it stands before the experts
         "mlp.router": "ffn_gate_inp",
         "mlp.experts.gate_up_proj": (
-            Into("ffn_gate_exps.weight", Transform(_gate_columns)),
-            Into("ffn_up_exps.weight", Transform(_up_columns)),
+            TensorTarget("ffn_gate_exps.weight", Transform(_gate_columns)),
+            TensorTarget("ffn_up_exps.weight", Transform(_up_columns)),
         ),
         "mlp.experts.gate_up_proj_blocks": (
-            Into("ffn_gate_exps.weight", Transform(_gate_rows)),
-            Into("ffn_up_exps.weight", Transform(_up_rows)),
+            TensorTarget("ffn_gate_exps.weight", Transform(_gate_rows)),
+            TensorTarget("ffn_up_exps.weight", Transform(_up_rows)),
         ),
         "mlp.experts.gate_up_proj_bias": (
-            Into("ffn_gate_exps.bias", Transform(_gate)),
-            Into("ffn_up_exps.bias", Transform(_up)),
+            TensorTarget("ffn_gate_exps.bias", Transform(_gate)),
+            TensorTarget("ffn_up_exps.bias", Transform(_up)),
         ),
-        "mlp.experts.down_proj": Into("ffn_down_exps.weight", transposed),
+        "mlp.experts.down_proj": TensorTarget("ffn_down_exps.weight", transposed),
         "mlp.experts.down_proj_blocks": "ffn_down_exps.weight",
         "mlp.experts.down_proj_bias": "ffn_down_exps.bias",
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pestle.huggingface.architectures.base import ATTENTION, MLP, Architecture, Into
+from pestle.huggingface.architectures.base import ATTENTION, MLP, Architecture, TensorTarget
 from pestle.huggingface.architectures.keys import Keys
 from pestle.huggingface.config import ModelConfig
 from pestle.tensors.transforms import Config, heads_from_halves_to_pairs
@@ -31,7 +31,7 @@ LLAMA: Final = Architecture(
     {
         **ATTENTION,
         **MLP,
-        "self_attn.q_proj": Into("attn_q", heads_from_halves_to_pairs(_q_heads)),
-        "self_attn.k_proj": Into("attn_k", heads_from_halves_to_pairs(_k_heads)),
+        "self_attn.q_proj": TensorTarget("attn_q", heads_from_halves_to_pairs(_q_heads)),
+        "self_attn.k_proj": TensorTarget("attn_k", heads_from_halves_to_pairs(_k_heads)),
     },
 )

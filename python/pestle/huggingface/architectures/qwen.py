@@ -10,7 +10,7 @@ from pestle.huggingface.architectures.base import (
     MLP,
     QK_NORMS,
     Architecture,
-    Into,
+    TensorTarget,
 )
 from pestle.huggingface.architectures.keys import Keys
 from pestle.huggingface.config import SLIDING, ModelConfig, layer_kinds
@@ -43,8 +43,8 @@ QWEN3MOE: Final = Architecture(
         **EXPERTS,
         # As transformers 5 has them in memory: all experts of a layer, the gate before the up rows.
         "mlp.experts.gate_up_proj": (
-            Into("ffn_gate_exps.weight", first_half),
-            Into("ffn_up_exps.weight", second_half),
+            TensorTarget("ffn_gate_exps.weight", first_half),
+            TensorTarget("ffn_up_exps.weight", second_half),
         ),
         "mlp.experts.down_proj": "ffn_down_exps.weight",
     },

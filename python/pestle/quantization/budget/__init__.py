@@ -4,7 +4,7 @@ found = measure(copy_of_the_model, names, bits=4.5, text=text)
 types = choose(found.tensors, budget_in_bytes)
 """
 
-from pestle.quantization.budget.choice import Candidate, Choosable, choose
+from pestle.quantization.budget.choice import Candidate, TensorCandidates, choose
 from pestle.quantization.budget.sensitivity import (
     Importances,
     Sensitivities,
@@ -15,10 +15,10 @@ from pestle.quantization.budget.typical import assume
 
 __all__ = [
     "Candidate",
-    "Choosable",
     "Importances",
     "Sensitivities",
     "Sensitivity",
+    "TensorCandidates",
     "assume",
     "choose",
     "measure",

@@ -25,14 +25,14 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Choosable:
+class TensorCandidates:
     """A tensor whose type is to be chosen, and the `candidates` for it."""
 
     name: str
     candidates: tuple[Candidate, ...]
 
 
-def choose(tensors: Sequence[Choosable], budget: int) -> dict[str, Candidate]:
+def choose(tensors: Sequence[TensorCandidates], budget: int) -> dict[str, Candidate]:
     """The candidates of least total loss in at most `budget` bytes, by the tensors' names.
 
     Exact where the budget beyond the smallest types has no more than 65,536 bytes; else bytes are
@@ -56,7 +56,7 @@ def choose(tensors: Sequence[Choosable], budget: int) -> dict[str, Candidate]:
     return {tensor.name: table[i] for tensor, table, i in zip(tensors, tables, chosen, strict=True)}
 
 
-def _worthwhile(tensor: Choosable) -> list[Candidate]:
+def _worthwhile(tensor: TensorCandidates) -> list[Candidate]:
     """The candidates by size, without those that lose no less than a smaller one."""
     found: list[Candidate] = []
     for candidate in sorted(tensor.candidates, key=lambda c: (c.nbytes, c.loss, c.type)):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pestle._core import GgufFile
 from pestle.errors import QuantizeError
 from pestle.quantization import dequantize_rows, quantize_rows, row_bytes
-from pestle.tensors.source import StoredTensor
+from pestle.tensors.source_tensor import StoredTensor
 from pestle.types import QUANTIZABLE, TYPES
 
 Floats = npt.NDArray[np.float32]
@@ -28,7 +28,7 @@ SAMPLE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class Weighing:
+class ErrorWeights:
     """How a tensor's columns count, [n_matrices, columns] each.
 
     quantizing: float32, as the quantizer will be told; None: all alike. measuring: float64, the
@@ -63,7 +63,7 @@ def fitting(columns: int) -> dict[str, int]:
 
 
 def distortions(
-    matrices: Floats, weighing: Weighing, *, threads: int = 0, sample: int = SAMPLE
+    matrices: Floats, weights: ErrorWeights, *, threads: int = 0, sample: int = SAMPLE
 ) -> list[Distortion]:
     """Of every type that fits float32 [n_matrices, rows, columns] and can hold their numbers.
 
@@ -76,10 +76,10 @@ def distortions(
     found = []
     for kind, bytes_of_row in fitting(columns).items():
         try:
-            after = rounded(kind, sampled, weighing.quantizing, threads=threads)
+            after = rounded(kind, sampled, weights.quantizing, threads=threads)
         except QuantizeError:
             continue  # an F16 that would be infinite, for example
-        error = weighted_error(sampled, after, weighing.measuring) * scale
+        error = weighted_error(sampled, after, weights.measuring) * scale
         found.append(Distortion(kind, bytes_of_row * rows * n_matrices, float(f"{error:.5e}")))
     return found
 

@@ -16,7 +16,7 @@ from pestle.quantization import quantize_rows
 from pestle.quantization.budget.distortion import Bytes, Floats
 from pestle.quantization.importance.gathering import sums_of, token_chunks
 from pestle.quantization.importance.matrix import Importance
-from pestle.tensors.source import stored_tensors
+from pestle.tensors.source_tensor import stored_tensors
 from pestle.tokenizer import Tokenizer
 
 WINDOW: Final = 256

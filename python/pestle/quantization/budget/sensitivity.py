@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pestle.progress import Progress, task
-from pestle.quantization.budget.choice import Candidate, Choosable
+from pestle.quantization.budget.choice import Candidate, TensorCandidates
 from pestle.quantization.budget.distortion import (
     Distortion,
+    ErrorWeights,
     Floats,
-    Weighing,
     distortions,
     matrices_of,
     rounded,
@@ -25,7 +25,7 @@ from pestle.quantization.budget.distortion import (
 from pestle.quantization.budget.groups import MAX_PROBES, groups
 from pestle.quantization.budget.probing import Probe
 from pestle.quantization.importance import Importance
-from pestle.tensors.source import StoredTensor
+from pestle.tensors.source_tensor import StoredTensor
 
 _MARGIN: Final = 0.25
 """Bits a weight by which probes stay below the target: what will be chosen is about as coarse."""
@@ -55,7 +55,7 @@ class Sensitivity:
 class Sensitivities:
     """What a choice is made from. digest: sha256 of all that was measured, in hexadecimal."""
 
-    tensors: tuple[Choosable, ...]
+    tensors: tuple[TensorCandidates, ...]
     measured: tuple[Sensitivity, ...]
     n_tokens: int
     digest: str
@@ -84,8 +84,8 @@ def measure(
     """
     probe = Probe(path, text, threads=threads)
     tensors = probe.tensors
-    weighings = {
-        name: weighing(tensors[name], probe.sums.get(name), probe.n_tokens, importance)
+    weights = {
+        name: error_weights(tensors[name], probe.sums.get(name), probe.n_tokens, importance)
         for name in names
     }
     by_group = groups(names, most_probes)
@@ -97,10 +97,10 @@ def measure(
             replaced, kinds, error = {}, [], 0.0
             for name in group:
                 matrices = matrices_of(path, tensors[name])
-                found[name] = distortions(matrices, weighings[name], threads=threads)
+                found[name] = distortions(matrices, weights[name], threads=threads)
                 coarse = probe_type(found[name], tensors[name], bits)
                 replaced[name] = rounded(
-                    coarse.type, matrices, weighings[name].quantizing, threads=threads
+                    coarse.type, matrices, weights[name].quantizing, threads=threads
                 )
                 kinds.append(coarse.type)
                 error += coarse.error
@@ -115,9 +115,9 @@ def measure(
     )
 
 
-def weighing(
+def error_weights(
     tensor: StoredTensor, sums: Importance | None, n_tokens: int, told: Importances | None
-) -> Weighing:
+) -> ErrorWeights:
     """How a tensor's columns count. sums: what it has read of `n_tokens`; None: all count alike."""
     *more, _, columns = tensor.shape
     shape = (int(np.prod(more)), columns)
@@ -130,7 +130,7 @@ def weighing(
         mean = sums.sums.sum(axis=0, dtype=np.float64) / sums.counts.sum(dtype=np.float64)
         rows = np.where(sums.counts[:, None] > 0, sums.sums.astype(np.float64), mean)
         measuring = np.broadcast_to(rows / n_tokens, shape)
-    return Weighing(quantizing, measuring)
+    return ErrorWeights(quantizing, measuring)
 
 
 def probe_type(found: Sequence[Distortion], tensor: StoredTensor, bits: float) -> Distortion:
@@ -148,13 +148,13 @@ def probe_type(found: Sequence[Distortion], tensor: StoredTensor, bits: float) -
 
 def _choosable(
     found: Mapping[str, Sequence[Distortion]], measured: Sequence[Sensitivity]
-) -> list[Choosable]:
+) -> list[TensorCandidates]:
     out = []
     for group in measured:
         per_error = group.divergence / group.error if group.error > 0 else 0.0
         for name in group.tensors:
             candidates = [Candidate(of.type, of.nbytes, per_error * of.error) for of in found[name]]
-            out.append(Choosable(name, tuple(candidates)))
+            out.append(TensorCandidates(name, tuple(candidates)))
     return out
 
 

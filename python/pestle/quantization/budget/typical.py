@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from pestle.quantization.budget.choice import Candidate, Choosable
-from pestle.quantization.budget.distortion import Weighing, distortions, fitting
+from pestle.quantization.budget.choice import Candidate, TensorCandidates
+from pestle.quantization.budget.distortion import ErrorWeights, distortions, fitting
 from pestle.quantization.budget.sensitivity import Sensitivities
 
 _TYPICAL: Final = {
@@ -46,7 +46,7 @@ def assume(shapes: Mapping[str, Sequence[int]]) -> Sensitivities:
     random = (bits.reshape(1, 256, 256, 4).sum(axis=-1) / 65536 - 2).astype(np.float32)
     of_type = {
         d.type: d.error / float(np.square(random).sum(dtype=np.float64))
-        for d in distortions(random, Weighing(None, np.ones((1, 256))))
+        for d in distortions(random, ErrorWeights(None, np.ones((1, 256))))
     }
     tensors = []
     for name, shape in shapes.items():
@@ -55,6 +55,6 @@ def assume(shapes: Mapping[str, Sequence[int]]) -> Sensitivities:
             Candidate(kind, nbytes * rows, typical_sensitivity(name) * of_type[kind])
             for kind, nbytes in fitting(shape[-1]).items()
         ]
-        tensors.append(Choosable(name, tuple(candidates)))
+        tensors.append(TensorCandidates(name, tuple(candidates)))
     digest = hashlib.sha256(repr(tensors).encode()).hexdigest()
     return Sensitivities(tuple(tensors), (), 0, digest)

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 from pestle.errors import Error
-from pestle.quantization.budget import Candidate, Choosable, choose
+from pestle.quantization.budget import Candidate, TensorCandidates, choose
 
 
-def _tensors(seed: int, n: int, n_candidates: int) -> list[Choosable]:
+def _tensors(seed: int, n: int, n_candidates: int) -> list[TensorCandidates]:
     """Losses fall with the bytes by a factor of four a bit or so, as those of types do."""
     random = np.random.default_rng(seed)
     found = []
@@ -21,11 +21,11 @@ def _tensors(seed: int, n: int, n_candidates: int) -> list[Choosable]:
             Candidate(f"T{k}", int(rows * b * 10), float(weight * 4**-b * random.uniform(0.7, 1.4)))
             for k, b in enumerate(bits)
         ]
-        found.append(Choosable(f"blk.{i}.x", tuple(candidates)))
+        found.append(TensorCandidates(f"blk.{i}.x", tuple(candidates)))
     return found
 
 
-def _best(tensors: list[Choosable], budget: int) -> float:
+def _best(tensors: list[TensorCandidates], budget: int) -> float:
     return min(
         sum(c.loss for c in choice)
         for choice in itertools.product(*(tensor.candidates for tensor in tensors))
@@ -48,7 +48,9 @@ def test_the_best(seed: int) -> None:
 def test_many_tensors() -> None:
     """Of a model's size, in units of bytes: beside the bound that no choice beats."""
     tensors = [
-        Choosable(t.name, tuple(Candidate(c.type, c.nbytes * 10_000, c.loss) for c in t.candidates))
+        TensorCandidates(
+            t.name, tuple(Candidate(c.type, c.nbytes * 10_000, c.loss) for c in t.candidates)
+        )
         for t in _tensors(7, 60, 12)
     ]
     budget = sum(t.candidates[5].nbytes for t in tensors)
@@ -74,7 +76,7 @@ def test_limits() -> None:
 
 def test_the_order_of_candidates_does_not_matter() -> None:
     tensors = _tensors(2, 40, 9)
-    turned = [Choosable(t.name, t.candidates[::-1]) for t in tensors]
+    turned = [TensorCandidates(t.name, t.candidates[::-1]) for t in tensors]
     budget = sum(t.candidates[4].nbytes for t in tensors)
     assert choose(tensors, budget) == choose(turned, budget)
 
@@ -83,11 +85,11 @@ def test_a_type_that_is_larger_and_worse_is_never_chosen() -> None:
     sizes = (("Q3_K", 30, 5.0), ("Q4_0", 40, 6.0), ("Q5_K", 50, 1.0))
     candidates = tuple(Candidate(*size) for size in sizes)
     for budget, kind in ((49, "Q3_K"), (50, "Q5_K")):
-        assert choose([Choosable("x", candidates)], budget)["x"].type == kind
+        assert choose([TensorCandidates("x", candidates)], budget)["x"].type == kind
 
 
 def test_ties_go_to_the_first() -> None:
     candidates = (Candidate("Q4_K", 4, 2.0), Candidate("Q8_0", 8, 1.0))
-    tensors = [Choosable(f"blk.{i}.x", candidates) for i in range(3)]
+    tensors = [TensorCandidates(f"blk.{i}.x", candidates) for i in range(3)]
     found = choose(tensors, 17)
     assert [found[t.name].type for t in tensors] == ["Q8_0", "Q4_K", "Q4_K"]

@@ -12,7 +12,7 @@ from pestle.quantization import quantize_rows
 from pestle.quantization.budget import assume, measure
 from pestle.quantization.budget.distortion import (
     CANDIDATES,
-    Weighing,
+    ErrorWeights,
     distortions,
     fitting,
     matrices_of,
@@ -20,7 +20,7 @@ from pestle.quantization.budget.distortion import (
 )
 from pestle.quantization.budget.probing import Probe
 from pestle.quantization.budget.sensitivity import probe_type
-from pestle.tensors.source import stored_tensors
+from pestle.tensors.source_tensor import stored_tensors
 
 from tests.oracle import checkpoint_folder, checkpoints, gguf_file
 from tests.oracle.checkpoints import CASES
@@ -53,7 +53,7 @@ def test_weights_that_a_type_holds_exactly(model: Path) -> None:
     stored = stored_tensors(GgufFile(model))[0]
     tensor = next(tensor for tensor in stored if tensor.name == NAMES[0])
     exact = rounded("Q4_1", rounded("BF16", matrices_of(model, tensor), None), None)
-    found = distortions(exact, Weighing(None, np.ones((1, 256))))
+    found = distortions(exact, ErrorWeights(None, np.ones((1, 256))))
     probed = probe_type(found, tensor, 6.0)
     assert next(d for d in found if d.type == "Q4_1").error < probed.error / 100
 
@@ -73,7 +73,7 @@ def test_distortions() -> None:
     matrices = np.random.default_rng(2).standard_normal((2, 64, 256), np.float32)
     counts = np.ones((2, 256))
     counts[1] = 0
-    found = distortions(matrices, Weighing(None, counts))
+    found = distortions(matrices, ErrorWeights(None, counts))
     assert [d.type for d in found] == list(CANDIDATES)
     for distortion in found:
         quantized = quantize_rows(distortion.type, matrices.reshape(-1, 256))
@@ -81,7 +81,7 @@ def test_distortions() -> None:
         after = rounded(distortion.type, matrices, None)
         expected = np.square(after[0] - matrices[0], dtype=np.float64).sum()  # the other is unused
         assert distortion.error == pytest.approx(expected, rel=1e-4)
-    sampled = distortions(matrices, Weighing(None, counts), sample=16 * 256)
+    sampled = distortions(matrices, ErrorWeights(None, counts), sample=16 * 256)
     for some, whole in zip(sampled, found, strict=True):
         assert some.error == pytest.approx(whole.error, rel=0.3)
 
@@ -93,15 +93,15 @@ def test_types_fit() -> None:
     }  # fmt: skip
     assert list(fitting(33)) == ["F16", "BF16"]
     large = np.full((1, 4, 32), 1e5, np.float32)
-    kinds = {d.type for d in distortions(large, Weighing(None, np.ones((1, 32))))}
+    kinds = {d.type for d in distortions(large, ErrorWeights(None, np.ones((1, 32))))}
     assert kinds == {"MXFP4", "BF16"}  # the scales of all others are halves
 
 
 def test_importance_is_what_the_quantizers_are_told() -> None:
     matrices = np.random.default_rng(3).standard_normal((2, 64, 256), np.float32)
     counts = np.random.default_rng(4).lognormal(0, 2, (2, 256))
-    plain = distortions(matrices, Weighing(None, counts))
-    told = distortions(matrices, Weighing(counts.astype(np.float32), counts))
+    plain = distortions(matrices, ErrorWeights(None, counts))
+    told = distortions(matrices, ErrorWeights(counts.astype(np.float32), counts))
     for without, weighted in zip(plain, told, strict=True):
         if without.type in ("F16", "BF16"):
             assert weighted.error == without.error

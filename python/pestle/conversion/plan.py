@@ -11,8 +11,8 @@ from pestle import files
 from pestle._core import GgufFile, kv_memory
 from pestle.conversion.gguf_model import open_gguf
 from pestle.conversion.manifest import UNKNOWN, Manifest, headers_digest
-from pestle.conversion.options import Options
-from pestle.conversion.types import stored_types
+from pestle.conversion.options import ConversionOptions
+from pestle.conversion.stored_types import stored_types
 from pestle.errors import FormatError, UnsupportedError
 from pestle.gguf.header import I32, U16, aligned, header_bytes
 from pestle.huggingface import open_model
@@ -21,26 +21,26 @@ from pestle.quality import BLANK
 from pestle.quantization import file_type
 from pestle.tensors.model import SourceModel
 from pestle.tensors.plan import TensorPlan, plan_tensors
-from pestle.tensors.weighting import ImportanceSource, Weighting
+from pestle.tensors.plan_importance import ImportanceSource, PlanImportance
 from pestle.tensors.writing import writing
 from pestle.version import own_version
 
 
 @dataclass(frozen=True)
-class Prepared:
+class ConversionPlan:
     """A conversion that only has to be carried out."""
 
     source: SourceModel
-    plan: TensorPlan
+    tensors: TensorPlan
     keys: Mapping[str, Any]
     manifest: Manifest
     """Without the digests of what has not been read."""
-    weighting: Weighting | None = None
+    importance: PlanImportance | None = None
     """The importance of the tensors' columns, if an importance matrix was given."""
 
     def headers(self, manifest: Manifest) -> list[bytes]:
         """The header of each shard, with the digests that `manifest` has."""
-        return [self._header(shard, manifest) for shard in range(self.plan.n_shards)]
+        return [self._header(shard, manifest) for shard in range(self.tensors.n_shards)]
 
     def sealed(self, manifest: Manifest) -> Manifest:
         """The manifest with the digest of the headers that hold it."""
@@ -50,7 +50,7 @@ class Prepared:
     def sizes(self, headers: Sequence[bytes]) -> list[int]:
         """The bytes of each shard."""
         sizes = [len(header) for header in headers]
-        for output in self.plan.outputs:
+        for output in self.tensors.outputs:
             end = aligned(len(headers[output.shard]) + output.offset + output.nbytes)
             sizes[output.shard] = max(sizes[output.shard], end)
         return sizes
@@ -59,13 +59,13 @@ class Prepared:
         keys: dict[str, Any] = {}
         if shard == 0:
             keys = {**self.keys, **manifest.keys()}
-        if self.plan.n_shards > 1:
+        if self.tensors.n_shards > 1:
             keys |= {
                 "split.no": U16(shard),
-                "split.count": U16(self.plan.n_shards),
-                "split.tensors.count": I32(len(self.plan.outputs)),
+                "split.count": U16(self.tensors.n_shards),
+                "split.tensors.count": I32(len(self.tensors.outputs)),
             }
-        outputs = [output for output in self.plan.outputs if output.shard == shard]
+        outputs = [output for output in self.tensors.outputs if output.shard == shard]
         return header_bytes(keys, [output.header() for output in outputs])
 
 
@@ -81,47 +81,47 @@ def open_source(
     return open_model(path, name=name, tokenizer_pre=tokenizer_pre)
 
 
-def prepare(
+def plan_conversion(
     source: SourceModel,
-    options: Options,
+    options: ConversionOptions,
     *,
     importance: ImportanceSource | None = None,
     repository: str | None = None,
     revision: str | None = None,
     certify: bool = False,
-) -> Prepared:
+) -> ConversionPlan:
     """Decide everything about the new file; reads nothing.
 
     importance: what `options.imatrix` is the digest of. certify: whether the file will hold a
     certificate. Raises as `stored_types`, and FormatError where the importance is of another model.
     """
     types = stored_types(source, options)
-    plan = plan_tensors(source, types, split_size=options.split_size)
+    tensors = plan_tensors(source, types, split_size=options.split_size)
     keys = {**source.keys, FILE_TYPE: file_type(options.to), VERSION_KEY: QUANTIZATION_VERSION}
     manifest = Manifest(
         own_version(),
         options.record(),
         {**source.digests, **{file.name: UNKNOWN for file in source.files}},
-        (UNKNOWN,) * len(plan.outputs),
+        (UNKNOWN,) * len(tensors.outputs),
         repository,
         revision,
         certificate=BLANK if certify else None,
     )
-    weighting = Weighting(importance, plan.outputs) if importance is not None else None
-    return Prepared(source, plan, keys, manifest, weighting)
+    of_plan = PlanImportance(importance, tensors.outputs) if importance is not None else None
+    return ConversionPlan(source, tensors, keys, manifest, of_plan)
 
 
-def refusal(prepared: Prepared, scratch: Path) -> str | None:
+def refusal(plan: ConversionPlan, scratch: Path) -> str | None:
     """Why Pestle does not run the new file, which other programs may; None if it does.
 
     FormatError: nobody can, for a tensor is missing, or has another shape than the config says.
     `scratch`: a file of the full size, but without data, that is made and deleted again.
     """
     outputs, offset = [], 0
-    for output in prepared.plan.outputs:
+    for output in plan.tensors.outputs:
         outputs.append(replace(output, shard=0, offset=offset))
         offset = aligned(offset + output.nbytes)
-    header = header_bytes(prepared.keys, [output.header() for output in outputs])
+    header = header_bytes(plan.keys, [output.header() for output in outputs])
     try:
         with writing(scratch), files.created(scratch) as stream:
             stream.write(header)
@@ -131,7 +131,7 @@ def refusal(prepared: Prepared, scratch: Path) -> str | None:
     except UnsupportedError as error:
         return str(error).removeprefix(f"{scratch.name}: ")
     except FormatError as error:
-        path = prepared.source.path
+        path = plan.source.path
         raise FormatError(str(error).replace(scratch.name, f"{path} as GGUF")) from error
     finally:
         with writing(scratch):

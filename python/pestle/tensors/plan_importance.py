@@ -12,7 +12,7 @@ import numpy as np
 
 from pestle.errors import FormatError
 from pestle.quantization.importance import read_imatrix
-from pestle.tensors.encode import Floats, Weights
+from pestle.tensors.encode import Floats, TensorImportance
 from pestle.tensors.plan import Output
 from pestle.types import FLOATS
 
@@ -42,7 +42,7 @@ def opened(imatrix: str | os.PathLike[str] | ImportanceSource | None) -> Importa
     return read_imatrix(imatrix) if isinstance(imatrix, (str, os.PathLike)) else imatrix
 
 
-class Weighting:
+class PlanImportance:
     """The importance of a plan's tensors."""
 
     def __init__(self, matrix: ImportanceSource, outputs: Sequence[Output]) -> None:
@@ -58,10 +58,10 @@ class Weighting:
                 "it is of another model"
             )
 
-    def of(self, output: Output) -> Weights | None:
+    def of(self, output: Output) -> TensorImportance | None:
         """None: all columns count alike."""
         found = None if output.type in _UNWEIGHTED else self._cached(output)
-        return None if found is None else Weights(found, output.shape[-2])
+        return None if found is None else TensorImportance(found, output.shape[-2])
 
     def _read(self, output: Output) -> Floats | None:
         columns, n_matrices = output.shape[-1], math.prod(output.shape[:-2])

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pestle.errors import TokenizerError
 from pestle.huggingface import ModelConfig
-from pestle.huggingface.vocabulary.recognition import Json, steps_of
+from pestle.huggingface.tokenizer_files.recognition import Json, steps_of
 from pestle.tokenizer import Tokenizer
 
 Keys = dict[str, Any]

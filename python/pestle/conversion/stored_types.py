@@ -14,17 +14,17 @@ from pestle.quantization import (
     row_bytes,
 )
 from pestle.tensors.model import SourceModel
-from pestle.tensors.types import is_requantized
+from pestle.tensors.type_changes import is_requantized
 from pestle.types import MIXTURES
 
 if TYPE_CHECKING:
-    from pestle.conversion.options import Options, TypeRule
+    from pestle.conversion.options import ConversionOptions, TypeRule
 
 _OF_MXFP4: Final = {"F32": "F32", "F16": "BF16", "BF16": "BF16"}
 """What MXFP4 becomes, by mixture."""
 
 
-def stored_types(source: SourceModel, options: Options) -> dict[str, str]:
+def stored_types(source: SourceModel, options: ConversionOptions) -> dict[str, str]:
     """The type of each tensor of a model in its new file.
 
     As llama.cpp chooses for the mixture, but for tensors that are MXFP4 in the source and lose

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from pestle import files
 from pestle._core import GgufFile
-from pestle.conversion.journal import Journal, Recorder, State
+from pestle.conversion.journal import Journal, JournalState, Recorder
 from pestle.conversion.manifest import Manifest, headers_match, read_manifest
 from pestle.conversion.options import type_rule
 from pestle.conversion.partial import PartialFiles, Workplace, publish, require_free
 from pestle.conversion.passes import finish, write_tensors
-from pestle.conversion.preparation import Prepared, refusal
-from pestle.conversion.types import too_narrow
+from pestle.conversion.plan import ConversionPlan, refusal
+from pestle.conversion.stored_types import too_narrow
 from pestle.errors import Error, UnsupportedError
 from pestle.progress import Progress
 from pestle.quality import Certificate
@@ -77,7 +77,7 @@ def manifest_path(path: Path) -> Path:
 
 
 def carry_out(
-    prepared: Prepared,
+    plan: ConversionPlan,
     path: Path,
     *,
     overwrite: bool = False,
@@ -94,11 +94,11 @@ def carry_out(
     where a model shall be certified that Pestle does not run.
     """
     began = time.monotonic()
-    paths = shard_paths(path, prepared.plan.n_shards)
-    headers = prepared.headers(prepared.manifest)
-    sizes = prepared.sizes(headers)
+    paths = shard_paths(path, plan.tensors.n_shards)
+    headers = plan.headers(plan.manifest)
+    sizes = plan.sizes(headers)
     place = Workplace(path)
-    journal = Journal(place.journal, _plan_digest(prepared, headers))
+    journal = Journal(place.journal, _plan_digest(plan, headers))
     if not place.is_begun():
         _require_free(paths, overwrite)
     _require_own_manifest(manifest_path(path), overwrite)
@@ -111,8 +111,8 @@ def carry_out(
         if found is None:
             _require_space(path.parent, sum(sizes))
             place.clear()
-        not_run = refusal(prepared, place.check)
-        if not_run is not None and prepared.manifest.certificate is not None:
+        not_run = refusal(plan, place.check)
+        if not_run is not None and plan.manifest.certificate is not None:
             raise UnsupportedError(f"{path.name} cannot be certified: {not_run}")
         if found is None or found.whole is None:
             partial = PartialFiles(place, paths, [len(header) for header in headers])
@@ -122,9 +122,9 @@ def carry_out(
                     journal.begin(found)
                 recorder = Recorder(journal, partial.sync, record_seconds)
                 try:
-                    state = write_tensors(prepared, partial, recorder, found, threads, progress)
-                    manifest = finish(prepared, partial, state, threads, progress)
-                    _write_manifest(prepared, manifest, place, paths)
+                    state = write_tensors(plan, partial, recorder, found, threads, progress)
+                    manifest = finish(plan, partial, state, threads, progress)
+                    _write_manifest(plan, manifest, place, paths)
                     recorder.note(replace(state, whole=manifest.headers))
                     recorder.wait()
                 finally:
@@ -135,38 +135,40 @@ def carry_out(
         publish(place, paths, manifest_path(path), overwrite=overwrite)
         place.remove()
     types: dict[str, int] = {}
-    for output in prepared.plan.outputs:
+    for output in plan.tensors.outputs:
         types[output.type] = types.get(output.type, 0) + 1
     return Conversion(
         tuple(paths),
         manifest_path(path),
         read_manifest(GgufFile(paths[0])),
-        prepared.source.nbytes,
+        plan.source.nbytes,
         sum(sizes),
         types,
         found is not None,
         time.monotonic() - began,
         not_run,
-        prepared.plan.requantized(),
-        prepared.weighting.missing if prepared.weighting is not None else (),
-        _too_narrow(prepared),
+        plan.tensors.requantized(),
+        plan.importance.missing if plan.importance is not None else (),
+        _too_narrow(plan),
     )
 
 
-def _too_narrow(prepared: Prepared) -> tuple[str, ...]:
-    options = prepared.manifest.options
+def _too_narrow(plan: ConversionPlan) -> tuple[str, ...]:
+    options = plan.manifest.options
     rules = [type_rule(text).pattern for text in options.get("tensor_types", ())]
     shapes = {
         output.name: output.shape
-        for output in prepared.plan.outputs
+        for output in plan.tensors.outputs
         if output.name not in options.get("chosen_types", ())
         and not any(rule.search(output.name) for rule in rules)
     }
-    stored = {output.name: output.type for output in prepared.plan.outputs}
+    stored = {output.name: output.type for output in plan.tensors.outputs}
     return tuple(too_narrow(options["to"], shapes, stored))
 
 
-def _can_go_on(state: State, place: Workplace, paths: list[Path], headers: list[bytes]) -> bool:
+def _can_go_on(
+    state: JournalState, place: Workplace, paths: list[Path], headers: list[bytes]
+) -> bool:
     """Whether the files are still there that the journal speaks of."""
     if state.whole is None:
         return all(place.of(path).is_file() for path in paths)
@@ -222,19 +224,19 @@ def _require_space(folder: Path, needed: int) -> None:
 
 
 def _write_manifest(
-    prepared: Prepared, manifest: Manifest, place: Workplace, paths: list[Path]
+    plan: ConversionPlan, manifest: Manifest, place: Workplace, paths: list[Path]
 ) -> None:
     """Beside the shards, with which it is moved to its place."""
     path = manifest_path(place.output)
-    data = manifest.to_json([p.name for p in paths], prepared.plan.outputs)
+    data = manifest.to_json([p.name for p in paths], plan.tensors.outputs)
     with writing(path), files.placed(place.of(path), follow=False) as stream:
         stream.write((json.dumps(data, indent=1) + "\n").encode())
 
 
-def _plan_digest(prepared: Prepared, headers: list[bytes]) -> str:
+def _plan_digest(plan: ConversionPlan, headers: list[bytes]) -> str:
     """Of all that decides the bytes, as far as it is known without reading the weights."""
     digest = hashlib.sha256(b"".join(headers))
-    for file in prepared.source.files:
+    for file in plan.source.files:
         _, _, size, changed = file.stamp
         digest.update(f"{file.path.name} {size} {changed}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from pestle.errors import TokenizerError
-from pestle.huggingface.vocabulary.nearest import Words, escaped, nearest, words_of
+from pestle.huggingface.tokenizer_files.nearest import Words, escaped, nearest, words_of
 from pestle.tokenizer.pretokenizers import GPT2, PRE_TOKENIZERS
 
 SPACE: Final = "\u2581"

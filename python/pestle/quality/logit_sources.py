@@ -23,7 +23,7 @@ ModelPart = str | int
 """\"embedding\", the number of a layer, or \"output\"."""
 
 
-class PartedModel(Protocol):
+class LayerwiseModel(Protocol):
     """A model whose parts can be loaded one by one."""
 
     def part(self, part: ModelPart, threads: int) -> AbstractContextManager[Model]:
@@ -78,7 +78,7 @@ class StreamedModel:
 
 
 def through_layers(
-    parts: PartedModel,
+    parts: LayerwiseModel,
     name: str,
     windows: Sequence[Window],
     threads: int,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pestle.errors import TokenizerError
-from pestle.huggingface.vocabulary.recognition import SPACE
-from pestle.huggingface.vocabulary.sentencepiece import VocabularyPiece
+from pestle.huggingface.tokenizer_files.recognition import SPACE
+from pestle.huggingface.tokenizer_files.sentencepiece import VocabularyPiece
 from pestle.tokenizer.vocabulary import TokenType
 
 # Tokens that steer a model although their file does not call them special.

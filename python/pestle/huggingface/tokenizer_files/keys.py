@@ -9,11 +9,11 @@ from typing import Any
 
 from pestle.errors import TokenizerError
 from pestle.huggingface.config import ModelConfig
-from pestle.huggingface.vocabulary.recognition import ByteLevel, SentencePiece, recognize
-from pestle.huggingface.vocabulary.sentencepiece import VocabularyPiece, read_sentencepiece
-from pestle.huggingface.vocabulary.special import special_keys, with_all_ends
-from pestle.huggingface.vocabulary.template import template_keys
-from pestle.huggingface.vocabulary.tokens import Tokens, added, learned, merges
+from pestle.huggingface.tokenizer_files.recognition import ByteLevel, SentencePiece, recognize
+from pestle.huggingface.tokenizer_files.sentencepiece import VocabularyPiece, read_sentencepiece
+from pestle.huggingface.tokenizer_files.special import special_keys, with_all_ends
+from pestle.huggingface.tokenizer_files.template import template_keys
+from pestle.huggingface.tokenizer_files.tokens import Tokens, added, learned, merges
 from pestle.untrusted_json import read_object
 
 Keys = dict[str, Any]
