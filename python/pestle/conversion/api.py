@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pestle import files, models
 from pestle.conversion.execution import Conversion, carry_out, check_free, shard_paths
 from pestle.conversion.gguf_model import open_gguf
 from pestle.conversion.options import ConversionOptions
+from pestle.conversion.paths import StrPath, checked_path
 from pestle.conversion.plan import ConversionPlan, plan_conversion
 from pestle.conversion.targets import Target, targeted
 from pestle.errors import Error
@@ -20,7 +20,6 @@ from pestle.tensors.model import SourceModel
 from pestle.tensors.plan_importance import ImportanceSource, opened
 
 _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
-StrPath = str | os.PathLike[str]
 
 
 def convert(
@@ -64,19 +63,23 @@ def convert(
     it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
     checkpoint that is wrong or not known, UnsupportedError for a tensor that would be quantized
     again or does not fit its type, Error for a rule that matches nothing and where the system
-    refuses to read or write, ValueError for a rule that is none, and what
+    refuses to read or write, ValueError for a rule that is none or an empty path, and what
     `pestle.models.checkpoint` raises where it cannot be fetched.
     """
     if (source is None) == (hf is None):
         raise ValueError("give a checkpoint either as a folder or by hf")
     folder = (
-        Path(source)
+        checked_path("source", source)
         if source is not None
         else models.checkpoint(str(hf), offline=offline, progress=progress)
     )
     repository, revision = _origin(folder)
     importance = opened(imatrix)
-    path = Path(output) if output is not None else _default(folder, repository, str(to))
+    path = (
+        checked_path("output", output)
+        if output is not None
+        else _default(folder, repository, str(to))
+    )
     options = ConversionOptions(
         _to(to), name, split_size, tuple(tensor_types), _digest(importance), allow_requantize,
         tokenizer_pre=tokenizer_pre,
@@ -117,13 +120,12 @@ def quantize(
     for architectures and types that Pestle does not read, FormatError for a file that is wrong, and
     otherwise as `convert`.
     """
-    path = Path(source)
+    path, out = checked_path("source", source), checked_path("output", output)
     repository, revision = _origin(path.parent)
     importance = opened(imatrix)
     options = ConversionOptions(
         _to(to), None, split_size, tuple(tensor_types), _digest(importance), allow_requantize
     )
-    out = Path(output)
     _check_place(out, to, overwrite)
     plan = _decided(
         open_gguf(path), options, to, out, importance, repository, revision, certify, threads,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pestle._core import GgufFile
 from pestle.conversion.contents import WrongSize, read_contents
 from pestle.conversion.manifest import Manifest, headers_match, read_manifest
 from pestle.conversion.options import ConversionOptions
+from pestle.conversion.paths import StrPath, checked_path
 from pestle.conversion.plan import ConversionPlan, open_source, plan_conversion
 from pestle.conversion.sidecar import sidecar_path, sidecar_problems
 from pestle.errors import FormatError
@@ -63,11 +63,11 @@ class Verification:
 
 
 def verify(
-    path: str | os.PathLike[str],
+    path: StrPath,
     *,
     sidecar: bool = True,
-    rederive: str | os.PathLike[str] | None = None,
-    imatrix: str | os.PathLike[str] | ImportanceSource | None = None,
+    rederive: StrPath | None = None,
+    imatrix: StrPath | ImportanceSource | None = None,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Verification:
@@ -82,7 +82,7 @@ def verify(
     tensor, and writes nothing. UnsupportedError: the file has no manifest. FormatError: `imatrix`
     is not that of the manifest. Otherwise raises as opening the file and converting the source do.
     """
-    file, stamps = open_stamped(path)
+    file, stamps = open_stamped(checked_path("path", path))
     manifest = read_manifest(file)
     with task(progress, "Verifying", file.size) as advance:
         contents = read_contents(file, stamps, advance)

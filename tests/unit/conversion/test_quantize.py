@@ -14,7 +14,7 @@ import pestle
 import pytest
 from pestle._core import GgufFile
 from pestle.conversion import api, convert, quantize, verify
-from pestle.errors import Error, FormatError, UnsupportedError
+from pestle.errors import ArgumentError, Error, FormatError, UnsupportedError
 from pestle.quantization import dequantize_rows, quantize_rows
 from pestle.tensors import plan as plan_module
 from pestle.types import QUANTIZABLE
@@ -274,3 +274,16 @@ def test_a_source_that_is_removed_is_a_typed_error(
     with pytest.raises(Error, match=r"cannot read .*wide\.gguf"):
         quantize(wide, out, "Q4_0", overwrite=True)
     assert GgufFile(out)["general.file_type"] == 7
+
+
+def test_paths_that_are_empty(tmp_path: Path) -> None:
+    """`Path("")` is this folder."""
+    for call, name in (
+        (lambda: quantize("", tmp_path / "x.gguf", "Q4_0"), "source"),
+        (lambda: quantize("x.gguf", "", "Q4_0"), "output"),
+        (lambda: convert("", tmp_path / "x.gguf"), "source"),
+        (lambda: convert(tmp_path, ""), "output"),
+        (lambda: verify(""), "path"),
+    ):
+        with pytest.raises(ArgumentError, match=f"^{name} is '', expected a path$"):
+            call()
