@@ -6,16 +6,19 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pestle.chat.calls import GeneratingCalls
 from pestle.chat.session import Session
 from pestle.chat.tools import Tools
 from pestle.engine.runtime import Runtime
+from pestle.llm.arguments import known_arguments
 from pestle.llm.embedding import EmbeddingCalls
 from pestle.llm.facts import ModelFacts
 from pestle.llm.texts import TextCalls
 from pestle.options import EngineOptions, check_choice, check_seed
+from pestle.options.checks import mistyped
 from pestle.options.values import UNKNOWN_CHARACTERS
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     not computed from its beginning again, as long as `prefix_cache` or a session holds that.
     """
 
+    @known_arguments
     def __init__(
         self,
         model: str | os.PathLike[str] | None = None,
@@ -101,6 +105,8 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         offline: bool = False,
         progress: Progress | None = None,
     ) -> None:
+        if not isinstance(model, (str, os.PathLike, NoneType)):
+            raise mistyped("model", model, "a file or a name")
         if seed is not None:
             seed = check_seed(seed)
         check_choice("unknown_characters", unknown_characters, UNKNOWN_CHARACTERS)

@@ -302,3 +302,20 @@ def test_values_that_are_nested_deeper_than_python_follows(untouched: LLM, depth
     for name in ("stop", "logit_bias", "max_tokens", "reasoning", "tool_choice"):
         with pytest.raises((ArgumentError, ArgumentTypeError)):
             untouched.chat([user], **{name: deep})
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "why"),
+    [
+        ((), {"ctx": 5}, "unknown argument 'ctx'; did you mean n_ctx?"),
+        ((), {"threads": 1, "kvtype": "f16"}, "unknown argument 'kvtype'; did you mean kv_type?"),
+        ((5,), {}, "model is 5, expected a file or a name"),
+        ((b"x.gguf",), {}, "model is b'x.gguf', expected a file or a name"),
+    ],
+)
+def test_arguments_of_a_model_that_are_wrong(
+    given: tuple[Any, ...], options: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ArgumentTypeError) as raised:
+        LLM(*given, **options)
+    assert str(raised.value) == why
