@@ -392,7 +392,7 @@ def test_a_question_shows_all_that_it_asks_about(monkeypatch: pytest.MonkeyPatch
 
 def test_whoever_writes_to_the_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
-    guarded = FilteredStream(screen, always=False)
+    guarded = FilteredStream(screen, "stdout", always=False)
     print(ATTACK, file=guarded)
     monkeypatch.setattr(sys, "stderr", guarded)
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -35,7 +36,6 @@ FAKE_PESTLE = Path(__file__).with_name("fake_pestle.py")
         (errors.ModelNotFoundError("no model"), 1),
         (errors.DownloadError("wrong digest"), 1),
         (errors.OfflineError("not here"), 1),
-        (FileNotFoundError(2, "No such file or directory", "x.gguf"), 1),
         (KeyboardInterrupt(), 130),
         (BrokenPipeError(), 0),
     ],
@@ -46,6 +46,13 @@ def test_code(pestle: Pestle, use: Use, error: BaseException, code: int) -> None
     silent = isinstance(error, KeyboardInterrupt | BrokenPipeError)
     assert result.stderr == ("" if silent else f"pestle: error: {error}\n")
     assert result.exit_code == code
+
+
+def test_an_error_of_the_system_is_said_without_its_number(pestle: Pestle, use: Use) -> None:
+    use(FakeLLM("Word", error=FileNotFoundError(2, "No such file or directory", "x.gguf")))
+    result = pestle("run", "-p", "x")
+    assert result.stderr == "pestle: error: x.gguf: No such file or directory\n"
+    assert result.exit_code == 1
 
 
 def test_message_is_one_line(pestle: Pestle, use: Use) -> None:
@@ -171,11 +178,33 @@ def test_disk_that_is_full() -> None:
         run = subprocess.run(
             [sys.executable, "-m", "pestle", "-h"], stdout=full, stderr=subprocess.PIPE, text=True
         )
-    assert run.stderr == "pestle: error: [Errno 28] No space left on device\n"
+    assert run.stderr == "pestle: error: stdout: No space left on device\n"
     assert run.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"), [("ascii", b"Gr??e\n"), ("utf-8", "Grüße\n".encode())]
+)
+def test_characters_that_stdout_cannot_hold(encoding: str, written: bytes) -> None:
+    run = subprocess.run(
+        [sys.executable, FAKE_PESTLE, "run", "-p", "x"],
+        capture_output=True,
+        env=os.environ | {"FAKE_ANSWER": "Grüße", "PYTHONIOENCODING": encoding},
+    )
+    assert run.returncode == 0
+    assert run.stdout == written
+    said = (
+        'stdout is ascii, so some characters were written as "?"; '
+        "PYTHONIOENCODING=utf-8 keeps them.\n"
+    )
+    assert run.stderr.decode() == (said if encoding == "ascii" else "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 def test_closed_streams() -> None:
     command = f"'{sys.executable}' -m pestle ls --foo >&- 2>&- <&-"
     assert subprocess.run(["sh", "-c", command]).returncode == 2
+    command = f"'{sys.executable}' -m pestle -h >&-"
+    run = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+    assert run.stderr == "pestle: error: stdout: Bad file descriptor\n"
+    assert run.returncode == 1

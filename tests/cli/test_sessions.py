@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pestle.cli.answer_view import AnswerView
 
 from tests.unit.sessions import models
 
@@ -53,6 +56,24 @@ def test_a_session_that_cannot_be_saved(
     assert result.stdout, "the answer is given all the same"
     assert "cannot save the session trip" in result.stderr
     assert "No space left on device" in result.stderr
+
+
+def test_ctrl_c_keeps_what_was_said(
+    pestle: Pestle, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = AnswerView.add
+
+    def interrupted(view: AnswerView, chunk: Any) -> None:
+        add(view, chunk)
+        if chunk.token_ids:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(AnswerView, "add", interrupted)
+    run = ("run", "-m", str(model), "-t", "1", "-n", "200", "--session", "trip")
+    result = pestle(*run, FIRST)
+    assert result.exit_code == 130
+    monkeypatch.setattr(AnswerView, "add", add)
+    assert "Session trip: 2 messages" in pestle(*run, SECOND).stderr
 
 
 def test_what_is_said_of_it(pestle: Pestle, model: Path) -> None:

@@ -36,18 +36,25 @@ def test_what_was_asked_arrives(
 
 
 @pytest.mark.parametrize(
-    ("flag", "name"), [("--json-schema", "json_schema"), ("--grammar", "grammar")]
+    ("flag", "name", "kind"),
+    [("--json-schema", "json_schema", "JSON object"), ("--grammar", "grammar", "grammar")],
 )
-def test_files(pestle: Pestle, llm: FakeLLM, tmp_path: Path, flag: str, name: str) -> None:
+def test_files(
+    pestle: Pestle, llm: FakeLLM, tmp_path: Path, flag: str, name: str, kind: str
+) -> None:
     path = tmp_path / "wanted.txt"
     path.write_text(LARK, encoding="utf-8")
     assert pestle("run", "Hi", flag, str(path)).exit_code == 0
     assert llm.asked[0][1] == {name: LARK}
     result = pestle("run", "Hi", flag, str(tmp_path / "none"))
     assert result.exit_code == 2
-    assert f"{flag}: {tmp_path / 'none'}: No such file or directory" in result.stderr
+    assert f"none' is neither a file nor a {kind} (see" in result.stderr
     path.write_bytes(b"\xff")
-    assert "can't decode byte 0xff" in pestle("run", "Hi", flag, str(path)).stderr
+    assert "is not UTF-8 text (byte 0)" in pestle("run", "Hi", flag, str(path)).stderr
+    result = pestle("run", "Hi", flag, "letters " * 10_000)
+    assert result.exit_code == 2
+    assert f"...' is neither a file nor a {kind} (see" in result.stderr
+    assert len(result.stderr) < 250
 
 
 def test_one_of_them_only(pestle: Pestle, llm: FakeLLM) -> None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import base64
 import codecs
 import contextlib
+import io
 import json
 import os
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 
-from pestle.cli.harmless import FilteredStream, escaped, harmless, raw
+from pestle.cli.harmless import FilteredStream, escaped, harmless, raw, write_raw
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -57,12 +58,12 @@ class Console:
             text = harmless(text)
         if understands_escapes(stdout):
             text = wrap.feed(text, shutil.get_terminal_size().columns, style)
-        raw(stdout).write(text)
+        write_raw(stdout, text)
         stdout.flush()
 
     def end_style(self, wrap: WordWrap) -> None:
         """Leave the style of the last piece."""
-        raw(sys.stdout).write(wrap.close())
+        write_raw(sys.stdout, wrap.close())
         sys.stdout.flush()
 
     def copy(self, text: str) -> None:
@@ -71,14 +72,14 @@ class Console:
         The terminal says nothing back.
         """
         encoded = base64.b64encode(text.encode(errors="replace")).decode()
-        raw(sys.stdout).write(f"\x1b]52;c;{encoded}\a")
+        write_raw(sys.stdout, f"\x1b]52;c;{encoded}\a")
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
         """Say something that is not the result, on stderr; -q silences it."""
         if not self.quiet:
             sys.stdout.flush()
-            raw(sys.stderr).write(dim(harmless(text), sys.stderr) + "\n")
+            write_raw(sys.stderr, dim(harmless(text), sys.stderr) + "\n")
             sys.stderr.flush()
 
     def ask(self, question: str) -> str:
@@ -97,6 +98,14 @@ class Console:
         sys.stderr.write(harmless(text) + "\n")
         sys.stderr.flush()
 
+    def note_replaced(self) -> None:
+        """Say that stdout has not got every character, where that is so."""
+        for encoding in _replaced:
+            self.note(
+                f'stdout is {encoding}, so some characters were written as "?"; '
+                "PYTHONIOENCODING=utf-8 keeps them."
+            )
+
     def end_line(self) -> None:
         """Leave the line on which the terminal echoed ^C."""
         if sys.stderr.isatty():
@@ -106,24 +115,42 @@ class Console:
 
 def guard_streams() -> None:
     """Put guards before stdout and stderr, for whoever writes there without asking `Console`."""
-    # Whoever started this may have closed them.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    # Whoever started this may have closed them. No file of ours may then take their numbers; and a
+    # result that nobody gets is an error, as in other programs.
+    sys.stdout = sys.stdout or _refusing()
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     codecs.register_error("pestle", _unencodable)
+    _replaced.clear()
     for name in ("stdout", "stderr"):
         stream = raw(getattr(sys, name))
-        piped = name == "stdout" and not stream.isatty()
+        errors = "pestle" if name == "stdout" else "replace"
         with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="pestle" if piped else "replace")  # type: ignore[attr-defined]
-        setattr(sys, name, FilteredStream(stream, always=name == "stderr"))
+            stream.reconfigure(errors=errors)  # type: ignore[attr-defined]
+        setattr(sys, name, FilteredStream(stream, name, always=name == "stderr"))
+
+
+_held: list[BinaryIO] = []
+
+
+def _refusing() -> TextIO:
+    """A stream that the system lets nobody write to, in the place of one that was closed."""
+    held = open(os.devnull, "rb", buffering=0)  # noqa: SIM115, PTH123
+    _held.append(held)  # which closes the file when it goes
+    unwritable = io.FileIO(held.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(unwritable), encoding="utf-8")
+
+
+_replaced: set[str] = set()
+"""The encodings of stdout in which a character had no place."""
 
 
 def _unencodable(error: UnicodeError) -> tuple[str | bytes, int]:
-    """In a pipe a file's name keeps its bytes; what else cannot be shown is a "?", as elsewhere."""
-    for handler in ("surrogateescape", "replace"):
-        with contextlib.suppress(UnicodeError):
-            return codecs.lookup_error(handler)(error)
-    raise error
+    """A file's name keeps its bytes; what else stdout cannot hold is a "?", and is told of."""
+    with contextlib.suppress(UnicodeError):
+        return codecs.lookup_error("surrogateescape")(error)
+    if isinstance(error, UnicodeEncodeError):
+        _replaced.add(error.encoding)
+    return codecs.lookup_error("replace")(error)
 
 
 def current() -> Console:

@@ -70,8 +70,14 @@ def report(error: BaseException, console: Console) -> int:
         return _unexpected(error, console)
     if console.verbose:
         console.error_text(_trace(error))
-    console.error(in_flags(str(error)))
+    console.error(in_flags(_said(error)))
     return code
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def in_flags(message: str) -> str:

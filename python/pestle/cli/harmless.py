@@ -7,6 +7,8 @@ its clipboard or rewrites what stands above; or a character that shows text in a
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
@@ -38,27 +40,40 @@ def escaped(text: str) -> str:
 class FilteredStream(io.TextIOBase):
     """A text stream that everybody may write to, also libraries, warnings and tracebacks.
 
-    It has no `buffer`: bytes would pass unseen. `raw` is for the program's own sequences, and for
-    libraries that are given harmless text and write sequences around it.
+    It has no `buffer`: bytes would pass unseen. `raw` is for libraries that are given harmless text
+    and write sequences around it. Errors of the system name the stream.
     """
 
-    def __init__(self, raw: TextIO, *, always: bool) -> None:
+    def __init__(self, raw: TextIO, name: str, *, always: bool) -> None:
         """`always`: filter also where no terminal is; else a pipe gets every byte."""
-        self.raw = raw
+        self.raw, self._name = raw, name
         self._filters = always or raw.isatty()
 
     def write(self, text: str) -> int:
         """Write what is harmless of `text`."""
         if not isinstance(text, str):
             raise TypeError(f"a str is expected, not {type(text).__name__}")
-        self.raw.write(harmless(text) if self._filters else text)
-        return len(text)
+        return self.write_raw(harmless(text) if self._filters else text)
+
+    def write_raw(self, text: str) -> int:
+        """Write all of `text`: for sequences of the program's own."""
+        with self._named():
+            return self.raw.write(text)
 
     def writable(self) -> bool:
         return True
 
     def flush(self) -> None:
-        self.raw.flush()
+        with self._named():
+            self.raw.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = self._name
+            raise
 
     def isatty(self) -> bool:
         return self.raw.isatty()
@@ -73,6 +88,12 @@ class FilteredStream(io.TextIOBase):
     @property
     def errors(self) -> str | None:  # type: ignore[override]
         return self.raw.errors
+
+
+def write_raw(stream: TextIO, text: str) -> None:
+    """Write all of `text`, which is harmless but for sequences of the program's own."""
+    write = stream.write_raw if isinstance(stream, FilteredStream) else stream.write
+    write(text)
 
 
 def raw(stream: TextIO) -> TextIO:

@@ -59,6 +59,7 @@ class Root(click.Group):
             with self.make_context("pestle", arguments, obj=console, **extra) as ctx:
                 self.invoke(ctx)
             sys.stdout.flush()
+            console.note_replaced()
             code = 0
         except click.exceptions.Exit as done:
             code = done.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -166,13 +167,18 @@ def once(
                 template_args=settings.template_args or None,
                 tools=offered.tools,
             )
-        if as_json:
-            answer = stream.result()
-            console.json(figures.as_json(llm, answer))
-        else:
-            answer = answering.show(
-                stream, console, reasoning=settings.shows_reasoning, notes_calls=not offered.tools
-            )
+        # What was said is kept in a session; without one there is nothing to do after Ctrl-C.
+        with nullcontext() if dialogue is None else answering.interruptible(stream):
+            if as_json:
+                answer = stream.result()
+                console.json(figures.as_json(llm, answer))
+            else:
+                answer = answering.show(
+                    stream,
+                    console,
+                    reasoning=settings.shows_reasoning,
+                    notes_calls=not offered.tools,
+                )
             for call in getattr(answer, "tool_calls", ()) if offered.tools else ():
                 console.out(figures.call_line(call))
         kept = True
@@ -186,6 +192,8 @@ def once(
         if figures.context_is_full(llm, answer):
             console.error(_never_ended(llm, sampling))
             ctx.exit(exits.OVER_CONTEXT)
+        if answer.finish_reason == "cancelled":
+            ctx.exit(exits.INTERRUPTED)
         if not kept:
             ctx.exit(exits.ERROR)
 

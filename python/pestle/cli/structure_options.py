@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -26,6 +27,10 @@ _STRUCTURE = (
     click.option("--choice", metavar="A,B,C", multiple=True,
                  help="The answer is one of these; may be repeated, for texts with commas."),
 )  # fmt: skip
+
+
+_SHOWN = 100
+"""Characters of a value that an error shows."""
 
 
 def structure_options(command: Command) -> Command:
@@ -54,12 +59,20 @@ def _content(flag: str, value: str, begins: str | None = None) -> str:
     )
     if inline:
         return value
+    shown = repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+    neither = f"neither a file nor {'a JSON object' if begins else 'a grammar'}"
     try:
         return Path(value).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise click.UsageError(f"{flag}: {shown} is {neither}") from error
     except OSError as error:
-        raise click.UsageError(f"{flag}: {value}: {error.strerror}") from error
-    except ValueError as error:
-        raise click.UsageError(f"{flag}: {value}: {error}") from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise click.UsageError(f"{flag}: {shown} is {neither}") from error
+        raise click.UsageError(f"{flag}: {shown}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{flag}: {shown} is not UTF-8 text (byte {error.start})") from error
+    except ValueError as error:  # a NUL
+        raise click.UsageError(f"{flag}: {shown} is {neither}") from error
 
 
 def _choices(values: tuple[str, ...]) -> list[str]:
