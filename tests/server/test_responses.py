@@ -179,16 +179,23 @@ def test_a_second_turn_reads_only_what_is_new(
     )
 
 
-def test_instructions_come_first(make_llm: MakeLlm, serve: Serve) -> None:
-    llm = scripted(make_llm, ["Hi."])
-    client = serve(llm)
-    response = client.post(PATH, {"input": "Hello!", "instructions": "Be brief."}).json
-    messages = [
-        {"role": "system", "content": "Be brief."},
+def test_instructions_are_one_system_message(make_llm: MakeLlm, serve: Serve) -> None:
+    prompts: list[str] = []
+    client = serve(scripted(make_llm, ["Hi."], prompts=prompts))
+    given = [
+        {"role": "developer", "content": [{"type": "input_text", "text": "Be kind."}]},
+        {"role": "system", "content": "Be quick."},
         {"role": "user", "content": "Hello!"},
+        {"role": "developer", "content": "Now."},
     ]
-    assert response["usage"]["input_tokens"] == len(llm.chat_tokens(messages))
+    response = client.post(PATH, {"input": given, "instructions": "Be brief."}).json
     assert response["instructions"] == "Be brief."
+    (prompt,) = prompts
+    assert prompt == (
+        "<|im_start|>system\nBe brief.\n\nBe kind.\n\nBe quick.<|im_end|>\n"
+        "<|im_start|>user\nHello!<|im_end|>\n"
+        "<|im_start|>system\nNow.<|im_end|>\n<|im_start|>assistant\n"
+    )
 
 
 def test_the_token_limit(make_llm: MakeLlm, serve: Serve) -> None:
@@ -202,6 +209,17 @@ def test_the_token_limit(make_llm: MakeLlm, serve: Serve) -> None:
     assert response["usage"]["output_tokens"] == 12
     assert [item["status"] for item in response["output"]] == ["completed", "incomplete"]
     assert client.post(PATH, asked).json["status"] == "incomplete"
+
+
+def test_a_call_that_is_cut_off(make_llm: MakeLlm, serve: Serve) -> None:
+    client = serve(scripted(make_llm, calls("look", at="sky and sea")))
+    asked = {"input": "Go!", "tools": [LOOK], "max_output_tokens": 43, "temperature": 0}
+    events = streamed(client, asked)
+    deltas = [data["delta"] for name, data in events if name == "function_call_arguments.delta"]
+    (item,) = events[-1][1]["response"]["output"]
+    assert (item["type"], item["status"]) == ("function_call", "incomplete")
+    assert "".join(deltas) == item["arguments"] == '{"at": "sky'
+    assert without_ids(client.post(PATH, asked).json["output"])[0]["status"] == "incomplete"
 
 
 def test_log_probabilities_are_those_of_the_text(make_llm: MakeLlm, serve: Serve) -> None:

@@ -86,6 +86,7 @@ def test_codex(make_llm: MakeLlm, serve: Serve, tmp_path: Path) -> None:
     )
     assert "It says heron." in said
     assert THOUGHT in prompts[-1]
+    assert "You are a coding agent" in prompts[-1]  # a developer's message
 
 
 def test_opencode(make_llm: MakeLlm, serve: Serve, tmp_path: Path) -> None:
