@@ -48,9 +48,7 @@ def _exit_codes() -> Iterator[str]:
 
 
 def _commands(context: click.Context) -> Iterator[str]:
-    for name in main.list_commands(context):
-        command = main.get_command(context, name)
-        assert command is not None
+    for name, command in main.commands.items():
         yield from _command(command, click.Context(command, info_name=name, parent=context))
         if name == "chat":
             yield from _chat()

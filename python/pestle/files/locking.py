@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from filelock import lock_descriptor
+
 from pestle.files.identity import identity_of, is_at
 from pestle.files.opening import open_regular
 
@@ -74,7 +76,7 @@ def try_lock(path: Path, *, private: bool = False) -> Lock | None:
                 raise
             continue  # it went between two looks
         try:
-            if not lock_descriptor(descriptor):
+            if not lock_descriptor(descriptor, blocking=False):
                 os.close(descriptor)
                 return None
             if is_at(path, identity_of(os.fstat(descriptor))):
@@ -84,13 +86,6 @@ def try_lock(path: Path, *, private: bool = False) -> Lock | None:
             raise
         os.close(descriptor)  # whoever had it has removed it
     return None
-
-
-def lock_descriptor(descriptor: int) -> bool:
-    """Lock an open file, unless another process has done so."""
-    from filelock import lock_descriptor as lock  # here: it takes as long as all of `pestle`
-
-    return lock(descriptor, blocking=False)
 
 
 def wait_for_lock(path: Path, *, private: bool = False) -> Lock:

@@ -1,0 +1,45 @@
+"""Many chats of every kind at once: each is answered as if it were alone, to the bit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from load import storm
+from load.exchange import Address
+from pestle import LLM
+
+from tests.structured.babblers import babbler
+
+from .serving import Client
+
+DIALECTS = ["/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"]
+N = 120
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["qwen3", "harmony"])
+def test_a_storm(family: str, tmp_path: Path, serve: Callable[..., Client]) -> None:
+    """A real engine of random weights; a tenth of the clients leave, some never read."""
+    asked = storm.chats(N, seed=7, dialects=DIALECTS, prefixes=12, longest=150)
+    with babbler(tmp_path / "tiny.gguf", family) as llm:
+        address = Address(serve(llm).port)
+        expected = asyncio.run(storm.alone(address, asked))
+        for _ in range(2):
+            report = asyncio.run(storm.together(address, asked, expected))
+            assert report.wrong == []
+            assert report.same + report.left + report.unread == N
+            assert report.same > N * 0.8
+            _assert_at_rest(llm)
+
+
+def _assert_at_rest(llm: LLM) -> None:
+    """Nothing runs and nothing waits, soon after the last client has gone."""
+    scheduler = llm._runtime.scheduler
+    end = time.monotonic() + 20
+    while scheduler._tickets and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not scheduler._tickets
