@@ -48,7 +48,9 @@ def _exit_codes() -> Iterator[str]:
 
 
 def _commands(context: click.Context) -> Iterator[str]:
-    for name, command in main.commands.items():
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
         yield from _command(command, click.Context(command, info_name=name, parent=context))
         if name == "chat":
             yield from _chat()

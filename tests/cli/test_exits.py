@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pestle as package
 import pytest
 from pestle import errors
@@ -129,7 +130,9 @@ def test_the_library_speaks_of_parameters_the_command_of_flags() -> None:
     assert exits.in_flags(said) == (
         "--chat-template rag or --chat-template and --unknown-characters replace"
     )
-    of_commands = (command.params for command in main.commands.values())
+    context = click.Context(main)
+    commands = [main.get_command(context, name) for name in main.list_commands(context)]
+    of_commands = [command.params for command in commands if command is not None]
     flags = {flag for params in of_commands for each in params for flag in each.opts}
     for path in Path(package.__file__).parent.rglob("*.py"):
         if "cli" not in path.parts and path.name != "lm_eval.py":  # which has a --model of its own

@@ -14,9 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pestle.cli.options import ModelOptions
+from pestle.cli.serve_models import Given, Offer, _with_memory
+from pestle.gguf import KvCache
 
 from tests.unit.sessions import models
 
@@ -91,7 +95,7 @@ def test_the_first_screen_and_an_answer(start: Callable[..., Served], tiny: str)
     served = start("-m", tiny, "-c", "200", "-v")
     lines = served.screen.splitlines()
     assert lines[0] == f"Serving at http://127.0.0.1:{served.port}"
-    assert re.fullmatch(r"  tiny +200 tokens +512 MiB, [\d,]+ tokens", lines[3])
+    assert re.fullmatch(r"  tiny +200 tokens +[\d.]+ [MG]B, [\d,]+ tokens", lines[3])
     assert lines[5] == "A client of OpenAI's API takes:"
     assert lines[6] == f"  base URL  http://127.0.0.1:{served.port}/v1"
     assert lines[7] == "  API key   any text; none is demanded"
@@ -192,6 +196,8 @@ def test_what_cannot_be_listened_at(pestle: Pestle, tiny: str) -> None:
         (["--port", "65536"], "65536 is out of range: from 0 to 65535 is expected"),
         (["-m", "a=x.gguf", "-m", "a=y.gguf"], "Two models are named a"),
         (["-m", "=x.gguf"], "-m =x.gguf: NAME=FILE is expected"),
+        (["-m", "a=x.gguf", "--alias", "b=c"], "--alias b=c: NAME=MODEL is expected, MODEL of a"),
+        (["-m", "a=x.gguf", "--alias", "a"], "--alias a: a is a name already"),
     ],
 )
 def test_usage(pestle: Pestle, arguments: list[str], said: str) -> None:
@@ -213,6 +219,46 @@ def test_key_files_that_are_wrong(pestle: Pestle, tmp_path: Path) -> None:
         result = pestle("serve", "--api-key-file", str(file))
         assert result.exit_code == 1
         assert result.stderr == f"pestle: error: {file}{said}\n"
+
+
+@posix
+def test_several_models(start: Callable[..., Served], tiny: str) -> None:
+    served = start("-m", f"one={tiny}", "-m", f"two={tiny}", "--alias", "gpt-4o=two",
+                   "--kv-memory", "200", "--cache-ram", "100", "--keep-alive", "0.1")  # fmt: skip
+    assert re.search(r"^  one +4,000 tokens +210 MB, [\d,]+ tokens$", served.screen, re.M)
+    assert "  model     one or two or gpt-4o\n" in served.screen
+    for name in ("gpt-4o", "one"):
+        status, answer = served.ask("POST", "/v1/chat/completions", {**CHAT, "model": name})
+        assert (status, answer["usage"]["completion_tokens"]) == (200, 4)
+    _, said = served.end(signal.SIGTERM)
+    assert re.search("the model two was loaded in", said)
+    assert re.search("the model two is unloaded", said)
+
+
+def offers(free: int, *sizes: int, **given: int | None) -> list[tuple[int, int]]:
+    """The memory for keys and values, and of that for prefixes, in megabytes."""
+    found = [
+        Offer("x", Path("x"), SimpleNamespace(  # type: ignore[arg-type]
+            file_bytes=size * 10**6, context_length=1000,
+            kv_cache=[KvCache("f16", 10**6, 0)]), ModelOptions())
+        for size in sizes
+    ]  # fmt: skip
+    memory = Given(*(None if (m := given.get(n)) is None else m * 10**6 for n in ("kv", "cache")))
+    engines = [offer.options.engine for offer in _with_memory(found, memory, free * 10**6)]
+    return [(e.kv_memory // 10**6, e.prefix_cache // 10**6) for e in engines]
+
+
+def test_memory_is_shared_out() -> None:
+    least = 134
+    assert offers(9000, 1000) == [(4000, 4000)]
+    assert offers(9000, 1000, 2000) == [(1500, 1500)] * 2
+    assert offers(1700, 700) == [(800, 800)]  # a whole text would have 1000
+    assert offers(2500, 500) == [(1000, 1000)]
+    assert offers(2500, 2000, 1500) == [(400, 400)] * 2  # one at a time
+    assert offers(900, 1000) == [(least, least)]
+    assert offers(9000, 1000, kv=50) == [(50, 50)]
+    assert offers(9000, 1000, cache=0) == [(4000, 0)]
+    assert offers(900, 1000, cache=200) == [(200, 200)]
 
 
 def test_run_imports_nothing_of_the_server() -> None:

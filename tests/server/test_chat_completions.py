@@ -5,11 +5,15 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 from pestle import LLM
 
+from .scripted import calls, scripted
 from .serving import Client
 
+MakeLlm = Callable[..., LLM]
+Serve = Callable[..., Client]
 PATH = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -39,6 +43,30 @@ def test_a_stream_has_the_same_text(says: Callable[..., Client]) -> None:
     reasons = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
     assert reasons == [*[None] * (len(chunks) - 1), "stop"]
     assert len({chunk["id"] for chunk in [*chunks, last]}) == 1
+
+
+def test_calls_come_piece_by_piece(make_llm: MakeLlm, serve: Serve) -> None:
+    script = [*calls("look", at="sky"), "\n", *calls("look", at="sea")]
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    asked = {"messages": HELLO, "tools": tools, "temperature": 0}
+    client = serve(scripted(make_llm, script))
+    answer = client.post(PATH, {**asked, "stream": True})
+    choices = [data["choices"][0] for _, data in answer.events[:-1]]
+    whole: dict[int, dict[str, Any]] = {}
+    for delta in (call for each in choices for call in each["delta"].get("tool_calls", ())):
+        call = whole.setdefault(delta["index"], {**delta, "function": {}})
+        for name in delta["function"]:
+            call["function"][name] = call["function"].get(name, "") + delta["function"][name]
+        assert ("id" in delta) == ("name" in delta["function"])
+    assert choices[-1]["finish_reason"] == "tool_calls"
+    message = client.post(PATH, asked).json["choices"][0]["message"]
+    assert message["content"] is None
+    assert [call.pop("index") for call in whole.values()] == [0, 1]
+    assert [call["function"]["arguments"] for call in whole.values()] == [
+        *('{"at": "sky"}', '{"at": "sea"}'),
+    ]
+    functions = [call["function"] for call in message["tool_calls"]]
+    assert functions == [call["function"] for call in whole.values()]
 
 
 def test_several_answers_have_seeds_that_follow(

@@ -275,15 +275,39 @@ def test_a_call_can_be_forced_or_forbidden(make_llm: MakeLlm, serve: Serve) -> N
 def test_tools_of_other_types_are_left_out(make_llm: MakeLlm, serve: Serve) -> None:
     client = serve(scripted(make_llm, ["Hi."]))
     plain = client.post(PATH, {"input": "Hi"}).json
-    others = [{"type": "web_search"}, {"type": "namespace", "name": "n", "tools": [LOOK]}]
+    custom = {"type": "custom", "name": "patch"}
+    others = [{"type": "web_search"}, {"type": "namespace", "name": "n", "tools": [custom]}]
     asked = {"input": "Hi", "tools": others}
     response = client.post(PATH, {**asked, "tool_choice": "auto"}).json
     assert response["usage"]["input_tokens"] == plain["usage"]["input_tokens"]
-    assert response["tools"] == []
+    assert response["tools"] == others[1:]
     for choice in ({"type": "web_search"}, "required"):
         refused = client.post(PATH, {**asked, "tool_choice": choice})
         assert refused.status == 400
         assert "tool" in refused.json["error"]["message"]
+
+
+def test_functions_of_a_namespace(make_llm: MakeLlm, serve: Serve) -> None:
+    prompts: list[str] = []
+    script = [*calls("birds__look", at="sky"), "\n", *calls("look", at="sea")]
+    client = serve(scripted(make_llm, script, ["Two."], prompts=prompts))
+    tools = [LOOK, {"type": "namespace", "name": "birds", "tools": [LOOK]}]
+    asked = {"tools": tools, "temperature": 0}
+    first = client.post(PATH, {**asked, "input": "Look!"}).json["output"]
+    assert [(item["name"], item.get("namespace")) for item in first] == [
+        *(("look", "birds"), ("look", None)),
+    ]
+    results = [
+        {"type": "function_call_output", "call_id": item["call_id"], "output": "x"}
+        for item in first
+    ]
+    given = [{"role": "user", "content": "Look!"}, *first, *results]
+    second = client.post(PATH, {**asked, "input": given}).json
+    assert second["output"][0]["content"][0]["text"] == "Two."
+    assert '<tool_call>\n{"name": "birds__look", "arguments": {"at": "sky"}}' in prompts[-1]
+    forced = {"type": "function", "name": "look", "namespace": "birds"}
+    (item,) = client.post(PATH, {**asked, "input": "Look!", "tool_choice": forced}).json["output"]
+    assert (item["name"], item["namespace"]) == ("look", "birds")
 
 
 def test_what_is_not_supported_is_named(says: Callable[..., Client]) -> None:
@@ -305,6 +329,7 @@ def test_what_is_not_supported_is_named(says: Callable[..., Client]) -> None:
         ({"input": 3}, "input", "expected"),
         ({"input": [3]}, "input", "input[0]"),
         ({"tools": [3]}, "tools[0]", "expected"),
+        ({"tools": [{"type": "namespace", "tools": 3}]}, "tools", "namespace"),
         ({"text": {"format": {"type": "poem"}}}, None, "poem"),
         ({"text": {"format": "json"}}, "text", "format"),
         ({"max_output_tokens": "many"}, "max_output_tokens", "expected"),

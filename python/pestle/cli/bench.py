@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -117,11 +116,13 @@ def _timed_decode(
 
 def summary(llm: LLM, plan: Plan, samples: Samples) -> dict[str, Any]:
     """The figures of a run, as --json prints them. Speeds are medians; shares compare medians."""
+    from statistics import median  # here: it takes longer than most commands' modules together
+
     from pestle import __version__, _core
 
     model, engine = llm.model, llm.engine
-    bandwidth = statistics.median(samples.bandwidth)
-    int8_ops = statistics.median(samples.int8_ops)
+    bandwidth = median(samples.bandwidth)
+    int8_ops = median(samples.int8_ops)
     prefill = _speeds(plan.prefill, samples.prefill_s, model.prefill_ops)
     decode = _speeds(plan.decode, samples.decode_s, model.decode_bytes)
     return {
@@ -148,7 +149,9 @@ def summary(llm: LLM, plan: Plan, samples: Samples) -> dict[str, Any]:
 
 def _speeds(tokens: int, seconds: list[float], cost: int) -> dict[str, Any]:
     """Tokens a second, and what one token costs (bytes or operations) a second."""
-    median = statistics.median(seconds)
+    from statistics import median as median_of
+
+    median = median_of(seconds)
     return {
         "tokens": tokens,
         "tokens_per_second": tokens / median,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,7 +76,9 @@ def examine() -> dict[str, Any]:
 
 
 def _median(probe: Callable[[], float]) -> float:
-    return statistics.median(probe() for _ in range(PROBES))
+    from statistics import median
+
+    return median(probe() for _ in range(PROBES))
 
 
 def _huge_pages() -> str | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pestle import files
 from pestle.cli.outputs import require_no_source
 
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 def check(llm: LLM, path: str) -> None:
     """Raise, before the work is done, unless there will be counts and a place for them."""
+    from pestle import files
+
     if llm.expert_counts().shape[1] == 0:
         raise click.UsageError(f"--expert-stats: {llm.path} has no experts to count.")
     require_no_source(Path(path), [Path(llm.path)])
@@ -44,6 +45,8 @@ def of(llm: LLM) -> dict[str, Any]:
 
 def write(llm: LLM, path: str) -> None:
     """Write the counts to `path`, whole or not at all."""
+    from pestle import files
+
     try:
         with files.placed(Path(path)) as stream:
             stream.write((json.dumps(of(llm)) + "\n").encode())

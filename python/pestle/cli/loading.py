@@ -15,6 +15,7 @@ from pestle.cli.progress import Downloads, Loading
 
 if TYPE_CHECKING:
     from pestle import LLM
+    from pestle.models import Progress
 
 
 @contextmanager
@@ -33,19 +34,12 @@ def loaded(options: ModelOptions, console: Console) -> Iterator[LLM]:
 
 def load(options: ModelOptions, console: Console) -> LLM:
     """Find the model, fetching it if it must be, and load it; bars show both."""
-    from pestle import LLM
     from pestle.models import resolve
 
     path = resolve(
         options.model, hf=options.hub, offline=options.offline, progress=Downloads(console)
     )
-    llm = LLM(
-        path,
-        **asdict(options.engine),
-        chat_template=options.chat_template,
-        unknown_characters=options.unknown_characters,
-        progress=Loading(console),
-    )
+    llm = open_file(path, options, Loading(console))
     for note in llm.model.notes:
         console.note(note)
     trained = llm.model.n_ctx_train
@@ -54,6 +48,19 @@ def load(options: ModelOptions, console: Console) -> LLM:
     for notice in llm.template.notices if llm.template is not None else ():
         console.note(notice)
     return llm
+
+
+def open_file(path: Path, options: ModelOptions, progress: Progress) -> LLM:
+    """Load a file; nothing is written."""
+    from pestle import LLM
+
+    return LLM(
+        path,
+        **asdict(options.engine),
+        chat_template=options.chat_template,
+        unknown_characters=options.unknown_characters,
+        progress=progress,
+    )
 
 
 def installed_path(name: str | None) -> Path:

@@ -5,29 +5,33 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
-from pestle.cli import (
-    bench,
-    chat,
-    convert,
-    doctor,
-    evaluate,
-    exits,
-    imatrix,
-    info,
-    ls,
-    pull,
-    quantize,
-    rm,
-    run,
-    serve,
-    verify,
-)
+from pestle.cli import exits
 from pestle.cli.console import Console, current, guard_streams
 from pestle.cli.options import verbosity
+
+# The commands in the order in which they are likely to be needed, and the modules that have them.
+# One is imported when it is wanted: all together take longer than the whole of `pestle --version`.
+_MODULES = {
+    "chat": "chat",
+    "run": "run",
+    "serve": "serve",
+    "info": "info",
+    "pull": "pull",
+    "ls": "ls",
+    "rm": "rm",
+    "convert": "convert",
+    "quantize": "quantize",
+    "imatrix": "imatrix",
+    "verify": "verify",
+    "eval": "evaluate",
+    "bench": "bench",
+    "doctor": "doctor",
+}
 
 
 class Root(click.Group):
@@ -69,7 +73,14 @@ class Root(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they are likely to be needed, not by the alphabet."""
-        return list(self.commands)
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, imported now."""
+        if cmd_name in _MODULES and cmd_name not in self.commands:
+            module = import_module(f"pestle.cli.{_MODULES[cmd_name]}")
+            self.add_command(module.command, cmd_name)
+        return super().get_command(ctx, cmd_name)
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -95,10 +106,3 @@ def main() -> None:
     pestle serve                          answer programs that speak OpenAI's API
     pestle doctor                         what this machine can run
     """
-
-
-for command in (
-    chat, run, serve, info, pull, ls, rm, convert, quantize, imatrix, verify, evaluate, bench,
-    doctor,
-):  # fmt: skip
-    main.add_command(command.command)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from pestle.cli import loading, serve_screen
+from pestle.cli import serve_models, serve_screen
 from pestle.cli.console import current
-from pestle.cli.options import ModelOptions, engine_options, verbosity
+from pestle.cli.options import (
+    ModelOptions,
+    engine_options,
+    unknown_characters_option,
+    verbosity,
+)
 from pestle.cli.serve_log import logged
-from pestle.cli.serve_options import Access, Address, access_options, address_options
+from pestle.cli.serve_options import SECONDS, Access, Address, access_options, address_options
 
 if TYPE_CHECKING:
     from pestle.server.listening import Listener
@@ -31,39 +36,57 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
               help="A GGUF file or a name that `pestle ls` lists, and the name by which requests "
                    "choose it; may be repeated. The first one answers where a request names none."
                    "  [default: SmolLM2-135M]")  # fmt: skip
+@click.option("--alias", "aliases", multiple=True, metavar="NAME[=MODEL]",
+              help="A further name of a model, of the first one if it does not say which: for "
+                   "clients that insist on a name. May be repeated.")  # fmt: skip
+@click.option("--keep-alive", type=SECONDS, metavar="SECONDS",
+              help="Unload a model that nobody has asked for so long.  [default: only where the "
+                   "memory is needed for another one]")  # fmt: skip
 @address_options
 @access_options
 @engine_options
+@unknown_characters_option
 @verbosity
 def command(
-    models: tuple[str, ...], address: Address, access: Access, options: ModelOptions
+    models: tuple[str, ...],
+    aliases: tuple[str, ...],
+    keep_alive: float | None,
+    address: Address,
+    access: Access,
+    options: ModelOptions,
+    unknown_characters: str,
 ) -> None:
-    """Serve models over HTTP, to clients of OpenAI's API.
+    """Serve models over HTTP, to clients of OpenAI's and Anthropic's APIs.
 
     The first lines on stdout say where, and what a client is to be told. Requests that come
     together are answered together, and each as if it were alone. Nothing but this machine can
     reach the server unless --host says otherwise. -v logs a line for each request.
+
+    The first model is loaded at the start, others when a request names them. Keys and values have
+    half of the memory that the weights leave, unless --kv-memory says how much.
     """
     from pestle.server import create_app
     from pestle.server.listening import Listener, bind
 
     console = current()
-    named = dict(_named(models))
+    options = replace(options, unknown_characters=unknown_characters)
+    named = serve_models.names(models)
     server_options = access.of_server(reachable=not _is_loopback(address.host))
+    server_options = replace(
+        server_options, aliases=_aliases(aliases, named), keep_alive=keep_alive
+    )
     with ExitStack() as held, logged(console):
         sockets = bind(address.host, address.port)  # before the models, which take longer
         for each in sockets:
             held.enter_context(each)
-        served = {
-            name: held.enter_context(loading.load(replace(options, model=model), console))
-            for name, model in named.items()
-        }
+        offers = serve_models.find(named, options, _given(), console)
+        served = serve_models.sources(offers, console, held)
         where = [each.getsockname()[:2] for each in sockets]
         app = create_app(served, server_options)
         listener = Listener(
             app,
             address.grace,
-            lambda: serve_screen.show(console, where, served, server_options),
+            lambda: serve_screen.show(console, where, offers, server_options),
         )
         with _stopped_by_signals(listener) as ended_by:
             listener.run(sockets)
@@ -71,23 +94,30 @@ def command(
             click.get_current_context().exit(128 + ended_by[0])
 
 
-def _named(models: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:
-    """The names by which models are chosen, and what they are."""
-    from pestle.models import DEFAULT_NAME
+def _given() -> serve_models.Given:
+    """What the command line says of memory."""
+    ctx = click.get_current_context()
+    said = {
+        name: ctx.params[name]
+        for name in ("kv_memory", "prefix_cache")
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    return serve_models.Given(said.get("kv_memory") or None, said.get("prefix_cache"))
 
-    names = set()
-    for model in models or (None,):
-        name, equals, file = (model or "").partition("=")
-        if model is None:
-            name, file = DEFAULT_NAME, ""
-        elif not equals or "/" in name or "\\" in name or Path(model).is_file():
-            name, file = Path(model).name.removesuffix(".gguf"), model
-        if not name or (model is not None and not file):
-            raise click.UsageError(f"-m {model}: NAME=FILE is expected.")
-        if name in names:
-            raise click.UsageError(f"Two models are named {name}: NAME=FILE gives another name.")
-        names.add(name)
-        yield name, file or None
+
+def _aliases(given: tuple[str, ...], named: Mapping[str, object]) -> dict[str, str]:
+    """Which model each further name stands for."""
+    found = {}
+    for alias in given:
+        name, equals, model = alias.partition("=")
+        model = model if equals else next(iter(named))
+        if not name or model not in named:
+            known = ", ".join(named)
+            raise click.UsageError(f"--alias {alias}: NAME=MODEL is expected, MODEL of {known}.")
+        if name in named or name in found:
+            raise click.UsageError(f"--alias {alias}: {name} is a name already.")
+        found[name] = model
+    return found
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli.options import COUNT, POSITIVE, Command, Number, collect
+from pestle.cli.options import POSITIVE, Command, Number, collect
 
 if TYPE_CHECKING:
     from pestle.server import ServerOptions
 
 _PORT = Number(int, "from 0 to 65535", lambda value: 0 <= value < 65536)
-_SECONDS = Number(float, "0 or more", lambda value: 0 <= value < 1e9)
+SECONDS = Number(float, "0 or more", lambda value: 0 <= value < 1e9)
 _MOST_KEY_FILE = 1 << 20  # bytes
 
 
@@ -32,7 +32,7 @@ _ADDRESS = (
                  help="The address to listen at; 0.0.0.0 is every one of this machine."),
     click.option("--port", type=_PORT, default=11435, show_default=True, metavar="N",
                  help="The port; 0 takes any free one, which is told."),
-    click.option("--grace", type=_SECONDS, default=8.0, metavar="SECONDS",
+    click.option("--grace", type=SECONDS, default=8.0, metavar="SECONDS",
                  help="How long answers may go on after the first Ctrl-C or SIGTERM; a second one "
                       "ends them at once.  [default: 8]"),
 )  # fmt: skip
@@ -54,9 +54,9 @@ _ACCESS = (
                       "may be repeated."),
     click.option("--max-connections", "connections", type=POSITIVE, default=10_000, metavar="N",
                  help="Connections that may be open at once.  [default: 10000]"),
-    click.option("--max-queue", "queue", type=COUNT, default=1024, metavar="N",
-                 help="Answers that may wait for their turn; what comes then is refused with 429."
-                      "  [default: 1024]"),
+    click.option("--max-queue", "queue", type=POSITIVE, default=1024, metavar="N",
+                 help="Answers that may wait for their first word; what comes then is refused "
+                      "with 429.  [default: 1024]"),
     click.option("--log-prompts", is_flag=True,
                  help="Log what is asked. Without it no log has a word of a prompt."),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pestle.cli import units
@@ -12,38 +12,43 @@ from pestle.cli.console import Console
 from pestle.cli.harmless import escaped
 
 if TYPE_CHECKING:
-    from pestle import LLM
+    from pestle.cli.serve_models import Offer
     from pestle.server import ServerOptions
+
+_HEAD = ("MODEL", "CONTEXT", "KEYS AND VALUES OF ALL")
 
 
 def show(
     console: Console,
     where: Sequence[tuple[str, int]],
-    models: Mapping[str, LLM],
+    offers: Sequence[Offer],
     options: ServerOptions,
 ) -> None:
     """Say where the server is, what it serves, and what a client is to be told."""
     urls = [_url(host, port) for host, port in where]
     console.out(f"Serving at {' and '.join(urls)}")
-    rows = [(name, *_facts(llm)) for name, llm in models.items()]
     console.out("")
-    for line in units.aligned([("MODEL", "CONTEXT", "PREFIX CACHE"), *rows]):
+    for line in units.aligned([_HEAD, *(_row(offer) for offer in offers)]):
         console.out(f"  {line}")
     console.out("")
     console.out("A client of OpenAI's API takes:")
-    base = f"{_reached(*where[0])}/v1"
     key = f"one of the {len(options.keys)} given" if options.keys else "any text; none is demanded"
-    for line in units.aligned(
-        [("base URL", base), ("API key", key), ("model", next(iter(models)))]
-    ):
+    rows = [
+        ("base URL", f"{_reached(*where[0])}/v1"),
+        ("API key", key),
+        ("model", " or ".join([*(offer.name for offer in offers), *options.aliases])),
+    ]
+    for line in units.aligned(rows):
         console.out(f"  {line}")
     sys.stdout.flush()
 
 
-def _facts(llm: LLM) -> tuple[str, str]:
-    kept = llm.options.prefix_cache
-    tokens = kept // max(llm.engine.kv_memory.bytes_per_token, 1)
-    return f"{llm.n_ctx:,} tokens", f"{units.binary(kept)}, {tokens:,} tokens"
+def _row(offer: Offer) -> tuple[str, str, str]:
+    engine = offer.options.engine
+    each = offer.bytes_per_token
+    tokens = f", {engine.kv_memory // each:,} tokens" if each else ""
+    memory = f"{units.size(engine.kv_memory)}{tokens}"
+    return offer.name, f"{offer.context_length:,} tokens", memory
 
 
 def _url(host: str, port: int) -> str:

@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from filelock import lock_descriptor
-
 from pestle.files.identity import identity_of, is_at
 from pestle.files.opening import open_regular
 
@@ -76,7 +74,7 @@ def try_lock(path: Path, *, private: bool = False) -> Lock | None:
                 raise
             continue  # it went between two looks
         try:
-            if not lock_descriptor(descriptor, blocking=False):
+            if not lock_descriptor(descriptor):
                 os.close(descriptor)
                 return None
             if is_at(path, identity_of(os.fstat(descriptor))):
@@ -86,6 +84,13 @@ def try_lock(path: Path, *, private: bool = False) -> Lock | None:
             raise
         os.close(descriptor)  # whoever had it has removed it
     return None
+
+
+def lock_descriptor(descriptor: int) -> bool:
+    """Lock an open file, unless another process has done so."""
+    from filelock import lock_descriptor as lock  # here: it takes as long as all of `pestle`
+
+    return lock(descriptor, blocking=False)
 
 
 def wait_for_lock(path: Path, *, private: bool = False) -> Lock:

@@ -15,17 +15,14 @@ import re
 import secrets
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import lock_descriptor
-
 from pestle.files.identity import Identity, identity_of, is_at, status_at
-from pestle.files.locking import Lock, try_lock
+from pestle.files.locking import Lock, lock_descriptor, try_lock
 from pestle.files.opening import open_regular
 
 _FORM = re.compile(r"\.pestle-([0-9a-f]{16})-([0-9a-f]{16})\.tmp")
@@ -88,7 +85,10 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
     parent: where it is made, by default where the system has such things. Only its owner sees it.
     """
-    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    if parent is None:
+        import tempfile  # here: it brings random numbers, and nobody else wants it
+
+        parent = Path(tempfile.gettempdir())
     remove_leftovers(parent)
     path = temporary_name(parent)
     os.mkdir(path, 0o700)
@@ -145,7 +145,7 @@ def remove_leftovers(folder: Path) -> None:
 def _remove_left_file(path: Path) -> None:
     descriptor = open_regular(path, os.O_RDWR)
     try:
-        if lock_descriptor(descriptor, blocking=False):
+        if lock_descriptor(descriptor):
             identity = identity_of(os.fstat(descriptor))
             if os.name != "nt":
                 remove_file(path, identity)
@@ -171,7 +171,7 @@ def _remove_left_folder(path: Path, status: os.stat_result) -> None:
 def _lock(descriptor: int) -> bool:
     """Lock it; where the file system has no locks, nobody will ever take it for left over."""
     try:
-        return lock_descriptor(descriptor, blocking=False)
+        return lock_descriptor(descriptor)
     except OSError:
         return True
 

@@ -26,6 +26,12 @@ class Answers:
         self._watched: set[int] = set()
         self._change: asyncio.Future[bool] | None = None
         self._error: Exception | None = None
+        self._silent = set(range(len(self._runs)))
+
+    @property
+    def waiting(self) -> int:
+        """How many of them have not said anything yet."""
+        return len(self._silent)
 
     @property
     def prompts(self) -> list[list[int]]:
@@ -52,6 +58,7 @@ class Answers:
                         continue
                     silent = False
                     chunk = run.next()
+                    self._silent.discard(index)
                     if chunk is None:
                         del live[index]
                         yield Finished(index, run.result())
@@ -78,6 +85,7 @@ class Answers:
 
     def close(self) -> None:
         """End what is left; a forward pass in progress still ends, and is not waited for."""
+        self._silent.clear()
         for run in self._runs:
             run.abandon()
             run.end()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pestle.errors import ModelNotFoundError
+from pestle.errors import Error, ModelNotFoundError
 from pestle.llm import LLM
 from pestle.server import errors
 from pestle.server.access import Access
@@ -29,7 +30,8 @@ from pestle.server.dialects.anthropic import Anthropic
 from pestle.server.dialects.openai import OpenAi
 from pestle.server.endpoint import Dialect, Endpoint, Refusal
 from pestle.server.errors import ApiError
-from pestle.server.models import Models, Served
+from pestle.server.model import Model, ModelFile
+from pestle.server.models import Models
 from pestle.server.options import ServerOptions
 from pestle.server.service import Service
 
@@ -46,24 +48,42 @@ _POSTS: tuple[tuple[str, Dialect, Any, Any], ...] = (
 )
 
 
-def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = None) -> Starlette:
+def create_app(
+    models: Mapping[str, LLM | ModelFile] | LLM, options: ServerOptions | None = None
+) -> Starlette:
     """An ASGI application that answers requests to `models`, by their names.
 
-    They stay the caller's, who closes them once the application has ended. The first answers where
-    a request names none.
+    An LLM stays the caller's, who closes it once the application has ended. The first model answers
+    where a request names none.
     """
-    known = Models(models if isinstance(models, Mapping) else {models.name: models})
-    service = Service(options or ServerOptions())
+    options = options or ServerOptions()
+    known = Models(models if isinstance(models, Mapping) else {models.name: models}, options)
+    service = Service(options)
 
     async def list_models(request: Request) -> JSONResponse:
-        return JSONResponse({"object": "list", "data": [_model(each) for each in known]})
+        return JSONResponse(
+            {"object": "list", "data": [_model(*each) for each in known.names.items()]}
+        )
+
+    async def model(request: Request) -> Response:
+        try:
+            found = known.find(request.path_params["name"])
+        except ModelNotFoundError as error:
+            return cast(Response, Refusal(_OPENAI, errors.of(error), options))
+        return JSONResponse(_model(request.path_params["name"], found))
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        known.begin()
+        yield
+        await known.close()
 
     async def tokenizer_info(request: Request) -> Any:
         try:
-            served = known.find(request.query_params.get("model"))
-        except ModelNotFoundError as error:
-            return Refusal(_OPENAI, errors.of(error), service.options)
-        return JSONResponse(tokenizing.tokenizer_info(served.llm))
+            async with known.use(request.query_params.get("model")) as served:
+                return JSONResponse(tokenizing.tokenizer_info(served.llm))
+        except (ApiError, Error) as error:
+            return Refusal(_OPENAI, errors.of(error), options)
 
     def not_here(request: Request, error: Exception) -> Any:
         """There is no such path, or not with that method."""
@@ -76,6 +96,7 @@ def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = 
         routes=[
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/tokenizer_info", tokenizer_info, methods=["GET"]),
+            Route("/v1/models/{name:path}", model, methods=["GET"]),
             *(
                 # Starlette takes what is no function for an ASGI application.
                 Route(path, Endpoint(service, known, dialect, kind, answer), methods=["POST"])
@@ -87,6 +108,7 @@ def create_app(models: Mapping[str, LLM] | LLM, options: ServerOptions | None = 
             Middleware(Access, service.options, _dialect_of),
         ],
         exception_handlers={HTTPException: not_here},
+        lifespan=lifespan,
     )
     app.state.service = service
     return app
@@ -97,11 +119,11 @@ def _dialect_of(path: str) -> Dialect:
     return _ANTHROPIC if path.startswith("/v1/messages") else _OPENAI
 
 
-def _model(served: Served) -> dict[str, Any]:
+def _model(name: str, model: Model) -> dict[str, Any]:
     return {
-        "id": served.name,
+        "id": name,
         "object": "model",
-        "created": served.created,
+        "created": model.created,
         "owned_by": "pestle",
-        "context_length": served.llm.n_ctx,
+        "context_length": model.context_length,
     }

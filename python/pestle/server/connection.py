@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from pestle.server.errors import ApiError
 from pestle.server.options import ServerOptions
+from pestle.server.room import Room
 
 
 class ClientLeftError(Exception):
@@ -32,19 +33,19 @@ class Connection:
         self._options = options
         self._sending: float | None = None  # since when the client does not read
 
-    async def body(self) -> bytes:
+    async def body(self, room: Room) -> bytes:
         """The whole body, which has to be JSON. Raises ApiError and ClientLeftError."""
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             said = f"the content type is {kind[:80]!r}, expected application/json"
             raise ApiError(415, said)
         try:
-            return await asyncio.wait_for(self._read(), self._options.body_s)
+            return await asyncio.wait_for(self._read(room), self._options.body_s)
         except asyncio.TimeoutError:
             said = f"the body has not come within {self._options.body_s:g} seconds"
             raise ApiError(408, said) from None
 
-    async def _read(self) -> bytes:
+    async def _read(self, room: Room) -> bytes:
         most = self._options.body_bytes
         said = f"the body is longer than {most} bytes"
         length = self.headers.get("content-length", "")
@@ -59,6 +60,7 @@ class Connection:
             size += len(part)
             if size > most:
                 raise ApiError(413, said)
+            room.take(len(part))
             parts.append(part)
             if not message.get("more_body"):
                 return b"".join(parts)

@@ -101,18 +101,18 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send, self._service.options)
         try:
-            body = await connection.body()
-            await connection.while_there(self._answer(connection, body))
+            with self._service.bodies.part() as room:
+                raw = await _parsed(await connection.body(room))
+            if self._service.options.log_prompts:
+                log.info("asked: %s", as_json(raw).decode())
+            await connection.while_there(self._answer(connection, raw))
         except ClientLeftError:
             return
         except ApiError as error:
             await refuse(connection, self._dialect, error)
 
-    async def _answer(self, connection: Connection, body: bytes) -> None:
+    async def _answer(self, connection: Connection, raw: dict[str, Any]) -> None:
         try:
-            raw = await _parsed(body)
-            if self._service.options.log_prompts:
-                log.info("asked: %s", body.decode())
             typed = fields.typed(raw, self.kind)
             self._tell_ignored(raw)
             name = getattr(typed, "model", None)

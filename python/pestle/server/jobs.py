@@ -23,6 +23,11 @@ class ChatJob:
     options: ChatOptions = field(default_factory=lambda: ChatOptions())
     n: int = 1
 
+    @property
+    def size(self) -> int:
+        """How many answers there will be."""
+        return self.n
+
 
 @dataclass(frozen=True)
 class TextJob:
@@ -35,6 +40,11 @@ class TextJob:
     parse_special: bool = False
     options: GenerateOptions = field(default_factory=lambda: GenerateOptions())
     n: int = 1
+
+    @property
+    def size(self) -> int:
+        """How many answers there will be."""
+        return self.n * len(self.prompts)
 
 
 Job: TypeAlias = ChatJob | TextJob

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from pestle import memory
 from pestle.errors import ModelNotFoundError
 from pestle.llm import LLM
+from pestle.server.model import Model, ModelFile
+from pestle.server.options import ServerOptions
+
+_LOOK_S = 0.1  # between two looks for memory
 
 
 @dataclass(frozen=True)
 class Served:
-    """A model by its name; `created`: seconds since 1970."""
+    """A model that is in memory, while a request uses it; `created`: seconds since 1970."""
 
     name: str
     llm: LLM
@@ -21,26 +26,74 @@ class Served:
 
 
 class Models:
-    """All models of a server. The first one answers where a request names none."""
+    """All models of a server. The first one answers where a request names none.
 
-    def __init__(self, llms: Mapping[str, LLM]) -> None:
-        created = int(time.time())
-        self._served = {name: Served(name, llm, created) for name, llm in llms.items()}
+    What is given as a file is loaded when a request wants it. Where memory is short, the ones go
+    first that were not used for longest. None goes while a request uses it: others wait.
+    """
 
-    def __iter__(self) -> Iterator[Served]:
-        return iter(self._served.values())
+    def __init__(self, known: Mapping[str, LLM | ModelFile], options: ServerOptions) -> None:
+        """Raises ValueError for an alias of nothing."""
+        self._options = options
+        self._models = {
+            name: Model(name, source, self._make_room, options.keep_alive)
+            for name, source in known.items()
+        }
+        self._names = dict(self._models)
+        for alias, name in options.aliases.items():
+            if name not in self._models or alias in self._models:
+                raise ValueError(f"{alias!r} cannot be another name of {name!r}")
+            self._names[alias] = self._models[name]
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    @property
+    def names(self) -> Mapping[str, Model]:
+        """The models by all of their names, aliases too."""
+        return self._names
 
     @asynccontextmanager
     async def use(self, name: str | None) -> AsyncIterator[Served]:
-        """The model of a name while it is in use. Raises ModelNotFoundError."""
-        yield self.find(name)
+        """The model of a name while it is in use, loaded before if it has to be.
 
-    def find(self, name: str | None) -> Served:
+        Raises ModelNotFoundError, ApiError where loading takes too long to be waited for, and what
+        loading raises.
+        """
+        model = self.find(name)
+        with model.used():
+            llm = await model.loaded(self._options.patience)
+            yield Served(model.name, llm, model.created)
+
+    def find(self, name: str | None) -> Model:
         """The model of a name. Raises ModelNotFoundError."""
         if name is None:
             return next(iter(self))
         try:
-            return self._served[name]
+            return self._names[name]
         except KeyError:
-            known = ", ".join(self._served)
-            raise ModelNotFoundError(f"there is no model {name!r} here; there is {known}") from None
+            known = ", ".join(self._names)
+            said = f"there is no model {name[:200]!r} here; there is {known}"
+            raise ModelNotFoundError(said) from None
+
+    def begin(self) -> None:
+        """The server is up: models that are in memory already are idle from now on."""
+        for model in self:
+            model.expect_use()
+
+    async def close(self) -> None:
+        """Free what was loaded here."""
+        for model in self:
+            await model.close()
+
+    async def _make_room(self, wanted: Model) -> None:
+        """Return once the memory for a model is there, or as much as there will be."""
+        assert wanted.file is not None
+        while memory.read().available < wanted.file.size:
+            idle = [model for model in self if model.unloadable]
+            if idle:
+                await min(idle, key=lambda model: model.last_used).unload()
+            elif any(model.file is not None and model.llm is not None for model in self):
+                await asyncio.sleep(_LOOK_S)
+            else:
+                return  # loading will tell

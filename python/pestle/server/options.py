@@ -15,12 +15,26 @@ class ServerOptions:
     hosts        names in the Host header beside this machine's own addresses and localhost
     origins      of web pages that may ask, such as "https://chat.example.org"
 
+    Which models:
+    aliases      further names of models, such as those that a client insists on
+    keep_alive   seconds without a request after which a model that can be loaded again is unloaded;
+                 None: never, but for others that need the memory
+    patience     seconds for which a request waits for its model to be loaded, before it is refused
+
     What a request may have:
     body_bytes   of a request
-    queue        answers that may wait for their turn; further requests are refused
     n            answers to one request
     texts        prompts, or inputs to be embedded, of one request
+    messages     of a chat
+    tools        of a chat
     top_logprobs alternatives to each token
+    logit_bias   tokens
+    stops        strings, and how long each may be:
+    stop_length  in characters
+
+    What may be there at once:
+    queue        answers that have not said anything yet; further requests are refused
+    bodies_bytes of requests that are on their way; further ones are refused
 
     What a connection may take:
     connections  open ones; where there would be more, the one that has been idle for longest goes
@@ -38,11 +52,20 @@ class ServerOptions:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: float | None = None
+    patience: float = 10.0
     body_bytes: int = 32 << 20
-    queue: int = 1024
     n: int = 16
     texts: int = 2048
+    messages: int = 10_000
+    tools: int = 1024
     top_logprobs: int = 20
+    logit_bias: int = 10_000
+    stops: int = 64
+    stop_length: int = 1000
+    queue: int = 1024
+    bodies_bytes: int = 256 << 20
     connections: int = 10_000
     head_s: float = 20.0
     body_s: float = 120.0

@@ -13,14 +13,17 @@ from anyio import CapacityLimiter, to_thread
 from pestle.engine.run import Run
 from pestle.llm import LLM
 from pestle.options import Request
+from pestle.server import limits
 from pestle.server.answers import Answers
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Job
 from pestle.server.options import ServerOptions
+from pestle.server.room import Bodies
 
 T = TypeVar("T")
 
 _PREPARING = 2  # threads that lay out and tokenize prompts
+_RETRY_S = 5
 
 
 class Service:
@@ -28,7 +31,9 @@ class Service:
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
+        self.bodies = Bodies(options.bodies_bytes)
         self._preparing: CapacityLimiter | None = None
+        self._preparing_answers = 0
         self._open: WeakSet[Answers] = WeakSet()
         self._ended = False
 
@@ -37,9 +42,17 @@ class Service:
 
         What is wrong with a request is found here: whatever iterating raises is nobody's fault.
         """
-        if job.n > self.options.n:
-            raise ApiError(400, f"n is {job.n}, expected {self.options.n} at most", param="n")
-        answers = Answers(await self.prepared(_runs, llm, job, client), self.options.beat)
+        limits.check(job, self.options)
+        waiting = self._preparing_answers + sum(answers.waiting for answers in self._open)
+        if waiting and waiting + job.size > self.options.queue:
+            said = f"{waiting} answers wait already, {self.options.queue} may"
+            raise ApiError(429, said, code="queue_full", retry_after=_RETRY_S)
+        self._preparing_answers += job.size
+        try:
+            runs = await self.prepared(_runs, llm, job, client)
+        finally:
+            self._preparing_answers -= job.size
+        answers = Answers(runs, self.options.beat)
         self._open.add(answers)
         if self._ended:
             answers.fail(_stopped())
@@ -66,7 +79,7 @@ class Service:
 
 
 def _stopped() -> ApiError:
-    return ApiError(503, "the server is being stopped", retry_after=5)
+    return ApiError(503, "the server is being stopped", retry_after=_RETRY_S)
 
 
 def _count(llm: LLM, job: ChatJob) -> int:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pestle.llm import LLM
 from pestle.options import ChatOptions
-from pestle.results import ChatCompletion, Chunk, FinishReason, ToolCall, Usage
+from pestle.results import CallDelta, ChatCompletion, Chunk, FinishReason, ToolCall, Usage
 from pestle.server import fields as body_fields
 from pestle.server import streams
 from pestle.server.answers import Answers
@@ -144,16 +144,15 @@ def _choice(index: int, result: ChatCompletion) -> dict[str, Any]:
 
 async def _frames(answers: Answers, shape: _Shape, with_usage: bool) -> AsyncIterator[bytes]:
     usages: dict[int, Usage] = {}
-    called: dict[int, int] = {}  # by answer, how many calls there were
+    called: dict[int, bool] = {}  # by answer, whether it has a call
     async for event in answers:
         if isinstance(event, Piece):
             index, chunk = event.index, event.chunk
-            first = index not in called
-            delta = _delta(chunk, first, called.setdefault(index, 0))
-            called[index] += len(chunk.tool_calls)
+            delta = _delta(chunk, first=index not in called)
+            called[index] = called.get(index, False) or bool(chunk.call_deltas)
             reason = None
             if chunk.finish_reason is not None:
-                reason = _reason(chunk.finish_reason, called=called[index] > 0)
+                reason = _reason(chunk.finish_reason, called=called[index])
             if delta or reason is not None or chunk.logprobs:
                 yield shape.chunk(index, delta, reason, openai.chat_logprobs(chunk.logprobs))
         elif isinstance(event, Finished):
@@ -165,16 +164,21 @@ async def _frames(answers: Answers, shape: _Shape, with_usage: bool) -> AsyncIte
     yield streams.DONE
 
 
-def _delta(chunk: Chunk, first: bool, n_calls: int) -> dict[str, Any]:
+def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
     delta: dict[str, Any] = {"role": "assistant", "content": ""} if first else {}
     if chunk.text:
         delta["content"] = chunk.text
     delta |= _thought(chunk.reasoning)
-    if chunk.tool_calls:
-        delta["tool_calls"] = [
-            {"index": n_calls + n, **_call(call)} for n, call in enumerate(chunk.tool_calls)
-        ]
+    if chunk.call_deltas:
+        delta["tool_calls"] = [_call_delta(each) for each in chunk.call_deltas]
     return delta
+
+
+def _call_delta(delta: CallDelta) -> dict[str, Any]:
+    """A piece of a call, of which the first one says whose it is."""
+    if delta.name:
+        return {"index": delta.index, **_call(delta)}
+    return {"index": delta.index, "function": {"arguments": delta.arguments}}
 
 
 def _thought(text: str) -> dict[str, str]:
@@ -182,7 +186,7 @@ def _thought(text: str) -> dict[str, str]:
     return {"reasoning_content": text, "reasoning": text} if text else {}
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
+def _call(call: ToolCall | CallDelta) -> dict[str, Any]:
     return {
         "id": call.id,
         "type": "function",

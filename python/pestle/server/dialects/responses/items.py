@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pestle.errors import shown
+from pestle.server.dialects.responses.tools import full_name
 from pestle.server.errors import ApiError
 
 _TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
@@ -90,6 +91,7 @@ def _take(chat: _Chat, where: str, item: Any) -> None:
             chat.think(text)
     elif kind == "function_call":
         name, arguments = _text(where, item, "name"), _text(where, item, "arguments")
+        name = full_name(item.get("namespace"), name)
         chat.call(_text(where, item, "call_id"), name, arguments)
     elif kind == "function_call_output":
         output = _content(f"{where}: output", item.get("output"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pestle.results import CallDelta, Chunk, TokenLogprob
+from pestle.results import CallDelta, Chunk, TokenLogprob, ToolCall
 from pestle.server.dialects import openai
+from pestle.server.dialects.responses.tools import Tools
 
 Event: TypeAlias = "tuple[str, dict[str, Any]]"
 """The type of an event, and its fields but for `type` and `sequence_number`."""
@@ -57,13 +59,14 @@ _SUMMARY = _Kind(
 class Output:
     """Grows by chunks. `items` has those that are complete."""
 
-    def __init__(self, key: str, *, summarized: bool, logprobs: bool) -> None:
+    def __init__(self, key: str, tools: Tools, *, summarized: bool, logprobs: bool) -> None:
         """`key` makes the ids of items unlike all others.
 
         `summarized`: reasoning comes as the summary of itself, which is all that some clients show.
         """
         self.items: list[dict[str, Any]] = []
         self._key = key
+        self._tools = tools
         self._reasoning = _SUMMARY if summarized else _REASONING
         self._logprobs = _Logprobs() if logprobs else None
         self._open: _TextItem | _CallItem | None = None
@@ -73,12 +76,18 @@ class Output:
         events: list[Event] = []
         if self._logprobs is not None:
             self._logprobs.wait(chunk)
+        deltas = list(chunk.call_deltas)
+        while deltas and isinstance(self._open, _CallItem) and self._open.goes_on_with(deltas[0]):
+            events.append(self._open.write(deltas.pop(0).arguments))
         if chunk.reasoning:
             self._write(self._reasoning, chunk.reasoning, events)
         if chunk.text:
             self._write(_MESSAGE, chunk.text, events)
-        for delta in chunk.call_deltas:
-            self._write_call(delta, events)
+        for delta in deltas:
+            self._begin_call(delta, events)
+        # In the last chunk, a call may be one that was cut off: see `end`.
+        if chunk.tool_calls and chunk.finish_reason is None:
+            self._end_call(chunk.tool_calls[-1], events)
         return events
 
     def end(self, *, complete: bool) -> list[Event]:
@@ -100,14 +109,17 @@ class Output:
             logprobs = [openai.logprob(token) for token in self._logprobs.of(text)]
         events.append(item.write(text, logprobs))
 
-    def _write_call(self, delta: CallDelta, events: list[Event]) -> None:
-        item = self._open
-        if not isinstance(item, _CallItem) or item.number != delta.index:
-            self._end_item(events)
-            item = _CallItem(self._id("fc"), len(self.items), delta)
-            self._begin(item, events)
+    def _begin_call(self, delta: CallDelta, events: list[Event]) -> None:
+        self._end_item(events)
+        called = self._tools.called(delta.name)
+        item = _CallItem(self._id("fc"), len(self.items), delta, called)
+        self._begin(item, events)
         if delta.arguments:
             events.append(item.write(delta.arguments))
+
+    def _end_call(self, call: ToolCall, events: list[Event]) -> None:
+        if isinstance(self._open, _CallItem) and self._open.call_id == call.id:
+            self._end_item(events)
 
     def _begin(self, item: _TextItem | _CallItem, events: list[Event]) -> None:
         self._open = item
@@ -179,18 +191,24 @@ class _TextItem:
 
 
 class _CallItem:
-    """A call of a function; `number` is its number among the calls of the answer."""
+    """A call of a function."""
 
-    def __init__(self, item_id: str, index: int, first: CallDelta) -> None:
-        self.number = first.index
+    def __init__(
+        self, item_id: str, index: int, first: CallDelta, called: Mapping[str, Any]
+    ) -> None:
+        self.call_id = first.id
+        self._number = first.index  # among the calls of the answer
         self._where = {"item_id": item_id, "output_index": index}
         self._item = {
             "id": item_id,
             "type": "function_call",
             "call_id": first.id,
-            "name": first.name,
+            **called,
         }
         self._arguments: list[str] = []
+
+    def goes_on_with(self, delta: CallDelta) -> bool:
+        return delta.index == self._number
 
     def begin(self) -> list[Event]:
         item = {**self._item, "status": "in_progress", "arguments": ""}

@@ -11,10 +11,11 @@ from pestle.options import ChatOptions
 from pestle.server import errors
 from pestle.server import fields as body_fields
 from pestle.server.dialects import openai
-from pestle.server.dialects.responses import items, tools
+from pestle.server.dialects.responses import items
 from pestle.server.dialects.responses.output import Output
 from pestle.server.dialects.responses.response import Response
 from pestle.server.dialects.responses.streaming import Streaming
+from pestle.server.dialects.responses.tools import Tools, choice
 from pestle.server.endpoint import Call, Reply, Stream
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Finished, Piece
@@ -60,11 +61,13 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
     """Answer a request."""
     fields = call.fields
     _check(fields, call.raw)
-    job = _job(call.served.llm, fields)
+    tools = Tools(fields.tools or [])
+    job = _job(call.served.llm, fields, tools)
     key = openai.new_key()
-    response = Response(key, call.served.name, _asked(fields, job))
+    response = Response(key, call.served.name, _asked(fields, job, tools))
     output = Output(
         key,
+        tools,
         summarized=_wants_summary(fields.reasoning or {}),
         logprobs=job.options.get("logprobs") is not None,
     )
@@ -94,13 +97,12 @@ def _check(fields: Fields, raw: Mapping[str, Any]) -> None:
         raise ApiError(400, said, param="truncation")
 
 
-def _job(llm: LLM, fields: Fields) -> ChatJob:
-    functions = tools.functions(fields.tools or [])
-    choice = tools.choice(fields.tool_choice)
+def _job(llm: LLM, fields: Fields, tools: Tools) -> ChatJob:
+    wanted = choice(fields.tool_choice)
     options = openai.sampling(fields)
     options |= {
         "max_tokens": most if (most := fields.max_output_tokens) is not None else fields.max_tokens,
-        "tool_choice": choice if functions or choice not in ("auto", "none") else None,
+        "tool_choice": wanted if tools.functions or wanted not in ("auto", "none") else None,
         "parallel_tool_calls": fields.parallel_tool_calls,
         "logprobs": (fields.top_logprobs or 0) if _LOGPROBS in (fields.include or ()) else None,
         **thinking_options(llm, effort=(fields.reasoning or {}).get("effort")),
@@ -108,7 +110,7 @@ def _job(llm: LLM, fields: Fields) -> ChatJob:
     openai.take_format(_format(fields.text or {}), options)
     return ChatJob(
         items.messages(fields.input, fields.instructions),
-        functions or None,
+        tools.functions or None,
         fields.chat_template_kwargs or {},
         cast(ChatOptions, {n: v for n, v in options.items() if v is not None}),
     )
@@ -131,13 +133,13 @@ def _wants_summary(reasoning: Mapping[str, Any]) -> bool:
     return any(reasoning.get(name) is not None for name in ("summary", "generate_summary"))
 
 
-def _asked(fields: Fields, job: ChatJob) -> dict[str, Any]:
+def _asked(fields: Fields, job: ChatJob, tools: Tools) -> dict[str, Any]:
     """What the answer repeats of the request, its tools as far as the model is told of them."""
     reasoning = fields.reasoning or {}
     return {
         "instructions": fields.instructions,
         "max_output_tokens": job.options.get("max_tokens"),
-        "tools": [{"type": "function", **tool["function"]} for tool in job.tools or ()],
+        "tools": tools.given,
         "tool_choice": fields.tool_choice or "auto",
         "parallel_tool_calls": fields.parallel_tool_calls is not False,
         "text": {"format": {"type": "text"}, **(fields.text or {})},

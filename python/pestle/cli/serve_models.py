@@ -1,0 +1,136 @@
+"""The models that `pestle serve` offers: found at the start, and loaded then or when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pestle import memory
+from pestle.cli import loading
+from pestle.cli.console import Console
+from pestle.cli.options import ModelOptions
+from pestle.cli.progress import Downloads
+
+if TYPE_CHECKING:
+    from pestle import LLM
+    from pestle.gguf import FileDescription, KvCache
+    from pestle.models import Progress
+    from pestle.server import ModelFile
+
+_LEAST_KV = 128 << 20  # bytes: a server with less could answer nobody
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model that is to be served: its name, its file and how it is loaded."""
+
+    name: str
+    path: Path
+    file: FileDescription
+    options: ModelOptions
+
+    @property
+    def context_length(self) -> int:
+        """The tokens that a text may have."""
+        return self.options.engine.n_ctx or self.file.context_length or 0
+
+    @property
+    def bytes_per_token(self) -> int:
+        """What a token adds to keys and values; 0 where the header does not tell."""
+        cache = self._cache()
+        return cache.bytes_per_token if cache is not None else 0
+
+    @property
+    def whole_text(self) -> int:
+        """Bytes of keys and values of a text that fills the context."""
+        cache = self._cache()
+        if cache is None:
+            return 0
+        return cache.bytes_per_token * self.context_length + cache.window_bytes
+
+    def _cache(self) -> KvCache | None:
+        keys = self.options.engine.kv_type.partition("/")[0]
+        return next((cache for cache in self.file.kv_cache if cache.type == keys), None)
+
+    def source(self, loaded: LLM | None) -> ModelFile:
+        """What the server takes."""
+        from pestle.server import ModelFile
+
+        def load(progress: Progress) -> LLM:
+            return loading.open_file(self.path, self.options, progress)
+
+        size = self.file.file_bytes + _LEAST_KV
+        return ModelFile(load, size, self.context_length, loaded=loaded)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What of memory the command line says; None: nothing."""
+
+    kv_memory: int | None
+    prefix_cache: int | None
+
+
+def find(
+    named: dict[str, str | None], options: ModelOptions, given: Given, console: Console
+) -> list[Offer]:
+    """The models by their names, fetched where they must be, with memory shared out to them."""
+    from pestle.gguf import describe
+    from pestle.models import resolve
+
+    offers = []
+    for name, model in named.items():
+        path = resolve(model, offline=options.offline, progress=Downloads(console))
+        offers.append(Offer(name, path, describe(path), options))
+    return _with_memory(offers, given, memory.read().available)
+
+
+def sources(offers: Sequence[Offer], console: Console, held: ExitStack) -> dict[str, ModelFile]:
+    """What the server takes, the first one loaded; `held` closes it."""
+    first = offers[0]
+    options = replace(first.options, model=str(first.path))
+    llm = held.enter_context(loading.load(options, console))
+    return {offer.name: offer.source(llm if offer is first else None) for offer in offers}
+
+
+def names(models: Sequence[str]) -> dict[str, str | None]:
+    """The names by which requests choose models, and what -m says they are; None: the default."""
+    from pestle.models import DEFAULT_NAME
+
+    if not models:
+        return {DEFAULT_NAME: None}
+    found: dict[str, str | None] = {}
+    for model in models:
+        name, equals, file = model.partition("=")
+        if not equals or "/" in name or "\\" in name or Path(model).is_file():
+            name, file = Path(model).name.removesuffix(".gguf"), model
+        if not name or not file:
+            raise click.UsageError(f"-m {model}: NAME=FILE is expected.")
+        if name in found:
+            raise click.UsageError(f"Two models are named {name}: NAME=FILE gives another name.")
+        found[name] = file
+    return found
+
+
+def _with_memory(offers: Sequence[Offer], given: Given, free: int) -> list[Offer]:
+    """The offers with memory for keys and values of each model.
+
+    Together they get half of what the weights leave, so that the rest of the machine lives on; but
+    a text as long as the context has to fit where it can.
+    """
+    weights = [offer.file.file_bytes for offer in offers]
+    # Where not all fit, they take turns.
+    left = max(free - (sum(weights) if sum(weights) < free else max(weights)), 0)
+    found = []
+    for offer in offers:
+        share = max(left // 2 // len(offers), min(offer.whole_text, left * 4 // 5))
+        kv_memory = given.kv_memory or max(share, _LEAST_KV, given.prefix_cache or 0)
+        kept = kv_memory if given.prefix_cache is None else given.prefix_cache
+        engine = replace(offer.options.engine, kv_memory=kv_memory, prefix_cache=kept)
+        found.append(replace(offer, options=replace(offer.options, engine=engine)))
+    return found
