@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from pestle.chat.choice import once_called
 from pestle.chat.messages import check_calls
 from pestle.chat.sliding import slide
 from pestle.chat.tools import Tool, Tools
@@ -163,8 +164,7 @@ class Conversation:
         is forced once.
         """
         answer = self.ask(text, **options)
-        if options.get("tool_choice") != "none":
-            options["tool_choice"] = None
+        options["tool_choice"] = once_called(options.get("tool_choice"))
         for _ in range(most_rounds):
             refused = {n: REFUSED for n, call in enumerate(answer.tool_calls) if not approve(call)}
             if not self.answer_calls(refused):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pestle.chat.choice import ToolChoice, tool_choice
 from pestle.chat.entry import check_names, checked_variables, prompt_tokens
 from pestle.chat.messages import checked_messages
 from pestle.chat.structure import plan_of_text, planner_of, wanted_of
@@ -42,6 +43,7 @@ class CheckedOptions:
     generation  sampling and limits
     variables   for the chat template: how the model thinks
     tools       those that the caller has; `told` are those that the model hears of, if any
+    choice      those that may be called
     wanted      what the answer is held to, by the plans of `planner`; None: to nothing
     lead_out    the tokens that end the model's reasoning
     one_call    whether the answer ends after its first call
@@ -51,6 +53,7 @@ class CheckedOptions:
     variables: Mapping[str, Any]
     tools: Tools
     told: Sequence[Mapping[str, Any]] | None
+    choice: ToolChoice
     wanted: Requirements | None
     planner: Planner | None
     lead_out: tuple[int, ...]
@@ -110,19 +113,35 @@ def checked_options(
     generation = _generation(loaded, options)
     variables = template_variables(loaded, options)
     out = lead_out(loaded, generation.reasoning_budget)
-    told = None if options.get("tool_choice") == "none" else known.described or None
-    wanted = wanted_of(options, told)
+    choice = tool_choice(options.get("tool_choice"), known.described)
+    told = _told(loaded, known.described, choice)
+    wanted = wanted_of(options, told, choice)
     forced = wanted is not None and wanted.must_call  # the grammar knows how many may come
     return CheckedOptions(
         generation=generation,
         variables=variables,
         tools=known,
         told=told,
+        choice=choice,
         wanted=wanted,
         planner=planner_of(loaded, wanted),
         lead_out=out,
         one_call=options.get("parallel_tool_calls") is False and not forced,
     )
+
+
+def _told(
+    loaded: Loaded, tools: Sequence[Mapping[str, Any]], choice: ToolChoice
+) -> Sequence[Mapping[str, Any]] | None:
+    """The tools that the model hears of.
+
+    Where its calls can be held to some of them it hears of all, so that its prompt begins as
+    others of the same tools do; else of those that it may call.
+    """
+    if not choice.tells:
+        return None
+    holds = choice.must_call or (loaded.format is not None and loaded.format.marks_calls)
+    return [each for each in tools if holds or choice.allows(each["function"]["name"])] or None
 
 
 def _generation(loaded: Loaded, options: Mapping[str, Any]) -> Request:

@@ -69,11 +69,11 @@ def chat_run(
             must_call = options.wanted is not None and options.wanted.must_call
             known = options.tools.described or None
             parser = form.parser(tokens, known, must_call=must_call)
-        untaught = untaught_calls(options.told, options.wanted)
+        untaught = untaught_calls(options.told, options.wanted, options.choice)
         reader = Reader(Detokenizer(tokenizer), parser, untaught)
         drawn = options.generation.sampling.temperature > 0  # else the seed decides nothing
         ids = call_ids(request.messages, tokens, options.generation.seed if drawn else None)
-        return Answer(reader, options.generation.stop, ids, options.one_call)
+        return Answer(reader, options.generation.stop, ids, options.one_call, options.choice.allows)
 
     return Run(
         runtime,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pestle.chat.choice import ToolChoice
 from pestle.errors import ArgumentError, ArgumentTypeError, shown
 from pestle.formats import Format, UntaughtCalls
 from pestle.formats.calls import schemas_of
-from pestle.options.values import GRAMMARS, TOOL_CHOICES
+from pestle.options.values import GRAMMARS
 
 if TYPE_CHECKING:
     from pestle.constraints import Grammar, Plan, Planner, Requirements
@@ -38,7 +39,7 @@ def planner_of(loaded: Loaded, wanted: Requirements | None) -> Planner | None:
 
 
 def untaught_calls(
-    tools: Sequence[Mapping[str, Any]] | None, wanted: Requirements | None
+    tools: Sequence[Mapping[str, Any]] | None, wanted: Requirements | None, choice: ToolChoice
 ) -> UntaughtCalls | None:
     """What finds calls in another form than the template teaches; None where none may count.
 
@@ -47,7 +48,8 @@ def untaught_calls(
     """
     if wanted is not None and (wanted.grammar is not None or wanted.must_call):
         return None
-    free = [tool for tool in tools or () if not tool.get("function", tool).get("strict")]
+    functions = [tool.get("function", tool) for tool in tools or ()]
+    free = [each for each in functions if not each.get("strict") and choice.allows(each["name"])]
     return UntaughtCalls(schemas_of(free)) if free else None
 
 
@@ -60,7 +62,7 @@ def _grammar(options: Mapping[str, Any]) -> Grammar | None:
 
 
 def wanted_of(
-    options: Mapping[str, Any], tools: Sequence[Mapping[str, Any]] | None
+    options: Mapping[str, Any], tools: Sequence[Mapping[str, Any]] | None, choice: ToolChoice
 ) -> Requirements | None:
     """What the options and the tools that the model is told of ask of an answer; None if nothing.
 
@@ -71,15 +73,15 @@ def wanted_of(
     several = options.get("parallel_tool_calls")
     if several is not None and not isinstance(several, bool):
         raise ArgumentTypeError(f"parallel_tool_calls is {shown(several)}, expected True or False")
-    chosen = _chosen(options.get("tool_choice"), tools)
     functions = [tool.get("function", tool) for tool in tools]
     strict = any(function.get("strict") for function in functions)
-    must_call = chosen is not None
+    must_call = choice.must_call
+    some = any(not choice.allows(function["name"]) for function in functions)
     if must_call and grammar is not None:
         raise ArgumentError(
             "a forced call leaves no text for a schema or grammar: give one of them"
         )
-    if grammar is None and not must_call and not strict:
+    if grammar is None and not must_call and not strict and not some:
         return None
     from pestle.constraints import CallableTool, Requirements
 
@@ -89,35 +91,12 @@ def wanted_of(
             function.get("parameters") or {} if must_call or function.get("strict") else None,
         )
         for function in functions
-        if chosen is None or function.get("name") in chosen
+        if choice.allows(function["name"])
     ]
     return Requirements(
         grammar=grammar,
         tools=tuple(held),
         must_call=must_call,
-        several=several if several is not None else not _is_named(options.get("tool_choice")),
+        several=several if several is not None else not choice.one,
         reasoning=options.get("reasoning"),
     )
-
-
-def _chosen(choice: Any, tools: Sequence[Mapping[str, Any]]) -> set[str] | None:
-    """The names of which one has to be called; None if none has to be."""
-    if choice is None or choice in ("auto", "none"):
-        return None
-    known = [str(tool.get("function", tool).get("name")) for tool in tools]
-    if not known:
-        raise ArgumentError("tool_choice wants a call, but there are no tools")
-    if choice == "required":
-        return set(known)
-    if not _is_named(choice):
-        expected = f"{', '.join(TOOL_CHOICES)} or a function as the OpenAI API names it"
-        raise ArgumentError(f"tool_choice is {shown(choice)}, expected {expected}")
-    name = choice["function"]["name"]
-    if name not in known:
-        raise ArgumentError(f"tool_choice names {name!r}, known: {', '.join(known)}")
-    return {name}
-
-
-def _is_named(choice: Any) -> bool:
-    function = choice.get("function") if isinstance(choice, Mapping) else None
-    return isinstance(function, Mapping) and isinstance(function.get("name"), str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pestle.formats import CallPiece, Content, Event, Reader, Reasoning
@@ -26,13 +26,15 @@ class Answer:
     """Takes tokens and gives out parts. Stop strings end the text, and only it.
 
     `call_ids` are those that its calls get, in their order. With `one_call`, it ends with its
-    first; others that came in the same breath are left out, with a warning.
+    first; others that came in the same breath are left out, with a warning, as are those of tools
+    that it may not call.
     """
 
     reader: Reader
     stops: Iterable[str]
     call_ids: Iterable[str] = ()
     one_call: bool = False
+    may_call: Callable[[str], bool] | None = None
     reasoning_tokens: int = 0  # sampled while the model was reasoning
 
     def __post_init__(self) -> None:
@@ -77,6 +79,12 @@ class Answer:
                 if isinstance(event, ToolCall):
                     part.warnings += (f"a further call, of {event.name}, is left out",)
                 continue
+            if isinstance(event, (CallPiece, ToolCall)) and not self._may_call(event.name):
+                if isinstance(event, ToolCall):
+                    part.warnings += (
+                        f"a call of {event.name}, which may not be called, is left out",
+                    )
+                continue
             if isinstance(event, Reasoning):
                 part.reasoning += event.text
             elif isinstance(event, Content):
@@ -88,6 +96,9 @@ class Answer:
             else:
                 self._end_call(part, event)
         return part
+
+    def _may_call(self, name: str) -> bool:
+        return self.may_call is None or self.may_call(name)
 
     def _write_call(self, part: AnswerPart, name: str, arguments: str) -> None:
         """Add a piece of a call to `part`, as one with what that has of the call already."""

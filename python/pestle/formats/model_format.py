@@ -136,6 +136,16 @@ class Format:
             return None
         return SEPARATED[2] if self.calls == "separated" else _TOOL_CALL
 
+    @property
+    def marks_calls(self) -> bool:
+        """Whether tokens tell where calls begin, so that an answer that need not call can be held
+        to calls of certain tools.
+        """
+        if self.name == "harmony":
+            return True
+        marks = (self.first_mark_of_calls or "", *((OPEN, CLOSE) if self.thinks else ()))
+        return all(self.vocabulary.token_id(mark) is not None for mark in marks)
+
     def stands(self, prompt: Sequence[int]) -> Stands:
         """Where an answer to `prompt` begins."""
         marks = Marks(self.vocabulary, self.marks)

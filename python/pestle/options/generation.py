@@ -84,7 +84,9 @@ class ChatOptions(GenerateOptions, total=False):
     reasoning_effort     "low", "medium" or "high"
     reasoning_budget     after so many tokens of reasoning it is led to its answer
     response_format      json_schema, as the OpenAI API has it
-    tool_choice          "auto", "none", "required", or a function as the OpenAI API names it
+    tool_choice          "auto", "none", "required", a function as the OpenAI API names it, or
+                         {"type": "allowed_tools", "allowed_tools": {"mode": "auto" or "required",
+                         "tools": [...]}}, of which no others are called
     parallel_tool_calls  whether an answer may have several calls: True, but for one that names the
                          function to call. False ends the answer after its first call, and holds a
                          forced one to one
