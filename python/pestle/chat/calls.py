@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
+from pestle.chat.adapting import adapted
 from pestle.chat.requests import (
     ChatRequest,
     TextRequest,
     chat_request,
     checked_options,
+    template_of,
     text_request,
 )
 from pestle.chat.runs import chat_run, chat_tokens, text_run
@@ -208,6 +210,15 @@ class GeneratingCalls(ABC):
     ) -> list[int]:
         """The prompt that `chat` would have the model read. Raises as it does."""
         return self.prompt_of(self.chat_request(messages, tools, template_args, options or {}))
+
+    def adapted(self, messages: Messages) -> list[dict[str, Any]]:
+        """The messages in the nearest form that the model file's chat template can write.
+
+        `chat` is strict: what a template refuses is an error. This is for programs that have to
+        take chats of all shapes, as servers do; see `pestle.chat.adapting.adapted` for what it
+        changes. Raises as `chat` does for what is wrong with messages.
+        """
+        return adapted(messages, template_of(self._runtime.loaded))
 
     def check_switches(self, **options: Unpack[ChatOptions]) -> None:
         """Raise as `chat` would for options that this model does not have, or a bad grammar."""

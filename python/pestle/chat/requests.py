@@ -21,6 +21,7 @@ from pestle.options import ChatOptions, GenerateOptions, Request, decide
 if TYPE_CHECKING:
     from pestle.constraints import Plan, Planner, Requirements
     from pestle.engine.loaded import Loaded
+    from pestle.template import ChatTemplate
 
 _OF_TEXTS = GenerateOptions.__optional_keys__
 _OF_CHATS = ChatOptions.__optional_keys__  # those of texts too
@@ -97,11 +98,16 @@ def chat_request(
 ) -> ChatRequest:
     """Read what `chat` was given. Raises as it does, but for what its prompt's tokens decide."""
     checked = checked_options(loaded, tools, options)
-    if loaded.template is None:
-        raise TemplateError(f"{loaded.path}: the file has no chat template")
-    template = loaded.template.source
+    template = template_of(loaded).source
     variables = {**checked_variables(template_args), **checked.variables}
     return ChatRequest(checked_messages(messages, template), variables, checked, template)
+
+
+def template_of(loaded: Loaded) -> ChatTemplate:
+    """The model file's chat template. Raises TemplateError where it has none."""
+    if loaded.template is None:
+        raise TemplateError(f"{loaded.path}: the file has no chat template")
+    return loaded.template
 
 
 def checked_options(

@@ -18,6 +18,7 @@ from pestle.errors import TemplateError
 from pestle.template.conventions import Conventions, conventions_of
 from pestle.template.meter import MEMORY, SECONDS, Meter, metered, running
 from pestle.template.repairs import repaired
+from pestle.template.roles import Roles, roles_of
 from pestle.template.sandbox import RaisedByTemplateError, compiled
 from pestle.tokenizer import Metadata, Tokenizer
 
@@ -187,6 +188,12 @@ class ChatTemplate:
             return [dict(m) for m in messages]
         with self._account():
             return self._conventions.apply(messages)
+
+    @cached_property
+    def roles(self) -> Roles:
+        """Which roles it writes, and in which order."""
+        with self._account():
+            return roles_of(lambda messages: self.render(messages, add_generation_prompt=False))
 
     @property
     def _instead(self) -> str:

@@ -25,6 +25,7 @@ _NAMES = ("probe_first", "probe_second")
 _ARGUMENTS = {"probe_key": "probe value"}
 _AS_JSON = json.dumps(_ARGUMENTS)
 _AS_TAGS = re.compile(r"probe_key[^:\n]*>\s*probe value")
+_SAID = "probe text"
 _USER = {"role": "user", "content": "probe"}
 
 
@@ -38,6 +39,7 @@ class Conventions:
     content         what a message of calls without text has as its content
     one_call        it writes one call a message
     reasoning       the key under which it looks for a message's reasoning
+    beside          it writes the text of a message before its calls
     tags            it writes arguments one by one, between tags, so they have to be an object
     """
 
@@ -48,6 +50,7 @@ class Conventions:
     one_call: bool = False
     reasoning: str = "reasoning_content"
     tags: bool = False
+    beside: bool = True
 
     def apply(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """The messages as the template wants them.
@@ -73,14 +76,18 @@ class Conventions:
     def _with_calls(self, message: dict[str, Any], results: list[Message]) -> Iterator[Any]:
         """A message with calls, and their results after it or, of several messages, after each."""
         calls = [self._call(call) for call in message["tool_calls"]]
+        either = self.one_call and message.get(self.reasoning)  # such templates take one of them
+        if message.get("content") and not self.beside and not either:
+            yield {key: value for key, value in message.items() if key != "tool_calls"}
+            message = {"role": message["role"]}
         if not message.get("content"):
             message["content"] = self.content
         if not self.one_call:
             yield {**message, "tool_calls": calls}
             yield from (dict(result) for result in results)
             return
-        if message.get(self.reasoning):
-            message["content"] = self.content  # such templates take one or the other
+        if either:
+            message["content"] = self.content
         for call in calls:
             yield {**message, "tool_calls": [call]}
             message = {"role": message["role"], "content": self.content}
@@ -124,7 +131,9 @@ def conventions_of(source: str, render: Render) -> Conventions:
         if not (_AS_JSON in written or tags):
             continue
         both = _written(render, _chat(calls, _NAMES), None, _NAMES)
-        return Conventions(announces, True, text, content, not both, reasoning, tags)
+        said = _written(render, _chat(calls, _NAMES[:1], _SAID), None, (_SAID, _NAMES[0]))
+        beside = bool(said) and said.index(_SAID) < said.index(_NAMES[0])
+        return Conventions(announces, True, text, content, not both, reasoning, tags, beside)
     return Conventions(announces, False, reasoning=reasoning)
 
 
@@ -139,7 +148,9 @@ def _written(
     return text if all(name in text for name in names) else ""
 
 
-def _chat(conventions: Conventions, names: Sequence[str]) -> list[dict[str, Any]]:
+def _chat(
+    conventions: Conventions, names: Sequence[str], content: str | None = None
+) -> list[dict[str, Any]]:
     calls = [
         {
             "id": f"call{n:05}",
@@ -152,7 +163,8 @@ def _chat(conventions: Conventions, names: Sequence[str]) -> list[dict[str, Any]
         {"role": "tool", "tool_call_id": call["id"], "name": name, "content": "probe"}
         for call, name in zip(calls, names, strict=True)
     ]
-    return conventions.apply([_USER, {"role": "assistant", "tool_calls": calls}, *results])
+    answer = {"role": "assistant", "content": content, "tool_calls": calls}
+    return conventions.apply([_USER, answer, *results])
 
 
 def _tool(name: str) -> dict[str, Any]:

@@ -102,6 +102,14 @@ def test_content_beside_calls() -> None:
     )
 
 
+def test_text_that_calls_would_hide_goes_before_them() -> None:
+    """As DeepSeek's V3 and R1 do: of a message with a text they write no calls."""
+    source = CALLS.replace("{% if m.tool_calls %}", "{% if m.tool_calls and not m.content %}")
+    source = source.replace("ARGUMENTS", "c.function.arguments")
+    messages = chat(call("f", "{}"), content="Well")
+    assert written(source, messages) == "[user]u[assistant]Well[assistant]f={};[tool]r0"
+
+
 def test_one_call_a_message_makes_several_messages() -> None:
     source = (
         "{% for m in messages %}[{{ m.role }}{{ m.thinking }}]{% if m.tool_calls %}"
