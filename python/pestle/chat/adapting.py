@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pestle.chat.messages import checked_messages
 
 if TYPE_CHECKING:
-    from pestle.template import ChatTemplate
+    from pestle.engine.loaded import ChatEncoder
     from pestle.template.roles import Roles
 
 _BETWEEN = "\n\n"  # two messages that become one
 
 
-def adapted(messages: Any, template: ChatTemplate) -> list[dict[str, Any]]:
+def adapted(messages: Any, template: ChatEncoder) -> list[dict[str, Any]]:
     """The messages as `template` can write them:
 
     - a developer's message is one of the system, where the template has no developers;

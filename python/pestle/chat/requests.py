@@ -20,8 +20,7 @@ from pestle.options import ChatOptions, GenerateOptions, Request, decide
 
 if TYPE_CHECKING:
     from pestle.constraints import Plan, Planner, Requirements
-    from pestle.engine.loaded import Loaded
-    from pestle.template import ChatTemplate
+    from pestle.engine.loaded import ChatEncoder, Loaded
 
 _OF_TEXTS = GenerateOptions.__optional_keys__
 _OF_CHATS = ChatOptions.__optional_keys__  # those of texts too
@@ -103,7 +102,7 @@ def chat_request(
     return ChatRequest(checked_messages(messages, template), variables, checked, template)
 
 
-def template_of(loaded: Loaded) -> ChatTemplate:
+def template_of(loaded: Loaded) -> ChatEncoder:
     """The model file's chat template. Raises TemplateError where it has none."""
     if loaded.template is None:
         raise TemplateError(f"{loaded.path}: the file has no chat template")

@@ -97,6 +97,8 @@ class ChatEncoder(Protocol):
     def source(self) -> str: ...
     @property
     def variables(self) -> frozenset[str]: ...
+    @property
+    def roles(self) -> Any: ...  # a `template.roles.Roles`
 
     def encode(
         self, messages: Sequence[Mapping[str, Any]], *, tools: Any = ..., **variables: Any

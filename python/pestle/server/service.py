@@ -83,12 +83,14 @@ def _stopped() -> ApiError:
 
 
 def _count(llm: LLM, job: ChatJob) -> int:
-    return len(llm.chat_tokens(job.messages, job.tools, job.template_args, job.options))
+    messages = llm.adapted(job.messages)
+    return len(llm.chat_tokens(messages, job.tools, job.template_args, job.options))
 
 
 def _runs(llm: LLM, job: Job, client: str) -> list[Run[Any]]:
     if isinstance(job, ChatJob):
-        request = llm.chat_request(job.messages, job.tools, job.template_args, job.options)
+        messages = llm.adapted(job.messages)
+        request = llm.chat_request(messages, job.tools, job.template_args, job.options)
         return [
             llm.chat_run(
                 replace(request, options=replace(request.options, generation=generation)),
