@@ -22,11 +22,13 @@ def thinking_options(
     """The options of a chat for a wish; None: the model's own way. Raises ArgumentError.
 
     Efforts that models do not know are taken for the nearest that they do, and "none" is no
-    thinking. Agents send such wishes to any model, so what this one has no switch for is its own
-    way too, and logged once.
+    thinking, or the least where a model always thinks. Agents send such wishes to any model, so
+    what this one has no switch for is its own way too, and logged once.
     """
     if effort == "none":
         wanted, effort = False, None
+    if wanted is False and _has_only_efforts(llm):
+        wanted, effort = None, "low"
     asked = {
         "reasoning": wanted,
         "reasoning_effort": None if effort is None else _NEAREST.get(effort, effort),
@@ -43,3 +45,16 @@ def thinking_options(
         else:
             options[name] = value
     return cast(ChatOptions, options)
+
+
+def _has_only_efforts(llm: LLM) -> bool:
+    """Whether the model can think less, but not do without."""
+    try:
+        llm.check_switches(reasoning_effort="low")
+    except UnsupportedError:
+        return False
+    try:
+        llm.check_switches(reasoning=False)
+    except UnsupportedError:
+        return True
+    return False
