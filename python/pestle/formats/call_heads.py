@@ -1,28 +1,21 @@
 """The heads of calls: where they are complete, what comes is certain to be a call of a known tool.
 
-Each function takes the text behind the mark that begins a call, and gives the call and where its
-arguments begin; None where the head is not complete, or is another one. What is found in a text is
+Each function takes the text behind the mark that begins a call, and gives what has `Begun`; None
+where the head is not complete, or is another one. What is found in a text is
 found in all that begins with it, so it does not matter in which pieces a text comes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TypeAlias
 
 from pestle.formats.calls import MalformedCallError, Schemas, decoded
 from pestle.formats.calls_listed import further_calls
 from pestle.formats.calls_xml import mapping, typed, types_of
 from pestle.formats.marks import Marks
-from pestle.formats.streamed import StreamedCall, StreamedJson
+from pestle.formats.streamed import Begun, StreamedJson
 from pestle.formats.streamed_parameters import Parameter, ParameterTags, StreamedParameters
 from pestle.results import ToolCall
-
-Begun: TypeAlias = "tuple[StreamedCall, int] | None"
-Head: TypeAlias = Callable[[str], Begun]
-
-LONGEST = 512  # characters of a head; what is longer comes as a whole
 
 _NAMED = r'\{\s*"name"\s*:\s*"([^"\\]+)"\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\{)'
 _OBJECT = re.compile(rf"\s*{_NAMED}")

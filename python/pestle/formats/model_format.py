@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from pestle.formats import call_heads, harmony
+from pestle.formats import harmony
 from pestle.formats.calls import Schemas, named_call, schemas_of
 from pestle.formats.calls_fenced import separated_call
 from pestle.formats.calls_listed import llama_calls, mistral_calls
@@ -18,6 +18,7 @@ from pestle.formats.calls_xml import dsml_call, function_call
 from pestle.formats.harmony import HarmonyParser
 from pestle.formats.marks import Marks
 from pestle.formats.parser import Parser, PlainParser
+from pestle.formats.streamed import Begun
 from pestle.formats.tagged import CLOSE, OPEN, CallTags, TaggedParser
 from pestle.formats.trailing import TrailingCalls, TrailingParser
 from pestle.results import ToolCall
@@ -98,7 +99,9 @@ class Format:
         )
 
     def _trailing(self, marks: Marks, schemas: Schemas, must_call: bool) -> Parser:
-        def listed(text: str, first: bool) -> call_heads.Begun:
+        def listed(text: str, first: bool) -> Begun:
+            from pestle.formats import call_heads  # here: answers without calls need none of it
+
             return call_heads.listed(text, marks, schemas, first=first)
 
         if self.calls == "llama":
@@ -112,7 +115,9 @@ class Format:
             calls = mistral_calls(text, arguments, call_id)
             return [ToolCall(c.name, marks.spelled(c.arguments)) for c in calls]
 
-        def head(text: str, first: bool) -> call_heads.Begun:
+        def head(text: str, first: bool) -> Begun:
+            from pestle.formats import call_heads
+
             stated = call_heads.stated(text, marks, schemas, arguments, call_id) if first else None
             return stated or listed(text, first)
 
@@ -220,6 +225,16 @@ def _spellings(calls: CallForm | None, thinks: bool) -> tuple[str, ...]:
 
 
 def _call_tags(form: CallForm, marks: Marks, schemas: Schemas) -> CallTags:
+    def head(text: str) -> Begun:
+        from pestle.formats import call_heads  # here: answers without calls need none of it
+
+        if form == "dsml":
+            return call_heads.invoke(text, marks, schemas, marks[_DSML], end)
+        if form == "separated":
+            return call_heads.separated(text, marks, schemas, marks[SEPARATED[4]], end)
+        named = call_heads.named(text, marks, schemas, end)
+        return named or call_heads.function(text, marks, schemas, end)
+
     if form == "dsml":
         dsml = marks[_DSML]
         end = f"</{dsml}invoke>"
@@ -228,27 +243,18 @@ def _call_tags(form: CallForm, marks: Marks, schemas: Schemas) -> CallTags:
             end=end,
             around=(f"<{dsml}function_calls>", f"</{dsml}function_calls>"),
             read=lambda text: dsml_call(text, dsml),
-            head=lambda text: call_heads.invoke(text, marks, schemas, dsml, end),
+            head=head,
         )
     if form == "separated":
         begin, end, first, last, separator = (marks[spelling] for spelling in SEPARATED)
-        return CallTags(
-            begin,
-            end,
-            (first, last),
-            read=lambda text: separated_call(text, separator),
-            head=lambda text: call_heads.separated(text, marks, schemas, separator, end),
-        )
+        around = (first, last)
+        return CallTags(begin, end, around, lambda text: separated_call(text, separator), head)
 
     def read(text: str) -> Any:
         spelled = marks.spelled(text)
         if spelled.lstrip().startswith("<"):  # Qwen3-Coder; which of the two, the call itself tells
             return function_call(spelled, schemas)
         return named_call(spelled)
-
-    def head(text: str) -> call_heads.Begun:
-        either = (call_heads.named, call_heads.function)
-        return next((begun for each in either if (begun := each(text, marks, schemas, end))), None)
 
     end = marks[_TOOL_CALL_END]
     return CallTags(marks[_TOOL_CALL], end, (), read, head)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import TypeAlias
 
 from pestle.formats.calls import MalformedCallError, decoded
 from pestle.formats.events import CallPiece, Content, Event
 from pestle.formats.json_text import JsonText
 from pestle.formats.marks import held_back
 from pestle.results import ToolCall
+
+LONGEST_HEAD = 512  # characters, up to the arguments; a call with a longer one comes as a whole
+
+Begun: TypeAlias = "tuple[StreamedCall, int] | None"
+"""A call that has begun for certain, and where in the text its arguments do."""
+Head: TypeAlias = Callable[[str], Begun]
+"""Looks for the head of a call in the text behind the mark that begins it."""
 
 
 class StreamedCall(ABC):

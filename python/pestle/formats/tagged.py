@@ -14,12 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from pestle.formats.call_heads import LONGEST, Head
 from pestle.formats.calls import MalformedCallError, UnfinishedCallError
 from pestle.formats.events import Content, Event, Reasoning
 from pestle.formats.marks import Marks, held_back
 from pestle.formats.parser import Parser
-from pestle.formats.streamed import StreamedCall
+from pestle.formats.streamed import LONGEST_HEAD, Head, StreamedCall
 from pestle.results import ToolCall
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -216,7 +215,7 @@ class TaggedParser(Parser):
 
     def _read_call(self, final: bool) -> list[Event] | None:
         assert self._calls is not None
-        begun = self._calls.head(self._text[:LONGEST])
+        begun = self._calls.head(self._text[:LONGEST_HEAD])
         if begun is not None:
             self._call, used = begun
             self._text, self._line_ends = self._text[used:], ""

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pestle.formats.call_heads import LONGEST, Begun
 from pestle.formats.calls import MalformedCallError, Schemas
 from pestle.formats.calls_listed import listed_calls
 from pestle.formats.events import Content, Event
 from pestle.formats.marks import Marks, held_back
 from pestle.formats.parser import Parser
-from pestle.formats.streamed import StreamedCall
+from pestle.formats.streamed import LONGEST_HEAD, Begun, StreamedCall
 from pestle.results import ToolCall
 
 
@@ -103,7 +102,7 @@ class TrailingParser(Parser):
         events: list[Event] = []
         while True:
             if self._call is None or self._call.is_over:
-                begun = self._calls.head(text[:LONGEST], self._call is None)
+                begun = self._calls.head(text[:LONGEST_HEAD], self._call is None)
                 if begun is None:
                     return events, text
                 if self._call is not None:

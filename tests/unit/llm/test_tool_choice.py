@@ -10,7 +10,8 @@ from pestle import LLM, ArgumentError, ArgumentTypeError, ToolCall
 from pestle.chat.choice import ToolChoice, once_called, tool_choice
 
 from .test_reasoning import CALL, CALL_END, CLOSE, HELLO, OPEN, scripted
-from .test_structure import SCHEMA, TELLS, TELLS_NOTHING, TOOL, insists, qwen
+from .test_reasoning import TEMPLATE as TELLS_NOTHING
+from .test_structure import SCHEMA, TELLS, TOOL, insists, qwen
 
 MakeLlm = Callable[..., LLM]
 OTHER = {"type": "function", "function": {"name": "g", "parameters": SCHEMA}}
