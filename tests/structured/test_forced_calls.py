@@ -87,3 +87,27 @@ def test_a_call_has_to_be_made(babbles: Babbler, family: str) -> None:
         assert call.name == "find_it" or seed % 2 == 0
         assert (answer.text, answer.warnings) == ("", ())
     assert "find_it" in names
+
+
+@pytest.mark.parametrize("family", CALLING)
+def test_a_forced_call_comes_as_it_is_written(babbles: Babbler, family: str) -> None:
+    llm = babbles(family)
+    options: dict[str, Any] = {
+        "tools": tools_of(family),
+        "tool_choice": NAMED,
+        "seed": 3,
+        "temperature": 3.0,
+        "max_tokens": 500,
+        **options_of(family),
+    }
+    with llm.chat(HELLO, **options, stream=True) as stream:
+        chunks = [*stream]
+    (call,) = stream.result().tool_calls
+    deltas = [delta for chunk in chunks for delta in chunk.call_deltas]
+    assert "".join(delta.arguments for delta in deltas) == call.arguments
+    assert (deltas[0].id, deltas[0].name) == (call.id, "find_it")
+    assert len(deltas) > 3
+    assert [delta.id for delta in deltas[1:]] == [""] * (len(deltas) - 1)
+    alone = llm.chat(HELLO, **options)
+    assert alone.tool_calls == (call,)
+    assert alone.token_ids == stream.result().token_ids
