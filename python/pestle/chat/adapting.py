@@ -1,7 +1,7 @@
-"""Messages that a template would refuse or leave out, in the nearest form that it writes.
+"""Chats that a template would refuse or cut, in the nearest form that it writes.
 
-Servers get chats of all shapes, and cannot ask back. What was said stays, in its place and word for
-word; only who says it changes, and where one message ends. `chat` itself is strict.
+Servers get chats of all shapes, and cannot ask back. What is said stays, word for word and in its
+order; only who says it changes, and where a message ends. `chat` itself is strict.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _BETWEEN = "\n\n"  # two messages that become one
 def adapted(messages: Any, template: ChatEncoder) -> list[dict[str, Any]]:
     """The messages as `template` can write them:
 
-    - a developer's message is one of the system, where the template has no developers;
-    - the system's messages at the beginning are one, where it writes no more, and part of the first
-      message of the user, where it has no system;
-    - one between others is the user's, where it would be left out or written elsewhere;
-    - messages of the user, or of the assistant, that follow each other are one, where two would be
-      refused;
-    - an assistant's message without a content or a call has an empty one.
+    - A developer's message becomes a system message where the template has no developers.
+    - System messages at the beginning become one where it writes only one, and part of the first
+      user message where it writes none.
+    - A system message between others becomes a user message where it would be refused, left out or
+      moved.
+    - User or assistant messages in a row become one where two would be refused or left out.
+    - An assistant message with neither content nor calls gets an empty content.
 
     Raises as `chat` does for what is wrong with messages.
     """

@@ -17,10 +17,10 @@ def call_ids(
 ) -> Iterator[str]:
     """Ids for the calls of the answer to `messages`, none of which the messages have.
 
-    They come of what the answer comes of: the tokens of the prompt, and the seed, if there is one.
-    So the same answer has the same ids, and others have others, also those that are given at the
-    same time: histories can be put together. Of a million calls, two have one id with a chance of 1
-    in 27,000.
+    They are made from what decides the answer: the tokens of the prompt, and the seed, if there is
+    one. So the same answer has the same ids, and others have others, even at the same time: a
+    client may join histories. Among a million calls, two have the same id with a chance of 1 in
+    27,000.
     """
     from hashlib import sha256  # most answers have no calls
 
