@@ -416,6 +416,7 @@ def test_documents_of_text_are_read(make_llm: MakeLlm, serve: Serve) -> None:
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"temperature": "hot"}, "temperature"),
         ({"mcp_servers": [{"type": "url"}]}, "mcp_servers"),
+        ({"compaction": {"type": "x"}}, "compaction"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(says: Callable[..., Client], fields: Any, named: str) -> None:
@@ -425,6 +426,26 @@ def test_what_is_wrong_is_named(says: Callable[..., Client], fields: Any, named:
     assert answer.json["error"]["type"] == "invalid_request_error"
     assert named in answer.json["error"]["message"]
     assert answer.json["request_id"] == answer.headers["request-id"]
+
+
+def test_nothing_is_kept_between_requests(says: Callable[..., Client]) -> None:
+    client = says("x")
+    for thread in ({"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}):
+        error = client.post(PATH, asked(thread=thread)).json["error"]
+        assert error["type"] == "invalid_request_error"
+        assert error["details"] == {"error_code": "thread_unsupported_request"}
+
+
+def test_system_prompts_for_one_turn(make_llm: MakeLlm, serve: Serve) -> None:
+    prompts: list[str] = []
+    client = serve(scripted(make_llm, ["Yes."], prompts=prompts))
+    brief = {"role": "system", "content": "Be brief.", "clear_at": "next_user_message"}
+    client.post(PATH, asked(messages=[*HELLO, brief]))
+    assert "Be brief." in prompts[-1]
+    client.post(PATH, asked(messages=[*HELLO, brief, *HELLO]))
+    assert "Be brief." not in prompts[-1]
+    client.post(PATH, asked(messages=[*HELLO, {**brief, "clear_at": "never"}, *HELLO]))
+    assert "Be brief." in prompts[-1]
 
 
 def test_other_models_are_not_found(says: Callable[..., Client]) -> None:

@@ -28,8 +28,11 @@ def chat_messages(system: Content | None, messages: list[Message]) -> list[dict[
     if system is not None and (text := _system(system)):
         chat.append({"role": "system", "content": text})
     names: dict[str, str] = {}
+    last = max((n for n, message in enumerate(messages) if message.role == "user"), default=0)
     for n, message in enumerate(messages):
         where = f"messages[{n}].content"
+        if message.clear_at == "next_user_message" and n < last:
+            continue
         if isinstance(message.content, str):
             chat.append({"role": message.role, "content": message.content})
         elif message.role == "assistant":

@@ -14,6 +14,8 @@ _KINDS = {
     413: "request_too_large",
     529: "overloaded_error",
 }
+NO_THREADS = "thread_unsupported_request"
+"""The code at which clients send a conversation as a whole, as they did before threads."""
 _BUSY = (429, 503)  # it would be the server's fault, not that of a client's many requests
 
 
@@ -30,11 +32,10 @@ class Anthropic:
         """The object with `error` and the id of the request."""
         status = self.status(error)
         kind = "api_error" if status >= 500 else "invalid_request_error"
-        return {
-            "type": "error",
-            "error": {"type": _KINDS.get(status, kind), "message": _message(error)},
-            "request_id": request_id,
-        }
+        told: dict[str, Any] = {"type": _KINDS.get(status, kind), "message": _message(error)}
+        if error.code == NO_THREADS:
+            told["details"] = {"error_code": error.code}
+        return {"type": "error", "error": told, "request_id": request_id}
 
     def in_stream(self, error: ApiError, request_id: str) -> bytes:
         """The event `error`, at which clients raise."""

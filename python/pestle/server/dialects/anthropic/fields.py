@@ -27,10 +27,14 @@ class Block(msgspec.Struct, kw_only=True):
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """A turn of the conversation, or a system prompt in the middle of it."""
+    """A turn of the conversation, or a system prompt in the middle of it.
+
+    `clear_at`: a system prompt may be meant for the next turn of the user's only.
+    """
 
     role: Literal["user", "assistant", "system"]
     content: str | list[Block]
+    clear_at: Literal["next_user_message", "never"] | None = None
 
 
 class Thinking(msgspec.Struct, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pestle.server import fields as body_fields
 from pestle.server import streams
+from pestle.server.dialects.anthropic.errors import NO_THREADS
 from pestle.server.dialects.anthropic.events import Shape, events_of, message_of
 from pestle.server.dialects.anthropic.fields import CountFields, Fields
 from pestle.server.dialects.anthropic.jobs import counting_job, message_job
@@ -14,6 +15,7 @@ from pestle.server.endpoint import Call, Reply, Stream
 from pestle.server.errors import ApiError
 
 _REFUSED = {
+    "compaction": "nothing here makes conversations shorter",
     "container": "there are no containers here",
     "mcp_servers": "nothing here asks other servers",
 }
@@ -23,6 +25,9 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
     """`POST /v1/messages`."""
     fields = call.fields
     body_fields.refuse(dict(call.raw), _REFUSED)
+    if call.raw.get("thread") is not None:
+        said = "thread: nothing is kept between requests; send the whole conversation without it"
+        raise ApiError(400, said, param="thread", code=NO_THREADS)
     if not fields.messages or fields.messages[-1].role == "assistant":
         said = "messages: the last one is the assistant's, which is not continued here (prefill)"
         if not fields.messages:
