@@ -53,6 +53,12 @@ class ModelFacts:
         return cast("ChatTemplate | None", self._runtime.loaded.template)
 
     @property
+    def reasons(self) -> bool:
+        """Whether its thoughts can be told from what it answers."""
+        form = self._runtime.loaded.format
+        return form is not None and form.thinks
+
+    @property
     def sampling(self) -> Sampling:
         """How tokens are chosen where a call does not say: the file's values over Pestle's."""
         return self._runtime.loaded.sampling

@@ -23,10 +23,12 @@ from pestle.server.dialects import (
     chat_completions,
     completions,
     embeddings,
+    ollama,
     responses,
     tokenizing,
 )
 from pestle.server.dialects.anthropic import Anthropic
+from pestle.server.dialects.ollama import Ollama
 from pestle.server.dialects.openai import OpenAi
 from pestle.server.endpoint import Dialect, Endpoint, Refusal
 from pestle.server.errors import ApiError
@@ -35,7 +37,7 @@ from pestle.server.models import Models
 from pestle.server.options import ServerOptions
 from pestle.server.service import Service
 
-_OPENAI, _ANTHROPIC = OpenAi(), Anthropic()
+_OPENAI, _ANTHROPIC, _OLLAMA = OpenAi(), Anthropic(), Ollama()
 _POSTS: tuple[tuple[str, Dialect, Any, Any], ...] = (
     ("/v1/chat/completions", _OPENAI, chat_completions.Fields, chat_completions.answer),
     ("/v1/completions", _OPENAI, completions.Fields, completions.answer),
@@ -45,6 +47,11 @@ _POSTS: tuple[tuple[str, Dialect, Any, Any], ...] = (
     ("/v1/responses", _OPENAI, responses.Fields, responses.answer),
     ("/v1/messages", _ANTHROPIC, anthropic.Fields, anthropic.answer),
     ("/v1/messages/count_tokens", _ANTHROPIC, anthropic.CountFields, anthropic.count),
+    ("/api/chat", _OLLAMA, ollama.chat.Fields, ollama.chat.answer),
+    ("/api/generate", _OLLAMA, ollama.generate.Fields, ollama.generate.answer),
+    ("/api/embed", _OLLAMA, ollama.embed.EmbedFields, ollama.embed.answer),
+    ("/api/embeddings", _OLLAMA, ollama.embed.EmbeddingsFields, ollama.embed.answer_one),
+    ("/api/show", _OLLAMA, ollama.listing.ShowFields, ollama.listing.show),
 )
 
 
@@ -95,6 +102,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/v1/models", list_models, methods=["GET"]),
+            *ollama.listing.routes(known, options.keep_alive),
             Route("/tokenizer_info", tokenizer_info, methods=["GET"]),
             Route("/v1/models/{name:path}", model, methods=["GET"]),
             *(
@@ -116,6 +124,8 @@ def create_app(
 
 def _dialect_of(path: str) -> Dialect:
     """In which errors are told that no endpoint tells."""
+    if path.startswith("/api/"):
+        return _OLLAMA
     return _ANTHROPIC if path.startswith("/v1/messages") else _OPENAI
 
 

@@ -120,6 +120,12 @@ class ChatTemplate:
         self._spent = account.spent
         return names
 
+    @property
+    def announces_tools(self) -> bool:
+        """Whether it tells the model of tools. Raises TemplateError where that costs too much."""
+        with self._account():
+            return self._conventions.announces
+
     def render(
         self,
         messages: Messages,
