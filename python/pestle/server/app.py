@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime, timezone
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -68,9 +69,8 @@ def create_app(
     service = Service(options)
 
     async def list_models(request: Request) -> JSONResponse:
-        return JSONResponse(
-            {"object": "list", "data": [_model(*each) for each in known.names.items()]}
-        )
+        data = [_model(*each) for each in known.names.items()]
+        return JSONResponse({"object": "list", "data": data, "has_more": False})
 
     async def model(request: Request) -> Response:
         try:
@@ -130,10 +130,18 @@ def _dialect_of(path: str) -> Dialect:
 
 
 def _model(name: str, model: Model) -> dict[str, Any]:
+    """A model as OpenAI's clients read it, and as Anthropic's do."""
+    created = datetime.fromtimestamp(model.created, timezone.utc)
     return {
         "id": name,
         "object": "model",
         "created": model.created,
         "owned_by": "pestle",
         "context_length": model.context_length,
+        "type": "model",
+        "display_name": name,
+        "created_at": created.isoformat().replace("+00:00", "Z"),
+        "lifecycle": "active",
+        "max_input_tokens": model.context_length,
+        "max_tokens": model.context_length,
     }

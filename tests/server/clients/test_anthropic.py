@@ -134,6 +134,14 @@ def test_tokens_are_counted(says: Callable[..., Client]) -> None:
     assert counted.input_tokens == client.messages.create(**ASKED).usage.input_tokens
 
 
+def test_models_are_listed(says: Callable[..., Client]) -> None:
+    client = client_of(says("x", n_ctx=300))
+    (listed,) = client.models.list()
+    assert listed == client.models.retrieve("fake")
+    assert (listed.id, listed.type, listed.max_input_tokens) == ("fake", "model", 300)
+    assert listed.created_at.year >= 2026
+
+
 def test_errors_are_the_clients_own(says: Callable[..., Client]) -> None:
     client = client_of(says("x"))
     with pytest.raises(anthropic.NotFoundError) as missing:
