@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -459,6 +460,26 @@ def test_a_prompt_that_is_too_long_says_so_in_anthropics_words(says: Callable[..
     assert answer.status == 400
     assert answer.json["error"]["type"] == "invalid_request_error"
     assert answer.json["error"]["message"].startswith("prompt is too long: ")
+
+
+def test_a_full_queue_is_overloaded(make_llm: MakeLlm, serve: Serve) -> None:
+    go_on = threading.Event()
+    llm = make_llm("Good.", before=lambda: go_on.wait(60))
+    client = serve(llm, options=ServerOptions(queue=1))
+    waiting = client.begin(PATH, asked())
+    try:
+        while not llm._runtime.scheduler._tickets:
+            time.sleep(0.01)
+        refused = client.post(PATH, asked())
+        assert refused.status == 529
+        assert refused.json["error"]["type"] == "overloaded_error"
+        assert int(refused.headers["retry-after"]) > 0
+        asked_of_ollama = client.post("/api/chat", {"messages": HELLO})
+        assert asked_of_ollama.status == 503
+        assert "wait already" in asked_of_ollama.json["error"]
+    finally:
+        go_on.set()
+        waiting.close()
 
 
 def test_an_error_in_the_middle_ends_the_stream(make_llm: MakeLlm, serve: Serve) -> None:
