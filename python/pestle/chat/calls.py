@@ -264,6 +264,6 @@ class GeneratingCalls(ABC):
         """What `generate` is given, read and checked; `text_run` takes it. Raises as it does."""
         return text_request(self._runtime.loaded, prompt, options, parse_special=parse_special)
 
-    def text_run(self, request: TextRequest) -> Run[Completion]:
-        """What `generate` does, not begun."""
-        return text_run(self._runtime, self._lease, request)
+    def text_run(self, request: TextRequest, *, client: str = "") -> Run[Completion]:
+        """What `generate` does, not begun; `client` as in `chat_run`."""
+        return text_run(self._runtime, self._lease, request, client=client)

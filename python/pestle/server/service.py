@@ -94,6 +94,7 @@ def _runs(llm: LLM, job: Job, client: str) -> list[Run[Any]]:
         return [
             llm.chat_run(
                 replace(request, options=replace(request.options, generation=generation)),
+                client=client,
             )
             for generation in _seeded(request.options.generation, job.n)
         ]
@@ -101,7 +102,7 @@ def _runs(llm: LLM, job: Job, client: str) -> list[Run[Any]]:
     for prompt in job.prompts:
         text = llm.text_request(prompt, job.parse_special, job.options)
         runs += [
-            llm.text_run(replace(text, generation=generation))
+            llm.text_run(replace(text, generation=generation), client=client)
             for generation in _seeded(text.generation, job.n)
         ]
     return runs
