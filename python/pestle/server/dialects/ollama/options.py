@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pestle.errors import UnsupportedError, shown
+from pestle.errors import shown
 from pestle.llm import LLM
 from pestle.server import fields as body_fields
 from pestle.server.dialects.ollama.fields import Answered, Options
@@ -59,11 +59,8 @@ def thinking(llm: LLM, fields: Answered) -> dict[str, Any]:
     if fields.think is None:
         return {}
     wanted = bool(fields.think)
-    if wanted:
-        try:
-            llm.check_switches(reasoning_budget=0)
-        except UnsupportedError:
-            raise ApiError(400, f"{llm.name!r} does not support thinking", param="think") from None
+    if wanted and not llm.reasons:
+        raise ApiError(400, f"{llm.name!r} does not support thinking", param="think")
     effort = fields.think if isinstance(fields.think, str) else None
     return dict(thinking_options(llm, wanted=wanted, effort=effort))
 
