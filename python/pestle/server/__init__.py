@@ -11,6 +11,7 @@ fields       from the bytes of a body to typed fields
 jobs         what requests of every dialect come down to, and the events that answer them
 service      from jobs to answers
 answers      the answers of one job as a stream of events
+doorbell     how the schedulers' threads call the event loop
 streams      server-sent events
 once         what the log is told once
 models       the models by their names

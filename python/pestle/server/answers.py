@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pestle.engine.run import Run
 from pestle.results import ChatCompletion, Completion
+from pestle.server.doorbell import Doorbell
 from pestle.server.jobs import Event, Finished, Piece, Quiet, Reading, Waiting
 
 
@@ -19,10 +20,17 @@ class Answers:
     before its next forward pass and waits for nothing.
     """
 
-    def __init__(self, runs: Sequence[Run[Any]], beat: float) -> None:
-        """`beat`: seconds of silence after which an event tells what goes on."""
+    def __init__(self, runs: Sequence[Run[Any]], beat: float, doorbell: Doorbell) -> None:
+        """`beat`: seconds of silence after which an event tells what goes on.
+
+        `doorbell`: of the loop, for the threads that write.
+        """
         self._runs = list(runs)
         self._beat = beat
+        self._doorbell = doorbell
+        self._rings: list[Callable[[], None]] = []
+        self._silent_since = 0.0  # by the loop's clock
+        self._timer: asyncio.TimerHandle | None = None
         self._watched: set[int] = set()
         self._change: asyncio.Future[bool] | None = None
         self._error: Exception | None = None
@@ -45,6 +53,7 @@ class Answers:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         live = dict(enumerate(self._runs))
+        self._rings = [partial(self._doorbell.ring, partial(self._tell, each)) for each in live]
         try:
             for run in live.values():
                 run.begin()
@@ -67,6 +76,9 @@ class Answers:
                 if silent and not await self._changed(live):
                     yield self._told(live)
         finally:
+            self._rings = []  # they refer to this
+            if self._timer is not None:
+                self._timer.cancel()
             self.close()
 
     async def results(self) -> list[Completion | ChatCompletion]:
@@ -97,13 +109,24 @@ class Answers:
         for index, run in live.items():
             if index not in self._watched:
                 self._watched.add(index)
-                run.watch(_in(loop, self._tell, index))
-        timer = loop.call_later(self._beat, _settle, change, False)
-        try:
-            moved: bool = await change
-            return moved
-        finally:
-            timer.cancel()
+                run.watch(self._rings[index])
+        self._silent_since = loop.time()
+        if self._timer is None:
+            self._timer = loop.call_later(self._beat, self._look, loop)
+        moved: bool = await change
+        return moved
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tell of a silence, or look again when it would be long enough.
+
+        So a piece that comes in time costs no timer of its own.
+        """
+        left = self._silent_since + self._beat - loop.time()
+        self._timer = None
+        if left > 0:
+            self._timer = loop.call_later(left, self._look, loop)
+        elif self._change is not None:
+            _settle(self._change, False)
 
     def _tell(self, index: int) -> None:
         self._watched.discard(index)
@@ -123,15 +146,3 @@ class Answers:
 def _settle(future: asyncio.Future[bool], value: bool) -> None:
     if not future.done():
         future.set_result(value)
-
-
-def _in(
-    loop: asyncio.AbstractEventLoop, function: Callable[[int], None], index: int
-) -> Callable[[], None]:
-    """What calls `function` in the loop, from any thread."""
-
-    def call() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(function, index)
-
-    return call

@@ -15,6 +15,7 @@ from pestle.llm import LLM
 from pestle.options import Request
 from pestle.server import limits
 from pestle.server.answers import Answers
+from pestle.server.doorbell import Doorbell
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Job
 from pestle.server.options import ServerOptions
@@ -33,6 +34,7 @@ class Service:
         self.options = options
         self.bodies = Bodies(options.bodies_bytes)
         self._preparing: CapacityLimiter | None = None
+        self._doorbell: Doorbell | None = None
         self._preparing_answers = 0
         self._open: WeakSet[Answers] = WeakSet()
         self._ended = False
@@ -52,7 +54,9 @@ class Service:
             runs = await self.prepared(_runs, llm, job, client)
         finally:
             self._preparing_answers -= job.size
-        answers = Answers(runs, self.options.beat)
+        if self._doorbell is None:  # here: it belongs to the loop that runs
+            self._doorbell = Doorbell(asyncio.get_running_loop())
+        answers = Answers(runs, self.options.beat, self._doorbell)
         self._open.add(answers)
         if self._ended:
             answers.fail(_stopped())
