@@ -13,6 +13,8 @@
 process of its own (`--command` has another one), and load the same file here too: bare steps of the
 engine and plain calls take turns with the server. `--peer` adds llama.cpp's server, which
 `pip install xllamacpp` brings. Seconds, tokens a second and shares; `--json` for programs.
+
+`storm` fails where an answer differs from the one that the same request gets alone.
 """
 
 from __future__ import annotations
@@ -133,14 +135,15 @@ def main() -> int:
     given = _arguments()
     measure = {"streams": _streams, "traffic": _traffic, "storm": _storm}
     found = measure.get(given.measure, _of_a_file)(given)
+    failed = any(figures.get("wrong") for figures in found.values())
     if given.json:
         print(json.dumps(found, indent=1))
-        return 0
+        return int(failed)
     for name, figures in found.items():
         print(name)
         for what, value in figures.items():
             print(f"  {what:30} {value:,.4g}")
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":

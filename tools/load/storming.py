@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 from pestle.models import resolve
@@ -16,6 +18,13 @@ from load.heard import Heard
 from load.servers import Server, running
 
 COMMAND = f"{sys.executable} {Path(__file__).parent / 'storm_server.py'} {{file}} --port {{port}}"
+_METRICS = [
+    "num_requests_running",
+    "num_requests_waiting",
+    "kv_cache_bytes",
+    "num_preemptions_total",
+]
+_REST = 2.0  # seconds in which the server notices that everybody has gone
 DIALECTS = [
     "/v1/chat/completions",
     "/v1/completions",
@@ -40,6 +49,7 @@ def run(command: str, file: str | None, n: int, rounds: int, seed: int) -> dict[
             report = asyncio.run(storm.together(server.address, asked, expected))
             for line in report.wrong:
                 print(f"round {turn + 1}: {line}", file=sys.stderr)
+            time.sleep(_REST)
             found[f"round {turn + 1}"] = report.figures() | _left_over(server)
             print(json.dumps(found[f"round {turn + 1}"]), file=sys.stderr, flush=True)
     return found
@@ -54,7 +64,14 @@ def _alone(server: Server, asked: list[storm.Chat]) -> dict[int, Heard]:
 
 
 def _left_over(server: Server) -> storm.Figures:
-    """What the server holds once everybody has gone, in bytes."""
+    """What the server has and holds once everybody has gone; memory in bytes."""
     text = Path(f"/proc/{server.pid}/smaps_rollup").read_text(encoding="ascii")
     fields = dict(line.split(":", 1) for line in text.splitlines() if ": " in line)
-    return {"anonymous": int(fields["Anonymous"].split()[0]) * 1024}
+    held: storm.Figures = {"anonymous": int(fields["Anonymous"].split()[0]) * 1024}
+    url = f"http://{server.address.host}:{server.address.port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    for name in _METRICS:
+        values = [line.rsplit(" ", 1)[1] for line in lines if re.match(rf"\w+[:_]{name}\b", line)]
+        held[name] = sum(map(float, values))
+    return held
