@@ -16,7 +16,14 @@ from tests.structured.babblers import babbler
 
 from .serving import Client
 
-DIALECTS = ["/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"]
+DIALECTS = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/messages",
+    "/v1/responses",
+    "/api/chat",
+    "/api/generate",
+]
 N = 120
 
 

@@ -30,6 +30,8 @@ DIALECTS = [
     "/v1/completions",
     "/v1/messages",
     "/v1/responses",
+    "/api/chat",
+    "/api/generate",
 ]
 
 
