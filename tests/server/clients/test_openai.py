@@ -116,6 +116,42 @@ def test_a_response(make_llm: MakeLlm, ask: Callable[[LLM], Any]) -> None:
     assert final.usage.output_tokens == response.usage.output_tokens
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"reasoning": {"summary": "auto", "effort": "low"}},
+        {"include": ["message.output_text.logprobs"], "top_logprobs": 2},
+        {"max_output_tokens": 12},
+        {"text": {"format": {"type": "json_object"}}},
+        {"tool_choice": "none", "metadata": {"a": "b"}, "parallel_tool_calls": False},
+    ],
+)
+def test_all_events_are_of_the_api(
+    make_llm: MakeLlm, ask: Callable[[LLM], Any], more: dict[str, Any]
+) -> None:
+    script = [
+        *thinks("Hm."),
+        '{"a": 1}\n',
+        *calls("look", at="sky"),
+        "\n",
+        *calls("look", at="sea"),
+    ]
+    client = ask(scripted(make_llm, script))
+    asked: dict[str, Any] = {"model": "fake", "tools": [{"type": "function", **LOOK}]}
+    asked |= {"input": "What is up?", "instructions": "Watch.", "temperature": 0, **more}
+    events = list(client.responses.create(**asked, stream=True))
+    for number, event in enumerate(events):
+        assert event.sequence_number == number
+        assert type(event).model_validate(event.to_dict()) == event
+    response = client.responses.create(**asked)
+    assert type(response).model_validate(response.to_dict()) == response
+    assert events[-1].type == f"response.{response.status}"
+    assert [item.type for item in events[-1].response.output] == [
+        item.type for item in response.output
+    ]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_response_with_tools(client: Any, stream: bool) -> None:
     items: list[Any] = [{"role": "user", "content": "What is up?"}]
