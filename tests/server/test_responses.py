@@ -179,7 +179,7 @@ def test_a_second_turn_reads_only_what_is_new(
     )
 
 
-def test_instructions_are_one_system_message(make_llm: MakeLlm, serve: Serve) -> None:
+def test_instructions_come_first(make_llm: MakeLlm, serve: Serve) -> None:
     prompts: list[str] = []
     client = serve(scripted(make_llm, ["Hi."], prompts=prompts))
     given = [
@@ -192,7 +192,8 @@ def test_instructions_are_one_system_message(make_llm: MakeLlm, serve: Serve) ->
     assert response["instructions"] == "Be brief."
     (prompt,) = prompts
     assert prompt == (
-        "<|im_start|>system\nBe brief.\n\nBe kind.\n\nBe quick.<|im_end|>\n"
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>system\nBe kind.<|im_end|>\n"
+        "<|im_start|>system\nBe quick.<|im_end|>\n"
         "<|im_start|>user\nHello!<|im_end|>\n"
         "<|im_start|>system\nNow.<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -262,10 +263,16 @@ def test_a_call_can_be_forced_or_forbidden(make_llm: MakeLlm, serve: Serve) -> N
     client = serve(llm)
     other = {**LOOK, "name": "listen"}
     asked = {"input": "Hi", "tools": [LOOK, other], "temperature": 0}
-    for choice in ("required", {"type": "function", "name": "look"}):
+    choices: list[Any] = ["required", {"type": "function", "name": "look"}]
+    for choice in choices:
         response = client.post(PATH, {**asked, "tool_choice": choice}).json
         assert [item["name"] for item in response["output"]] == ["look"]
         assert response["tool_choice"] == choice
+    for tool in ("look", "listen"):
+        allowed = [{"type": "function", "name": tool}, {"type": "web_search"}]
+        choice = {"type": "allowed_tools", "mode": "auto", "tools": allowed}
+        response = client.post(PATH, {**asked, "tool_choice": choice}).json
+        assert [item["name"] for item in response["output"]] == [tool]
     none = client.post(PATH, {**asked, "tool_choice": "none"}).json
     assert none["usage"]["input_tokens"] == len(
         llm.chat_tokens([{"role": "user", "content": "Hi"}])

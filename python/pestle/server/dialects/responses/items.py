@@ -17,15 +17,12 @@ _READ = "message, reasoning, function_call, function_call_output"
 def messages(given: str | Sequence[Any], instructions: str | None) -> list[dict[str, Any]]:
     """The messages that an input stands for, behind the instructions. Raises ApiError.
 
-    A developer's message is a system message, which more chat templates know, and those at the
-    beginning are one: many templates leave out what is said by another role or in a second one.
-
     What a model said between two other items is one message: its reasoning, its texts, its calls.
     That is how it wrote them, and how the next turn finds them in the prefix cache.
     """
     chat = _Chat()
     if instructions is not None:
-        chat.instruct([{"type": "text", "text": instructions}])
+        chat.add({"role": "system", "content": instructions})
     if isinstance(given, str):
         chat.add({"role": "user", "content": given})
     else:
@@ -43,13 +40,6 @@ class _Chat:
 
     def add(self, message: dict[str, Any]) -> None:
         self.messages.append(message)
-
-    def instruct(self, texts: list[dict[str, Any]]) -> None:
-        """Add what a system or a developer said."""
-        if [message["role"] for message in self.messages] == ["system"]:
-            self.messages[0]["content"] += [{"type": "text", "text": ""}, *texts]
-        else:
-            self.add({"role": "system", "content": texts})
 
     def say(self, texts: list[dict[str, Any]]) -> None:
         """Add to what the model said."""
@@ -109,8 +99,6 @@ def _take_message(chat: _Chat, where: str, item: Mapping[str, Any]) -> None:
     content = _content(f"{where}: content", item.get("content"))
     if role == "assistant":
         chat.say(content)
-    elif role in ("system", "developer"):
-        chat.instruct(content)
     else:
         chat.add({"role": role, "content": content})
 
