@@ -173,6 +173,8 @@ void bind_engine(py::module_& m) {
           },
           "Of kv_used, what is kept of texts that no sequence holds; sequences that need room get it.")
       .def_property_readonly("kv_used", &Engine::kv_used, "Bytes of the pages that hold keys and values.")
+      .def("kv_size", &Engine::kv_size, py::arg("n_tokens"),
+           "Bytes of pages that a text of so many tokens takes at most while it is read from its beginning.")
       .def_property_readonly("kv_limit", &Engine::kv_limit,
                              "The most that kv_used may be; 0: there is no limit.")
       .def_property_readonly(

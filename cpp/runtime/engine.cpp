@@ -106,6 +106,16 @@ void Engine::grow(Sequence& sequence, int more) {
     }
 }
 
+size_t Engine::kv_size(int n) const {
+  const int read = std::clamp(n, 0, n_ctx_);
+  size_t sum = 0;
+  for (int g = 0; g < kv_layout().n_groups(); g++) {
+    const KvGroup& group = kv_layout().group(g);
+    sum += group.page_bytes() * size_t(read > 0 ? group.most_pages(read, std::min(read, chunk_)) : 0);
+  }
+  return sum;
+}
+
 void Engine::append(Sequence& s, std::span<const int32_t> tokens) {
   const auto settled = [&] { return std::max(0, s.n_tokens() - kWindowSlack) / kPageTokens; };
   const int before = settled();

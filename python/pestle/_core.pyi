@@ -332,6 +332,10 @@ class Engine:
         """
         Keeps the pages of all that a sequence holds, as long as prefix_cache allow.
         """
+    def kv_size(self, n_tokens: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        Bytes of pages that a text of so many tokens takes at most while it is read from its beginning.
+        """
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """
         float32 [rows, n_vocab] of the last step, a copy.

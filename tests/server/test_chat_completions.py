@@ -134,8 +134,8 @@ def test_who_leaves_ends_the_work(
         connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         while b"delta" not in connection.recv(1 << 16):
             pass
-        assert llm._runtime.scheduler._tickets
+        assert not llm._runtime.scheduler.idle
     deadline = time.monotonic() + 20
-    while llm._runtime.scheduler._tickets and time.monotonic() < deadline:
+    while not llm._runtime.scheduler.idle and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not llm._runtime.scheduler._tickets
+    assert llm._runtime.scheduler.idle

@@ -468,7 +468,7 @@ def test_a_full_queue_is_overloaded(make_llm: MakeLlm, serve: Serve) -> None:
     client = serve(llm, options=ServerOptions(queue=1))
     waiting = client.begin(PATH, asked())
     try:
-        while not llm._runtime.scheduler._tickets:
+        while llm._runtime.scheduler.idle:
             time.sleep(0.01)
         refused = client.post(PATH, asked())
         assert refused.status == 529

@@ -47,6 +47,6 @@ def _assert_at_rest(llm: LLM) -> None:
     """Nothing runs and nothing waits, soon after the last client has gone."""
     scheduler = llm._runtime.scheduler
     end = time.monotonic() + 20
-    while scheduler._tickets and time.monotonic() < end:
+    while not scheduler.idle and time.monotonic() < end:
         time.sleep(0.01)
-    assert not scheduler._tickets
+    assert scheduler.idle

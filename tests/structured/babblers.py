@@ -72,11 +72,21 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], str]] = {
 Babbler = Callable[..., LLM]
 
 
-def babbler(path: Path, family: str, threads: int = 1, n_ctx: int = 4096) -> LLM:
-    """A model of a format; its file is `path`, written if it is not there."""
+def babbler(
+    path: Path,
+    family: str,
+    threads: int = 1,
+    n_ctx: int = 4096,
+    weights: str = "qwen3-tied",
+    **engine: Any,
+) -> LLM:
+    """A model of a format; its file is `path`, written if it is not there.
+
+    `weights` names the case in `tests.oracle` whose shape it has; `engine`: options of its engine.
+    """
     template, marks, architecture = FAMILIES.get(family, (None, (), "llama"))
     if not path.exists():
-        case = Case("babbler", CASES["qwen3-tied"].config | {"vocab_size": N_VOCAB})
+        case = Case("babbler", CASES[weights].config | {"vocab_size": N_VOCAB})
         gguf_file.write(path, case, checkpoints.weights(case))
     file: Any = byte_level(
         MERGES,
@@ -95,7 +105,7 @@ def babbler(path: Path, family: str, threads: int = 1, n_ctx: int = 4096) -> LLM
             architecture=architecture,
             n_vocab=model.n_vocab,
             model=model,
-            engine=_core.Engine(model, n_ctx=n_ctx, threads=threads),
+            engine=_core.Engine(model, n_ctx=n_ctx, threads=threads, **engine),
             sampler=_core.Sampler,
             tokenizer=tokenizer,
             template=template_of(file, tokenizer),

@@ -8,7 +8,8 @@ pace         how much of a prompt goes into a pass
 sequence     tokens with their keys and values, until the model is closed
 generation   one generation from prompt to last token, as a state machine
 run          a generation as its caller sees it
-activity     how far a generation is
+order        who is served next, and who is set aside
+activity     how far a generation is, and what all work comes to
 stream       an iterator over it, for threads and for asyncio
 waking       how a coroutine waits for the scheduler's thread
 together     the results of several at once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pestle._core import KV_PAGE_TOKENS
 from pestle.engine.loaded import Choice, Sampled
 from pestle.engine.runtime import Runtime
-from pestle.engine.sequence import HeldSequence
+from pestle.engine.sequence import HeldSequence, KvSequence
 from pestle.engine.ticket import Ticket
 from pestle.engine.waking import changed
 from pestle.engine.work import Rows, Taken
@@ -106,16 +106,43 @@ class _Embedding:
         self._at = self._end = 0
         self._sequence: HeldSequence | None = None
 
+    waiting = False
+
+    @property
+    def n_tokens(self) -> int:
+        """Those of the text."""
+        return len(self._tokens)
+
+    @property
+    def remaining(self) -> int:
+        """Those that were not read."""
+        return len(self._tokens) - self._at
+
+    @property
+    def kv(self) -> KvSequence:
+        """The sequence that reads it."""
+        assert self._sequence is not None, "it has not begun"
+        return self._sequence.kv
+
     def begin(self) -> None:
         """Take a sequence of its own, which nobody finds again: texts for vectors seldom go on."""
+        self._at = 0
         self._sequence = self._runtime.new_sequence(remembered=False)
         self._pooler = self._runtime.loaded.engine.pooler(self._request.pooling)
 
+    def set_aside(self) -> None:
+        """Keep nothing: it begins anew."""
+        self._sequence = None
+        self._at = 0
+
+    def call_when_ready(self, callback: Callable[[], None]) -> None:
+        """It is never waiting."""
+        callback()
+
     def rows(self, most: int, *, alone: bool) -> Rows:
         """The next piece."""
-        assert self._sequence is not None, "it has not begun"
         self._end = min(self._at + most, len(self._tokens))
-        return Rows(self._sequence.kv, self._tokens[self._at : self._end], self._pooler)
+        return Rows(self.kv, self._tokens[self._at : self._end], self._pooler)
 
     def spare(self) -> bool:
         """There is nothing that it could do without."""
@@ -133,6 +160,9 @@ class _Embedding:
         asked = self._request
         vector = self._pooler.vector(dimensions=asked.dimensions, normalized=asked.normalize)
         return Taken([vector], True)
+
+    def leave(self) -> None:
+        """It has nothing any more."""
 
     def close(self) -> None:
         """Give the keys and values back."""

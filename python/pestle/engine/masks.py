@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from numpy import uint32
     from numpy.typing import NDArray
 
-Masks: TypeAlias = "Callable[[], list[NDArray[uint32]]]"
-"""Waits for the masks of a pass: one for each of its rows of logits, from the first on.
+Masks: TypeAlias = "Future[list[NDArray[uint32]]]"
+"""The masks of a pass: one for each of its rows of logits, from the first on.
 
-There may be fewer, where a later one cannot be computed. Raises GrammarError if there is none.
+There may be fewer, where a later one cannot be computed. GrammarError if there is none.
 """
 
 
@@ -40,10 +40,11 @@ class MaskAhead:
         """
         drafted = list(draft)
         try:
-            return self._aside.submit(self._constraint.masks, drafted).result
+            return self._aside.submit(self._constraint.masks, drafted)
         except RuntimeError:  # the interpreter ends, and begins no thread any more
-            masks = self._constraint.masks(drafted)
-            return lambda: masks
+            masks: Masks = Future()
+            masks.set_result(self._constraint.masks(drafted))
+            return masks
 
     def close(self) -> None:
         """Let the thread end once it has no work; does not wait for it."""

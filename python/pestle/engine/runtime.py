@@ -54,9 +54,17 @@ class Runtime:
                     sequence.drop()
                 self._held.clear()
 
-    def new_sequence(self, *, remembered: bool = True) -> HeldSequence:
-        """An empty sequence. What is read with it is found again by others if `remembered`."""
-        return self._hold(HeldSequence(self.loaded.engine.sequence(remembered)))
+    def new_sequence(self, *, remembered: bool = True, lasting: bool = True) -> HeldSequence:
+        """An empty sequence. What is read with it is found again by others if `remembered`.
+
+        `lasting`: see `HeldSequence`.
+        """
+        kv = self.loaded.engine.sequence(remembered)
+        return self._hold(HeldSequence(kv, remembered=remembered, lasting=lasting))
+
+    def retire(self, sequence: HeldSequence) -> None:
+        """Have what `sequence` holds kept as other texts are, and the rest freed. Never waits."""
+        self.scheduler.later(lambda: sequence.let_go(self.loaded.engine))
 
     def fork(self, sequence: HeldSequence) -> HeldSequence:
         """A sequence of the same tokens, which shares their memory."""

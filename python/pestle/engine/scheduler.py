@@ -8,12 +8,18 @@ not the main thread also means that no Ctrl-C can end a pass half done.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pestle.engine.activity import Activity, Tally
+from pestle.engine.admission import Admission, check_fits
+from pestle.engine.order import Shares, in_order, to_set_aside
 from pestle.engine.pace import Pace
 from pestle.engine.passes import Pass
 from pestle.engine.ticket import Call, Outcome, Ticket, call_all, patience
@@ -25,22 +31,34 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LINGER = 0.05  # seconds that the thread waits for more work before it ends
+_RETRY = 0.05  # seconds after which what could not begin is looked at again
 
 
 class Scheduler:
     """All work on one engine.
 
-    Each pass has one row, or a few drafted ones, for every answer that is being written; then a
-    piece of the prompts that are being read, so long that the answers wait little for it. Prompts
-    are served in turn, so a short one does not wait for the end of a long one.
+    Work begins when there is memory for its text; until then it waits. Each pass has one row, or a
+    few drafted ones, for every answer that is being written; then a piece of the prompts that are
+    being read, so long that the answers wait little for it. Where memory runs short, the youngest
+    work is set aside and taken up again later.
     """
 
     def __init__(self, engine: ForwardPass) -> None:
+        self.tally = Tally()
+        self.parallel = 0
+        """The most pieces of work that have begun at a time; 0: as many as memory allows."""
         self._engine: ForwardPass | None = engine
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        self._tickets: list[Ticket[Any]] = []
+        self._running: list[Ticket[Any]] = []  # they hold memory; those served last are the last
+        self._waiting: list[Ticket[Any]] = []  # they do not; by arrival, set aside ones before
+        self._numbers = itertools.count()
+        self._shares = Shares()
+        self._clients_changed = True
+        self._retry = 0.0  # when to look again whether one more can begin
+        self._busy_since: float | None = None  # there is work, and no pass has ended since
         self._calls: deque[Call] = deque()
+        self._later: deque[Callable[[], object]] = deque()
         self._thread: threading.Thread | None = None
         self._left = threading.Event()  # the thread has left; made anew with each
         self._pace = Pace()
@@ -56,21 +74,62 @@ class Scheduler:
     ) -> Ticket[T]:
         """Have `work` done. Raises what the scheduler was closed with.
 
-        `cancel` may be set by any thread, also in a signal handler, and ends the work before its
-        next pass. `eager`: see `Ticket.hurry`. `client` is whom it is for: any name, by
-        which the time of the engine is shared out fairly.
+        MemoryLimitError: there can never be memory for it. `cancel` may be set by any thread, also
+        in a signal handler, and ends the work before its next pass. `eager`: see `Ticket.hurry`.
+        `client` is whom it is for: any name, by which the time of the engine is shared out fairly.
         """
         ticket = Ticket(self, work, cancel or threading.Event(), eager=eager, client=client)
         with self._lock:
             if self._closed is not None:
                 raise self._closed()
-            self._tickets.append(ticket)
+            if self._engine is not None:
+                check_fits(self._engine, work.n_tokens)
+            self._waiting.append(ticket)
+            self._clients_changed = True
             try:
                 self._look()
             except BaseException:
-                self._tickets.remove(ticket)
+                self._waiting.remove(ticket)
                 raise
         return ticket
+
+    def activity(self) -> Activity:
+        """What it does and did. Any thread may ask; no pass is waited for."""
+        tally = self.tally
+        with self._lock:
+            engine, busy = self._engine, self._busy_since
+            return Activity(
+                running=len(self._running),
+                waiting=len(self._waiting),
+                preemptions=tally.preemptions,
+                prompt_tokens=tally.prompt_tokens,
+                generated_tokens=tally.generated_tokens,
+                prefix_queries=tally.prefix_queries,
+                prefix_hits=tally.prefix_hits,
+                kv_used=0 if engine is None else engine.kv_used,
+                kv_limit=0 if engine is None else engine.kv_limit,
+                passes=tally.passes,
+                pass_s=tally.pass_s,
+                stuck_s=0.0 if busy is None else time.monotonic() - busy,
+            )
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no work, not even such as nobody takes the results of."""
+        with self._lock:
+            return not self._running and not self._waiting
+
+    def later(self, function: Callable[[], object]) -> None:
+        """Have `function` called between two passes. Never waits, wherever it is called."""
+        self._later.append(function)
+        if self._lock.acquire(blocking=False):
+            try:
+                # RuntimeError: the interpreter ends, and begins no thread any more.
+                with contextlib.suppress(RuntimeError):
+                    if self._closed is None:
+                        self._look()
+            finally:
+                self._lock.release()
 
     def call(self, function: Callable[[], T]) -> T:
         """What `function` returns or raises, called between two passes."""
@@ -135,9 +194,17 @@ class Scheduler:
             with self._lock:
                 if self._thread is not threading.current_thread():
                     return
+                now = time.monotonic()
                 watchers, ready = self._drop_cancelled(), self._ready()
+                queued = self._queued(now)
                 closed = self._closed
-                if closed is None and not (ready or self._calls or watchers):
+                if closed is None and not (
+                    ready or queued or self._calls or self._later or watchers
+                ):
+                    self._busy_since = None
+                    if self._next_in_queue():
+                        self._wake.wait(_RETRY)
+                        continue
                     if lingered:
                         self._thread = None
                         return
@@ -147,8 +214,10 @@ class Scheduler:
                 engine, calls = self._engine, self._calls
                 self._calls = deque()
                 if closed is None:
-                    for ticket in ready:
+                    for ticket in (*ready, *queued):
                         ticket._stepping = True
+                    if ready or queued:
+                        self._busy_since = self._busy_since or now
                 else:
                     self._calls, self._thread = calls, None
             call_all(watchers)
@@ -157,32 +226,164 @@ class Scheduler:
                 return
             for call in calls:
                 call.run()
-            self._step(engine, ready)
+            call_all([self._later.popleft() for _ in range(len(self._later))])
+            if engine is not None and (ready or queued):
+                self._step(engine, ready, queued)
 
-    def _step(self, engine: ForwardPass | None, ready: list[Ticket[Any]]) -> None:
-        """Make a pass for what is ready. Whatever goes wrong, nobody waits for it for ever."""
-        if not ready or engine is None:
-            return
+    def _step(
+        self, engine: ForwardPass, ready: list[Ticket[Any]], queued: list[Ticket[Any]]
+    ) -> None:
+        """Begin what can begin, and make a pass. Whatever goes wrong, nobody waits for ever."""
+        outcomes: list[Outcome] = []
         try:
-            outcomes = Pass(engine, self._pace, ready).run()
+            begun = self._begin(engine, queued, outcomes)
+            self._pass(engine, ready + begun, outcomes)
         except BaseException as error:  # a defect of ours
-            outcomes = [(ticket, error) for ticket in ready]
-        self._finish(outcomes)
+            outcomes = [(ticket, error) for ticket in (*ready, *queued)]
+        told = {id(ticket) for ticket, _ in outcomes}
+        idle: list[Outcome] = [(t, None) for t in (*ready, *queued) if id(t) not in told]
+        self._finish(outcomes + idle)
+
+    def _begin(
+        self, engine: ForwardPass, queued: list[Ticket[Any]], outcomes: list[Outcome]
+    ) -> list[Ticket[Any]]:
+        """Begin of `queued`, in this order, what there is memory for."""
+        admission = Admission(engine, self._running)
+        begun: list[Ticket[Any]] = []
+        for ticket in queued:
+            try:
+                while not (fits := self._has_slot() and admission.admit(ticket)):
+                    stalled = self._victim([ticket], stalled=True)
+                    if stalled is None:
+                        break
+                    self._set_aside(stalled, outcomes)
+                    admission = Admission(engine, self._running)
+            except BaseException as error:  # whoever waits for it raises it
+                outcomes.append((ticket, error))
+                continue
+            if not fits:
+                self._retry = time.monotonic() + _RETRY
+                break
+            begun.append(ticket)
+            with self._lock:
+                self._waiting.remove(ticket)
+                self._running.append(ticket)
+                ticket._begun, ticket._set_aside = True, False
+        return begun
+
+    def _has_slot(self) -> bool:
+        return not self.parallel or len(self._running) < self.parallel
+
+    def _pass(self, engine: ForwardPass, ready: list[Ticket[Any]], outcomes: list[Outcome]) -> None:
+        """Make a pass for what is ready."""
+        answering = [ticket for ticket in ready if not ticket.work.reading]
+        reading = [ticket for ticket in ready if ticket.work.reading]
+        if len(reading) > 1:
+            now = time.monotonic()
+            order = in_order([t._standing(now) for t in reading], self._shares, now)
+            reading = [reading[i] for i in order]
+        made = Pass(engine, self._pace, answering, reading, self._victim)
+        made.run()
+        outcomes += made.outcomes
+        tally, now = self.tally, time.monotonic()
+        for ticket, read, written in made.served:
+            self._shares.charge(ticket.client, read=read, written=written)
+            tally.prompt_tokens += read
+            tally.generated_tokens += written
+            ticket._since = now
+            if ticket.work.waiting:
+                ticket.work.call_when_ready(self._look_again)
+        for ticket in made.set_aside:
+            self._note_set_aside(ticket)
+        if made.served:
+            tally.passes += 1
+            tally.pass_s = made.seconds
+            self._busy_since = None
+
+    def _victim(self, wanting: list[Ticket[Any]], *, stalled: bool = False) -> Ticket[Any] | None:
+        """Which work lets go of its memory for `wanting`; None if there is no other.
+
+        With `stalled`, only one whose results nobody takes.
+        """
+        now = time.monotonic()
+        with self._lock:
+            held = [t for t in self._running if not t._set_aside and not t._ended]
+            standings = [ticket._standing(now) for ticket in held]
+            if stalled:
+                held = [t for t, standing in zip(held, standings, strict=True) if standing.stalled]
+                standings = [standing for standing in standings if standing.stalled]
+            found = to_set_aside(standings, min(ticket.number for ticket in wanting))
+            if found is None:
+                return None
+            victim = held[found]
+            victim._set_aside = victim._stepping = True  # nobody else lets go of it meanwhile
+            return victim
+
+    def _set_aside(self, ticket: Ticket[Any], outcomes: list[Outcome]) -> None:
+        try:
+            ticket.work.set_aside()
+        except BaseException as error:  # whoever waits for it raises it
+            outcomes.append((ticket, error))
+        else:
+            outcomes.append((ticket, None))
+        self._note_set_aside(ticket)
+
+    def _note_set_aside(self, ticket: Ticket[Any]) -> None:
+        self.tally.preemptions += 1
+        with self._lock:
+            if ticket in self._running:
+                self._running.remove(ticket)
+                before = sum(t._set_aside and t.number < ticket.number for t in self._waiting)
+                self._waiting.insert(before, ticket)
+
+    def _look_again(self) -> None:
+        """Something that work was waiting for is there."""
+        with self._lock, contextlib.suppress(RuntimeError):  # as in `later`
+            if self._closed is None:
+                self._look()
 
     def _ready(self) -> list[Ticket[Any]]:
-        """The tickets whose work can go on; the lock is held."""
-        # While the interpreter ends, it waits for this thread, which works for who still waits.
-        ending = not threading.main_thread().is_alive()
-        return [t for t in self._tickets if t._wants() and (not ending or t._is_waited_for())]
+        """Of the work that has begun, what can go on; the lock is held."""
+        return [t for t in self._running if t._wants() and self._counts(t) and not t.work.waiting]
+
+    def _counts(self, ticket: Ticket[Any]) -> bool:
+        """While the interpreter ends, it waits for this thread, which works for who still waits."""
+        return threading.main_thread().is_alive() or ticket._is_waited_for()
+
+    def _next_in_queue(self) -> bool:
+        """Whether there is work that waits to begin; the lock is held."""
+        return any(ticket._wants() and self._counts(ticket) for ticket in self._waiting)
+
+    def _queued(self, now: float) -> list[Ticket[Any]]:
+        """What is to begin next, in its order, if there is room for it; the lock is held."""
+        if not self._waiting or now < self._retry:
+            return []
+        if self._clients_changed:
+            self._shares.join(
+                t.client for tickets in (self._running, self._waiting) for t in tickets
+            )
+            self._clients_changed = False
+        waiting = [t for t in self._waiting if t._wants() and self._counts(t)]
+        if self.parallel and len(self._running) >= self.parallel:
+            stalled = any(ticket._standing(now).stalled for ticket in self._running)
+            waiting = waiting if stalled else []
+        order = in_order([t._standing(now) for t in waiting], self._shares, now)
+        return [waiting[i] for i in order]
 
     def _drop_cancelled(self) -> list[Callable[[], None]]:
         """Let go of what nobody wants any more; whom to tell of it. The lock is held."""
         watchers: list[Callable[[], None]] = []
-        for ticket in [t for t in self._tickets if t._cancel.is_set() and not t._stepping]:
-            self._tickets.remove(ticket)
-            ticket._release()
-            watchers += ticket._notify()
+        for tickets in (self._running, self._waiting):
+            for ticket in [t for t in tickets if t._cancel.is_set() and not t._stepping]:
+                self._remove(tickets, ticket)
+                ticket._release()
+                watchers += ticket._notify()
         return watchers
+
+    def _remove(self, tickets: list[Ticket[Any]], ticket: Ticket[Any]) -> None:
+        tickets.remove(ticket)
+        self._clients_changed = True
+        self._retry = 0.0  # there may be room now
 
     def _finish(self, outcomes: list[Outcome]) -> None:
         """Hand over what came of a pass, all at once: who is woken wants the interpreter too."""
@@ -203,12 +404,14 @@ class Scheduler:
                 ticket._ended = isinstance(taken, BaseException) or (
                     taken is not None and taken.ended
                 )
-                if taken is not None and ticket in self._tickets:
-                    self._tickets.remove(ticket)
-                    if not ticket._ended:
-                        self._tickets.append(ticket)  # served: others first
                 if ticket._ended:
+                    for tickets in (self._running, self._waiting):
+                        if ticket in tickets:
+                            self._remove(tickets, ticket)
                     over.append(ticket)
+                elif taken is not None and ticket in self._running:
+                    self._running.remove(ticket)
+                    self._running.append(ticket)  # served: others first
                 watchers += ticket._notify()
         for ticket in over:
             ticket._release()
@@ -218,9 +421,11 @@ class Scheduler:
         with self._lock:
             self._engine = None
             calls, self._calls = self._calls, deque()
-            tickets, self._tickets = self._tickets, []
+            tickets = self._running + self._waiting
+            self._running, self._waiting = [], []
             for ticket in tickets:
                 ticket._results.clear()
         for call in calls:
             call.fail(error())
         self._finish([(ticket, error()) for ticket in tickets])
+        self._later.clear()  # what it would be done with is gone

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pestle.engine.loaded import Choice, Sampled, Scored
 from pestle.engine.runtime import Runtime
-from pestle.engine.sequence import HeldSequence
+from pestle.engine.sequence import HeldSequence, KvSequence
 from pestle.engine.waking import results
 from pestle.engine.work import Rows, Taken, Work
 from pestle.results import ScoredToken, TokenLogprob
@@ -83,21 +83,48 @@ class _RowsOfText(ABC, Generic[T]):
         self._engine = runtime.loaded.engine
         self._sequence = sequence
         self._tokens = tokens
-        self._first, self._stop = first, stop
+        self._stop = stop
         self._most = max(1, _LOGITS_BYTES // (4 * runtime.loaded.n_vocab))
+        self._wanted = first  # the first token whose logits were not used yet
         self._at = self._end = 0
+
+    waiting = False
+
+    @property
+    def n_tokens(self) -> int:
+        """The text as far as it is read."""
+        return self._stop
+
+    @property
+    def remaining(self) -> int:
+        """Tokens of it that were not read."""
+        return self._stop - self._at
+
+    @property
+    def kv(self) -> KvSequence:
+        """The sequence that reads it."""
+        return self._sequence.kv
 
     def begin(self) -> None:
         """Find what is there of the text already."""
-        self._at = self._sequence.rewind(self._engine, self._tokens[: self._first + 1]).reused
+        self._at = self._sequence.rewind(self._engine, self._tokens[: self._wanted + 1]).reused
+
+    def set_aside(self) -> None:
+        """Keep only what was made of the logits."""
+        self._sequence.let_go(self._engine)
+        self._at = 0
+
+    def call_when_ready(self, callback: Callable[[], None]) -> None:
+        """It is never waiting."""
+        callback()
 
     def rows(self, most: int, *, alone: bool) -> Rows:
         """The next piece: before the first wanted token without logits."""
-        wanted = self._at >= self._first
+        wanted = self._at >= self._wanted
         self._end = self._at + min(most, self._most) if wanted else self._at + most
-        self._end = min(self._end, self._stop if wanted else self._first)
+        self._end = min(self._end, self._stop if wanted else self._wanted)
         piece = self._tokens[self._at : self._end]
-        return Rows(self._sequence.kv, piece, "all" if wanted else "none")
+        return Rows(self.kv, piece, "all" if wanted else "none")
 
     def spare(self) -> bool:
         """There is nothing that it could do without."""
@@ -110,8 +137,14 @@ class _RowsOfText(ABC, Generic[T]):
     def take(self, row: int, chosen: Sequence[Sampled], seconds: float) -> Taken[T]:
         """Make of the piece's logits what is wanted of them."""
         at, self._at = self._at, self._end
-        results = [] if at < self._first else [self._result(row, at, self._end)]
-        return Taken(results, self._at == self._stop)
+        if at < self._wanted:
+            return Taken([], False)
+        self._wanted = self._at
+        return Taken([self._result(row, at, self._end)], self._at == self._stop)
+
+    def leave(self) -> None:
+        """The numbers are there, so the memory can go."""
+        self._sequence.leave(self._engine)
 
     def close(self) -> None:
         """It has nothing of its own."""

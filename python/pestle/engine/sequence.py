@@ -19,6 +19,7 @@ class KvSequence(Protocol):
     @property
     def tokens(self) -> list[int]: ...
     def reusable(self, n_tokens: int) -> int: ...
+    def growth(self, n_tokens: int) -> int: ...
     def fork(self, n_tokens: int) -> KvSequence: ...
     def truncate(self, n_tokens: int) -> None: ...
     def mark(self) -> None: ...
@@ -42,9 +43,12 @@ class HeldSequence:
     inside.
     """
 
-    __slots__ = ("__weakref__", "_kv", "_most")
+    __slots__ = ("__weakref__", "_kv", "_lasting", "_most", "_remembered")
 
-    def __init__(self, kv: KvSequence) -> None:
+    def __init__(self, kv: KvSequence, *, remembered: bool = True, lasting: bool = True) -> None:
+        """`remembered`: its text may be kept. `lasting`: somebody goes on with it after a call."""
+        self._remembered = remembered
+        self._lasting = lasting
         self._kv: KvSequence | None = kv
         self._most: int | None = None
 
@@ -93,6 +97,17 @@ class HeldSequence:
     def clear(self) -> None:
         """Hold no tokens."""
         self.kv.truncate(0)
+
+    def let_go(self, texts: KeptTexts) -> None:
+        """Hold no tokens; what it held is kept in `texts` as that of others is."""
+        if self._remembered:
+            texts.keep(self.kv)
+        self.clear()
+
+    def leave(self, texts: KeptTexts) -> None:
+        """The same at the end of a call, unless somebody goes on with what it holds."""
+        if not self._lasting:
+            self.let_go(texts)
 
     def fork(self) -> HeldSequence:
         """One that holds the same."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from pestle.engine.order import Place
 from pestle.engine.work import Taken, Work
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ T = TypeVar("T")
 
 _AHEAD = 1  # results that may wait for whoever takes them while the next pass is made
 _PATIENCE = 0.1  # seconds
+_STALLED = 1.0  # seconds after which it seems that nobody takes its results any more
 
 
 class Ticket(Generic[T]):
@@ -32,11 +35,15 @@ class Ticket(Generic[T]):
         client: str = "",
     ) -> None:
         self.client = client
+        self.number = next(scheduler._numbers)
         self._scheduler = scheduler
         self._work: Work[T] | None = work
         self._cancel = cancel
         self._eager = eager
         self._begun = False
+        self._set_aside = False
+        self._since = time.monotonic()  # when it came, or was served last
+        self._need = 0  # bytes that it could not have when it was to begin
         self._results: deque[T] = deque()
         self._error: BaseException | None = None
         self._ended = False
@@ -102,12 +109,13 @@ class Ticket(Generic[T]):
 
     @property
     def place(self) -> int | None:
-        """How much other work begins before this one; None once it has begun or ended."""
+        """How much other work came before this one and waits too; None once it has begun or ended.
+
+        One that was set aside counts as begun.
+        """
         with self._lock:
-            if self._begun or self not in self._scheduler._tickets:
-                return None
-            before = self._scheduler._tickets[: self._scheduler._tickets.index(self)]
-            return sum(not ticket._begun for ticket in before)
+            waiting = self._scheduler._waiting
+            return waiting.index(self) if not self._begun and self in waiting else None
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Have `callback` called once, in any thread, when `ready` or `settled` may have changed.
@@ -160,6 +168,12 @@ class Ticket(Generic[T]):
     def _wants(self) -> bool:
         return self._eager or len(self._results) <= _AHEAD
 
+    def _standing(self, now: float) -> Place:
+        """What decides when it is served."""
+        stalled = not self._wants() and now - self._since > _STALLED
+        remaining = self.work.remaining
+        return Place(self.client, remaining, self._since, self.number, self._set_aside, stalled)
+
     def _is_waited_for(self) -> bool:
         """Whether somebody can still take the results while the interpreter ends."""
         waits = self._waiting > 0 or (bool(self._watchers) and not self._of_main)
@@ -169,6 +183,7 @@ class Ticket(Generic[T]):
         """Let go of the work, which holds a sequence and may hold threads."""
         work, self._work = self._work, None
         if work is not None:
+            self._scheduler._later.append(work.leave)
             with contextlib.suppress(Exception):  # nobody is left to tell
                 work.close()
 
@@ -225,7 +240,7 @@ def patience() -> float | None:
     return _PATIENCE if threading.current_thread() is threading.main_thread() else None
 
 
-def call_all(functions: list[Callable[[], None]]) -> None:
+def call_all(functions: Sequence[Callable[[], object]]) -> None:
     for function in functions:
         with contextlib.suppress(Exception):  # whoever wanted to be told may be gone
             function()

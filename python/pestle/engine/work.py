@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -38,15 +38,39 @@ class Work(Protocol[T]):
     """Something that needs passes, one after the other, until it ends.
 
     Only the scheduler's thread calls it, in this order: `begin`, then for each pass `rows`,
-    `choice` and `take`. What any of them raises ends the work, and the ticket raises it.
+    `choice` and `take`. Between two passes, or after `rows` whose pass was not made, it may have to
+    `set_aside` what it holds, and begins anew. What any of them raises ends the work, and the
+    ticket raises it.
     """
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens it holds, at least, before it gives its next result. Any thread asks."""
+
+    @property
+    def remaining(self) -> int:
+        """How many of them are still to be read, as far as is known."""
+
+    @property
+    def kv(self) -> KvSequence:
+        """Its sequence, once it has begun."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for something that is computed elsewhere; no pass can help it."""
 
     @property
     def reading(self) -> bool:
         """Whether it reads a text that is there already, in pieces of any length."""
 
     def begin(self) -> None:
-        """Make ready for the first pass."""
+        """Find what is there of its text already; ready for a pass then."""
+
+    def set_aside(self) -> None:
+        """Let go of all keys and values, but for what is kept of any text."""
+
+    def call_when_ready(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called, in any thread, once it is not `waiting` any more."""
 
     def rows(self, most: int, *, alone: bool) -> Rows:
         """What the next pass shall read: `most` tokens at most, and 1 at least.
@@ -62,6 +86,9 @@ class Work(Protocol[T]):
 
     def take(self, row: int, chosen: Sequence[Sampled], seconds: float) -> Taken[T]:
         """Go on from a pass that took so many seconds, and what was chosen after it."""
+
+    def leave(self) -> None:
+        """Let go of keys and values that nobody goes on with, between two passes after the end."""
 
     def close(self) -> None:
         """Let go of what it has of its own: it has ended, or nobody wants it any more."""

@@ -17,7 +17,7 @@ from pestle.llm.arguments import known_arguments
 from pestle.llm.embedding import EmbeddingCalls
 from pestle.llm.facts import ModelFacts
 from pestle.llm.texts import TextCalls
-from pestle.options import EngineOptions, check_choice, check_seed
+from pestle.options import EngineOptions, check_choice, check_integer, check_seed
 from pestle.options.checks import mistyped
 from pestle.options.values import UNKNOWN_CHARACTERS
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pestle.chat.calls import Messages, Prompt
     from pestle.chat.conversation import Conversation
     from pestle.chat.tools import Tool
+    from pestle.engine.activity import Activity
     from pestle.engine.loaded import Loaded
     from pestle.engine.run import Lease
     from pestle.engine.sequence import HeldSequence
@@ -199,6 +200,26 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         asked = [self.chat_request(m, known, template_args, options) for m in chats]
         return results([self.chat_run(request) for request in asked])
 
+    def activity(self) -> Activity:
+        """What runs, waits and was done since the model was loaded. Any thread may ask.
+
+        Raises Error when the model was closed.
+        """
+        self._runtime.loaded  # noqa: B018
+        return self._runtime.scheduler.activity()
+
+    @property
+    def parallel(self) -> int:
+        """How many calls at most are worked on at a time; 0: as many as memory allows.
+
+        Others wait. It may be set at any time, and counts for what begins from then on.
+        """
+        return self._runtime.scheduler.parallel
+
+    @parallel.setter
+    def parallel(self, most: int) -> None:
+        self._runtime.scheduler.parallel = check_integer("parallel", most, 0)
+
     def expert_counts(self) -> NDArray[uint64]:
         """How many tokens each expert has served so far: (n_layers, n_experts).
 
@@ -237,12 +258,15 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     @contextmanager
     def _sequence_for_a_call(self) -> Iterator[HeldSequence]:
         """The idle sequence, or a new one; afterwards it is the idle one, if there is a model."""
+        scarce = self._runtime.loaded.engine.kv_limit > 0
         try:
             sequence = self._idle.pop()  # atomic: no two calls get the same
         except IndexError:
-            sequence = self._runtime.new_sequence()
+            sequence = self._runtime.new_sequence(lasting=not scarce)
         try:
             yield sequence
         finally:
-            if not self._runtime.closed:
+            if scarce:
+                self._runtime.retire(sequence)
+            elif not self._runtime.closed:
                 self._idle[:] = [sequence]

@@ -70,7 +70,7 @@ class TextCalls(ABC):
         tokens, notes = prompt_tokens(loaded, prompt)
         warn_of(notes)
         rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
-        sequence = self._runtime.new_sequence(remembered=False)
+        sequence = self._runtime.new_sequence(remembered=False, lasting=False)
         at = 0
         for part in logits(self._runtime, sequence, tokens):
             rows[at : at + len(part)] = part

@@ -119,6 +119,9 @@ class FakeSequence:
         self.held.extend(tokens)
         self.most = max(self.most, len(self.held))
 
+    def growth(self, n_tokens: int) -> int:
+        return n_tokens
+
     def reusable(self, n_tokens: int) -> int:
         if not 0 <= n_tokens <= len(self.held):
             raise IndexError(f"n_tokens is {n_tokens}, the sequence has {len(self.held)}")
@@ -168,6 +171,11 @@ class FakeEngine:
     reach: int | None = None  # what windows left of kept texts: so many of their last tokens
     runtime: Any = None
     made: list[weakref.ref[FakeSequence]] = field(default_factory=list)
+
+    kv_limit = kv_used = kept_bytes = 0
+
+    def kv_size(self, n_tokens: int) -> int:
+        return n_tokens
 
     @property
     def kv_groups(self) -> list[tuple[int, int]]:

@@ -207,7 +207,7 @@ def test_one_that_fails_ends_the_others(make_llm: MakeLlm) -> None:
         llm.embed(["abc"] * 70)
     llm.engine.before = lambda: None
     assert llm.embed("abc").shape == (llm.dim,)
-    assert llm._runtime.scheduler._tickets == []
+    assert llm._runtime.scheduler.idle
 
 
 def test_cancelling_ends_the_work(make_llm: MakeLlm) -> None:
