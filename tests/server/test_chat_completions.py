@@ -139,3 +139,20 @@ def test_who_leaves_ends_the_work(
     while not llm._runtime.scheduler.idle and time.monotonic() < deadline:
         time.sleep(0.01)
     assert llm._runtime.scheduler.idle
+
+
+def test_a_choice_of_tools_without_tools(says: Callable[..., Client]) -> None:
+    client = says("Good morning.")
+    for harmless in ("auto", "none"):
+        answer = client.post(PATH, {"messages": HELLO, "tools": [], "tool_choice": harmless})
+        assert answer.status == 200
+    answer = client.post(PATH, {"messages": HELLO, "tool_choice": "required"})
+    assert answer.status == 400
+    assert "no tools" in answer.json["error"]["message"]
+
+
+def test_no_tokens_at_all(says: Callable[..., Client]) -> None:
+    asked = {"messages": HELLO, "max_completion_tokens": 0, "max_tokens": 5}
+    answer = says("Good morning.").post(PATH, asked)
+    (choice,) = answer.json["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("", "length")

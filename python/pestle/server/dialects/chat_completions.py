@@ -64,8 +64,8 @@ def _job(llm: LLM, fields: Fields) -> ChatJob:
     effort = fields.reasoning_effort or (fields.reasoning or {}).get("effort")
     options = openai.sampling(fields)
     options |= {
-        "max_tokens": fields.max_completion_tokens or fields.max_tokens,
-        "tool_choice": fields.tool_choice if fields.tools else None,
+        "max_tokens": _first(fields.max_completion_tokens, fields.max_tokens),
+        "tool_choice": fields.tool_choice,
         "parallel_tool_calls": fields.parallel_tool_calls,
         "logprobs": _logprobs(fields),
         **thinking_options(llm, effort=effort),
@@ -78,6 +78,11 @@ def _job(llm: LLM, fields: Fields) -> ChatJob:
         cast(ChatOptions, {n: v for n, v in options.items() if v is not None}),
         1 if fields.n is None else fields.n,
     )
+
+
+def _first(*values: int | None) -> int | None:
+    """The first of them that was given."""
+    return next((value for value in values if value is not None), None)
 
 
 def _with_one_reasoning(message: dict[str, Any]) -> dict[str, Any]:
