@@ -106,9 +106,6 @@ def _message(found: Heard, event: dict[str, Any]) -> None:
         choice.reasoning += delta.get("thinking", "")
         if "partial_json" in delta:
             choice.calls[event["index"]][1] += delta["partial_json"]
-    elif event["type"] == "content_block_stop" and event["index"] in choice.calls:
-        call = choice.calls[event["index"]]
-        call[1] = json.dumps(json.loads(call[1] or "{}"))
     for ending in (whole, event.get("delta") or {}):
         if ending.get("stop_reason"):
             choice.reason = (ending["stop_reason"], ending.get("stop_sequence"))

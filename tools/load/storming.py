@@ -8,6 +8,7 @@ import re
 import resource
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -71,8 +72,13 @@ def _left_over(server: Server) -> storm.Figures:
     fields = dict(line.split(":", 1) for line in text.splitlines() if ": " in line)
     held: storm.Figures = {"anonymous": int(fields["Anonymous"].split()[0]) * 1024}
     url = f"http://{server.address.host}:{server.address.port}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        return held  # it has no metrics
     for name in _METRICS:
         values = [line.rsplit(" ", 1)[1] for line in lines if re.match(rf"\w+[:_]{name}\b", line)]
         held[name] = sum(map(float, values))
