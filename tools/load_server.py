@@ -88,7 +88,9 @@ def _traffic(given: argparse.Namespace) -> dict[str, bars.Figures]:
 
 
 def _storm(given: argparse.Namespace) -> dict[str, bars.Figures]:
-    return storming.run(given.command, given.file, given.chats, given.rounds, given.seed)
+    return storming.run(
+        given.command, given.file, given.chats, given.most, given.rounds, given.seed
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -125,6 +127,7 @@ def _arguments() -> argparse.Namespace:
     storm = measures.add_parser("storm", help="chats of all kinds at once, beside them alone")
     storm.add_argument("--file", help="of the default model unless given")
     storm.add_argument("--chats", type=int, default=1000)
+    storm.add_argument("--most", type=int, default=48, help="tokens of an answer")
     storm.add_argument("--rounds", type=int, default=3)
     storm.add_argument("--seed", type=int, default=1)
     storm.add_argument("--command", default=storming.COMMAND)

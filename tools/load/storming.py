@@ -36,12 +36,17 @@ DIALECTS = [
 ]
 
 
-def run(command: str, file: str | None, n: int, rounds: int, seed: int) -> dict[str, storm.Figures]:
-    """Figures of each round; what is wrong is told on stderr, and counted."""
+def run(
+    command: str, file: str | None, n: int, most: int, rounds: int, seed: int
+) -> dict[str, storm.Figures]:
+    """Figures of each round of n chats, with answers of up to `most` tokens.
+
+    What is wrong is told on stderr, and counted.
+    """
     # A connection of each here, and one of each there.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * n + 256), hard))
-    asked = storm.chats(n, seed, dialects=DIALECTS)
+    asked = storm.chats(n, seed, dialects=DIALECTS, most=most)
     path = file or str(resolve())
     found: dict[str, storm.Figures] = {}
     with running("pestle", command, file=path) as server:
