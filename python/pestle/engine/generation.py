@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pestle.options import Request
 
 
-_GRACE = 0.002  # seconds that a pass with others in it waits for a mask
+_GRACE = 0.002  # seconds that a pass with others in it waits for a mask,
+_GRACE_ALONE = 0.1  # and one without: others may come
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class Generation:
         masks = self._masks_to_come
         if masks is None:
             return Choice(self._sampler, kv, row, self._draft, self._n_logprobs, None, self._forced)
-        if not self._alone and not wait([masks], _GRACE).done:
+        if not wait([masks], _GRACE_ALONE if self._alone else _GRACE).done:
             self._sit_out()
             return None
         self._masks_to_come = None
