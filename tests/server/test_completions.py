@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pestle import LLM
+from pestle.server import ServerOptions
 
 from .serving import Client
 
@@ -174,6 +175,17 @@ def test_what_stands_before_a_text_has_no_place_in_it(tiny_with_bos: LLM, serve:
     assert lists["tokens"][:2] == ["<|im_start|>", "th"]
     assert lists["text_offset"][:4] == [0, 0, 2, 3]
     assert lists["text_offset"][-2] == len("the text")
+
+
+def test_prompts_whose_scores_would_fill_the_memory(llm: LLM, serve: Serve) -> None:
+    client = serve(llm, options=ServerOptions(logprobs=60))
+    asked = {"prompt": ["x" * 10, "y" * 10], "echo": True, "max_tokens": 0}
+    assert client.post(PATH, {**asked, "logprobs": 2}).status == 200
+    assert client.post(PATH, asked).status == 200
+    for more in ({"logprobs": 3}, {"logprobs": 2, "n": 2}):
+        error = client.post(PATH, {**asked, **more}).json["error"]
+        assert error["message"].startswith("echo with logprobs would give")
+        assert error["param"] == "logprobs"
 
 
 def test_a_prompt_that_is_too_long(llm: LLM, serve: Serve) -> None:

@@ -28,6 +28,7 @@ class ServerOptions:
     messages     of a chat
     tools        of a chat
     top_logprobs alternatives to each token
+    logprobs     of its prompts, with all alternatives, that are given back
     logit_bias   tokens
     stops        strings, and how long each may be:
     stop_length  in characters
@@ -61,6 +62,7 @@ class ServerOptions:
     messages: int = 10_000
     tools: int = 1024
     top_logprobs: int = 20
+    logprobs: int = 1 << 20
     logit_bias: int = 10_000
     stops: int = 64
     stop_length: int = 1000

@@ -54,6 +54,8 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
     job = _job(fields, prompts, options.top_logprobs)
     answers = await call.service.answers(call.served.llm, job, call.client)
     texts = _Texts(call, answers, prompts, job.n)
+    if fields.echo and fields.logprobs is not None:
+        _check_size(answers.prompts, fields.logprobs, options.logprobs)
     return Stream(texts.frames(options.beat)) if fields.stream else Reply(await texts.whole())
 
 
@@ -69,6 +71,14 @@ def _job(fields: Fields, prompts: Sequence[Prompt], most: int) -> TextJob:
     if fields.logprobs is not None:
         asked["logprobs"] = fields.logprobs
     return TextJob(prompts, parse_special=True, options=cast(GenerateOptions, asked), n=n)
+
+
+def _check_size(prompts: Sequence[Sequence[int]], logprobs: int, most: int) -> None:
+    """Raise ApiError where an answer would have more log probabilities of prompts than `most`."""
+    n = sum(map(len, prompts)) * (1 + logprobs)
+    if n > most:
+        said = f"echo with logprobs would give {n} log probabilities, expected {most} at most"
+        raise ApiError(400, said, param="logprobs")
 
 
 class _Texts:
