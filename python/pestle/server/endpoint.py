@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -180,7 +179,7 @@ async def refuse(connection: Connection, dialect: Dialect, error: ApiError) -> N
 
 def as_json(value: Any) -> bytes:
     """JSON in as few bytes as UTF-8 takes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(value)
 
 
 async def _parsed(body: bytes) -> dict[str, Any]:

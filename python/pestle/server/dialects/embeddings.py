@@ -6,7 +6,7 @@ Source: the OpenAI API reference, "Embeddings". Its client asks for base64 unles
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -66,10 +66,11 @@ async def answer(call: Call[Fields]) -> Reply:
 
 
 def _data(vectors: NDArray[float32], encoding: str) -> list[dict[str, Any]]:
-    def written(vector: NDArray[float32]) -> str | list[float]:
+    def written(vector: NDArray[float32]) -> str | msgspec.Raw:
         if encoding == "base64":  # of float32, little-endian
             return base64.b64encode(vector.astype("<f4").tobytes()).decode()
-        return cast("list[float]", vector.tolist())
+        # As JSON already: so many numbers would keep the event loop busy.
+        return msgspec.Raw(msgspec.json.encode(vector.tolist()))
 
     return [
         {"object": "embedding", "index": index, "embedding": written(vector)}
