@@ -11,7 +11,10 @@ from pestle.huggingface.architectures import ARCHITECTURES, Architecture, NamedT
 from pestle.huggingface.encodings import check_quantization, source_of, value_names
 from pestle.huggingface.folder import INDEX, Checkpoint, open_checkpoint
 from pestle.huggingface.metadata import (
+    MODULES,
+    POOLING,
     general_keys,
+    pooling_keys,
     read_generation_config,
     rope_divisors,
 )
@@ -30,6 +33,8 @@ _READ_WHOLE = (
     "chat_template.json",
     "chat_template.jinja",
     INDEX,
+    MODULES,
+    POOLING,
 )
 """What a checkpoint holds beside its safetensors and decides what a file says."""
 
@@ -54,7 +59,7 @@ def open_model(
     check_quantization(config)
     architecture = ARCHITECTURES[config.model_type]
     n_vocab = vocabulary_rows(config)
-    own = architecture.keys(config) | {"vocab_size": n_vocab}
+    own = architecture.keys(config) | {"vocab_size": n_vocab} | pooling_keys(folder)
     facts = ModelFacts(
         own["block_count"],
         own["attention.head_count"],
@@ -161,7 +166,8 @@ def _stated_name(checkpoint: Checkpoint) -> str | None:
 
 def _digests(folder: Path) -> dict[str, str]:
     """Of the files that are read as a whole, by name."""
-    paths = [folder / name for name in _READ_WHOLE]
     return {
-        path.name: hashlib.sha256(read_bytes(path)).hexdigest() for path in paths if path.is_file()
+        name: hashlib.sha256(read_bytes(folder / name)).hexdigest()
+        for name in _READ_WHOLE
+        if (folder / name).is_file()
     }

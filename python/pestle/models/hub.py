@@ -28,6 +28,7 @@ _CHECKPOINT = re.compile(
     r"model(-\d{5}-of-\d{5,6})?\.safetensors|model\.safetensors\.index\.json"
     r"|(config|generation_config|tokenizer|tokenizer_config|chat_template)\.json"
     r"|tokenizer\.model|chat_template\.jinja|additional_chat_templates/[\w.-]+\.jinja"
+    r"|modules\.json|1_Pooling/config\.json"
 )
 
 

@@ -395,3 +395,26 @@ def test_templates(tmp_path: Path) -> None:
     assert found["tokenizer.chat_template.tool_use"] == "B"
     (tmp_path / "chat_template.jinja").write_text("C")  # comes first
     assert keys(folder, 300)["tokenizer.chat_template"] == "C"
+
+
+def test_a_token_behind_each_text_that_is_not_eos(tmp_path: Path) -> None:
+    """GGUF has no name for it but EOS, so what was EOS becomes the end of a turn."""
+    definition = byte_level(300)
+    definition["added_tokens"].append({"id": 300, "content": "<|endoftext|>", "special": True})
+    single = [
+        {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}},
+    ]
+    definition["post_processor"] = {"type": "TemplateProcessing", "single": single}
+    config = {"eos_token": "<|end_of_text|>"}
+    folder = write(tmp_path, tokenizer=definition, tokenizer_config=config)
+    found = keys(folder, 301, {"eos_token_id": [299, 300]})
+    assert found["tokenizer.ggml.eos_token_id"] == 300
+    assert found["tokenizer.ggml.eot_token_id"] == 299
+    assert found["tokenizer.ggml.add_eos_token"] is True
+    assert Tokenizer.from_gguf(found).encode("abc")[-1] == 300
+    assert Tokenizer.from_gguf(found).eog_ids == {299, 300}
+    with pytest.raises(TokenizerError, match=r"tokens \[7\] end a generation"):
+        keys(folder, 301, {"eos_token_id": 7})
+    write(tmp_path, tokenizer_config={**config, "add_eos_token": False})
+    assert keys(tmp_path, 301)["tokenizer.ggml.eos_token_id"] == 299

@@ -22,7 +22,14 @@ REPO = "user/Tiny"
 def repo(hub: HubStandIn, tmp_path: Path) -> Repo:
     case = CASES["qwen2-tied"]
     source = checkpoint_folder.write(tmp_path / "tiny", case, checkpoints.weights(case))
-    files = {path.name: path.read_bytes() for path in source.iterdir()}
+    (source / "modules.json").write_text("[]")
+    (source / "1_Pooling").mkdir()
+    (source / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
+    files = {
+        path.relative_to(source).as_posix(): path.read_bytes()
+        for path in source.rglob("*")
+        if not path.is_dir()
+    }
     others = {
         "README.md": b"hello",
         "Tiny-Q8_0.gguf": b"GGUF",
@@ -44,7 +51,9 @@ def test_the_checkpoint_and_nothing_else_comes(
         "model.safetensors.index.json", "model-00001-of-00002.safetensors",
         "model-00002-of-00002.safetensors",
     }  # fmt: skip
-    assert {p.name for p in folder.iterdir()} == wanted
+    wanted |= {"modules.json", "1_Pooling/config.json"}
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    assert there == wanted
     assert all((folder / name).read_bytes() == repo.files[name] for name in wanted)
     n = len(hub.downloads())
     assert models.checkpoint(REPO) == folder

@@ -66,6 +66,8 @@ EXPERTS: Final[Table] = {
 
 _LAYER = re.compile(r"model\.layers\.(\d{1,6})\.(.+)", re.ASCII)
 _EXPERT = re.compile(r"(.+\.experts)\.(\d{1,6})\.(.+)", re.ASCII)
+_WITHOUT_HEAD = ("embed_tokens.", "layers.", "norm.")
+"""How names begin in a checkpoint of the bare model, which has no `model.` in front of them."""
 _SHOWN = 20
 _SUFFIXES = (".weight", ".bias")
 
@@ -149,6 +151,8 @@ class Architecture:
         if self.ignores(name):
             return
         inner = name.replace(self.wrapper, "", 1) if self.wrapper else name
+        if inner.startswith(_WITHOUT_HEAD):
+            inner = f"model.{inner}"
         if inner == "lm_head.weight" and config.get("tie_word_embeddings"):
             return
         table, prefix, expert = self.whole_model, "", None

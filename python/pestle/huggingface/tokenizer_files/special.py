@@ -20,6 +20,7 @@ _ROLES: Final = {
     "mask": "mask",
 }
 """GGUF's `tokenizer.ggml.*_token_id` by the role's name in tokenizer_config.json."""
+_EOT: Final = "tokenizer.ggml.eot_token_id"
 
 
 def special_keys(
@@ -50,8 +51,13 @@ def special_keys(
         added = tokenizer_config.get(f"add_{role}_token")
         if not isinstance(added, bool) and definition is not None:
             text = _added(definition, role)
+            put = None if text is None else ids.get(text)
             token = keys.get(f"tokenizer.ggml.{role}_token_id")
-            added = text is not None and token is not None and ids.get(text) == token
+            if role == "eos" and put is not None and token not in (None, put):
+                # GGUF can have no token but EOS put behind a text. What ended one is an end still.
+                keys["tokenizer.ggml.eos_token_id"], keys[_EOT] = put, token
+                token = put
+            added = put is not None and put == token
         if isinstance(added, bool):
             keys[f"tokenizer.ggml.add_{role}_token"] = added
     return keys
@@ -88,12 +94,12 @@ def with_all_ends(keys: Keys, generation: Json) -> Keys:
     found = generation.get("eos_token_id")
     wanted = [e for e in (found if isinstance(found, list) else [found]) if type(e) is int]
     unknown = [e for e in wanted if e not in known]
-    if len(unknown) > 1:
+    if len(unknown) + (_EOT in keys) > 1 and unknown:
         raise TokenizerError(
             f"generation_config.json: tokens {unknown} end a generation, GGUF has keys for one more"
         )
     if unknown and not 0 <= unknown[0] < len(keys["tokenizer.ggml.tokens"]):
         raise TokenizerError(f"generation_config.json: eos_token_id {unknown[0]} is not a token")
     if unknown:
-        keys["tokenizer.ggml.eot_token_id"] = unknown[0]
+        keys[_EOT] = unknown[0]
     return keys
