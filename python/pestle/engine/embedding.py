@@ -54,8 +54,9 @@ class EmbeddingRun:
     def result(self) -> NDArray[float32]:
         """(n_texts, dimensions), once all are there. Raises Error."""
         vectors = self._empty()
-        for n, ticket in enumerate(self._tickets()):
-            vectors[n] = ticket.next()
+        with closing(self._tickets()) as tickets:
+            for n, ticket in enumerate(tickets):
+                vectors[n] = _taken(ticket)
         return vectors
 
     async def aresult(self) -> NDArray[float32]:
@@ -65,7 +66,7 @@ class EmbeddingRun:
             for n, ticket in enumerate(tickets):
                 while not ticket.ready:
                     await changed(ticket.watch)
-                vectors[n] = ticket.next()
+                vectors[n] = _taken(ticket)
         return vectors
 
     def _empty(self) -> NDArray[float32]:
@@ -92,6 +93,12 @@ class EmbeddingRun:
         finally:
             for ticket, _ in begun:
                 ticket.cancel()
+
+
+def _taken(ticket: Ticket[NDArray[float32]]) -> NDArray[float32]:
+    vector = ticket.next()
+    assert vector is not None, "only the end of a run cancels its tickets"
+    return vector
 
 
 class _Embedding:
