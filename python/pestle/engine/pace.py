@@ -20,7 +20,7 @@ class Pace:
     def piece(self, *, answering: bool) -> int:
         """Rows of prompts in the next pass; `answering`: it has rows of answers too."""
         if self._row_seconds is None:
-            return _FIRST_PIECE
+            return _STRIDE if answering else _FIRST_PIECE
         seconds = _PIECE_SECONDS
         if answering and self._step_seconds is not None:
             seconds = min(seconds, max(_STEPS * self._step_seconds, _LEAST_SECONDS))
