@@ -36,7 +36,7 @@ def test_a_storm(family: str, tmp_path: Path, serve: Callable[..., Client]) -> N
 
     There is memory for one in ten of them at once.
     """
-    asked = storm.chats(N, seed=7, dialects=DIALECTS, prefixes=12, longest=150)
+    asked = storm.chats(N, seed=7, dialects=DIALECTS, prefixes=12, longest=150, patience=0.3)
     with babbler(tmp_path / "tiny.gguf", family, kv_memory=MEMORY, prefix_cache=KEPT) as llm:
         address = Address(serve(llm).port)
         expected = asyncio.run(storm.alone(address, asked))

@@ -99,11 +99,11 @@ def chats(
     prefixes: int = 50,
     longest: int = 1500,
     most: int = 48,
-    tools: bool = True,
+    patience: float = 5.0,
 ) -> list[Chat]:
     """n chats, the same for the same seed; a common beginning has up to `longest` words.
 
-    Answers have up to `most` tokens.
+    Answers have up to `most` tokens. Who leaves does so after `patience` seconds on average.
     """
     draw = random.Random(seed)
     # As many short ones as long ones, by orders of magnitude.
@@ -113,9 +113,9 @@ def chats(
     for i in range(n):
         path = draw.choice(dialects)
         text = " ".join([draw.choice(beginnings), *draw.choices(WORDS, k=draw.randint(1, 12))])
-        body = _WRITES[path](draw, text, draw.randint(1, most), i, tools)
+        body = _WRITES[path](draw, text, draw.randint(1, most), i)
         fate = draw.random()
-        leaves = draw.expovariate(0.2) if fate < LEAVES else None
+        leaves = draw.expovariate(1 / patience) if fate < LEAVES else None
         reads = not LEAVES <= fate < LEAVES + NEVER_READS
         if not reads and path == _FULL["path"]:
             body |= _FULL["body"]
@@ -127,9 +127,7 @@ def _sampled(draw: random.Random, seed: int) -> dict[str, Any]:
     return {"seed": seed, "temperature": draw.choice([0, 0.8, 1.5]), "top_p": 0.95}
 
 
-def _chat_completion(
-    draw: random.Random, text: str, tokens: int, seed: int, tools: bool
-) -> dict[str, Any]:
+def _chat_completion(draw: random.Random, text: str, tokens: int, seed: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": [{"role": "user", "content": text}],
         "max_tokens": tokens,
@@ -143,7 +141,7 @@ def _chat_completion(
         body["regex"] = "[a-f]{3,9}[0-9]{2}"
     elif kind == "choice":
         body["choice"] = ["yes", "no", "perhaps"]
-    elif kind == "tools" and tools:
+    elif kind == "tools":
         body |= {
             "tools": [{"type": "function", "function": _TOOL}],
             "tool_choice": draw.choice(["auto", "required"]),
@@ -159,9 +157,7 @@ def _chat_completion(
     return body
 
 
-def _completion(
-    draw: random.Random, text: str, tokens: int, seed: int, tools: bool
-) -> dict[str, Any]:
+def _completion(draw: random.Random, text: str, tokens: int, seed: int) -> dict[str, Any]:
     body = {"prompt": text, "max_tokens": tokens, **_sampled(draw, seed)}
     if draw.random() < 0.3:
         body |= {"logprobs": draw.randint(0, 3)}
@@ -170,7 +166,7 @@ def _completion(
     return body
 
 
-def _message(draw: random.Random, text: str, tokens: int, seed: int, tools: bool) -> dict[str, Any]:
+def _message(draw: random.Random, text: str, tokens: int, seed: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "system": text,
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Go on."}]}],
@@ -180,16 +176,14 @@ def _message(draw: random.Random, text: str, tokens: int, seed: int, tools: bool
     }
     if draw.random() < 0.3:
         body["stop_sequences"] = ["e"]
-    if tools and draw.random() < 0.3:
+    if draw.random() < 0.3:
         schema = {"input_schema": _TOOL["parameters"]}
         tool = {n: v for n, v in _TOOL.items() if n != "parameters"} | schema
         body |= {"tools": [tool], "tool_choice": {"type": draw.choice(["auto", "any"])}}
     return body
 
 
-def _response(
-    draw: random.Random, text: str, tokens: int, seed: int, tools: bool
-) -> dict[str, Any]:
+def _response(draw: random.Random, text: str, tokens: int, seed: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "instructions": text,
         "input": "Go on.",
@@ -198,12 +192,12 @@ def _response(
         "store": False,
         "stream": draw.random() < 0.7,
     }
-    if tools and draw.random() < 0.3:
+    if draw.random() < 0.3:
         body["tools"] = [{"type": "function", **_TOOL}]
     return body
 
 
-def _ollama(draw: random.Random, text: str, tokens: int, seed: int, tools: bool) -> dict[str, Any]:
+def _ollama(draw: random.Random, text: str, tokens: int, seed: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": [{"role": "user", "content": text}],
         "options": {"num_predict": tokens, **_sampled(draw, seed)},
@@ -214,9 +208,7 @@ def _ollama(draw: random.Random, text: str, tokens: int, seed: int, tools: bool)
     return body
 
 
-def _generate(
-    draw: random.Random, text: str, tokens: int, seed: int, tools: bool
-) -> dict[str, Any]:
+def _generate(draw: random.Random, text: str, tokens: int, seed: int) -> dict[str, Any]:
     options = {"num_predict": tokens, **_sampled(draw, seed)}
     return {"prompt": text, "options": options, "stream": draw.random() < 0.7}
 
