@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,11 +14,13 @@ log = logging.getLogger("pestle.server.access")
 class AccessLog:
     """ASGI middleware that logs requests, without what they say."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, responded: Callable[[int], None]) -> None:
+        """`responded` hears of each status, also where nothing is logged."""
         self._app = app
+        self._responded = responded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not log.isEnabledFor(logging.INFO):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begun = time.monotonic()
@@ -27,6 +30,7 @@ class AccessLog:
             nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
+                self._responded(status)
             elif not message.get("more_body"):
                 ended = True
             await send(message)

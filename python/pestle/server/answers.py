@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from pestle.engine.run import Run
 from pestle.results import ChatCompletion, Completion
 from pestle.server.doorbell import Doorbell
 from pestle.server.jobs import Event, Finished, Piece, Quiet, Reading, Waiting
+from pestle.server.metrics import Observer
 
 
 class Answers:
@@ -20,26 +22,31 @@ class Answers:
     before its next forward pass and waits for nothing.
     """
 
-    def __init__(self, runs: Sequence[Run[Any]], beat: float, doorbell: Doorbell) -> None:
+    def __init__(
+        self, runs: Sequence[Run[Any]], beat: float, doorbell: Doorbell, observer: Observer
+    ) -> None:
         """`beat`: seconds of silence after which an event tells what goes on.
 
-        `doorbell`: of the loop, for the threads that write.
+        `doorbell`: of the loop, for the threads that write. `observer` hears how long things take.
         """
         self._runs = list(runs)
         self._beat = beat
         self._doorbell = doorbell
+        self._observer = observer
+        self._began = time.monotonic()
+        self._said: dict[int, tuple[float, float]] = {}  # when: the first piece, and the last
         self._rings: list[Callable[[], None]] = []
         self._silent_since = 0.0  # by the loop's clock
         self._timer: asyncio.TimerHandle | None = None
         self._watched: set[int] = set()
         self._change: asyncio.Future[bool] | None = None
         self._error: Exception | None = None
-        self._silent = set(range(len(self._runs)))
+        self._closed = False
 
     @property
     def waiting(self) -> int:
         """How many of them have not said anything yet."""
-        return len(self._silent)
+        return 0 if self._closed else len(self._runs) - len(self._said)
 
     @property
     def prompts(self) -> list[list[int]]:
@@ -67,11 +74,11 @@ class Answers:
                         continue
                     silent = False
                     chunk = run.next()
-                    self._silent.discard(index)
                     if chunk is None:
                         del live[index]
-                        yield Finished(index, run.result())
+                        yield Finished(index, self._result(index, run))
                     else:
+                        self._observe(index)
                         yield Piece(index, chunk)
                 if silent and not await self._changed(live):
                     yield self._told(live)
@@ -97,10 +104,27 @@ class Answers:
 
     def close(self) -> None:
         """End what is left; a forward pass in progress still ends, and is not waited for."""
-        self._silent.clear()
+        self._closed = True
         for run in self._runs:
             run.abandon()
             run.end()
+
+    def _observe(self, index: int) -> None:
+        now = time.monotonic()
+        said = self._said.get(index)
+        if said is None:
+            self._observer.first(now - self._began)
+            self._said[index] = now, now
+        else:
+            self._observer.between(now - said[1])
+            self._said[index] = said[0], now
+
+    def _result(self, index: int, run: Run[Any]) -> Completion | ChatCompletion:
+        result: Completion = run.result()
+        if index in self._said:  # else it was ended before it said anything
+            first, last = self._said[index]
+            self._observer.ended(result, first - self._began, last - self._began)
+        return result
 
     async def _changed(self, live: dict[int, Run[Any]]) -> bool:
         """Wait until there may be a piece of one; False where that takes longer than a beat."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timezone
-from typing import Any, cast
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from pestle.errors import Error, ModelNotFoundError
+from pestle.errors import Error
 from pestle.llm import LLM
-from pestle.server import errors
+from pestle.server import errors, operations
 from pestle.server.access import Access
 from pestle.server.access_log import AccessLog
 from pestle.server.dialects import (
@@ -33,7 +32,8 @@ from pestle.server.dialects.ollama import Ollama
 from pestle.server.dialects.openai import OpenAi
 from pestle.server.endpoint import Dialect, Endpoint, Refusal
 from pestle.server.errors import ApiError
-from pestle.server.model import Model, ModelFile
+from pestle.server.metrics import Metrics
+from pestle.server.model import ModelFile
 from pestle.server.models import Models
 from pestle.server.options import ServerOptions
 from pestle.server.service import Service
@@ -66,18 +66,8 @@ def create_app(
     """
     options = options or ServerOptions()
     known = Models(models if isinstance(models, Mapping) else {models.name: models}, options)
-    service = Service(options)
-
-    async def list_models(request: Request) -> JSONResponse:
-        data = [_model(*each) for each in known.names.items()]
-        return JSONResponse({"object": "list", "data": data, "has_more": False})
-
-    async def model(request: Request) -> Response:
-        try:
-            found = known.find(request.path_params["name"])
-        except ModelNotFoundError as error:
-            return cast(Response, Refusal(_OPENAI, errors.of(error), options))
-        return JSONResponse(_model(request.path_params["name"], found))
+    metrics = Metrics(known)
+    service = Service(options, metrics)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -86,6 +76,7 @@ def create_app(
         await known.close()
 
     async def tokenizer_info(request: Request) -> Any:
+        """What a model's tokenizer is."""
         try:
             async with known.use(request.query_params.get("model")) as served:
                 return JSONResponse(tokenizing.tokenizer_info(served.llm))
@@ -101,10 +92,9 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route("/v1/models", list_models, methods=["GET"]),
+            *operations.routes(known, service, metrics, _OPENAI),
+            Route("/tokenizer_info", tokenizer_info),
             *ollama.listing.routes(known, options.keep_alive),
-            Route("/tokenizer_info", tokenizer_info, methods=["GET"]),
-            Route("/v1/models/{name:path}", model, methods=["GET"]),
             *(
                 # Starlette takes what is no function for an ASGI application.
                 Route(path, Endpoint(service, known, dialect, kind, answer), methods=["POST"])
@@ -112,7 +102,7 @@ def create_app(
             ),
         ],
         middleware=[
-            Middleware(AccessLog),
+            Middleware(AccessLog, metrics.responded),
             Middleware(Access, service.options, _dialect_of),
         ],
         exception_handlers={HTTPException: not_here},
@@ -127,21 +117,3 @@ def _dialect_of(path: str) -> Dialect:
     if path.startswith("/api/"):
         return _OLLAMA
     return _ANTHROPIC if path.startswith("/v1/messages") else _OPENAI
-
-
-def _model(name: str, model: Model) -> dict[str, Any]:
-    """A model as OpenAI's clients read it, and as Anthropic's do."""
-    created = datetime.fromtimestamp(model.created, timezone.utc)
-    return {
-        "id": name,
-        "object": "model",
-        "created": model.created,
-        "owned_by": "pestle",
-        "context_length": model.context_length,
-        "type": "model",
-        "display_name": name,
-        "created_at": created.isoformat().replace("+00:00", "Z"),
-        "lifecycle": "active",
-        "max_input_tokens": model.context_length,
-        "max_tokens": model.context_length,
-    }

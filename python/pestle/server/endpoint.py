@@ -95,7 +95,7 @@ class Endpoint:
         self._models = models
         self._dialect = dialect
         self.kind = kind
-        self._handler = handler
+        self.handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send, self._service.options)
@@ -119,7 +119,7 @@ class Endpoint:
                 call = Call(
                     typed, raw, connection.headers, connection.client, served, self._service
                 )
-                answer = await self._handler(call)
+                answer = await self.handler(call)
                 if isinstance(answer, Reply):
                     headers = {self._dialect.id_header: connection.id, **answer.headers}
                     await connection.reply(200, as_json(answer.body), headers=headers)

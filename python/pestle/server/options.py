@@ -47,6 +47,7 @@ class ServerOptions:
     How it answers:
     beat         seconds of silence after which a stream tells what goes on
     ahead        pieces of an answer that are written before its client has read them
+    stuck_s      seconds without the end of a pass after which an engine that has work is ill
     log_prompts  whether the bodies of requests are logged
     """
 
@@ -75,4 +76,5 @@ class ServerOptions:
     stall: float = 60.0
     beat: float = 5.0
     ahead: int = 256
+    stuck_s: float = 60.0
     log_prompts: bool = False

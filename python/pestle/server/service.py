@@ -18,6 +18,7 @@ from pestle.server.answers import Answers
 from pestle.server.doorbell import Doorbell
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Job
+from pestle.server.metrics import Metrics
 from pestle.server.options import ServerOptions
 from pestle.server.room import Bodies
 
@@ -30,9 +31,11 @@ _RETRY_S = 5
 class Service:
     """What all dialects stand on."""
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, metrics: Metrics) -> None:
         self.options = options
         self.bodies = Bodies(options.bodies_bytes)
+        self.stopping = False
+        self._metrics = metrics
         self._preparing: CapacityLimiter | None = None
         self._doorbell: Doorbell | None = None
         self._preparing_answers = 0
@@ -56,7 +59,7 @@ class Service:
             self._preparing_answers -= job.size
         if self._doorbell is None:  # here: it belongs to the loop that runs
             self._doorbell = Doorbell(asyncio.get_running_loop())
-        answers = Answers(runs, self.options.beat, self._doorbell)
+        answers = Answers(runs, self.options.beat, self._doorbell, self._metrics.of(llm))
         self._open.add(answers)
         if self._ended:
             answers.fail(_stopped())
@@ -74,6 +77,7 @@ class Service:
 
     def end_after(self, seconds: float) -> None:
         """Have all answers that are not complete by then end with an error."""
+        self.stopping = True
         asyncio.get_running_loop().call_later(seconds, self._end)
 
     def _end(self) -> None:
