@@ -74,8 +74,8 @@ PYTHON_LAYERS = {
     "untrusted_json errors _core",
     "llm": "chat sessions engine constraints template models formats results options tokenizer "
     "gguf progress errors _core",
-    "server": "llm chat engine gguf memory progress options results tokenizer untrusted_json "
-    "version errors",
+    "server": "llm chat sessions engine gguf memory progress options results tokenizer "
+    "untrusted_json version errors",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
     "__init__": "quality conversion llm chat engine results options version errors _core",

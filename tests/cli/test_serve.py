@@ -269,3 +269,28 @@ def test_run_imports_nothing_of_the_server() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert said.stdout == b"[]\n"
+
+
+@posix
+def test_kill_and_start_again(start: Callable[..., Served], tiny: str, tmp_path: Path) -> None:
+    """What was saved before survives a kill, and what is half done then does no harm."""
+    long = {**CHAT, "messages": [{"role": "user", "content": "Tell me of a river. " * 20}]}
+
+    def ask(served: Served) -> tuple[str, int]:
+        status, answer = served.ask("POST", "/v1/chat/completions", long)
+        assert status == 200
+        cached: int = answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+        return answer["choices"][0]["message"]["content"], cached
+
+    arguments = ("-m", tiny, "--prefix-dir", str(tmp_path / "prefixes"))
+    served = start(*arguments)
+    first, cached = ask(served)
+    assert cached == 0
+    assert served.end(signal.SIGTERM)[0] == 143
+    for _ in range(2):
+        served = start(*arguments)
+        again, cached = ask(served)
+        assert again == first
+        assert cached > 400
+        served.process.kill()
+        served.process.communicate()

@@ -42,6 +42,9 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 @click.option("--keep-alive", type=SECONDS, metavar="SECONDS",
               help="Unload a model that nobody has asked for so long.  [default: only where the "
                    "memory is needed for another one]")  # fmt: skip
+@click.option("--prefix-dir", "prefixes", metavar="FOLDER", type=click.Path(file_okay=False),
+              help="Save keys and values of the last texts there, and use them again after the "
+                   "next start.")  # fmt: skip
 @address_options
 @access_options
 @engine_options
@@ -51,6 +54,7 @@ def command(
     models: tuple[str, ...],
     aliases: tuple[str, ...],
     keep_alive: float | None,
+    prefixes: str | None,
     address: Address,
     access: Access,
     options: ModelOptions,
@@ -80,7 +84,7 @@ def command(
         for each in sockets:
             held.enter_context(each)
         offers = serve_models.find(named, options, _given(), console)
-        served = serve_models.sources(offers, console, held)
+        served = serve_models.sources(offers, prefixes, console, held)
         where = [each.getsockname()[:2] for each in sockets]
         app = create_app(served, server_options)
         listener = Listener(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pestle.gguf import FileDescription, KvCache
     from pestle.models import Progress
     from pestle.server import ModelFile
+    from pestle.server.prefix_store import PrefixStore
 
 _LEAST_KV = 128 << 20  # bytes: a server with less could answer nobody
 
@@ -57,7 +59,7 @@ class Offer:
         keys = self.options.engine.kv_type.partition("/")[0]
         return next((cache for cache in self.file.kv_cache if cache.type == keys), None)
 
-    def source(self, loaded: LLM | None) -> ModelFile:
+    def source(self, loaded: LLM | None, store: PrefixStore | None) -> ModelFile:
         """What the server takes."""
         from pestle.server import ModelFile
 
@@ -65,7 +67,7 @@ class Offer:
             return loading.open_file(self.path, self.options, progress)
 
         size = self.file.file_bytes + _LEAST_KV
-        return ModelFile(load, size, self.context_length, loaded=loaded)
+        return ModelFile(load, size, self.context_length, loaded=loaded, store=store)
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,29 @@ def find(
     return _with_memory(offers, given, memory.read().available)
 
 
-def sources(offers: Sequence[Offer], console: Console, held: ExitStack) -> dict[str, ModelFile]:
-    """What the server takes, the first one loaded; `held` closes it."""
+def sources(
+    offers: Sequence[Offer], prefixes: str | None, console: Console, held: ExitStack
+) -> dict[str, ModelFile]:
+    """What the server takes, the first one loaded; `held` closes it.
+
+    `prefixes`: a folder for what outlasts the server.
+    """
     first = offers[0]
     options = replace(first.options, model=str(first.path))
     llm = held.enter_context(loading.load(options, console))
-    return {offer.name: offer.source(llm if offer is first else None) for offer in offers}
+    found = {}
+    for offer in offers:
+        store = None if prefixes is None else _store(Path(prefixes), offer.name)
+        if offer is first and store is not None:
+            store.restore(llm)
+        found[offer.name] = offer.source(llm if offer is first else None, store)
+    return found
+
+
+def _store(folder: Path, name: str) -> PrefixStore:
+    from pestle.server.prefix_store import PrefixStore
+
+    return PrefixStore(folder / re.sub(r"[^A-Za-z0-9._-]", "_", name))
 
 
 def names(models: Sequence[str]) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from pestle._core import KV_PAGE_TOKENS
 from pestle.engine.loaded import Loaded
 from pestle.engine.pages import HeldPages
 from pestle.engine.scheduler import Scheduler
-from pestle.engine.sequence import HeldSequence, closed
+from pestle.engine.sequence import HeldSequence, KvSequence, closed
 from pestle.engine.speculation import Speculation
 from pestle.engine.step_costs import StepCosts
 from pestle.options import Request
@@ -103,6 +103,17 @@ class Runtime:
             return HeldPages(kv.fork(len(tokens)), earlier, resume)
 
         return self.scheduler.call(pages)
+
+    def kept(self, tokens: list[int]) -> HeldSequence | None:
+        """A sequence of what is kept of a text, as far as one could go on from; None: nothing."""
+
+        def recall() -> KvSequence | None:
+            engine = self.loaded.engine
+            _, reusable, _ = engine.find(tokens)
+            return engine.recall(tokens, reusable) if reusable else None
+
+        kv = self.scheduler.call(recall)
+        return None if kv is None else self._hold(HeldSequence(kv))
 
     @property
     def page_sizes(self) -> list[int]:

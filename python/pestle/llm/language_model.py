@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -219,6 +220,25 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     @parallel.setter
     def parallel(self, most: int) -> None:
         self._runtime.scheduler.parallel = check_integer("parallel", most, 0)
+
+    def save_prefix(self, folder: str | os.PathLike[str], text: Sequence[int]) -> int:
+        """Save in `folder` what `prefix_cache` has of a text, which is given by its tokens.
+
+        It takes the place of what was saved there before, whose pages are not written again where
+        they are the same. Returns how many tokens are saved. Raises SessionError.
+        """
+        from pestle.llm import prefixes
+
+        return prefixes.save(self._runtime, Path(folder), text)
+
+    def load_prefix(self, folder: str | os.PathLike[str]) -> tuple[int, ...]:
+        """Have `prefix_cache` hold what `save_prefix` saved, as far as it has room; its tokens.
+
+        Raises SessionError where it cannot be used, as another model's, and FormatError.
+        """
+        from pestle.llm import prefixes
+
+        return prefixes.load(self._runtime, Path(folder))
 
     def expert_counts(self) -> NDArray[uint64]:
         """How many tokens each expert has served so far: (n_layers, n_experts).

@@ -23,16 +23,23 @@ class Answers:
     """
 
     def __init__(
-        self, runs: Sequence[Run[Any]], beat: float, doorbell: Doorbell, observer: Observer
+        self,
+        runs: Sequence[Run[Any]],
+        beat: float,
+        doorbell: Doorbell,
+        observer: Observer,
+        note: Callable[[Sequence[int]], None],
     ) -> None:
         """`beat`: seconds of silence after which an event tells what goes on.
 
-        `doorbell`: of the loop, for the threads that write. `observer` hears how long things take.
+        `doorbell`: of the loop, for the threads that write. `observer` hears how long things take,
+        and `note` the tokens of each text that is complete.
         """
         self._runs = list(runs)
         self._beat = beat
         self._doorbell = doorbell
         self._observer = observer
+        self._note = note
         self._began = time.monotonic()
         self._said: dict[int, tuple[float, float]] = {}  # when: the first piece, and the last
         self._rings: list[Callable[[], None]] = []
@@ -121,6 +128,7 @@ class Answers:
 
     def _result(self, index: int, run: Run[Any]) -> Completion | ChatCompletion:
         result: Completion = run.result()
+        self._note([*run.prompt, *result.token_ids])
         if index in self._said:  # else it was ended before it said anything
             first, last = self._said[index]
             self._observer.ended(result, first - self._began, last - self._began)

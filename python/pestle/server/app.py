@@ -67,7 +67,7 @@ def create_app(
     options = options or ServerOptions()
     known = Models(models if isinstance(models, Mapping) else {models.name: models}, options)
     metrics = Metrics(known)
-    service = Service(options, metrics)
+    service = Service(options, known, metrics)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

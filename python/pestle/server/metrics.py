@@ -16,7 +16,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pestle.engine.activity import Activity
-from pestle.llm import LLM
 from pestle.results import Completion
 from pestle.server.models import Models
 
@@ -124,7 +123,6 @@ class Metrics:
     """Everything that is counted, in a registry of its own."""
 
     def __init__(self, models: Models) -> None:
-        self._models = models
         self._registry = CollectorRegistry()
         self._histograms = {
             name: Histogram(
@@ -148,9 +146,8 @@ class Metrics:
         self._registry.register(_OfModels(models))
         ProcessCollector(registry=self._registry)
 
-    def of(self, llm: LLM) -> Observer:
+    def of(self, name: str) -> Observer:
         """What hears of the answers of a model."""
-        name = next(model.name for model in self._models if model.llm is llm)
         if name not in self._observers:
             self._observers[name] = Observer(self._histograms, self._ends, name)
         return self._observers[name]

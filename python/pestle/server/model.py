@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,8 +15,11 @@ from pestle.errors import Error
 from pestle.llm import LLM
 from pestle.progress import Progress
 from pestle.server.errors import ApiError
+from pestle.server.prefix_store import PrefixStore
 
 log = logging.getLogger("pestle.server")
+
+_SAVE_S = 15  # seconds without a request after which prefixes are saved
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class ModelFile:
     size            bytes of memory that it takes
     context_length  tokens that a text may have
     unload          frees it; called in a thread of its own
+    store           what of it outlasts the server, if anything does
     loaded          the model, if it is in memory already
     """
 
@@ -35,6 +39,7 @@ class ModelFile:
     context_length: int
     unload: Callable[[LLM], None] = LLM.close
     loaded: LLM | None = None
+    store: PrefixStore | None = None
 
 
 class _Loading:
@@ -99,6 +104,8 @@ class Model:
         self._loading: asyncio.Task[LLM] | None = None
         self._unloading: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._saving: asyncio.TimerHandle | None = None
+        self._saved: asyncio.Task[None] | None = None
 
     @property
     def context_length(self) -> int:
@@ -117,6 +124,11 @@ class Model:
     def unloadable(self) -> bool:
         """Whether it could make room."""
         return self.file is not None and self.llm is not None and not self.users
+
+    def note(self, tokens: Sequence[int]) -> None:
+        """A text was read and written."""
+        if self.file is not None and self.file.store is not None:
+            self.file.store.note(tokens)
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -162,15 +174,26 @@ class Model:
 
     def expect_use(self) -> None:
         """From now on it is idle, unless a request uses it."""
-        if self.unloadable and self._keep_alive is not None:
-            self._forget_idle()
-            loop = asyncio.get_running_loop()
+        if not self.unloadable:
+            return
+        self._forget_idle()
+        loop = asyncio.get_running_loop()
+        if self._keep_alive is not None:
             self._idle = loop.call_later(self._keep_alive, self._leave)
+        if self.file is not None and self.file.store is not None:
+            self._saving = loop.call_later(_SAVE_S, self._begin_saving, self.file.store)
 
     def _forget_idle(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+
+    def _begin_saving(self, store: PrefixStore) -> None:
+        if self.llm is not None and (self._saved is None or self._saved.done()):
+            self._saved = asyncio.ensure_future(to_thread.run_sync(store.save, self.llm))
 
     async def _load(self) -> LLM:
         assert self.file is not None
@@ -179,7 +202,7 @@ class Model:
         await self._make_room(self)
         progress.waits = False
         began = time.monotonic()
-        llm = self.llm = await to_thread.run_sync(self.file.load, progress)
+        llm = self.llm = await to_thread.run_sync(_load, self.file, progress)
         log.info("the model %s was loaded in %.1f s", self.name, time.monotonic() - began)
         self.expect_use()
         return llm
@@ -198,9 +221,27 @@ class Model:
             return
         self._forget_idle()
         llm, self.llm = self.llm, None
-        self._unloading = asyncio.ensure_future(to_thread.run_sync(self.file.unload, llm))
+        self._unloading = asyncio.ensure_future(self._unload(self.file, llm))
+
+    async def _unload(self, file: ModelFile, llm: LLM) -> None:
+        if self._saved is not None:
+            await asyncio.wait({self._saved})
+        await to_thread.run_sync(_unload, file, llm)
 
     async def _unloaded(self) -> None:
         if self._unloading is not None:
             await asyncio.wait({self._unloading})
             self._unloading = None
+
+
+def _load(file: ModelFile, progress: Progress) -> LLM:
+    llm = file.load(progress)
+    if file.store is not None:
+        file.store.restore(llm)
+    return llm
+
+
+def _unload(file: ModelFile, llm: LLM) -> None:
+    if file.store is not None:
+        file.store.save(llm)
+    file.unload(llm)

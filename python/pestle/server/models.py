@@ -76,6 +76,10 @@ class Models:
             said = f"there is no model {name[:200]!r} here; there is {known}"
             raise ModelNotFoundError(said) from None
 
+    def of(self, llm: LLM) -> Model:
+        """The model that is loaded as `llm`."""
+        return next(model for model in self if model.llm is llm)
+
     def begin(self) -> None:
         """The server is up: models that are in memory already are idle from now on."""
         for model in self:

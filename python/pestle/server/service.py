@@ -19,6 +19,7 @@ from pestle.server.doorbell import Doorbell
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Job
 from pestle.server.metrics import Metrics
+from pestle.server.models import Models
 from pestle.server.options import ServerOptions
 from pestle.server.room import Bodies
 
@@ -31,10 +32,11 @@ _RETRY_S = 5
 class Service:
     """What all dialects stand on."""
 
-    def __init__(self, options: ServerOptions, metrics: Metrics) -> None:
+    def __init__(self, options: ServerOptions, models: Models, metrics: Metrics) -> None:
         self.options = options
         self.bodies = Bodies(options.bodies_bytes)
         self.stopping = False
+        self._models = models
         self._metrics = metrics
         self._preparing: CapacityLimiter | None = None
         self._doorbell: Doorbell | None = None
@@ -59,7 +61,9 @@ class Service:
             self._preparing_answers -= job.size
         if self._doorbell is None:  # here: it belongs to the loop that runs
             self._doorbell = Doorbell(asyncio.get_running_loop())
-        answers = Answers(runs, self.options.beat, self._doorbell, self._metrics.of(llm))
+        model = self._models.of(llm)
+        observer = self._metrics.of(model.name)
+        answers = Answers(runs, self.options.beat, self._doorbell, observer, model.note)
         self._open.add(answers)
         if self._ended:
             answers.fail(_stopped())

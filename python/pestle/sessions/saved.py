@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -187,7 +188,7 @@ def _usable(
     return found
 
 
-def require(name: str) -> SessionFolder:
+def require(name: str | os.PathLike[str]) -> SessionFolder:
     """The session that was saved under `name`. SessionError: there is none."""
     folder = SessionFolder(name)
     if not folder.exists:
@@ -195,7 +196,7 @@ def require(name: str) -> SessionFolder:
     return folder
 
 
-def remove(name: str) -> int:
+def remove(name: str | os.PathLike[str]) -> int:
     """Delete a session; return its size in bytes. Raises SessionError, also for a link to one."""
     folder = require(name)
     if folder.path.is_symlink():
