@@ -95,7 +95,9 @@ def test_the_first_screen_and_an_answer(start: Callable[..., Served], tiny: str)
     served = start("-m", tiny, "-c", "200", "-v")
     lines = served.screen.splitlines()
     assert lines[0] == f"Serving at http://127.0.0.1:{served.port}"
-    assert re.fullmatch(r"  tiny +200 tokens +[\d.]+ [MG]B, [\d,]+ tokens", lines[3])
+    assert re.fullmatch(
+        r"  tiny +200 tokens +as many as fit +[\d.]+ [MG]B, [\d,]+ tokens", lines[3]
+    )
     assert lines[5] == "A client of OpenAI's API takes:"
     assert lines[6] == f"  base URL  http://127.0.0.1:{served.port}/v1"
     assert lines[7] == "  API key   any text; none is demanded"
@@ -224,8 +226,11 @@ def test_key_files_that_are_wrong(pestle: Pestle, tmp_path: Path) -> None:
 @posix
 def test_several_models(start: Callable[..., Served], tiny: str) -> None:
     served = start("-m", f"one={tiny}", "-m", f"two={tiny}", "--alias", "gpt-4o=two",
-                   "--kv-memory", "200", "--cache-ram", "100", "--keep-alive", "0.1")  # fmt: skip
-    assert re.search(r"^  one +4,000 tokens +210 MB, [\d,]+ tokens$", served.screen, re.M)
+                   "--kv-memory", "200", "--cache-ram", "100", "--keep-alive", "0.1",
+                   "--parallel", "3")  # fmt: skip
+    assert re.search(
+        r"^  one +4,000 tokens +3 answers +210 MB, [\d,]+ tokens$", served.screen, re.M
+    )
     assert "  model     one or two or gpt-4o\n" in served.screen
     for name in ("gpt-4o", "one"):
         status, answer = served.ask("POST", "/v1/chat/completions", {**CHAT, "model": name})
@@ -243,7 +248,8 @@ def offers(free: int, *sizes: int, **given: int | None) -> list[tuple[int, int]]
             kv_cache=[KvCache("f16", 10**6, 0)]), ModelOptions())
         for size in sizes
     ]  # fmt: skip
-    memory = Given(*(None if (m := given.get(n)) is None else m * 10**6 for n in ("kv", "cache")))
+    kv, cache = (None if (m := given.get(n)) is None else m * 10**6 for n in ("kv", "cache"))
+    memory = Given(kv, cache)
     engines = [offer.options.engine for offer in _with_memory(found, memory, free * 10**6)]
     return [(e.kv_memory // 10**6, e.prefix_cache // 10**6) for e in engines]
 

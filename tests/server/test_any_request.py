@@ -79,7 +79,7 @@ def test_bodies_of_random_fields(make_llm: Make, serve: Serve, path: str) -> Non
 
 
 @pytest.mark.slow
-def test_schemathesis(make_llm: Make, serve: Serve) -> None:
+def test_schemathesis(make_llm: Make, serve: Serve, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("schemathesis")
     if not program.exists():
         pytest.skip("needs schemathesis, which .[clients] brings")
@@ -87,6 +87,6 @@ def test_schemathesis(make_llm: Make, serve: Serve) -> None:
     said = subprocess.run(
         [program, "run", f"{client.url}/openapi.json", "--checks", "not_a_server_error",
          "--max-examples", "10", "--seed", "1", "--no-color", "--suppress-health-check", "all"],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert said.returncode == 0, said.stdout[-5000:] + said.stderr

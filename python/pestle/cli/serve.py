@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from pestle.cli import serve_models, serve_screen
 from pestle.cli.console import current
 from pestle.cli.options import (
+    COUNT,
     ModelOptions,
     engine_options,
     unknown_characters_option,
@@ -42,6 +43,9 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 @click.option("--keep-alive", type=SECONDS, metavar="SECONDS",
               help="Unload a model that nobody has asked for so long.  [default: only where the "
                    "memory is needed for another one]")  # fmt: skip
+@click.option("--parallel", type=COUNT, default=0, metavar="N",
+              help="Answers that each model writes at once; others wait.  "
+                   "[default: as many as memory for keys and values allows]")  # fmt: skip
 @click.option("--prefix-dir", "prefixes", metavar="FOLDER", type=click.Path(file_okay=False),
               help="Save keys and values of the last texts there, and use them again after the "
                    "next start.")  # fmt: skip
@@ -54,6 +58,7 @@ def command(
     models: tuple[str, ...],
     aliases: tuple[str, ...],
     keep_alive: float | None,
+    parallel: int,
     prefixes: str | None,
     address: Address,
     access: Access,
@@ -83,7 +88,7 @@ def command(
         sockets = bind(address.host, address.port)  # before the models, which take longer
         for each in sockets:
             held.enter_context(each)
-        offers = serve_models.find(named, options, _given(), console)
+        offers = serve_models.find(named, options, _given(parallel), console)
         served = serve_models.sources(offers, prefixes, console, held)
         where = [each.getsockname()[:2] for each in sockets]
         app = create_app(served, server_options)
@@ -98,15 +103,15 @@ def command(
             click.get_current_context().exit(128 + ended_by[0])
 
 
-def _given() -> serve_models.Given:
-    """What the command line says of memory."""
+def _given(parallel: int) -> serve_models.Given:
+    """What the command line says of memory and of how many share it."""
     ctx = click.get_current_context()
     said = {
         name: ctx.params[name]
         for name in ("kv_memory", "prefix_cache")
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    return serve_models.Given(said.get("kv_memory") or None, said.get("prefix_cache"))
+    return serve_models.Given(said.get("kv_memory") or None, said.get("prefix_cache"), parallel)
 
 
 def _aliases(given: tuple[str, ...], named: Mapping[str, object]) -> dict[str, str]:

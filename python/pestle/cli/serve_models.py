@@ -35,6 +35,7 @@ class Offer:
     path: Path
     file: FileDescription
     options: ModelOptions
+    parallel: int = 0  # answers at once; 0: as many as fit
 
     @property
     def context_length(self) -> int:
@@ -64,7 +65,9 @@ class Offer:
         from pestle.server import ModelFile
 
         def load(progress: Progress) -> LLM:
-            return loading.open_file(self.path, self.options, progress)
+            llm = loading.open_file(self.path, self.options, progress)
+            llm.parallel = self.parallel
+            return llm
 
         size = self.file.file_bytes + _LEAST_KV
         return ModelFile(load, size, self.context_length, loaded=loaded, store=store)
@@ -72,10 +75,11 @@ class Offer:
 
 @dataclass(frozen=True)
 class Given:
-    """What of memory the command line says; None: nothing."""
+    """What the command line says of memory and of how many share it; None: nothing."""
 
     kv_memory: int | None
     prefix_cache: int | None
+    parallel: int = 0  # answers at once; 0: as many as fit
 
 
 def find(
@@ -88,7 +92,7 @@ def find(
     offers = []
     for name, model in named.items():
         path = resolve(model, offline=options.offline, progress=Downloads(console))
-        offers.append(Offer(name, path, describe(path), options))
+        offers.append(Offer(name, path, describe(path), options, given.parallel))
     return _with_memory(offers, given, memory.read().available)
 
 
@@ -102,6 +106,7 @@ def sources(
     first = offers[0]
     options = replace(first.options, model=str(first.path))
     llm = held.enter_context(loading.load(options, console))
+    llm.parallel = first.parallel
     found = {}
     for offer in offers:
         store = None if prefixes is None else _store(Path(prefixes), offer.name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pestle.cli.serve_models import Offer
     from pestle.server import ServerOptions
 
-_HEAD = ("MODEL", "CONTEXT", "KEYS AND VALUES OF ALL")
+_HEAD = ("MODEL", "CONTEXT OF EACH", "AT ONCE", "KEYS AND VALUES OF ALL")
 
 
 def show(
@@ -43,12 +43,13 @@ def show(
     sys.stdout.flush()
 
 
-def _row(offer: Offer) -> tuple[str, str, str]:
+def _row(offer: Offer) -> tuple[str, str, str, str]:
     engine = offer.options.engine
     each = offer.bytes_per_token
     tokens = f", {engine.kv_memory // each:,} tokens" if each else ""
     memory = f"{units.size(engine.kv_memory)}{tokens}"
-    return offer.name, f"{offer.context_length:,} tokens", memory
+    at_once = f"{offer.parallel} answers" if offer.parallel else "as many as fit"
+    return offer.name, f"{offer.context_length:,} tokens", at_once, memory
 
 
 def _url(host: str, port: int) -> str:
