@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -184,3 +186,17 @@ def test_systemd_is_told(make_llm: Make, tmp_path: Path, monkeypatch: pytest.Mon
         with serving(create_app(make_llm("x"))):
             assert manager.recv(100) == b"READY=1"
         assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs descriptors")
+def test_room_for_connections() -> None:
+    """As many as the system lets us have, also where it gives few at first."""
+    program = (
+        "import resource as r\n"
+        "from pestle.server.descriptors import raise_limit\n"
+        "for soft, hard in ((200, 3000), (200, 300)):\n"
+        "    r.setrlimit(r.RLIMIT_NOFILE, (soft, hard))\n"
+        "    print(raise_limit(1000), r.getrlimit(r.RLIMIT_NOFILE)[0])\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert said.stdout == b"1000 1256\n44 300\n"
