@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -136,6 +137,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers are to end too
     measure = {"streams": _streams, "traffic": _traffic, "storm": _storm}
     found = measure.get(given.measure, _of_a_file)(given)
     failed = any(figures.get("wrong") for figures in found.values())
