@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pestle.engine.pace import Pace
 from pestle.engine.ticket import Outcome, Ticket
-from pestle.engine.work import Rows
+from pestle.engine.work import Rows, Taken
 from pestle.errors import MemoryLimitError
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ class Pass:
         pace: Pace,
         answering: Sequence[Ticket[Any]],
         reading: Sequence[Ticket[Any]],
-        victim: Callable[[list[Ticket[Any]]], Ticket[Any] | None],
+        victim: Callable[[list[Ticket[Any]], list[Ticket[Any]]], Ticket[Any] | None],
     ) -> None:
         """`answering` have a row each, as far as there is room; then `reading` share a piece, in
-        this order. `victim` says which ticket lets go of its memory for those that it is given.
+        this order. `victim` says which ticket lets go of its memory for those that it is given
+        first; none of the others that it is given, which are over.
         """
         self.outcomes: list[Outcome] = []
         self.served: list[Served] = []
@@ -114,7 +115,8 @@ class Pass:
                 self.outcomes.append((ticket, another))
                 del batch[i]
                 return True
-        victim = self._victim([ticket for ticket, _ in batch])
+        over = [ticket for ticket, outcome in self.outcomes if _is_over(outcome)]
+        victim = self._victim([ticket for ticket, _ in batch], over)
         if victim is None:
             self.outcomes += [(ticket, error) for ticket, _ in batch]
             return False
@@ -181,3 +183,7 @@ class Pass:
         else:
             self.outcomes.append((ticket, taken))
             self.served.append(Served(ticket, read, len(chosen)))
+
+
+def _is_over(outcome: Taken[Any] | BaseException | None) -> bool:
+    return isinstance(outcome, BaseException) or (outcome is not None and outcome.ended)

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pestle.engine.activity import Activity, Tally
@@ -300,14 +300,21 @@ class Scheduler:
             tally.pass_s = made.seconds
             self._busy_since = None
 
-    def _victim(self, wanting: list[Ticket[Any]], *, stalled: bool = False) -> Ticket[Any] | None:
+    def _victim(
+        self,
+        wanting: list[Ticket[Any]],
+        over: Sequence[Ticket[Any]] = (),
+        *,
+        stalled: bool = False,
+    ) -> Ticket[Any] | None:
         """Which work lets go of its memory for `wanting`; None if there is no other.
 
-        With `stalled`, only one whose results nobody takes.
+        None of `over`, which ended in the pass that is being made. With `stalled`, only one whose
+        results nobody takes.
         """
         now = time.monotonic()
         with self._lock:
-            held = [t for t in self._running if not t._set_aside and not t._ended]
+            held = [t for t in self._running if not (t._set_aside or t._ended or t in over)]
             standings = [ticket._standing(now) for ticket in held]
             if stalled:
                 held = [t for t, standing in zip(held, standings, strict=True) if standing.stalled]

@@ -165,6 +165,16 @@ def test_what_fails_is_found_and_the_others_go_on() -> None:
     assert {name: work.closed for name, work in works.items()} == {"a": 1, "b": 1, "c": 1}
 
 
+def test_what_ends_in_a_pass_is_not_set_aside_in_it() -> None:
+    engine = Engine(fails={"wrong": Error("x"), "large": MemoryLimitError("no room")})
+    works = [Reader("ends", answers=1), Reader("wrong", answers=2), Reader("large", answers=2)]
+    with pytest.raises(Error, match="x"):
+        together(engine, *works)
+    assert engine.batches[-1] == [("ends", 1)]
+    assert [work.aside for work in works] == [0, 0, 0]
+    assert [work.closed for work in works][:2] == [1, 1]
+
+
 @pytest.mark.parametrize("spares", [0, 1])
 def test_less_memory_is_tried_where_there_is_something_to_spare(spares: int) -> None:
     engine = Engine(fails={"a": MemoryLimitError("no memory")})
