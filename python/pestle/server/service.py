@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 
 from pestle.engine.run import Run
 from pestle.llm import LLM
@@ -38,7 +38,7 @@ class Service:
         self.stopping = False
         self._models = models
         self._metrics = metrics
-        self._preparing: CapacityLimiter | None = None
+        self._turns = asyncio.Semaphore(_PREPARING)
         self._doorbell: Doorbell | None = None
         self._preparing_answers = 0
         self._open: WeakSet[Answers] = WeakSet()
@@ -74,10 +74,20 @@ class Service:
         return await self.prepared(_count, llm, job)
 
     async def prepared(self, prepare: Callable[..., T], *arguments: Any) -> T:
-        """Have something done beside the event loop, few at a time."""
-        if self._preparing is None:  # here: it belongs to the loop that runs
-            self._preparing = CapacityLimiter(_PREPARING)
-        return await to_thread.run_sync(prepare, *arguments, limiter=self._preparing)
+        """Have something done beside the event loop, few at a time.
+
+        A thread cannot be stopped, so one whose client has left keeps its turn until it is done.
+        """
+        await self._turns.acquire()
+        working = asyncio.ensure_future(to_thread.run_sync(prepare, *arguments))
+        working.add_done_callback(self._end_turn)
+        await asyncio.wait({working})
+        return working.result()
+
+    def _end_turn(self, working: asyncio.Future[Any]) -> None:
+        self._turns.release()
+        if not working.cancelled():
+            working.exception()  # whoever wanted to know may be gone
 
     def end_after(self, seconds: float) -> None:
         """Have all answers that are not complete by then end with an error."""
