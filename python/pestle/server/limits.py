@@ -16,6 +16,8 @@ def check(job: Job, options: ServerOptions) -> None:
     What answers are held to is bounded where constraints are made of it.
     """
     asked: dict[str, Any] = dict(job.options)
+    if job.n < 1:
+        raise ApiError(400, f"n is {job.n}, expected 1 at least", param="n")
     _check("n", job.n, options.n)
     _check("top_logprobs", asked.get("logprobs"), options.top_logprobs)
     if isinstance(job, ChatJob):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
-from pestle.errors import UnsupportedError
+from pestle.errors import UnsupportedError, shown
 from pestle.llm import LLM
 from pestle.options import ChatOptions
+from pestle.server.errors import ApiError
 from pestle.server.once import tell_once
 
 _NEAREST = {"minimal": "low", "xhigh": "high", "max": "high"}
@@ -45,6 +47,15 @@ def thinking_options(
         else:
             options[name] = value
     return cast(ChatOptions, options)
+
+
+def effort_in(reasoning: Mapping[str, Any] | None) -> str | None:
+    """The effort that OpenAI's `reasoning` asks for. Raises ApiError."""
+    effort = (reasoning or {}).get("effort")
+    if effort is not None and not isinstance(effort, str):
+        said = f"reasoning.effort is {shown(effort)}, expected a string"
+        raise ApiError(400, said, param="reasoning.effort")
+    return effort
 
 
 def _has_only_efforts(llm: LLM) -> bool:

@@ -20,7 +20,7 @@ from pestle.server.dialects import openai
 from pestle.server.endpoint import Call, Reply, Stream
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Finished, Piece
-from pestle.server.thinking import thinking_options
+from pestle.server.thinking import effort_in, thinking_options
 
 
 class Fields(openai.SamplingFields, kw_only=True):
@@ -61,7 +61,7 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
 
 
 def _job(llm: LLM, fields: Fields) -> ChatJob:
-    effort = fields.reasoning_effort or (fields.reasoning or {}).get("effort")
+    effort = fields.reasoning_effort or effort_in(fields.reasoning)
     options = openai.sampling(fields)
     options |= {
         "max_tokens": _first(fields.max_completion_tokens, fields.max_tokens),

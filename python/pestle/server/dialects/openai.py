@@ -19,6 +19,7 @@ _KINDS = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+_MOST_DIGITS = 20  # of a token id: far more than any has, far fewer than `int` refuses
 
 
 class OpenAi:
@@ -109,7 +110,7 @@ def sampling(fields: SamplingFields) -> dict[str, Any]:
 def _bias(given: Mapping[str, float]) -> dict[int, float]:
     found: dict[int, float] = {}
     for token, bias in given.items():
-        if not (token.isascii() and token.isdigit()):
+        if not (token.isascii() and token.isdigit() and len(token) <= _MOST_DIGITS):
             said = f"logit_bias: {token[:40]!r} is not a token id"
             raise ApiError(400, said, param="logit_bias")
         # OpenAI's -100 is a ban.

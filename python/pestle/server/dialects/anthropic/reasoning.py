@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from pestle.server.dialects.anthropic.fields import Block
 
@@ -26,5 +25,5 @@ def read(block: Block) -> str:
         return block.thinking or ""
     try:
         return base64.urlsafe_b64decode(signed[len(_MARK) :]).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return ""  # it was changed, and is no worse than another's

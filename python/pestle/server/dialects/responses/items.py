@@ -114,7 +114,7 @@ def _content(where: str, content: Any) -> list[dict[str, Any]]:
 
 def _part(where: str, part: Any) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, Mapping) else None
-    if kind not in _TEXTS:
+    if not isinstance(kind, str) or kind not in _TEXTS:
         found = shown(part) if kind is None else f"of the type {shown(kind)}"
         raise _wrong(f"{where} is {found}; only text parts can be read")
     return {"type": "text", "text": _text(where, part, _TEXTS[kind])}

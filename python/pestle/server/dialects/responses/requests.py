@@ -19,7 +19,7 @@ from pestle.server.dialects.responses.tools import Tools, choice
 from pestle.server.endpoint import Call, Reply, Stream
 from pestle.server.errors import ApiError
 from pestle.server.jobs import ChatJob, Finished, Piece
-from pestle.server.thinking import thinking_options
+from pestle.server.thinking import effort_in, thinking_options
 
 
 class Fields(openai.SamplingFields, kw_only=True):
@@ -105,7 +105,7 @@ def _job(llm: LLM, fields: Fields, tools: Tools) -> ChatJob:
         "tool_choice": wanted if tools.functions or wanted not in ("auto", "none") else None,
         "parallel_tool_calls": fields.parallel_tool_calls,
         "logprobs": (fields.top_logprobs or 0) if _LOGPROBS in (fields.include or ()) else None,
-        **thinking_options(llm, effort=(fields.reasoning or {}).get("effort")),
+        **thinking_options(llm, effort=effort_in(fields.reasoning)),
     }
     openai.take_format(_format(fields.text or {}), options)
     return ChatJob(
