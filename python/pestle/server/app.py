@@ -87,8 +87,12 @@ def create_app(
         """There is no such path, or not with that method."""
         assert isinstance(error, HTTPException)
         path = request.url.path
-        told = ApiError(error.status_code, f"there is no {request.method} {path[:200]} here")
-        return Refusal(_dialect_of(path), told, service.options)
+        said = f"there is no {request.method} {path[:200]} here"
+        allowed = (error.headers or {}).get("Allow")
+        if allowed is not None:
+            said += f", but {allowed}"
+        told = ApiError(error.status_code, said)
+        return Refusal(_dialect_of(path), told, service.options, error.headers)
 
     app = Starlette(
         routes=[

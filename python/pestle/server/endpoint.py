@@ -24,6 +24,7 @@ from pestle.server.service import Service
 log = logging.getLogger("pestle.server")
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
+_NO_HEADERS: Mapping[str, str] = {}
 _LONG = 64 << 10  # bytes of a body that is parsed beside the event loop
 _ENDS_CONNECTION = {408, 413}  # the rest of the body is not waited for
 
@@ -154,20 +155,32 @@ class Endpoint:
 class Refusal:
     """An ASGI application that answers with an error."""
 
-    def __init__(self, dialect: Dialect, error: ApiError, options: ServerOptions) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        error: ApiError,
+        options: ServerOptions,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._dialect = dialect
         self._error = error
         self._options = options
+        self._headers = headers or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = Connection(scope, receive, send, self._options)
-        await refuse(connection, self._dialect, self._error)
+        await refuse(connection, self._dialect, self._error, self._headers)
 
 
-async def refuse(connection: Connection, dialect: Dialect, error: ApiError) -> None:
+async def refuse(
+    connection: Connection,
+    dialect: Dialect,
+    error: ApiError,
+    more_headers: Mapping[str, str] = _NO_HEADERS,
+) -> None:
     """Answer a request with an error."""
     status = dialect.status(error)
-    headers = {dialect.id_header: connection.id}
+    headers = {dialect.id_header: connection.id, **more_headers}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
     if status == 401:
