@@ -23,7 +23,9 @@ async def answer(call: Call[Fields]) -> Reply | Stream:
     shape = Shape(call.served.name, _message(), began=time.perf_counter_ns())
     if not fields.messages:
         return shape.loaded()
-    asked = options.generation(llm, fields, call.raw) | options.thinking(llm, fields)
+    asked = options.generation(llm, fields, call.raw) | options.thinking(
+        llm, call.served.name, fields
+    )
     job = ChatJob(
         chat_messages(fields.messages), fields.tools or None, options=cast(ChatOptions, asked)
     )

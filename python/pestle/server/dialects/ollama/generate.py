@@ -50,7 +50,7 @@ def _job(call: Call[Fields]) -> ChatJob | TextJob:
             raise ApiError(400, "raw leaves no place for system", param="system")
         # Whoever lays a prompt out spells the control tokens in it.
         return TextJob([fields.prompt], parse_special=True, options=cast(GenerateOptions, asked))
-    asked |= options.thinking(llm, fields)
+    asked |= options.thinking(llm, call.served.name, fields)
     system = [{"role": "system", "content": fields.system}] if fields.system else []
     messages = [*system, {"role": "user", "content": fields.prompt}]
     return ChatJob(messages, options=cast(ChatOptions, asked))

@@ -54,13 +54,13 @@ def check_context(llm: LLM, options: Options) -> None:
         raise ApiError(400, said, param="options.num_ctx")
 
 
-def thinking(llm: LLM, fields: Answered) -> dict[str, Any]:
-    """The options for `think`. Raises ApiError where a model cannot do what is asked for."""
+def thinking(llm: LLM, name: str, fields: Answered) -> dict[str, Any]:
+    """The options for `think`. Raises ApiError where the model `name` cannot think."""
     if fields.think is None:
         return {}
     wanted = bool(fields.think)
     if wanted and not llm.reasons:
-        raise ApiError(400, f"{llm.name!r} does not support thinking", param="think")
+        raise ApiError(400, f"{name!r} does not support thinking", param="think")
     effort = fields.think if isinstance(fields.think, str) else None
     return dict(thinking_options(llm, wanted=wanted, effort=effort))
 
