@@ -14,6 +14,8 @@ from pestle.server.errors import ApiError
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
+_EXACT = 2.0**53
+_MISSING = re.compile(r"Object missing required field `(.*?)`")
 
 
 def parsed(body: bytes) -> dict[str, Any]:
@@ -28,17 +30,29 @@ def typed(fields: dict[str, Any], kind: type[T]) -> T:
     """The fields that `kind` has, each of its type. Raises ApiError, which names the first wrong
     one.
 
-    Null is as good as absent everywhere: clients write either.
+    Null is as good as absent everywhere, and 4.0 as 4: clients write either.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = {name: _whole(value) for name, value in fields.items() if value is not None}
+    if isinstance(given.get("options"), dict):  # Ollama's: Home Assistant has floats in them
+        given["options"] = {name: _whole(value) for name, value in given["options"].items()}
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         said = str(error)
         where = _PATH.search(said)
         name = where[1] if where is not None else None
+        if (missing := _MISSING.match(said)) is not None:
+            name = missing[1] if name is None else f"{name}.{missing[1]}"
+            raise ApiError(400, f"{name} is missing", param=name) from None
         what = said if where is None else f"{name}: {said[: where.start()].lower()}"
         raise ApiError(400, what, param=name) from None
+
+
+def _whole(value: Any) -> Any:
+    """4 for 4.0, as languages without integers write it: to JSON Schema, too, it is one."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value
 
 
 def unknown(fields: dict[str, Any], kind: type[msgspec.Struct]) -> list[str]:
