@@ -152,7 +152,7 @@ def check_cpp(root: Path) -> Iterator[Violation]:
         shown = path.relative_to(root).as_posix()
         layer = relative.parts[0]
         if layer not in CPP_LAYERS:
-            yield Violation(shown, 1, f"cpp/{layer} is no layer that tools/check_layers.py knows")
+            yield Violation(shown, 1, f"cpp/{layer} is not a layer known to tools/check_layers.py")
             continue
         per_isa = layer in PER_ISA and relative.parts[1] != BASELINE
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -199,7 +199,7 @@ def check_python(root: Path) -> Iterator[Violation]:
         if layer is None:
             named = relative.parts[0].removesuffix(".py")
             yield Violation(
-                shown, 1, f"pestle.{named} is no layer that tools/check_layers.py knows"
+                shown, 1, f"pestle.{named} is not a layer known to tools/check_layers.py"
             )
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))

@@ -149,7 +149,7 @@ void bind_engine(py::module_& m) {
            "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
            "and one for values,\n"
-           "as in \"q8_0/f16\". gather_inputs: whether there shall be input_sums. prefix_cache: bytes for "
+           "as in \"q8_0/f16\". gather_inputs: whether input_sums are kept. prefix_cache: bytes for "
            "texts "
            "that no "
            "sequence holds\n"
@@ -200,7 +200,8 @@ void bind_engine(py::module_& m) {
           "An empty sequence. remembered: its text's pages are kept as they are read, for `recall`.")
       .def("keep", &keep, py::arg("sequence"),
            "Keeps the pages of all that a sequence holds, as long as prefix_cache allow.")
-      .def("forget", &forget, py::arg("sequence"), "Keeps no longer what only this sequence begins with.")
+      .def("forget", &forget, py::arg("sequence"),
+           "Drops the kept pages that no other text shares with this sequence.")
       .def(
           "find", &find, py::arg("tokens"),
           "(n_tokens, reusable, next): how many tokens `tokens` has in common with the kept text that has "

@@ -27,7 +27,7 @@ void bind_pooling(py::module_& m) {
                                               "any number of\n"
                                               "steps: the vector has the same bits. Not to be used while a "
                                               "step is in progress that it takes part in.")
-      .def_property_readonly("n_tokens", &Pooler::n_tokens, "How many tokens it has had.")
+      .def_property_readonly("n_tokens", &Pooler::n_tokens, "How many tokens have been pooled.")
       .def("vector", &vector, py::kw_only(), py::arg("dimensions") = 0, py::arg("normalized") = true,
            "float32 [dimensions]: the first of the model's columns, all of them for 0, scaled to length 1 if "
            "normalized. Error\n"

@@ -67,7 +67,7 @@ void widen(const std::string& type_name, const Halves& source, Floats& out, int 
   expect("out", out.size(), source.size(), "numbers");
   const gguf::Type type = known_type(type_name);
   if (type != gguf::Type::F16 && type != gguf::Type::BF16)
-    throw UnsupportedError(type_name + " has not 16 bits: F16 and BF16 do");
+    throw UnsupportedError(type_name + " does not have 16 bits; F16 and BF16 do");
   const uint16_t* from = source.data();
   float* to = out.mutable_data();
   const py::gil_scoped_release release;

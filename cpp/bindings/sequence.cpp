@@ -61,7 +61,7 @@ void bind_sequence(py::module_& m) {
             const auto lock = h.engine->lock();
             h.sequence.mark();
           },
-          "Says that the text is likely to be gone on with from here.")
+          "Says that the text is likely to be continued from here.")
       .def("page", &page, py::arg("group"), py::arg("index"),
            "Keys and values of KV_PAGE_TOKENS positions in one group's layers, as `Engine.restore` takes "
            "them; "

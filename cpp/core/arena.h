@@ -64,7 +64,7 @@ class Arena {
     taken_ = taken;
     if (taken_ != 0 || chunks_.size() < 2) return;
     chunks_.clear();
-    // A step that failed, perhaps for want of memory, is no measure of the next.
+    // A step that failed, perhaps for want of memory, does not tell what the next one needs.
     if (std::uncaught_exceptions() > 0) most_ = 0;
   }
 

@@ -46,7 +46,7 @@ class Spin {
 
 ThreadPool::ThreadPool(int threads) : active_(std::max(1, threads)) {
   if (threads > kMaxThreads)
-    throw Error(std::to_string(threads) + " threads are asked for, at most " + std::to_string(kMaxThreads) +
+    throw Error(std::to_string(threads) + " threads were asked for, at most " + std::to_string(kMaxThreads) +
                 " are run");
   ranges_ = std::make_unique<Range[]>(static_cast<size_t>(std::max(1, threads)));
   workers_.reserve(static_cast<size_t>(std::max(0, threads - 1)));
@@ -55,7 +55,7 @@ ThreadPool::ThreadPool(int threads) : active_(std::max(1, threads)) {
   } catch (const std::system_error&) {
     const size_t started = workers_.size() + 1;
     stop();
-    throw Error(std::to_string(threads) + " threads are asked for, the system allows " +
+    throw Error(std::to_string(threads) + " threads were asked for, the system allows " +
                 std::to_string(started));
   }
 }

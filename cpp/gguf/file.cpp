@@ -45,7 +45,8 @@ void File::add_further_shards(const std::vector<std::string>& paths, Damage dama
   } catch (const Error& error) {
     if (damage == Damage::refused) throw;
     if (damage_.empty()) damage_ = error.what();
-    files_.erase(files_.begin() + std::ptrdiff_t(paths_.size()), files_.end());  // one that is no shard of it
+    files_.erase(files_.begin() + std::ptrdiff_t(paths_.size()),
+                 files_.end());  // one that is not a shard of it
   }
 }
 

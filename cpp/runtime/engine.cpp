@@ -27,9 +27,10 @@ size_t Sequence::growth(int n) const {
 
 void Sequence::check_reusable(int n) const {
   if (reusable(n) != n)
-    throw std::invalid_argument("n_tokens is " + std::to_string(n) + " of " + std::to_string(n_tokens()) +
-                                ", but windows have left what the next token would see; reusable() tells "
-                                "how many can be kept");
+    throw std::invalid_argument(
+        "n_tokens is " + std::to_string(n) + " of " + std::to_string(n_tokens()) +
+        ", but the windows no longer hold what the next token would see; reusable() tells "
+        "how many can be kept");
 }
 
 Sequence Sequence::fork(int n) const {

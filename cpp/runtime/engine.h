@@ -37,7 +37,7 @@ class Sequence {
   int n_tokens() const { return static_cast<int>(tokens_.size()); }
   std::span<const int32_t> tokens() const { return tokens_; }
   // How many of the first n_tokens a fork or a truncated sequence may keep: all of them, or none where
-  // windows have left what the next token would see.
+  // the windows no longer hold what the next token would see.
   int reusable(int n_tokens) const;
   // Bytes of keys and values that so many tokens more take at most.
   size_t growth(int n_tokens) const;
@@ -48,7 +48,7 @@ class Sequence {
   // Has the engine keep this text's pages as they are read, so that other sequences find them; what could
   // still be cut back is kept by Engine::keep.
   void remember() { remembered_ = true; }
-  // The text is likely to be gone on with from here.
+  // The text is likely to be continued from here.
   void mark() { mark_ = n_tokens(); }
   const SequencePages& pages() const { return pages_; }
 
@@ -75,9 +75,9 @@ class Engine {
   Engine(std::shared_ptr<const Model> model, const EngineOptions& options);
 
   // Appends tokens to their sequences and computes the logits that each asks for, in their order. Throws
-  // before anything has changed: ContextLengthError, std::invalid_argument (a token that is none, a sequence
-  // given twice, a pooler that does not fit). MemoryLimitError: the sequences and poolers hold what the
-  // passes before the failing one computed. Concurrent calls queue.
+  // before anything has changed: ContextLengthError, std::invalid_argument (a token outside the vocabulary, a
+  // sequence given twice, a pooler that does not fit). MemoryLimitError: the sequences and poolers hold what
+  // the passes before the failing one computed. Concurrent calls queue.
   void step(std::span<const Input> inputs);
 
   // Chooses what follows from the logits of the last step, each choice on a thread of its own. What fails has

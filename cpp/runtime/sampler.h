@@ -50,7 +50,7 @@ class Sampler {
                  std::span<const uint32_t> mask = {});
   // What `sample` says of a token that is not chosen but given. std::out_of_range for one that there is not.
   Sampled report(std::span<const float> logits, int32_t token, int n_logprobs);
-  // Log probabilities as `sample` reports them. std::out_of_range for a token that is none.
+  // Log probabilities as `sample` reports them. std::out_of_range for a token outside the vocabulary.
   Scored score(std::span<const float> logits, int32_t token, int n_top);
 
  private:

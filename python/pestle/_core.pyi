@@ -214,7 +214,7 @@ class Sequence:
         """
     def mark(self: Sequence) -> None:
         """
-        Says that the text is likely to be gone on with from here.
+        Says that the text is likely to be continued from here.
         """
     def page(self: Sequence, group: typing.SupportsInt | typing.SupportsIndex, index: typing.SupportsInt | typing.SupportsIndex) -> bytes | None:
         """
@@ -283,7 +283,7 @@ class Pooler:
     @property
     def n_tokens(self) -> int:
         """
-        How many tokens it has had.
+        How many tokens have been pooled.
         """
 class Engine:
     """
@@ -293,7 +293,7 @@ class Engine:
         """
         n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
         chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
-        as in "q8_0/f16". gather_inputs: whether there shall be input_sums. prefix_cache: bytes for texts that no sequence holds
+        as in "q8_0/f16". gather_inputs: whether input_sums are kept. prefix_cache: bytes for texts that no sequence holds
         any more; see `recall`. kv_memory: bytes that these and all sequences may hold together; beyond it a step
         raises MemoryLimitError. 0: what the system has.
         """
@@ -319,7 +319,7 @@ class Engine:
         """
     def forget(self, sequence: Sequence) -> None:
         """
-        Keeps no longer what only this sequence begins with.
+        Drops the kept pages that no other text shares with this sequence.
         """
     def input_sums(self) -> dict[str, tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint64]]]:
         """

@@ -38,7 +38,7 @@ def test_quantizing_again(pestle: Pestle, wide: str) -> None:
     refused = pestle("quantize", "q8.gguf", "out.gguf", "Q4_0")
     assert refused.exit_code == 1
     assert "`blk.0.attn_k.weight` is Q8_0 already" in refused.stderr
-    assert "--allow-requantize does it nevertheless" in refused.stderr
+    assert "--allow-requantize does it anyway" in refused.stderr
     there = pestle("quantize", wide, "q8.gguf", "Q8_0")
     assert (there.exit_code, there.stderr) == (
         1, "pestle: error: q8.gguf is there already; --overwrite replaces it\n",

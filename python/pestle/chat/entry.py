@@ -32,7 +32,7 @@ _OURS = ("messages", "tools", "add_generation_prompt")  # variables that are not
 
 
 def check_names(options: Mapping[str, Any], known: Iterable[str], kind: str = "generation") -> None:
-    """Raise ArgumentTypeError for an option that is none of `known`."""
+    """Raise ArgumentTypeError for an option that is not in `known`."""
     from pestle.models.suggest import did_you_mean  # brings the hub
 
     known = sorted(known)

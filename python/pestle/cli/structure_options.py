@@ -53,7 +53,7 @@ def _structure(values: dict[str, Any]) -> GenerateOptions:
 
 
 def _content(flag: str, value: str, begins: str | None = None) -> str:
-    """What a file holds, or the value itself where that is no file's name."""
+    """What a file holds, or the value itself where it does not name a file."""
     inline = "\n" in value or (
         value.lstrip().startswith(begins) if begins else "::=" in value or "start:" in value
     )

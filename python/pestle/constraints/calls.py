@@ -70,7 +70,7 @@ def _separated(form: Format, spell: Spell, tools: Sequence[CallableTool], severa
 
 def _dsml(form: Format, spell: Spell, tools: Sequence[CallableTool], several: bool) -> str:
     dsml = spell("\uff5cDSML\uff5c")
-    # Text goes on to the mark, which is no text: it may hold any other end tag.
+    # Text goes on to the mark, which is not text: it may hold any other end tag.
     text = TextValues(r"<\/", '"</"', lazy=False)
 
     def one(tool: CallableTool) -> str:

@@ -21,7 +21,7 @@ _KEPT = 64  # compiled grammars of a vocabulary
 
 
 class GrammarVocabulary:
-    """A vocabulary of `n_vocab` tokens. Control tokens, and those named `apart`, are no text.
+    """A vocabulary of `n_vocab` tokens. Control tokens, and those named `apart`, are not text.
 
     Building one takes 1 to 2 seconds for 200,000 tokens, so `vocabulary_of` keeps them.
     """
@@ -59,7 +59,7 @@ def vocabulary_of(
 ) -> GrammarVocabulary:
     """The vocabulary of a tokenizer, made once; `n_vocab` counts the model's padding too.
 
-    `apart`: tokens that are no text, though the file does not call them control tokens.
+    `apart`: tokens that are not text, though the file does not call them control tokens.
     """
     key = (n_vocab, frozenset(apart))
     with _making:

@@ -50,7 +50,7 @@ class Matcher:
         return bool(self._now.is_accepting())
 
     def allows(self, token: int) -> bool:
-        """Whether a token may come next; one that ends answers never does, it is no text."""
+        """Whether a token may come next; one that ends answers never does: it is not text."""
         return token not in self._vocabulary.ends and self._now.validate_tokens([token]) == 1
 
     def push(self, token: int) -> None:

@@ -65,7 +65,7 @@ def text_plan(
 ) -> Plan:
     """A text that follows a grammar from its first token on. Raises GrammarError.
 
-    The marks of `form` are no text, as in chats, so both share the vocabulary that is made.
+    The marks of `form` are not text, as in chats, so both share the vocabulary that is made.
     """
     vocabulary = vocabulary_of(tokenizer, n_vocab, _marks(form, tokenizer).values())
     return Plan(n_vocab, Body(_matcher(grammar, vocabulary), _any_of(vocabulary.ends)))
@@ -143,7 +143,7 @@ class Planner(ABC):
 
     def _calls(self, *, several: bool) -> Grammar:
         if self._form.calls is None:
-            raise UnsupportedError("the model has no form of tool calls that is known")
+            raise UnsupportedError("Pestle does not know the form of this model's tool calls")
         tools = self._wanted.tools
         source = calls_grammar(self._form, self._spell, tools, several=several)
         return Grammar("tools", source)

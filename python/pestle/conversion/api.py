@@ -63,7 +63,7 @@ def convert(
     it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
     checkpoint that is wrong or not known, UnsupportedError for a tensor that would be quantized
     again or does not fit its type, Error for a rule that matches nothing and where the system
-    refuses to read or write, ValueError for a rule that is none or an empty path, and what
+    refuses to read or write, ValueError for a malformed rule or an empty path, and what
     `pestle.models.checkpoint` raises where it cannot be fetched.
     """
     if (source is None) == (hf is None):

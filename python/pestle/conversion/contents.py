@@ -40,7 +40,7 @@ class Contents:
     """What stands before the data, shard by shard."""
     digests: dict[str, str]
     padded_wrongly: tuple[str, ...]
-    """Tensors behind which other bytes than zeros fill up the alignment."""
+    """Tensors whose padding up to the alignment is not all zeros."""
     wrong_sizes: tuple[WrongSize, ...]
 
 

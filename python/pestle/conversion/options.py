@@ -114,5 +114,5 @@ class ConversionOptions:
                 raise ValueError(f"`{key:.60}` is {value!r:.60}")
         rules = record.get("tensor_types", [])
         if not all(isinstance(rule, str) for rule in rules):
-            raise ValueError("`tensor_types` holds other things than strings")
+            raise ValueError("`tensor_types` holds something that is not a string")
         return cls(**{**record, "tensor_types": tuple(rules)})

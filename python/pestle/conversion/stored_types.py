@@ -28,12 +28,12 @@ def stored_types(source: SourceModel, options: ConversionOptions) -> dict[str, s
     """The type of each tensor of a model in its new file.
 
     As llama.cpp chooses for the mixture, but for tensors that are MXFP4 in the source and lose
-    nothing: they stay as they are unless floats are wanted, and F16 has not their range. Then as
+    nothing: they stay as they are unless floats are wanted, and F16 lacks their range. Then as
     `options.chosen_types` and `options.tensor_types` say. What mixtures say nothing of, as norms,
     becomes F32, or stays as it is in a model that is copied `verbatim`.
 
     Error: a rule matches no matrix, a type does not fit, or a tensor that is quantized would be
-    quantized again, which nobody has allowed.
+    quantized again, which was not allowed.
     """
     shapes = {tensor.name: tensor.shape for tensor in source.tensors}
     now = {tensor.name: tensor.type for tensor in source.tensors}
@@ -52,7 +52,7 @@ def stored_types(source: SourceModel, options: ConversionOptions) -> dict[str, s
 
 
 def too_narrow(to: str, shapes: Shapes, stored: Mapping[str, str]) -> list[str]:
-    """The matrices that have not the types of the mixture `to` because of their columns.
+    """The matrices that do not have the types of the mixture `to` because of their columns.
 
     stored: the type that each tensor has.
     """
@@ -110,6 +110,5 @@ def _refuse_requantizing(
         if is_requantized(now[name], then[name]):
             raise Error(
                 f"tensor `{name}` is {now[name]} already: as {then[name]} it would be rounded "
-                "twice, and lose more than from the original; allow_requantize=True does it "
-                "nevertheless"
+                "twice, and lose more than from the original; allow_requantize=True does it anyway"
             )

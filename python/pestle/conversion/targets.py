@@ -58,7 +58,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.text is not None and not self.measured:
-            raise ValueError("a text is to measure on, which is not wanted")
+            raise ValueError("text has no use with measured=False")
         if (self.size > 0) == (self.bpw > 0) or self.size < 0 or not 0 <= self.bpw < _MOST_BITS:
             raise ValueError(f"give a target either as size or as bpw, not {self}")
 

@@ -33,7 +33,7 @@ class Verification:
     headers_match: bool
     """Whether the metadata and the list of tensors have theirs."""
     padded_wrongly: tuple[str, ...] = ()
-    """Tensors behind which other bytes than zeros fill up the alignment."""
+    """Tensors whose padding up to the alignment is not all zeros."""
     wrong_sizes: tuple[WrongSize, ...] = ()
     """Shards that do not end where their last tensor does."""
     sidecar_path: Path | None = None

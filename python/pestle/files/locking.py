@@ -49,7 +49,7 @@ class Lock:
     def remove(self) -> None:
         """Remove the file, if it is empty as we leave it, and release the lock. Raises OSError.
 
-        Whoever waits for it sees that, and makes a new one.
+        Those who wait for it see that, and makes a new one.
         """
         empty = os.fstat(self._descriptor).st_size == 0
         if os.name == "nt":

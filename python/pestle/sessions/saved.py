@@ -272,7 +272,7 @@ def _decode(found: Any) -> SavedSession:
         raise FormatError(f"it holds {found!r:.40}, expected an object")
     messages, memory, model = (found.get(name) for name in ("messages", "memory", "model"))
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
-        raise FormatError("the messages are no list of objects")
+        raise FormatError("the messages are not a list of objects")
     if not isinstance(model, str):
         raise FormatError("the model has no name")
     if memory is None:
@@ -281,7 +281,7 @@ def _decode(found: Any) -> SavedSession:
     if not isinstance(tokens, list) or not all(
         type(token) is int and 0 <= token <= INT32_MAX for token in tokens
     ):
-        raise FormatError("the tokens are no list of token ids")
+        raise FormatError("the tokens are not a list of token ids")
     fingerprint = Fingerprint.from_json(memory.get("fingerprint"))
     places = places_from_json(memory.get("pages"))
     return SavedSession(messages, SavedContext(fingerprint, tuple(tokens), places), model)

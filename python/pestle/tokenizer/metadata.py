@@ -37,7 +37,7 @@ def array(metadata: Metadata, key: str, kind: type[T]) -> list[T] | None:
     if not isinstance(found, list):
         raise TokenizerError(f"{key} is {found!r:.40}, expected an array")
     if not set(map(type, found)) <= {kind}:
-        raise TokenizerError(f"{key} holds other things than {_NAMES[kind][2:].strip()}s")
+        raise TokenizerError(f"{key} holds something that is not {_NAMES[kind]}")
     return found
 
 

@@ -67,7 +67,7 @@ def test_f16_cache_does_not_saturate(tmp_path: Path) -> None:
 
 def test_too_many_threads(tmp_path: Path) -> None:
     model = _core.Model(parts().write(tmp_path / "model.gguf"))
-    with pytest.raises(Error, match="5000 threads are asked for"):
+    with pytest.raises(Error, match="5000 threads were asked for"):
         _core.Engine(model, threads=5000)
 
 

@@ -90,7 +90,7 @@ def test_tokens_that_are_not_there(engine: _core.Engine, n: int) -> None:
 def test_tokens_that_cannot_be_kept(engine: _core.Engine) -> None:
     sequence = text(engine, N)
     for method in (sequence.fork, sequence.truncate):
-        with pytest.raises(ValueError, match="n_tokens is 500 of 1000, but windows have left what"):
+        with pytest.raises(ValueError, match="500 of 1000, but the windows no longer hold what"):
             method(500)
     assert sequence.tokens == TOKENS[:N]
     assert same_bits(feed(engine, sequence, [5]), fresh(engine, [*TOKENS[:N], 5]))

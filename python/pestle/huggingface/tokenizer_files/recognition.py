@@ -77,7 +77,7 @@ def _pre_tokenizer(definition: Json, steps: list[Json], model: Json) -> str:
 
 
 def _patterns(steps: list[Json]) -> list[str]:
-    """The chain of regular expressions; TokenizerError for a step that is none."""
+    """The chain of regular expressions; TokenizerError for any other step."""
     patterns: list[str] = []
     for step in steps:
         kind = step.get("type")

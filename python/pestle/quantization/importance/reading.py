@@ -22,7 +22,7 @@ from pestle.models.stamp import Stamp, contents_of, contents_stamp, open_stamped
 from pestle.quantization.importance.matrix import Floats, Importance, ImportanceMatrix
 
 SUMS, COUNTS = ".in_sum2", ".counts"
-_LONGEST_NAME = 4096  # bytes; what is longer is no name
+_LONGEST_NAME = 4096  # bytes; anything longer is not a name
 _CHUNK = 8 << 20
 _LONGEST = 4 << 30  # bytes of an old file; the largest models' have some hundreds of millions
 
@@ -67,7 +67,7 @@ def _of_gguf(file: GgufFile) -> ImportanceMatrix:
     for full in there:
         weight, dot, part = full.rpartition(".")
         if f".{part}" not in (SUMS, COUNTS) or not dot:
-            raise FormatError(f"{name}: tensor `{full}` is no part of an importance matrix")
+            raise FormatError(f"{name}: tensor `{full}` does not belong to an importance matrix")
         for other in (weight + SUMS, weight + COUNTS):
             if other not in there:
                 raise FormatError(f"{name}: tensor `{other}` is missing, which `{full}` asks for")
@@ -77,7 +77,7 @@ def _of_gguf(file: GgufFile) -> ImportanceMatrix:
         raise FormatError(f"{name}: an importance matrix without tensors")
     datasets = file.get("imatrix.datasets", [])
     if not isinstance(datasets, list) or not all(isinstance(d, str) for d in datasets):
-        raise FormatError(f"{name}: key `imatrix.datasets` is no list of strings")
+        raise FormatError(f"{name}: key `imatrix.datasets` is not a list of strings")
     chunks, size = (_count(file, name, f"imatrix.chunk_{key}") for key in ("count", "size"))
     return ImportanceMatrix(tensors, tuple(datasets), chunks, size)
 
