@@ -8,10 +8,10 @@ of many runs; quantizing the activations is part of them. Weights that fit a cac
 than DRAM: --rows 300000 is larger than any.
 
 --few compares the two ways to multiply 1 to 8 rows of activations, weights decoded in registers
-(direct) and in strips, in turns and relative to one row. It is what cpp/kernels/direct_rows.h was
-chosen by, with weights in a cache (--rows 1024 --columns 2048) and in DRAM (--rows 24576), and in
-15 bits too, which fewer than 2048 columns have (--rows 98304 --columns 1024). It counts the time of
-one thread alone, so that other processes disturb it little.
+(direct) and in strips, in turns and relative to one row. Most of cpp/kernels/direct_rows.h was
+chosen by it, with weights in a cache (--rows 1024 --columns 2048) and in DRAM (--rows 24576), and
+in 15 bits too, which fewer than 2048 columns have (--rows 98304 --columns 1024). It counts the
+time of one thread alone, so that other processes disturb it little.
 """
 
 from __future__ import annotations
