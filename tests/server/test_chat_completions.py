@@ -156,3 +156,18 @@ def test_no_tokens_at_all(says: Callable[..., Client]) -> None:
     answer = says("Good morning.").post(PATH, asked)
     (choice,) = answer.json["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("", "length")
+
+
+def test_a_prompt_that_no_memory_can_hold(
+    make_llm: Callable[..., LLM], serve: Callable[..., Client]
+) -> None:
+    llm = make_llm("Good morning.")
+    engine: Any = llm.engine
+    engine.kv_limit = 50
+    client = serve(llm)
+    for stream in (False, True):
+        long = [{"role": "user", "content": "x" * 60}]
+        answer = client.post(PATH, {"messages": long, "stream": stream})
+        assert answer.status == 400
+        assert answer.json["error"]["code"] == "context_length_exceeded"
+        assert "kv_memory" in answer.json["error"]["message"]

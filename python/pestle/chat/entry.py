@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pestle.chat.characters import encoded
+from pestle.engine.admission import check_fits
 from pestle.errors import ArgumentError, ArgumentTypeError, prompt_too_long, shown
 
 if TYPE_CHECKING:
@@ -97,9 +98,10 @@ def check_tokens(name: str, tokens: Sequence[int], n_vocab: int) -> None:
 
 
 def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:
-    """Raise ArgumentError or ContextLengthError unless the model can read `prompt`."""
+    """Raise ArgumentError, ContextLengthError or MemoryLimitError unless the model can read it."""
     if not prompt:
         raise ArgumentError("the prompt has no tokens")
     check_tokens("prompt", prompt, loaded.n_vocab)
     if len(prompt) > loaded.engine.n_ctx:
         raise prompt_too_long(len(prompt), loaded.engine.n_ctx)
+    check_fits(loaded.engine, len(prompt))

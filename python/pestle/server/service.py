@@ -11,6 +11,7 @@ from weakref import WeakSet
 from anyio import to_thread
 
 from pestle.engine.run import Run
+from pestle.errors import MemoryLimitError
 from pestle.llm import LLM
 from pestle.options import Request
 from pestle.server import limits
@@ -57,6 +58,8 @@ class Service:
         self._preparing_answers += job.size
         try:
             runs = await self.prepared(_runs, llm, job, client)
+        except MemoryLimitError as error:  # it would not fit if it were alone
+            raise ApiError(400, str(error), code="context_length_exceeded") from None
         finally:
             self._preparing_answers -= job.size
         if self._doorbell is None:  # here: it belongs to the loop that runs
