@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -155,3 +156,16 @@ def test_bodies_have_to_be_json(opened: Serve) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
         answer = client.request("POST", "/v1/chat/completions", b"{}", {"content-type": kind})
         assert answer.status == 415
+
+
+def test_a_path_cannot_write_lines_of_the_log(
+    opened: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = opened()
+    with caplog.at_level("INFO", "pestle.server.access"):
+        client.get("/%1b%5b31mred%0a12:00:00%20editor%20GET%20/")
+        until = time.monotonic() + 60
+        while not caplog.messages and time.monotonic() < until:
+            time.sleep(0.01)  # the line is written once the answer has been sent
+    (line,) = caplog.messages
+    assert "GET /%1B%5B31mred%0A12%3A00%3A00%20editor%20GET%20/ 404" in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,6 +43,5 @@ class AccessLog:
             whose = scope.get("pestle.client") or (address[0] if address else "-")
             took = time.monotonic() - begun
             left = "" if ended else ", not to its end"
-            log.info(
-                "%s %s %s %s, %.3f s%s", whose, scope["method"], scope["path"], status, took, left
-            )
+            path = quote(scope["path"])  # as it came: it may hold line ends
+            log.info("%s %s %s %s, %.3f s%s", whose, scope["method"], path, status, took, left)
