@@ -7,6 +7,7 @@ from tokenizers import Tokenizer as HfTokenizer
 
 from pestle.errors import TokenizerError, UnknownCharacterError
 from pestle.tokenizer.pretokenizers import PreTokenizer
+from pestle.tokenizer.unlocked import token_ids
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary
 
 _NEVER_IN_TEXT = (TokenType.CONTROL, TokenType.UNKNOWN, TokenType.UNUSED)
@@ -27,7 +28,7 @@ def bpe_encoder(
     missing = len(vocabulary.texts)
 
     def encode(text: str) -> list[int]:
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        ids = token_ids(tokenizer, text)
         if missing in ids:
             culprits = (char for char in text if missing in tokenizer.encode(char).ids)
             code = ord(next(culprits, text[0]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from tokenizers import Tokenizer as HfTokenizer
 
 from pestle.errors import TokenizerError
+from pestle.tokenizer.unlocked import token_ids
 from pestle.tokenizer.vocabulary import TokenType, Vocabulary
 from pestle.untrusted_json import parse_object
 
@@ -37,7 +38,7 @@ def json_encoder(vocabulary: Vocabulary, text: str) -> Callable[[str], list[int]
 
     def encode(text: str) -> list[int]:
         try:
-            return tokenizer.encode(text, add_special_tokens=False).ids
+            return token_ids(tokenizer, text)
         except BaseException as error:
             if not _is_of_the_library(error):
                 raise
