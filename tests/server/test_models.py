@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
@@ -166,6 +167,20 @@ def test_the_idle_one_makes_room(shelf: Shelf, serve: Serve) -> None:
     assert list(shelf.here) == ["a", "c"]  # b was not used for longest
     assert text(client, "b") == "b"
     assert list(shelf.here) == ["c", "b"]
+
+
+def test_two_do_not_take_the_same_memory(shelf: Shelf, serve: Serve) -> None:
+    shelf.may_load.clear()
+    client = serve({"one": shelf.file("1", 60), "two": shelf.file("2", 60)})
+    with ThreadPoolExecutor(2) as asking:
+        said = [asking.submit(text, client, name) for name in ("one", "two")]
+        until(lambda: shelf.loads)
+        time.sleep(0.3)
+        assert len(shelf.loads) == 1  # the memory is not taken yet, but spoken for
+        shelf.may_load.set()
+        assert [each.result() for each in said] == ["1", "2"]
+    assert len(shelf.loads) == 2
+    assert shelf.free == 40
 
 
 def test_what_is_in_use_stays(shelf: Shelf, serve: Serve) -> None:

@@ -121,6 +121,18 @@ class Model:
         return self._loading is not None
 
     @property
+    def arriving(self) -> int:
+        """Bytes that it is about to take, some of which it may have taken already."""
+        if self.file is None or self._loading is None or self._progress.waits:
+            return 0
+        return self.file.size
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is about to give its memory back."""
+        return self._unloading is not None and not self._unloading.done()
+
+    @property
     def unloadable(self) -> bool:
         """Whether it could make room."""
         return self.file is not None and self.llm is not None and not self.users

@@ -93,11 +93,12 @@ class Models:
     async def _make_room(self, wanted: Model) -> None:
         """Return once the memory for a model is there, or as much as there will be."""
         assert wanted.file is not None
-        while memory.read().available < wanted.file.size:
-            idle = [model for model in self if model.unloadable]
+        others = [model for model in self if model is not wanted and model.file is not None]
+        while memory.read().available < wanted.file.size + sum(each.arriving for each in others):
+            idle = [model for model in others if model.unloadable]
             if idle:
                 await min(idle, key=lambda model: model.last_used).unload()
-            elif any(model.file is not None and model.llm is not None for model in self):
+            elif any(each.llm is not None or each.arriving or each.leaving for each in others):
                 await asyncio.sleep(_LOOK_S)
             else:
                 return  # loading will tell
