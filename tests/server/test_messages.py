@@ -520,3 +520,15 @@ def test_tokens_are_counted_before_a_message_is_asked_for(make_llm: MakeLlm, ser
     wrong = client.post(f"{PATH}/count_tokens", {"messages": 1})
     assert wrong.status == 400
     assert "messages" in wrong.json["error"]["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_that_no_memory_can_hold(make_llm: MakeLlm, serve: Serve, stream: bool) -> None:
+    llm = make_llm("Good morning.")
+    engine: Any = llm.engine
+    engine.kv_limit = 50
+    long = [{"role": "user", "content": "x" * 60}]
+    answer = serve(llm).post(PATH, {"messages": long, "max_tokens": 9, "stream": stream})
+    assert answer.status == 400
+    said = answer.json["error"]["message"]
+    assert said.startswith("prompt is too long: kv_memory is 50 bytes")

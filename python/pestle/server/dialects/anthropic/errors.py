@@ -47,4 +47,6 @@ def _message(error: ApiError) -> str:
         return error.message
     # Claude Code knows by these words that it has to make its history shorter.
     counts = error.details
+    if not counts:  # it is the memory that is too small
+        return f"prompt is too long: {error.message}"
     return f"prompt is too long: {counts['n_prompt_tokens']} tokens > {counts['n_ctx']} maximum"
