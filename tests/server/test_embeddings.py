@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from pestle import LLM
+from pestle.server import ServerOptions
 
 from .serving import Client
 
@@ -109,3 +112,28 @@ def test_what_is_wrong_is_named(
     assert answer.status == 400
     assert answer.json["error"]["param"] == param
     assert said in answer.json["error"]["message"]
+
+
+def test_who_waits_for_vectors_is_in_the_queue(
+    make_llm: MakeLlm, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = make_llm(pooling="last")
+    begun, may_end = threading.Event(), threading.Event()
+    read = llm.embedding_request
+
+    def read_slowly(*given: Any) -> Any:
+        begun.set()
+        assert may_end.wait(60)
+        return read(*given)
+
+    monkeypatch.setattr(llm, "embedding_request", read_slowly)
+    client = serve(llm, options=ServerOptions(queue=1))
+    with ThreadPoolExecutor(1) as asking:
+        first = asking.submit(client.post, PATH, {"input": "one"})
+        assert begun.wait(60)
+        refused = client.post(PATH, {"input": "two"})
+        may_end.set()
+        assert first.result().status == 200
+    assert refused.status == 429
+    assert refused.json["error"]["code"] == "queue_full"
+    assert client.post(PATH, {"input": "two"}).status == 200

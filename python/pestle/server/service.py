@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from anyio import to_thread
@@ -24,6 +25,12 @@ from pestle.server.models import Models
 from pestle.server.options import ServerOptions
 from pestle.server.room import Bodies
 
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+    from pestle.llm.embedding import Texts
+
 T = TypeVar("T")
 
 _PREPARING = 2  # threads that lay out and tokenize prompts
@@ -41,7 +48,7 @@ class Service:
         self._metrics = metrics
         self._turns = asyncio.Semaphore(_PREPARING)
         self._doorbell: Doorbell | None = None
-        self._preparing_answers = 0
+        self._others_waiting = 0
         self._open: WeakSet[Answers] = WeakSet()
         self._ended = False
 
@@ -51,17 +58,11 @@ class Service:
         What is wrong with a request is found here: whatever iterating raises is nobody's fault.
         """
         limits.check(job, self.options)
-        waiting = self._preparing_answers + sum(answers.waiting for answers in self._open)
-        if waiting and waiting + job.size > self.options.queue:
-            said = f"{waiting} answers wait already, {self.options.queue} may"
-            raise ApiError(429, said, code="queue_full", retry_after=_RETRY_S)
-        self._preparing_answers += job.size
-        try:
-            runs = await self.prepared(_runs, llm, job, client)
-        except MemoryLimitError as error:  # it would not fit if it were alone
-            raise ApiError(400, str(error), code="context_length_exceeded") from None
-        finally:
-            self._preparing_answers -= job.size
+        with self._waiting(job.size):
+            try:
+                runs = await self.prepared(_runs, llm, job, client)
+            except MemoryLimitError as error:  # it would not fit if it were alone
+                raise ApiError(400, str(error), code="context_length_exceeded") from None
         if self._doorbell is None:  # here: it belongs to the loop that runs
             self._doorbell = Doorbell(asyncio.get_running_loop())
         model = self._models.of(llm)
@@ -71,6 +72,28 @@ class Service:
         if self._ended:
             answers.fail(_stopped())
         return answers
+
+    async def vectors(
+        self, llm: LLM, texts: Texts, options: Mapping[str, Any], client: str
+    ) -> tuple[NDArray[float32], int]:
+        """What `LLM.embed` gives, and the number of tokens it read. Raises ApiError and Error."""
+        with self._waiting(1):
+            request = await self.prepared(llm.embedding_request, texts, options)
+            vectors = await llm.embedding_run(request, client=client).aresult()
+        return vectors, request.n_tokens
+
+    @contextmanager
+    def _waiting(self, n: int) -> Iterator[None]:
+        """While the context is open, `n` more wait. Raises ApiError where the queue is full."""
+        waiting = self._others_waiting + sum(answers.waiting for answers in self._open)
+        if waiting and waiting + n > self.options.queue:
+            said = f"{waiting} answers wait already, {self.options.queue} may"
+            raise ApiError(429, said, code="queue_full", retry_after=_RETRY_S)
+        self._others_waiting += n
+        try:
+            yield
+        finally:
+            self._others_waiting -= n
 
     async def count_tokens(self, llm: LLM, job: ChatJob) -> int:
         """How many tokens the prompt of a chat has, be it more than the context. Raises Error."""

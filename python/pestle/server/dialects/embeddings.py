@@ -49,19 +49,15 @@ async def answer(call: Call[Fields]) -> Reply:
             param="model",
         )
     texts = prompts.several("input", fields.input, call.service.options.texts)
-    request = await call.service.prepared(
-        llm.embedding_request,
-        texts,
-        {
-            "pooling": fields.pooling,
-            "normalize": fields.normalize,
-            "dimensions": fields.dimensions,
-            "parse_special": fields.parse_special,
-        },
-    )
-    vectors = await llm.embedding_run(request, client=call.client).aresult()
+    wanted: dict[str, Any] = {
+        "pooling": fields.pooling,
+        "normalize": fields.normalize,
+        "dimensions": fields.dimensions,
+        "parse_special": fields.parse_special,
+    }
+    vectors, n_tokens = await call.service.vectors(llm, texts, wanted, call.client)
     data = await call.service.prepared(_data, vectors, fields.encoding_format)
-    counts = {"prompt_tokens": request.n_tokens, "total_tokens": request.n_tokens}
+    counts = {"prompt_tokens": n_tokens, "total_tokens": n_tokens}
     return Reply({"object": "list", "data": data, "model": call.served.name, "usage": counts})
 
 

@@ -23,16 +23,15 @@ async def answer(call: Call[EmbedFields]) -> Reply:
     if not fields.input:
         return Reply({"model": call.served.name, "embeddings": []})
     texts = prompts.several("input", fields.input, call.service.options.texts)
-    wanted = {"dimensions": fields.dimensions}
-    request = await call.service.prepared(llm.embedding_request, texts, wanted)
-    vectors = await llm.embedding_run(request, client=call.client).aresult()
+    wanted: dict[str, Any] = {"dimensions": fields.dimensions}
+    vectors, n_tokens = await call.service.vectors(llm, texts, wanted, call.client)
     return Reply(
         {
             "model": call.served.name,
             "embeddings": await call.service.prepared(vectors.tolist),
             "total_duration": time.perf_counter_ns() - began,
             "load_duration": 0,
-            "prompt_eval_count": request.n_tokens,
+            "prompt_eval_count": n_tokens,
         }
     )
 
@@ -44,8 +43,7 @@ async def answer_one(call: Call[EmbeddingsFields]) -> Reply:
     if not fields.prompt:
         return Reply({"embedding": []})
     wanted: dict[str, Any] = {"normalize": False}
-    request = await call.service.prepared(llm.embedding_request, [fields.prompt], wanted)
-    vectors = await llm.embedding_run(request, client=call.client).aresult()
+    vectors, _ = await call.service.vectors(llm, [fields.prompt], wanted, call.client)
     return Reply({"embedding": vectors[0].tolist()})
 
 
