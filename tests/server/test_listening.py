@@ -200,3 +200,15 @@ def test_room_for_connections() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert said.stdout == b"1000 1256\n44 300\n"
+
+
+def test_addresses_that_are_not_there_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+    known = [(*kind, ("192.0.2.1", 0)), (*kind, ("127.0.0.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: known)
+    (bound,) = bind("localhost", 0)
+    with bound:
+        assert bound.getsockname()[0] == "127.0.0.1"
+    del known[1]
+    with pytest.raises(Error, match="is not an address of this machine"):
+        bind("localhost", 0)

@@ -27,13 +27,22 @@ def bind(host: str, port: int) -> list[socket.socket]:
     Nothing is accepted yet. Raises Error where they cannot be had.
     """
     bound: list[socket.socket] = []
+    missing = OSError(errno.EADDRNOTAVAIL, "no address")
     try:
         kind = socket.SOCK_STREAM
         known = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(known):
             if bound:
                 address = (address[0], bound[0].getsockname()[1], *address[2:])
-            bound.append(_bound(family, address))
+            try:
+                bound.append(_bound(family, address))
+            except OSError as error:
+                # A system without IPv6 may name ::1 for localhost all the same.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+        if not bound:
+            raise missing
     except (OSError, UnicodeError) as error:
         for each in bound:
             each.close()
