@@ -13,7 +13,7 @@ from pestle.engine.generation import Ended, Generation, Progress, Result, Said
 from pestle.engine.masks import TokenConstraint
 from pestle.engine.runtime import Runtime
 from pestle.engine.sequence import HeldSequence
-from pestle.engine.ticket import Ticket
+from pestle.engine.ticket import AHEAD, Ticket
 from pestle.options import Request
 from pestle.results import (
     ChatCompletion,
@@ -74,6 +74,7 @@ class Run(Generic[R]):
         self._progress = Progress()
         self._ticket: Ticket[Result] | None = None
         self._eager = False
+        self._ahead = AHEAD
         self._over = False
         self._said: list[Said] = []
         self._parts: list[AnswerPart] = []
@@ -98,11 +99,19 @@ class Run(Generic[R]):
             )
             self._progress = generation.progress
             self._ticket = self._runtime.scheduler.add(
-                generation, cancel=self.cancel, eager=self._eager, client=self._client
+                generation,
+                cancel=self.cancel,
+                eager=self._eager,
+                client=self._client,
+                ahead=self._ahead,
             )
         except BaseException:
             self.end()
             raise
+
+    def allow_ahead(self, chunks: int) -> None:
+        """Have it write so many that nobody has taken yet, from when it begins on."""
+        self._ahead = chunks
 
     def hurry(self) -> None:
         """Have it go on to its end although nobody takes its chunks meanwhile."""

@@ -22,7 +22,7 @@ from pestle.engine.admission import Admission, check_fits
 from pestle.engine.order import Shares, in_order, to_set_aside
 from pestle.engine.pace import Pace
 from pestle.engine.passes import Pass
-from pestle.engine.ticket import Call, Outcome, Ticket, call_all, patience
+from pestle.engine.ticket import AHEAD, Call, Outcome, Ticket, call_all, patience
 from pestle.engine.work import Work
 
 if TYPE_CHECKING:
@@ -71,14 +71,18 @@ class Scheduler:
         cancel: threading.Event | None = None,
         eager: bool = False,
         client: str = "",
+        ahead: int = AHEAD,
     ) -> Ticket[T]:
         """Have `work` done. Raises what the scheduler was closed with.
 
         MemoryLimitError: there can never be memory for it. `cancel` may be set by any thread, also
         in a signal handler, and ends the work before its next pass. `eager`: see `Ticket.hurry`.
         `client` is whom it is for: any name, by which the time of the engine is shared out fairly.
+        `ahead`: results that may wait to be taken before the work sits passes out.
         """
-        ticket = Ticket(self, work, cancel or threading.Event(), eager=eager, client=client)
+        ticket = Ticket(
+            self, work, cancel or threading.Event(), eager=eager, client=client, ahead=ahead
+        )
         with self._lock:
             if self._closed is not None:
                 raise self._closed()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AHEAD = 1  # results that may wait for whoever takes them while the next pass is made
+AHEAD = 1
+"""Results that may wait for whoever takes them while the next pass is made."""
 _PATIENCE = 0.1  # seconds
 _STALLED = 1.0  # seconds after which it seems that nobody takes its results any more
 
@@ -33,6 +34,7 @@ class Ticket(Generic[T]):
         *,
         eager: bool,
         client: str = "",
+        ahead: int = AHEAD,
     ) -> None:
         self.client = client
         self.number = next(scheduler._numbers)
@@ -40,6 +42,7 @@ class Ticket(Generic[T]):
         self._work: Work[T] | None = work
         self._cancel = cancel
         self._eager = eager
+        self._ahead = ahead
         self._begun = False
         self._set_aside = False
         self._since = time.monotonic()  # when it came, or was served last
@@ -72,7 +75,7 @@ class Ticket(Generic[T]):
             if self._cancel.is_set() and not (self._eager and self._results):
                 return None
             if self._results:
-                if len(self._results) == _AHEAD + 1:
+                if len(self._results) == self._ahead + 1:
                     self._scheduler._look()
                 return self._results.popleft()
             error, self._error = self._error, None
@@ -166,7 +169,7 @@ class Ticket(Generic[T]):
         return bool(self._results) or self._ended
 
     def _wants(self) -> bool:
-        return self._eager or len(self._results) <= _AHEAD
+        return self._eager or len(self._results) <= self._ahead
 
     def _standing(self, now: float) -> Place:
         """What decides when it is served."""

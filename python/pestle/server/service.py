@@ -67,6 +67,8 @@ class Service:
             self._doorbell = Doorbell(asyncio.get_running_loop())
         model = self._models.of(llm)
         observer = self._metrics.of(model.name)
+        for run in runs:
+            run.allow_ahead(self.options.ahead)
         answers = Answers(runs, self.options.beat, self._doorbell, observer, model.note)
         self._open.add(answers)
         if self._ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -201,6 +202,17 @@ def test_nobody_who_does_not_take_holds_up_others() -> None:
     ahead = sum(("slow", 1) in batch for batch in engine.batches)
     assert ahead <= 2
     assert len(drained(slow)) == 100
+
+
+def test_work_goes_on_as_far_ahead_as_it_may() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine)  # type: ignore[arg-type]
+    ticket = scheduler.add(Reader("a", answers=20), ahead=7)
+    while len(engine.batches) < 8:
+        time.sleep(0.001)
+    scheduler.call(lambda: None)  # there is no further pass
+    assert len(engine.batches) == 8
+    assert drained(ticket) == [1] * 20
 
 
 def test_cancelled_work_leaves_after_its_pass() -> None:
