@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +48,8 @@ def test_foreign_origins_are_refused_everywhere(opened: Serve, path: str) -> Non
             assert answer.status == 403
             assert answer.json["error"]["code"] == "origin_not_allowed"
             assert "access-control-allow-origin" not in answer.headers
-            assert f"--cors {origin}" in answer.json["error"]["message"]
+            hinted = f"--cors {origin}" in answer.json["error"]["message"]
+            assert hinted == (origin != "null")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,12 @@ def test_foreign_origins_are_refused_everywhere(opened: Serve, path: str) -> Non
 )
 def test_this_machines_names_are_allowed(opened: Serve, host: str) -> None:
     assert opened().get("/v1/models", host=host).status == 200
+
+
+def test_health_checks_of_http_1_0_need_no_host(opened: Serve) -> None:
+    with socket.create_connection(("127.0.0.1", opened().port)) as connection:
+        connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
 
 
 def test_names_can_be_allowed(opened: Serve) -> None:

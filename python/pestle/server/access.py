@@ -65,6 +65,8 @@ class Access:
 
     def _checked_host(self, headers: Headers, scope: Scope) -> str:
         host = headers.get("host", "").lower()
+        if not host and "host" not in headers:
+            return host  # HTTP/1.0, as health checks speak it: no browser does
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
@@ -94,6 +96,9 @@ class Access:
             own = False
         if own:
             return None
+        if origin == "null":
+            said = "pages that have no origin of their own, such as files, may not use this server"
+            raise ApiError(403, said, code="origin_not_allowed")
         raise ApiError(
             403,
             f"pages of {origin[:100]!r} may not use this server; "

@@ -59,10 +59,7 @@ class Service:
         """
         limits.check(job, self.options)
         with self._waiting(job.size):
-            try:
-                runs = await self.prepared(_runs, llm, job, client)
-            except MemoryLimitError as error:  # it would not fit if it were alone
-                raise ApiError(400, str(error), code="context_length_exceeded") from None
+            runs = await self._laid_out(_runs, llm, job, client)
         if self._doorbell is None:  # here: it belongs to the loop that runs
             self._doorbell = Doorbell(asyncio.get_running_loop())
         model = self._models.of(llm)
@@ -80,7 +77,7 @@ class Service:
     ) -> tuple[NDArray[float32], int]:
         """What `LLM.embed` gives, and the number of tokens it read. Raises ApiError and Error."""
         with self._waiting(1):
-            request = await self.prepared(llm.embedding_request, texts, options)
+            request = await self._laid_out(llm.embedding_request, texts, options)
             vectors = await llm.embedding_run(request, client=client).aresult()
         return vectors, request.n_tokens
 
@@ -100,6 +97,13 @@ class Service:
     async def count_tokens(self, llm: LLM, job: ChatJob) -> int:
         """How many tokens the prompt of a chat has, be it more than the context. Raises Error."""
         return await self.prepared(_count, llm, job)
+
+    async def _laid_out(self, prepare: Callable[..., T], *arguments: Any) -> T:
+        """`prepared`, where a text that does not fit is the request's mistake."""
+        try:
+            return await self.prepared(prepare, *arguments)
+        except MemoryLimitError as error:  # it would not fit if it were alone
+            raise ApiError(400, str(error), code="context_length_exceeded") from None
 
     async def prepared(self, prepare: Callable[..., T], *arguments: Any) -> T:
         """Have something done beside the event loop, few at a time.
