@@ -45,7 +45,7 @@ def test_who_leaves(
         head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         assert entered.wait(20)
-    tickets, deadline = llm._runtime.scheduler._running, time.monotonic() + 20
+    tickets, deadline = llm._runtime.scheduler._line.running, time.monotonic() + 20
     while not all(ticket._cancel.is_set() for ticket in tickets) and time.monotonic() < deadline:
         time.sleep(0.01)
     go_on.set()

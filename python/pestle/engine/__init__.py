@@ -2,6 +2,7 @@
 
 runtime      a loaded model in use: its scheduler and its sequences
 scheduler    the loop: takes what all work in progress wants next into one pass
+line         what goes on, what waits, and what is set aside
 passes       one of these passes
 work, ticket what the scheduler is given to do, and how somebody waits for it
 pace         how much of a prompt goes into a pass

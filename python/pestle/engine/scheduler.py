@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pestle.engine.activity import Activity, Tally
 from pestle.engine.admission import Admission, check_fits
-from pestle.engine.order import Shares, in_order, to_set_aside
+from pestle.engine.line import RETRY_S, Line
 from pestle.engine.pace import Pace
 from pestle.engine.passes import Pass
 from pestle.engine.ticket import AHEAD, Call, Outcome, Ticket, call_all, patience
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LINGER = 0.05  # seconds that the thread waits for more work before it ends
-_RETRY = 0.05  # seconds after which what could not begin is looked at again
 
 
 class Scheduler:
@@ -45,17 +44,11 @@ class Scheduler:
 
     def __init__(self, engine: ForwardPass) -> None:
         self.tally = Tally()
-        self.parallel = 0
-        """The most pieces of work that have begun at a time; 0: as many as memory allows."""
         self._engine: ForwardPass | None = engine
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        self._running: list[Ticket[Any]] = []  # they hold memory; those served last are the last
-        self._waiting: list[Ticket[Any]] = []  # they do not; by arrival, set aside ones before
+        self._line = Line()
         self._numbers = itertools.count()
-        self._shares = Shares()
-        self._clients_changed = True
-        self._retry = 0.0  # when to look again whether one more can begin
         self._busy_since: float | None = None  # there is work, and no pass has ended since
         self._calls: deque[Call] = deque()
         self._later: deque[Callable[[], object]] = deque()
@@ -88,12 +81,11 @@ class Scheduler:
                 raise self._closed()
             if self._engine is not None:
                 check_fits(self._engine, work.n_tokens)
-            self._waiting.append(ticket)
-            self._clients_changed = True
+            self._line.join(ticket)
             try:
                 self._look()
             except BaseException:
-                self._waiting.remove(ticket)
+                self._line.remove(ticket)
                 raise
         return ticket
 
@@ -103,8 +95,8 @@ class Scheduler:
         with self._lock:
             engine, busy = self._engine, self._busy_since
             return Activity(
-                running=len(self._running),
-                waiting=len(self._waiting),
+                running=len(self._line.running),
+                waiting=len(self._line.waiting),
                 preemptions=tally.preemptions,
                 prompt_tokens=tally.prompt_tokens,
                 generated_tokens=tally.generated_tokens,
@@ -118,10 +110,20 @@ class Scheduler:
             )
 
     @property
+    def parallel(self) -> int:
+        """The most pieces of work that have begun at a time; 0: as many as memory allows."""
+        return self._line.parallel
+
+    @parallel.setter
+    def parallel(self, most: int) -> None:
+        with self._lock:
+            self._line.parallel = most
+
+    @property
     def idle(self) -> bool:
         """Whether there is no work, not even such as nobody takes the results of."""
         with self._lock:
-            return not self._running and not self._waiting
+            return not self._line.running and not self._line.waiting
 
     def later(self, function: Callable[[], object]) -> None:
         """Have `function` called between two passes. Never waits, wherever it is called."""
@@ -199,15 +201,15 @@ class Scheduler:
                 if self._thread is not threading.current_thread():
                     return
                 now = time.monotonic()
-                watchers, ready = self._drop_cancelled(), self._ready()
-                queued = self._queued(now)
+                watchers, ready = self._line.drop_cancelled(), self._line.ready()
+                queued = self._line.next(now)
                 closed = self._closed
                 if closed is None and not (
                     ready or queued or self._calls or self._later or watchers
                 ):
                     self._busy_since = None
-                    if self._next_in_queue():
-                        self._wake.wait(_RETRY)
+                    if self._line.any_waits():
+                        self._wake.wait(RETRY_S)
                         continue
                     if lingered:
                         self._thread = None
@@ -252,51 +254,43 @@ class Scheduler:
         self, engine: ForwardPass, queued: list[Ticket[Any]], outcomes: list[Outcome]
     ) -> list[Ticket[Any]]:
         """Begin of `queued`, in this order, what there is memory for."""
-        admission = Admission(engine, self._running)
+        admission = Admission(engine, self._line.running)
         begun: list[Ticket[Any]] = []
         for ticket in queued:
             try:
-                while not (fits := self._has_slot() and admission.admit(ticket)):
+                while not (fits := self._line.has_place() and admission.admit(ticket)):
                     stalled = self._victim([ticket], stalled=True)
                     if stalled is None:
                         break
                     self._set_aside(stalled, outcomes)
-                    admission = Admission(engine, self._running)
+                    admission = Admission(engine, self._line.running)
             except BaseException as error:  # whoever waits for it raises it
                 outcomes.append((ticket, error))
                 continue
             if not fits:
-                self._retry = time.monotonic() + _RETRY
+                self._line.put_off()
                 break
             begun.append(ticket)
             with self._lock:
-                self._waiting.remove(ticket)
-                self._running.append(ticket)
-                ticket._begun, ticket._set_aside = True, False
+                self._line.begin(ticket)
         return begun
-
-    def _has_slot(self) -> bool:
-        return not self.parallel or len(self._running) < self.parallel
 
     def _pass(self, engine: ForwardPass, ready: list[Ticket[Any]], outcomes: list[Outcome]) -> None:
         """Make a pass for what is ready."""
         answering = [ticket for ticket in ready if not ticket.work.reading]
         reading = [ticket for ticket in ready if ticket.work.reading]
         if len(reading) > 1:
-            now = time.monotonic()
-            order = in_order([t._standing(now) for t in reading], self._shares, now)
-            reading = [reading[i] for i in order]
+            reading = self._line.in_order(reading, time.monotonic())
         made = Pass(engine, self._pace, answering, reading, self._victim)
         made.run()
         outcomes += made.outcomes
         tally, now = self.tally, time.monotonic()
-        for ticket, read, written in made.served:
-            self._shares.charge(ticket.client, read=read, written=written)
-            tally.prompt_tokens += read
-            tally.generated_tokens += written
-            ticket._since = now
-            if ticket.work.waiting:
-                ticket.work.call_when_ready(self._look_again)
+        for served in made.served:
+            self._line.note(served, now)
+            tally.prompt_tokens += served.read
+            tally.generated_tokens += served.written
+            if served.ticket.work.waiting:
+                served.ticket.work.call_when_ready(self._look_again)
         for ticket in made.set_aside:
             self._note_set_aside(ticket)
         if made.served:
@@ -311,24 +305,9 @@ class Scheduler:
         *,
         stalled: bool = False,
     ) -> Ticket[Any] | None:
-        """Which work lets go of its memory for `wanting`; None if there is no other.
-
-        None of `over`, which ended in the pass that is being made. With `stalled`, only one whose
-        results nobody takes.
-        """
-        now = time.monotonic()
+        """Which work lets go of its memory: see `Line.victim`."""
         with self._lock:
-            held = [t for t in self._running if not (t._set_aside or t._ended or t in over)]
-            standings = [ticket._standing(now) for ticket in held]
-            if stalled:
-                held = [t for t, standing in zip(held, standings, strict=True) if standing.stalled]
-                standings = [standing for standing in standings if standing.stalled]
-            found = to_set_aside(standings, min(ticket.number for ticket in wanting))
-            if found is None:
-                return None
-            victim = held[found]
-            victim._set_aside = victim._stepping = True  # nobody else lets go of it meanwhile
-            return victim
+            return self._line.victim(wanting, over, stalled=stalled)
 
     def _set_aside(self, ticket: Ticket[Any], outcomes: list[Outcome]) -> None:
         try:
@@ -342,59 +321,13 @@ class Scheduler:
     def _note_set_aside(self, ticket: Ticket[Any]) -> None:
         self.tally.preemptions += 1
         with self._lock:
-            if ticket in self._running:
-                self._running.remove(ticket)
-                before = sum(t._set_aside and t.number < ticket.number for t in self._waiting)
-                self._waiting.insert(before, ticket)
+            self._line.set_aside(ticket)
 
     def _look_again(self) -> None:
         """Something that work was waiting for is there."""
         with self._lock, contextlib.suppress(RuntimeError):  # as in `later`
             if self._closed is None:
                 self._look()
-
-    def _ready(self) -> list[Ticket[Any]]:
-        """Of the work that has begun, what can go on; the lock is held."""
-        return [t for t in self._running if t._wants() and self._counts(t) and not t.work.waiting]
-
-    def _counts(self, ticket: Ticket[Any]) -> bool:
-        """While the interpreter ends, it waits for this thread, which works for who still waits."""
-        return threading.main_thread().is_alive() or ticket._is_waited_for()
-
-    def _next_in_queue(self) -> bool:
-        """Whether there is work that waits to begin; the lock is held."""
-        return any(ticket._wants() and self._counts(ticket) for ticket in self._waiting)
-
-    def _queued(self, now: float) -> list[Ticket[Any]]:
-        """What is to begin next, in its order, if there is room for it; the lock is held."""
-        if not self._waiting or now < self._retry:
-            return []
-        if self._clients_changed:
-            self._shares.join(
-                t.client for tickets in (self._running, self._waiting) for t in tickets
-            )
-            self._clients_changed = False
-        waiting = [t for t in self._waiting if t._wants() and self._counts(t)]
-        if self.parallel and len(self._running) >= self.parallel:
-            stalled = any(ticket._standing(now).stalled for ticket in self._running)
-            waiting = waiting if stalled else []
-        order = in_order([t._standing(now) for t in waiting], self._shares, now)
-        return [waiting[i] for i in order]
-
-    def _drop_cancelled(self) -> list[Callable[[], None]]:
-        """Let go of what nobody wants any more; whom to tell of it. The lock is held."""
-        watchers: list[Callable[[], None]] = []
-        for tickets in (self._running, self._waiting):
-            for ticket in [t for t in tickets if t._cancel.is_set() and not t._stepping]:
-                self._remove(tickets, ticket)
-                ticket._release()
-                watchers += ticket._notify()
-        return watchers
-
-    def _remove(self, tickets: list[Ticket[Any]], ticket: Ticket[Any]) -> None:
-        tickets.remove(ticket)
-        self._clients_changed = True
-        self._retry = 0.0  # there may be room now
 
     def _finish(self, outcomes: list[Outcome]) -> None:
         """Hand over what came of a pass, all at once: who is woken wants the interpreter too."""
@@ -416,13 +349,10 @@ class Scheduler:
                     taken is not None and taken.ended
                 )
                 if ticket._ended:
-                    for tickets in (self._running, self._waiting):
-                        if ticket in tickets:
-                            self._remove(tickets, ticket)
+                    self._line.remove(ticket)
                     over.append(ticket)
-                elif taken is not None and ticket in self._running:
-                    self._running.remove(ticket)
-                    self._running.append(ticket)  # served: others first
+                elif taken is not None:
+                    self._line.requeue(ticket)
                 watchers += ticket._notify()
         for ticket in over:
             ticket._release()
@@ -432,8 +362,7 @@ class Scheduler:
         with self._lock:
             self._engine = None
             calls, self._calls = self._calls, deque()
-            tickets = self._running + self._waiting
-            self._running, self._waiting = [], []
+            tickets = self._line.clear()
             for ticket in tickets:
                 ticket._results.clear()
         for call in calls:

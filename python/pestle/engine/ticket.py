@@ -117,7 +117,7 @@ class Ticket(Generic[T]):
         One that was set aside counts as begun.
         """
         with self._lock:
-            waiting = self._scheduler._waiting
+            waiting = self._scheduler._line.waiting
             return waiting.index(self) if not self._begun and self in waiting else None
 
     def watch(self, callback: Callable[[], None]) -> None:
@@ -150,7 +150,7 @@ class Ticket(Generic[T]):
         self._cancel.set()
         if self._scheduler._lock.acquire(blocking=False):
             try:
-                watchers = self._scheduler._drop_cancelled()
+                watchers = self._scheduler._line.drop_cancelled()
             finally:
                 self._scheduler._lock.release()
             call_all(watchers)
