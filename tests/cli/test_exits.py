@@ -14,6 +14,7 @@ import pestle as package
 import pytest
 from pestle import errors
 from pestle.cli import exits, main
+from pestle.cli.console import Console
 
 from .conftest import Pestle
 from .fakes import FakeLLM
@@ -46,6 +47,17 @@ def test_code(pestle: Pestle, use: Use, error: BaseException, code: int) -> None
     silent = isinstance(error, KeyboardInterrupt | BrokenPipeError)
     assert result.stderr == ("" if silent else f"pestle: error: {error}\n")
     assert result.exit_code == code
+
+
+def test_ctrl_c_while_the_core_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pestle.errors", None)  # as then: they come from the core
+    monkeypatch.delattr(package, "errors", raising=False)
+    error = ImportError("initialization failed")
+    error.__cause__ = KeyboardInterrupt()
+    assert exits.report(error, Console()) == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_an_error_of_the_system_is_said_without_its_number(pestle: Pestle, use: Use) -> None:

@@ -63,6 +63,8 @@ def report(error: BaseException, console: Console) -> int:
     if isinstance(error, click.ClickException):
         console.error(error.format_message())
         return ERROR
+    if isinstance(error, ImportError) and _of_interrupt(error):
+        return INTERRUPTED  # perhaps of what the errors come from
     code = _code_of(error)
     if code is None and _of_interrupt(error):
         return INTERRUPTED

@@ -162,5 +162,5 @@ def test_harmony_holds_the_final_message_only(make_llm: MakeLlm) -> None:
 
 
 def test_a_format_without_calls(make_llm: MakeLlm) -> None:
-    with pytest.raises(UnsupportedError, match="no form of tool calls"):
+    with pytest.raises(UnsupportedError, match="does not know the form of this model's tool calls"):
         make_llm("Hi", template=TELLS + PLAIN).chat(HELLO, tools=[TOOL], tool_choice="required")

@@ -150,7 +150,7 @@ def _with(name: str, values: np.ndarray) -> Callable[[Tensors], object]:
 BROKEN = {
     "counts are missing": (_without(f"{DENSE}.counts"), "attn_q.weight.counts` is missing"),
     "sums are missing": (_without(f"{DENSE}.in_sum2"), "attn_q.weight.in_sum2` is missing"),
-    "another tensor": (_with("x.weight", np.ones(2, np.float32)), "`x.weight` is no part"),
+    "another tensor": (_with("x.weight", np.ones(2, np.float32)), "`x.weight` does not belong"),
     "too few counts": (
         _with(f"{EXPERTS}.counts", np.ones((4, 1), np.float32)),
         r"has the shape \[1, 4\], expected \[1, 5\]",
