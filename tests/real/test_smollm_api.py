@@ -211,7 +211,8 @@ def test_asyncio(smollm: LLM) -> None:
         text = "".join(
             [c.text async for c in session.achat(FRANCE, temperature=0, max_tokens=40, stream=True)]
         )
-        task = asyncio.create_task(session.agenerate(LONG, max_tokens=500))
+        never = dict.fromkeys(smollm.tokenizer.eog_ids, float("-inf"))  # it may not end before
+        task = asyncio.create_task(session.agenerate(LONG, max_tokens=500, logit_bias=never))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
