@@ -124,6 +124,29 @@ def test_signals_end_it_without_a_word(
         signal.signal(number, before)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_first_screen_that_cannot_be_written(tiny: str) -> None:
+    command = [sys.executable, "-m", "pestle", "serve", "--port", "0", "-m", tiny]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr == "pestle: error: stdout: No space left on device\n"
+
+
+@posix
+def test_a_first_screen_that_nobody_reads(tiny: str) -> None:
+    command = [sys.executable, "-m", "pestle", "serve", "--port", "0", "-m", tiny]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @posix
 def test_a_second_signal_ends_it_at_once(start: Callable[..., Served], tiny: str) -> None:
     served = start("-m", tiny, "-c", "0", "--grace", "1000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -86,7 +87,8 @@ class Listener(Server):
         """`app` as `create_app` makes it.
 
         `grace`: seconds that answers in progress have when it is stopped; then each stream ends
-        with its dialect's error. `on_start` is called once requests are accepted.
+        with its dialect's error. `on_start` is called once requests are accepted; what it raises
+        ends the server, and `run` raises it.
         """
         service: Service = app.state.service
         self._settings = Settings(app, service.options)
@@ -95,6 +97,13 @@ class Listener(Server):
         self._service = service
         self._grace = grace
         self._on_start = on_start
+        self._failed: Exception | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until it is stopped."""
+        super().run(sockets)
+        if self._failed is not None:
+            raise self._failed
 
     def stop(self) -> None:
         """Accept nothing more, and end once the answers in progress have ended."""
@@ -105,7 +114,11 @@ class Listener(Server):
         await super().startup(sockets)
         if self.started:
             systemd.notify("READY=1")
-            self._on_start()
+            try:
+                self._on_start()
+            except Exception as error:
+                self._failed = error
+                asyncio.get_running_loop().call_soon(self.stop)  # once it runs, to end in order
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         systemd.notify("STOPPING=1")
