@@ -7,7 +7,7 @@ namespace pestle::gguf {
 
 // FormatError when `tokenizer.ggml.tokens` is not an array of strings, `scores` or `token_type` have another
 // length or kind, `merges` is not an array of strings, or a `*_token_id` or an element of `suppress_tokens`
-// is no token. Nothing is checked in a file without tokens.
+// is not a token. Nothing is checked in a file without tokens.
 void check_vocabulary(const Metadata& metadata);
 
 }  // namespace pestle::gguf

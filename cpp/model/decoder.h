@@ -30,7 +30,7 @@ struct Decoder {
   // Its pieces: layer after layer over x, and from rows of what the last one left to their logits.
   void run_layers(Step& step, Rows x) const;
   void output(Workspace& ws, Rows x, std::span<const int> rows, Rows logits) const;
-  // Drops all layers that do not belong to it. std::out_of_range where there is no such layer.
+  // Drops every layer outside of `part`. std::out_of_range if there is no such layer.
   void keep(const ModelPart& part);
   std::vector<KvShape> kv_shapes() const;
   LinearUses linears() const;    // of all layers

@@ -38,7 +38,7 @@ class PagePool {
     KvPage place;
   };
   // A page with one owner; MemoryLimitError when the budget or the system has none. It is to be the
-  // `index`-th of a sequence and follow `before` (which may be no page): attention is fastest where the four
+  // `index`-th of a sequence and follow `before` (which may be empty): attention is fastest where the four
   // pages of a span lie together, and spans one after the other.
   Page take(const Page& before, int index);
   void share(const Page& page);
