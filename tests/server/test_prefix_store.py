@@ -134,3 +134,17 @@ def test_texts_that_are_known() -> None:
         store.note([first + 1000, *range(100)])
     assert [text[0] for text in store._texts.values()] == list(range(1018, 1050))
     assert name in store._dropped
+
+
+def test_somebodys_session_is_not_taken_over(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "prefixes"
+    with served(tiny, folder) as client:
+        ask(client, LONG)
+    (own,) = folder.iterdir()
+    mine = own.rename(folder / "mine")
+    before = {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()}
+    with served(tiny, folder) as client:
+        for n in range(33):  # more than are kept, one of which goes on from that text
+            ask(client, [{"role": "user", "content": f"{n} " * 80}])
+        ask(client, LONG)
+    assert {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()} == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import secrets
 import threading
 from array import array
@@ -18,6 +19,7 @@ from pestle.sessions import SessionFolder
 log = logging.getLogger("pestle.server")
 
 _TEXTS = 32  # that are saved, the last ones
+_OURS = re.compile(r"prefix-[0-9a-f]{16}")  # other folders there are somebody's sessions
 _LEAST = 64  # tokens: shorter ones are read in no time
 
 
@@ -44,7 +46,7 @@ class PrefixStore:
         with self._lock:
             # What it goes on from has become this.
             before = [name for name, old in self._texts.items() if old == text[: len(old)]]
-            name = before[-1] if before else secrets.token_hex(8)
+            name = before[-1] if before else f"prefix-{secrets.token_hex(8)}"
             for each in before:
                 del self._texts[each]
             self._texts[name] = text
@@ -93,7 +95,7 @@ class PrefixStore:
         try:
             for path in self._folder.iterdir():
                 with contextlib.suppress(Error):
-                    if SessionFolder(path).exists:
+                    if _OURS.fullmatch(path.name) and SessionFolder(path).exists:
                         found.append((path.stat().st_mtime, path.name))
         except FileNotFoundError:
             pass
