@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pestle.cli import chat_input
 from pestle.cli.chat_input import ChatInput, CommandCompleter, history_path, unquoted
 from pestle.cli.console import Console
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -100,6 +104,42 @@ def test_history_that_cannot_be_kept(
     )
     keys.send_text(f"Hello{ENTER}")
     assert source.read() == "Hello"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("where", ["a task", "a callback", "the key that ends it"])
+def test_a_signal_that_comes_while_the_line_is_read(
+    where: str, keys: PipeInput, source: ChatInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line ends in order, and then the signal is dealt with: prompt_toolkit never sees it."""
+
+    def unwind(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    def come(*_: object) -> list[str]:
+        signal.raise_signal(signal.SIGTERM)
+        return []
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        if where == "a task":
+            monkeypatch.setattr(FileHistory, "load_history_strings", come)
+            keys.send_text("Hel")
+        elif where == "a callback":
+            monkeypatch.setattr(CommandCompleter, "get_completions", come)
+            keys.send_text("/s")
+        else:
+            monkeypatch.setattr(chat_input, "is_open", come)
+            keys.send_text(f"Hello{ENTER}")
+        with pytest.raises(SystemExit) as left:
+            source.read()
+        assert left.value.code == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is unwind
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    monkeypatch.undo()
+    keys.send_text(f"again{ENTER}")
+    assert source.read().endswith("again")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import platformdirs
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import Application, get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
@@ -23,6 +27,7 @@ from pestle.cli.harmless import escaped, raw
 
 QUOTES = '"""'
 PLACEHOLDER = "Type a message, or /help"
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def is_open(text: str) -> bool:
@@ -92,12 +97,48 @@ class ChatInput:
 
     def read(self) -> str:
         """The next message or command. Raises EOFError (Ctrl-D) and KeyboardInterrupt."""
-        return unquoted(self._session.prompt())
+        with _signals_end(self._session.app):
+            return unquoted(self._session.prompt())
 
     @property
     def discarded(self) -> bool:
         """Whether the Ctrl-C that ended `read` threw text away."""
         return bool(self._session.default_buffer.text)
+
+
+@contextmanager
+def _signals_end(app: Application[str]) -> Iterator[None]:
+    """SIGTERM and SIGHUP end the line first, and are dealt with as ever once it has ended.
+
+    An exception that a signal raises in a task of asyncio's ends there: prompt_toolkit would show
+    it and wait for a key.
+    """
+    came: list[int] = []
+
+    def leave() -> None:
+        if app.future is not None and not app.future.done():
+            app.exit(result="")
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if app.loop is None:
+            before[number](number, frame)
+        else:
+            came.append(number)
+            app.loop.call_soon_threadsafe(leave)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in _ENDING}
+        before = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in before:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        before[number](number, None)
 
 
 def _placeholder() -> FormattedText:
