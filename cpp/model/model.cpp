@@ -13,7 +13,7 @@ Outline Outline::of(const gguf::File& file) {
   Weights weights(file, storage, d, ModelPart{}, Weights::Read::nothing);
   const Decoder decoder = architecture.load(hyperparameters, weights);
   weights.check_all_used();
-  return {std::string(architecture.name), d.n_ctx, decoder.kv_shapes()};
+  return {std::string(architecture.name), d.n_ctx, decoder.kv_shapes(), ExpertLayout::of(decoder)};
 }
 
 std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptions& options,

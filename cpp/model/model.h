@@ -5,6 +5,7 @@
 #include <string>
 
 #include "model/decoder.h"
+#include "model/expert_layout.h"
 #include "model/load_options.h"
 #include "model/weights.h"
 
@@ -15,6 +16,7 @@ struct Outline {
   std::string architecture;
   int n_ctx = 0;
   std::vector<KvShape> kv_shapes;  // of each layer
+  ExpertLayout experts;
   // Throws as loading would, but for what only the weights themselves can show.
   static Outline of(const gguf::File& file);
 };

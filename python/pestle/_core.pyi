@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -194,6 +194,49 @@ class Model:
     def weight_bytes(self) -> int:
         """
         Packed, resident.
+        """
+class ExpertLayout:
+    """
+    What experts take that are read from the file when tokens ask for them.
+    """
+    readers: typing.ClassVar[int] = 4
+    def bytes(self, n_slots: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        All that is allocated for so many slots, readers' buffers included.
+        """
+    def slots(self, budget: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        The slots that fit into so many bytes, as many as there are experts at most; 0 where fewer than min_slots fit.
+        """
+    @property
+    def cycle(self) -> int:
+        """
+        Experts that one token asks for, in all layers.
+        """
+    @property
+    def expert_bytes(self) -> list[int]:
+        """
+        Bytes of one expert of each layer, which a miss reads; 0 where a layer has none.
+        """
+    @property
+    def min_slots(self) -> int:
+        """
+        The fewest slots that it runs with.
+        """
+    @property
+    def n_experts(self) -> int:
+        """
+        Of all layers; 0: the model has none.
+        """
+    @property
+    def reader_bytes(self) -> int:
+        """
+        Of the buffer of each reader.
+        """
+    @property
+    def slot_bytes(self) -> int:
+        """
+        Of every slot, which holds one expert.
         """
 class Sequence:
     """
@@ -501,6 +544,10 @@ def cpu_info() -> dict[str, typing.Any]:
 def dequantize_rows(type: str, quantized: numpy.typing.NDArray[numpy.uint8], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """
     Blocks of a GGUF type, uint8, to float32, as readers of a file compute them. ValueError for sizes that do not match, UnsupportedError for a type that Pestle does not run.
+    """
+def expert_layout(file: GgufFile) -> ExpertLayout:
+    """
+    What the file's experts would take if they were streamed. Reads no weights; raises as loading does.
     """
 def isa() -> str:
     """

@@ -1,0 +1,49 @@
+// ExpertLayout: what streamed experts take, from a file's header alone.
+#include "model/expert_layout.h"
+
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+#include "model/model.h"
+
+namespace py = pybind11;
+
+namespace pestle {
+
+void bind_streaming(py::module_& m) {
+  py::class_<ExpertLayout>(m, "ExpertLayout",
+                           "What experts take that are read from the file when tokens ask for them.")
+      .def_readonly("n_experts", &ExpertLayout::n_experts, "Of all layers; 0: the model has none.")
+      .def_readonly("cycle", &ExpertLayout::cycle, "Experts that one token asks for, in all layers.")
+      .def_readonly("min_slots", &ExpertLayout::min_slots, "The fewest slots that it runs with.")
+      .def_readonly("slot_bytes", &ExpertLayout::slot_bytes, "Of every slot, which holds one expert.")
+      .def_readonly("reader_bytes", &ExpertLayout::reader_bytes, "Of the buffer of each reader.")
+      .def_property_readonly_static(
+          "readers", [](const py::object&) { return kExpertReaders; }, "Threads that read.")
+      .def_property_readonly(
+          "expert_bytes",
+          [](const ExpertLayout& x) {
+            std::vector<size_t> bytes;
+            for (const ExpertLayout::Layer& l : x.layers) bytes.push_back(l.bytes);
+            return bytes;
+          },
+          "Bytes of one expert of each layer, which a miss reads; 0 where a layer has none.")
+      .def(
+          "bytes",
+          [](const ExpertLayout& x, int n) {
+            if (n < 0) throw std::invalid_argument("n_slots must not be negative");
+            return x.bytes(n);
+          },
+          py::arg("n_slots"), "All that is allocated for so many slots, readers' buffers included.")
+      .def(
+          "slots", [](const ExpertLayout& x, size_t budget) { return x.slots(budget); }, py::arg("budget"),
+          "The slots that fit into so many bytes, as many as there are experts at most; 0 where fewer than "
+          "min_slots fit.");
+  m.def(
+      "expert_layout", [](const gguf::File& file) { return Outline::of(file).experts; }, py::arg("file"),
+      "What the file's experts would take if they were streamed. Reads no weights; raises as loading does.");
+}
+
+}  // namespace pestle
