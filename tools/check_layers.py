@@ -56,7 +56,7 @@ PYTHON_LAYERS = {
     "tokenizer": "gguf untrusted_json errors _core",
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
-    "models": "files progress gguf untrusted_json errors _core",
+    "models": "files memory progress gguf untrusted_json errors _core",
     "quantization": "types errors _core",
     "quantization.importance": "quantization models tokenizer gguf files progress errors _core",
     "quantization.budget": "quality tensors quantization.importance quantization models tokenizer "

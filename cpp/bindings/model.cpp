@@ -1,6 +1,7 @@
 // Model: packed weights. KvType by name.
 #include "model/model.h"
 #include "model/arch/arch.h"
+#include "model/registry.h"
 #include "runtime/engine.h"
 
 #include <pybind11/functional.h>
@@ -139,6 +140,14 @@ void bind_model(py::module_& m) {
             return KvLayout(h.model->decoder.kv_shapes(), kv_types(type)).token_bytes();
           },
           py::arg("kv_type") = "f16", "Bytes of keys and values that each token adds.");
+  m.def(
+      "architectures",
+      [] {
+        std::vector<std::string> names;
+        for (const Architecture& a : architectures()) names.emplace_back(a.name);
+        return names;
+      },
+      "The architectures that run, as general.architecture names them.");
 }
 
 }  // namespace pestle

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -533,6 +533,10 @@ class GgufType:
     @property
     def runs(self) -> bool:
         ...
+def architectures() -> list[str]:
+    """
+    The architectures that run, as general.architecture names them.
+    """
 def compare_logits(reference: numpy.typing.NDArray[numpy.float32], logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.bool]]:
     """
     (reference_loss, loss, divergence: float64 [rows]; same_best: bool [rows]): score_logits of both, the Kullback-Leibler divergence of the logits from the reference, in nats, and whether the most likely token is the same.

@@ -138,7 +138,7 @@ class FakeLLM:
         self.n_ctx, self.delay, self.error = n_ctx, delay, error
         self.name, self.path, self.architecture = "Fake 1B", "/models/fake.Q4_1.gguf", "llama"
         self.sampling = Sampling(temperature=0.6)  # as a model file may state it
-        self.states_sampling = True
+        self.sampling_source: str | None = "the model's file"
         self.template = None if template is None else SimpleNamespace(source=template)
         self.has_switches = "thinking" in (template or "")
         self.model = SimpleNamespace(

@@ -191,3 +191,24 @@ def test_certificate() -> None:
     file = replace(FILE, certificate=data)
     assert "\n".join(info.lines(file)) + "\n" == f"{TEXT}\n{CERTIFICATE}"
     assert file.to_json()["certificate"]["total"]["divergence"]["same_best"] == 0.978
+
+
+def test_a_known_model_that_is_not_here(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What there is to fetch, where from, and how to sample from it."""
+
+    def resolve(name: str | None, **options: object) -> Path:
+        raise OfflineError("not here")
+
+    monkeypatch.setattr(models, "resolve", resolve)
+    result = pestle("info", "qwen3:8b")
+    assert result.exit_code == 0
+    for said in (
+        "repository    https://huggingface.co/Qwen/Qwen3-8B-GGUF\n",
+        "file          Qwen3-8B-Q4_K_M.gguf, 5.03 GB\n",
+        "license       apache-2.0\n",
+        "sampling      temperature 0.6, top_k 20, top_p 0.95, min_p 0\n",
+        "              https://huggingface.co/Qwen/Qwen3-8B\n",
+    ):
+        assert said in result.stdout
+    assert result.stderr == ("It is not on this machine: `pestle pull qwen3-8b` fetches it.\n")
+    assert pestle("info", "user/other").exit_code == 1

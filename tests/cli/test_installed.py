@@ -103,9 +103,11 @@ def test_ls_of_nothing(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ls_all(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "installed", lambda: INSTALLED[:1])
+    monkeypatch.setattr(models, "is_here", lambda entry: entry.name == "smollm2-135m")
     lines = pestle("ls", "--all").stdout.splitlines()
-    assert lines[3] == "to be fetched with `pestle pull NAME`:"
-    assert lines[4].split() == ["name", "parameters", "quantization"]
+    assert lines[3].startswith("To be fetched: `pestle chat NAME` does")
+    assert lines[4].split() == ["name", "size", "tokens/s", "here", "good", "for"]
+    assert max(map(len, lines)) <= 80
     names = [line.split()[0] for line in lines[5:]]
     assert names == [name for name in models.CATALOGUE if name != "smollm2-135m"]
 

@@ -297,29 +297,50 @@ def test_answer_without_an_end(pestle: Pestle, use: Use, flags: list[str], cure:
 
 
 @pytest.mark.parametrize(
-    ("words", "flags"),
+    ("word", "model", "hub"),
     [
-        (["llama3.2-1b"], "-m llama3.2-1b"),
-        (["llama3.2:1b", "Hi"], "-m llama3.2:1b"),
-        (["qwen3-0.6b"], "-m qwen3-0.6b"),
-        (["tiny.gguf"], "-m tiny.gguf"),
-        (["gemma3"], "-m gemma3"),
-        (["llama3.2"], "-m llama3.2"),
-        (["deepseek-r1"], "-m deepseek-r1"),
-        (["mistral"], "-m mistral"),
-        (["hf.co/Qwen/Qwen3-0.6B-GGUF"], "-hf Qwen/Qwen3-0.6B-GGUF"),
-        (["user/some-7B-it:Q4_K_M"], "-hf user/some-7B-it:Q4_K_M"),
+        ("llama3.2-1b", "llama3.2-1b", None),
+        ("llama3.2:1b", "llama3.2:1b", None),
+        ("qwen3-0.6b", "qwen3-0.6b", None),
+        ("no-such-7b", "no-such-7b", None),
+        ("tiny.gguf", "tiny.gguf", None),
+        ("gemma3", "gemma3", None),
+        ("phi3", "phi3", None),
+        ("deepseek-r1", "deepseek-r1", None),
+        ("gpt-oss", "gpt-oss", None),
+        ("google/gemma-3-4b", "gemma3-4b", None),
+        ("hf.co/Qwen/Qwen3-0.6B-GGUF", None, "hf.co/Qwen/Qwen3-0.6B-GGUF"),
+        ("user/some-7B-it:Q4_K_M", None, "user/some-7B-it:Q4_K_M"),
     ],
 )
-def test_a_model_in_place_of_a_prompt(
-    pestle: Pestle, llm: FakeLLM, words: list[str], flags: str
+def test_a_model_before_the_prompt(
+    pestle: Pestle, llm: FakeLLM, word: str, model: str | None, hub: str | None
 ) -> None:
-    result = pestle("run", *words)
-    assert result.stderr == (
-        f"pestle: error: {words[0]} is a model, not a prompt: {flags} uses it, and -p says it to "
-        "the default one (see `pestle run -h`)\n"
-    )
+    """With a quoted prompt, one of several words, one behind -p and one in a pipe."""
+    for command in (
+        ["run", word, QUESTION], ["run", word, *QUESTION.split()], ["run", word, "-p", QUESTION],
+        ["chat", word, QUESTION],
+    ):  # fmt: skip
+        assert pestle(*command).exit_code == 0
+        assert (llm.loaded_with.model, llm.loaded_with.hub) == (model, hub)
+        assert llm.asked.pop()[0] == [{"role": "user", "content": QUESTION}]
+    for command in (["run", word], ["chat", word]):
+        assert pestle(*command, stdin=QUESTION).exit_code == 0
+        assert llm.loaded_with.model == model
+        assert llm.asked.pop()[0] == [{"role": "user", "content": QUESTION}]
+
+
+def test_a_model_is_never_a_prompt(pestle: Pestle, llm: FakeLLM) -> None:
+    result = pestle("run", "llama3.2-1b")
     assert (result.exit_code, llm.asked) == (2, [])
+    assert "There is no prompt" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["mistral", "What is wind?"], ["qwq", "Why so?"]])
+def test_a_family_before_a_quoted_prompt(pestle: Pestle, llm: FakeLLM, words: list[str]) -> None:
+    assert pestle("run", *words).exit_code == 0
+    assert llm.loaded_with.model == words[0]
+    assert llm.asked[0][0] == [{"role": "user", "content": words[1]}]
 
 
 @pytest.mark.parametrize(("stated", "asked"), [(True, {}), (False, {"temperature": 0.0})])
@@ -328,7 +349,7 @@ def test_a_file_may_state_what_is_the_default(
 ) -> None:
     """It is sampled as the file says; only one that says nothing is run greedily."""
     llm = use(FakeLLM())
-    llm.sampling, llm.states_sampling = Sampling(), stated
+    llm.sampling, llm.sampling_source = Sampling(), "the model's file" if stated else None
     assert pestle("run", "-p", QUESTION).exit_code == 0
     assert llm.asked[0][1] == asked
 

@@ -138,7 +138,22 @@ def test_what_a_file_states_of_sampling(tmp_path: Path) -> None:
 
     for keys, stated in ({}, False), ({"general.sampling.temp": 0.8}, True):
         with LLM(attacked(tmp_path / "m.gguf", **keys), threads=1) as llm:
-            assert llm.states_sampling is stated
+            assert (llm.sampling_source is not None) is stated
+
+
+def test_what_the_makers_publish(tmp_path: Path) -> None:
+    """It is used where the file states nothing of its own."""
+    from pestle import LLM
+
+    from tests.cli.test_escapes import attacked
+
+    name = tmp_path / "Llama-3.2-1B-Instruct-Q8_0.gguf"
+    with LLM(attacked(name), threads=1) as llm:
+        assert (llm.sampling.temperature, llm.sampling.top_p) == (0.6, 0.9)
+        assert llm.sampling_source == "https://huggingface.co/meta-llama/Llama-3.1-8B-Instruct"
+    with LLM(attacked(name, **{"general.sampling.top_p": 0.5}), threads=1) as llm:
+        assert (llm.sampling.temperature, llm.sampling.top_p) == (0.8, 0.5)
+        assert llm.sampling_source == "the model's file"
 
 
 def test_sliding(pestle: Pestle, model: Path) -> None:

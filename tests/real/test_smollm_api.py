@@ -224,3 +224,13 @@ def test_asyncio(smollm: LLM) -> None:
     text, texts = asyncio.run(main())
     assert "Paris" in text
     assert texts == [smollm.generate(f"{STORY} {n}", seed=n, max_tokens=10).text for n in range(3)]
+
+
+def test_the_readmes_question_without_options(smollm: LLM) -> None:
+    """The default model is asked greedily, so that no seed makes a wrong answer of it."""
+    assert smollm.sampling.temperature == 0
+    assert smollm.sampling_source is not None
+    answers = {smollm.chat(FRANCE, max_tokens=64, seed=seed).text for seed in range(20)}
+    assert len(answers) == 1
+    assert "Paris" in answers.pop()
+    assert "Paris" in smollm.conversation().ask(FRANCE[0]["content"], max_tokens=64).text

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pestle._core import GgufTensor
     from pestle.gguf import FileDescription, Share
+    from pestle.models import CatalogueEntry
 
 TEMPLATE_SHOWN = "yes: `pestle chat` can talk to it"
 TEMPLATE_MISSING = "none: `pestle run --raw` continues text"
@@ -108,6 +109,32 @@ def _cache(file: FileDescription) -> list[str]:
     return ["", *units.aligned(rows, numbers=(1, 2, 3))]
 
 
+def catalogue_lines(entry: CatalogueEntry) -> list[str]:
+    """What is known of a model that is not on this machine."""
+    from pestle.models import fits_here
+
+    (fit,) = fits_here([entry])
+    active = f", {units.count(entry.active)} of them for a token" if entry.active else ""
+    sampling = entry.sampling
+    values = ", ".join(f"{n} {v:g}" for n, v in sampling.values.items()) if sampling else ""
+    speed = "" if fit.speed is None or entry.embeds else f", {fit.speed:.1f} tokens/s at most"
+    here = f"{units.size(fit.memory)} of memory: fits{speed}" if fit.fits else "does not fit"
+    rows = [
+        ("model", entry.name),
+        ("good for", entry.good_for),
+        ("parameters", units.count(entry.parameters) + active),
+        ("architecture", entry.architecture),
+        ("license", entry.license),
+        ("repository", f"https://huggingface.co/{entry.source}"),
+        ("file", f"{entry.file}, {units.size(entry.size)}"),
+        ("sampling", values),
+        ("", sampling.source if sampling else ""),
+        ("", sampling.greedy or "" if sampling else ""),
+        ("here", here),
+    ]
+    return units.aligned([row for row in rows if row[1]])
+
+
 def tensor_lines(tensors: Sequence[GgufTensor]) -> list[str]:
     """One line for each tensor; the shape in GGUF's order, the contiguous dimension first."""
     rows = [("tensor", "type", "shape", "memory")]
@@ -116,6 +143,14 @@ def tensor_lines(tensors: Sequence[GgufTensor]) -> list[str]:
         for tensor in tensors
     ]
     return units.aligned(rows, numbers=(3,))
+
+
+def _to_be_fetched(name: str | None) -> CatalogueEntry | None:
+    """The entry of the hub's that a name means."""
+    from pestle.models.catalogue import lookup
+
+    known = lookup(name) if name is not None else None
+    return known[0] if known is not None and isinstance(known[0].source, str) else None
 
 
 def _tensor_json(tensor: GgufTensor) -> dict[str, Any]:
@@ -131,14 +166,24 @@ def _tensor_json(tensor: GgufTensor) -> dict[str, Any]:
 def command(model: str | None, with_tensors: bool, as_json: bool) -> None:
     """Show what a model file holds; of the default model if none is named.
 
-    Reads only metadata and never downloads. Of a file that is cut, what its metadata says is shown
-    all the same, and the exit code is 3.
+    Reads only metadata and never downloads: of a known name that is not on this machine, it shows
+    what there is to fetch. Of a file that is cut, what its metadata says is shown all the same, and
+    the exit code is 3.
     """
     from pestle import _core, gguf
-    from pestle.errors import FormatError
+    from pestle.errors import FormatError, ModelNotFoundError
 
     console = current()
-    path = loading.installed_path(model)
+    try:
+        path = loading.installed_path(model)
+    except ModelNotFoundError:
+        entry = _to_be_fetched(model)
+        if entry is None or as_json or with_tensors:
+            raise
+        for line in catalogue_lines(entry):
+            console.out(line)
+        console.note(f"It is not on this machine: `pestle pull {entry.name}` fetches it.")
+        return
     description = gguf.describe(path, damaged=True)
     tensors = _core.GgufFile(path, damaged=True).tensors if with_tensors else []
     if as_json:

@@ -14,7 +14,7 @@ from pestle.cli.options import json_option, verbosity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pestle.models import CatalogueEntry, InstalledModel
+    from pestle.models import Fit, InstalledModel
 
 
 def lines(models: Sequence[InstalledModel]) -> list[str]:
@@ -27,11 +27,45 @@ def lines(models: Sequence[InstalledModel]) -> list[str]:
     return units.aligned(rows, numbers=(1,))
 
 
-def available_lines(entries: Sequence[CatalogueEntry]) -> list[str]:
-    """One line for each name that could be fetched."""
-    rows = [("name", "parameters", "quantization")]
-    rows += [(entry.name, entry.parameters, entry.quant) for entry in entries]
-    return units.aligned(rows, numbers=(1,))
+def available_lines(fits: Sequence[Fit]) -> list[str]:
+    """One line for each name that could be fetched: its size, and what to expect of it here."""
+    rows = [("name", "size", "tokens/s here", "good for")]
+    for fit in fits:
+        entry = fit.entry
+        rows.append((entry.name, units.size(entry.size), pace(fit), entry.good_for))
+    return units.aligned(rows, numbers=(1, 2))
+
+
+def pace(fit: Fit) -> str:
+    """Whether a model fits, and how fast it is at most: "up to 12"."""
+    if not fit.fits:
+        return "does not fit"
+    if fit.entry.embeds or fit.speed is None:
+        return "fits"
+    return f"up to {fit.speed:.0f}" if fit.speed >= 9.5 else f"up to {fit.speed:.1f}"
+
+
+def _available_json(fit: Fit) -> dict[str, Any]:
+    entry, sampling = fit.entry, fit.entry.sampling
+    return {
+        "name": entry.name,
+        "aliases": list(entry.aliases),
+        "architecture": entry.architecture,
+        "parameters": int(entry.parameters),
+        "active_parameters": int(entry.active_parameters),
+        "repository": entry.source if isinstance(entry.source, str) else None,
+        "file": entry.file,
+        "quantization": entry.quant,
+        "bytes": entry.size,
+        "license": entry.license,
+        "good_for": entry.good_for,
+        "embeds": entry.embeds,
+        "reasons": entry.reasons,
+        "sampling": None if sampling is None else {**sampling.values, "source": sampling.source},
+        "bytes_needed": fit.memory,
+        "fits": fit.fits,
+        "max_tokens_per_second": None if fit.speed is None else round(fit.speed, 1),
+    }
 
 
 def _as_json(model: InstalledModel) -> dict[str, Any]:
@@ -67,9 +101,12 @@ def _list_sessions(as_json: bool) -> None:
         console.out(line)
 
 
-@click.command("ls")
+_HEADING = "To be fetched: `pestle chat NAME` does, and `pestle info NAME` tells more."
+
+
+@click.command("ls", short_help="List the models on this disk, or those to be had.")
 @click.option("--all", "with_available", is_flag=True,
-              help="Also list the names that `pestle pull` knows.")  # fmt: skip
+              help="Also list what can be fetched by name, and what fits here.")  # fmt: skip
 @click.option("--sessions", "of_sessions", is_flag=True,
               help="List the chats that were saved instead.")  # fmt: skip
 @json_option
@@ -83,15 +120,11 @@ def command(with_available: bool, of_sessions: bool, as_json: bool) -> None:
         _list_sessions(as_json)
         return
     installed = models.installed()
-    here = {model.name for model in installed}
-    entries = [entry for entry in models.CATALOGUE.values() if entry.name not in here]
+    entries = [e for e in models.CATALOGUE.values() if not models.is_here(e)]
     if as_json:
         data: dict[str, Any] = {"version": 1, "models": [_as_json(model) for model in installed]}
         if with_available:
-            data["available"] = [
-                {"name": e.name, "parameters": e.parameters, "quantization": e.quant}
-                for e in entries
-            ]
+            data["available"] = [_available_json(fit) for fit in models.fits_here(entries)]
         console.json(data)
         return
     if installed:
@@ -100,5 +133,5 @@ def command(with_available: bool, of_sessions: bool, as_json: bool) -> None:
     else:
         console.note("No models yet: `pestle pull` fetches the default one.")
     if with_available:
-        for line in ["", "to be fetched with `pestle pull NAME`:", *available_lines(entries)]:
+        for line in ["", _HEADING, *available_lines(models.fits_here(entries))]:
             console.out(line)

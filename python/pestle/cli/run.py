@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli import answering, exits, figures, habits, loading, sessions, tool_calls
+from pestle.cli import answering, chat, exits, figures, habits, loading, sessions, tool_calls
 from pestle.cli.chat_options import ChatSettings, chat_options
-from pestle.cli.console import current
+from pestle.cli.console import current, terminal_on_stdin
 from pestle.cli.options import (
     COUNT,
     ModelOptions,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("words", metavar="[PROMPT]...", nargs=-1)
+@click.argument("words", metavar="[MODEL] [PROMPT]...", nargs=-1)
 @click.option("-p", "--prompt", help="The prompt; the same as naming it without -p.")
 @system_option
 @click.option("--raw", is_flag=True, help="Continue the text itself: no chat template.")
@@ -74,6 +74,9 @@ def command(
 ) -> None:
     """Answer one prompt and exit. Several words are one prompt.
 
+    A model's name before the prompt is the same as -m; without a prompt behind it, on a terminal, a
+    chat with the model begins.
+
     The answer goes to stdout as it is written; on a terminal, what the model thinks goes before
     it. A pipe on stdin is the prompt, but for its last line end; with -p too, the prompt is -p's
     text, a blank line, and the pipe's text. -v adds statistics on stderr. With --session the prompt
@@ -82,10 +85,11 @@ def command(
     Where neither the model's file nor --temp, --top-k, --top-p, --min-p or --seed says how to
     sample, the likeliest token is taken: the same prompt gives the same answer.
     """
+    named = habits.named_model(words) if words and not options.is_chosen else None
+    if named is not None:
+        options, words = replace(options, model=named.model, hub=named.hub), named.words
     if words and prompt is not None:
         raise click.UsageError("Give the prompt once, with or without -p.")
-    if words and options.model is None and options.hub is None:
-        habits.require_no_model(words)
     if raw and system is not None:
         raise click.UsageError("--raw has no chat template, so -sys has no place.")
     if raw and tools is not None:
@@ -102,6 +106,10 @@ def command(
     sampling.update(structure)
     options = replace(options, unknown_characters=unknown_characters)
     given = " ".join(words) if words else prompt
+    plain = not (raw or as_json or tools)
+    if named and given is None and plain and terminal_on_stdin():
+        chat.hold(ctx, system, options, settings, sampling)
+        return
     offered = ToolOffer(tuple(tool_calls.load(tools)), tool_choice)
     once(ctx, given, system, options, settings, sampling, raw=raw, as_json=as_json, offered=offered)
 
@@ -209,4 +217,4 @@ def _never_ended(llm: LLM, options: GenerateOptions) -> str:
 
 def _is_sampled(llm: LLM, options: GenerateOptions) -> bool:
     asked = ("temperature", "top_k", "top_p", "min_p", "seed")
-    return llm.states_sampling or any(options.get(name) is not None for name in asked)
+    return llm.sampling_source is not None or any(options.get(name) is not None for name in asked)

@@ -127,7 +127,7 @@ class Loaded:
     template: ChatEncoder | None
     format: Format | None = None  # None: all that the model says is content
     sampling: Sampling = field(default_factory=Sampling)
-    states_sampling: bool = False  # whether the file says anything of it
+    sampling_source: str | None = None  # who says so; None: these are Pestle's own defaults
     pooling: str | None = None  # how the file has vectors made of texts; None: not at all
     seed: int | None = None
     drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation

@@ -60,13 +60,19 @@ class ModelFacts:
 
     @property
     def sampling(self) -> Sampling:
-        """How tokens are chosen where a call does not say: the file's values over Pestle's."""
+        """How tokens are chosen where a call does not say.
+
+        By the file, else by what the model's makers publish, else by Pestle's defaults.
+        """
         return self._runtime.loaded.sampling
 
     @property
-    def states_sampling(self) -> bool:
-        """Whether the file says anything of how to sample; else `sampling` is Pestle's own."""
-        return self._runtime.loaded.states_sampling
+    def sampling_source(self) -> str | None:
+        """Who says how to sample: "the model's file", or the page of its makers.
+
+        None where nobody does: `sampling` is Pestle's own.
+        """
+        return self._runtime.loaded.sampling_source
 
     @property
     def pooling(self) -> str | None:

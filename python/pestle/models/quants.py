@@ -65,6 +65,13 @@ def quant_of(name: str) -> str | None:
     return str(found[-1]).upper() if found else None
 
 
+def stem_of(file: str) -> str:
+    """The model's own name in a file's, in small letters: without folder, encoding and part."""
+    name = _SHARD.sub("", PurePosixPath(file).name.removesuffix(".gguf"))
+    found = list(_QUANT.finditer(name))
+    return (name[: found[-1].start()] if found else name).lower()
+
+
 def choose(models: Iterable[GgufModel], quant: str | None, where: str) -> GgufModel:
     """Pick the model that `quant` (an encoding or a file name, any case) means.
 

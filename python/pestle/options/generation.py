@@ -25,8 +25,9 @@ _FLOAT32_MAX = (2 - 2**-23) * 2.0**127  # and keeps logits in as many
 class GenerateOptions(TypedDict, total=False):
     """The keyword options of `generate`, `chat` and their asynchronous forms.
 
-    An option that is absent or None has the model file's own value where it states one
-    (`general.sampling.*`), else the default given here.
+    An option that is absent or None has the model file's own value where it states any
+    (`general.sampling.*`), else, for models of the catalogue, what their makers publish
+    (`LLM.sampling_source` names the page), else the default given here.
 
     max_tokens         most tokens of the text; default: until the model ends its answer or the
                        context is full

@@ -67,7 +67,6 @@ def test_lookup(text: str, name: str, quant: str) -> None:
 def test_the_catalogue_is_well_formed() -> None:
     for name, entry in CATALOGUE.items():
         assert name == entry.name == name.lower()
-        assert entry.architecture in ("llama", "qwen2")
         if isinstance(entry.source, str):
             assert HubReference.parse(entry.source) is not None
 
@@ -106,7 +105,7 @@ def test_a_catalogue_name_takes_the_cached_hub_file(caches: Path) -> None:
         ("smollm2-135m:Q8_0", "smollm2-135m exists in Q4_1 only, not in Q8_0"),
         (
             "zzz",
-            "no file and no model is called zzz; known names: " + ", ".join(CATALOGUE),
+            "no file and no model is called zzz; `pestle ls --all` lists the names that are known",
         ),
     ],
 )
