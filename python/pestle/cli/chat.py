@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from pestle.cli import answering, exits, figures, loading, sessions, tool_calls, units
+from pestle.cli import (
+    answering,
+    exits,
+    figures,
+    habits,
+    loading,
+    sessions,
+    tool_calls,
+    units,
+    welcome,
+)
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import Console, current, terminal_on_stdin
 from pestle.cli.harmless import escaped
@@ -38,7 +48,8 @@ class MessageSource(Protocol):
         """Whether the Ctrl-C that ended `read` threw text away."""
 
 
-@click.command("chat", context_settings={"allow_extra_args": True})
+@click.command("chat")
+@click.argument("words", metavar="[MODEL] [MESSAGE]...", nargs=-1)
 @system_option
 @click.option(
     "--tools",
@@ -56,6 +67,7 @@ class MessageSource(Protocol):
 @click.pass_context
 def command(
     ctx: click.Context,
+    words: tuple[str, ...],
     system: str | None,
     tools: str | None,
     yes: bool,
@@ -67,24 +79,42 @@ def command(
 ) -> None:
     """Talk to a model.
 
-    /help in the chat lists its commands. Ctrl-C stops an answer and keeps what was said; Ctrl-D
-    leaves. A pipe on stdin is one message: it is answered, and that is all.
+    MODEL is the same as -m, and a MESSAGE is the first one. /help in the chat lists its commands.
+    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. A pipe on stdin is one message:
+    it is answered, and that is all.
     """
-    if ctx.args:
-        raise click.UsageError(
-            f"`pestle chat` takes no {ctx.args[0]}: -m NAME says which model, and `pestle run` "
-            "asks one question."
-        )
-    console = current()
     sampling.update(structure)
     options = replace(options, unknown_characters=unknown_characters)
-    if not terminal_on_stdin():
-        if tools is not None:
-            raise click.UsageError("--tools needs a terminal: its calls are to be confirmed.")
-        from pestle.cli import run
-
-        run.once(ctx, None, system, options, settings, sampling)
+    named = habits.named_model(words) if words and not options.is_chosen else None
+    if named is not None:
+        options, words = replace(options, model=named.model, hub=named.hub), named.words
+    message = " ".join(words) if words else None
+    if terminal_on_stdin():
+        hold(ctx, system, options, settings, sampling, message=message, tools=tools, allowed=yes)
         return
+    if tools is not None:
+        raise click.UsageError("--tools needs a terminal: its calls are to be confirmed.")
+    from pestle.cli import run
+
+    run.once(ctx, message, system, options, settings, sampling)
+
+
+def hold(
+    ctx: click.Context,
+    system: str | None,
+    options: ModelOptions,
+    settings: ChatSettings,
+    sampling: GenerateOptions,
+    *,
+    message: str | None = None,
+    tools: str | None = None,
+    allowed: bool = False,
+) -> None:
+    """Hold a chat on the terminal, which may begin with a message.
+
+    `tools`: the file of --tools; `allowed`: run what the model calls without asking.
+    """
+    console = current()
     from pestle.cli.chat_commands import COMMANDS
     from pestle.cli.chat_input import ChatInput, CommandCompleter
     from pestle.cli.dialogue import Dialogue
@@ -100,9 +130,12 @@ def command(
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
         source = ChatInput(console, completer)
         console.note(_greeting(llm))
+        for line in [] if options.is_chosen else welcome.better_than_default():
+            console.note(line)
         dialogue = Dialogue(llm, system, sampling, settings, known, folder)
         dialogue.take_up(console)
-        kept = converse(dialogue, source, console, tool_calls.Approval(console, allowed=yes))
+        approval = tool_calls.Approval(console, allowed=allowed)
+        kept = converse(dialogue, source, console, approval, message)
     if not kept:
         ctx.exit(exits.ERROR)
 
@@ -117,13 +150,17 @@ def converse(
     source: MessageSource,
     console: Console,
     approval: tool_calls.Approval | None = None,
+    message: str | None = None,
 ) -> bool:
-    """Read messages and answer them until the person leaves; whether all that was said is kept."""
+    """Read messages and answer them until the person leaves; whether all that was said is kept.
+
+    `message` is the first one, if it is there already.
+    """
     approval = approval or tool_calls.Approval(console, allowed=False)
     going = kept = True
     while going:
         try:
-            text = source.read()
+            text, message = source.read() if message is None else message, None
         except EOFError:
             break
         except KeyboardInterrupt:

@@ -38,6 +38,11 @@ class ModelOptions:
     chat_template: str | None = None  # the text of a template to use instead of the file's
     unknown_characters: str = "error"  # or "replace", in prompts
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a model is named; else it is the default one."""
+        return self.model is not None or self.hub is not None
+
 
 class LogitBias(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
     """`ID=VALUE`: a token id and what is added to its logit."""

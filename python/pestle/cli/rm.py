@@ -9,7 +9,7 @@ from pestle.cli.console import current, terminal_on_stdin
 from pestle.cli.options import verbosity
 
 
-@click.command("rm")
+@click.command("rm", short_help="Delete a downloaded model or a saved chat.")
 @click.argument("name")
 @click.option(
     "--session", "of_session", is_flag=True, help="NAME is a chat that was saved, not a model."

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from pestle.cli import exits
+from pestle.cli import exits, habits, welcome
 from pestle.cli.console import Console, current, guard_streams
 from pestle.cli.options import verbosity
 
@@ -24,6 +24,7 @@ _MODULES = {
     "pull": "pull",
     "ls": "ls",
     "rm": "rm",
+    "ps": "ps",
     "convert": "convert",
     "quantize": "quantize",
     "imatrix": "imatrix",
@@ -55,7 +56,7 @@ class Root(click.Group):
         console = Console()
         guard_streams()
         try:
-            arguments = list(sys.argv[1:] if args is None else args) or ["--help"]
+            arguments = list(sys.argv[1:] if args is None else args)
             with self.make_context("pestle", arguments, obj=console, **extra) as ctx:
                 self.invoke(ctx)
             sys.stdout.flush()
@@ -75,8 +76,24 @@ class Root(click.Group):
         """In the order in which they are likely to be needed, not by the alphabet."""
         return list(_MODULES)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is asked for; UsageError says what is meant where there is none."""
+        if args[0] == "help":
+            args = [*args[1:2], "--help"] if args[1:] else ["--help"]
+            if len(args) == 1:
+                current().out(ctx.get_help())
+                ctx.exit()
+        if args[0] == "version":
+            _print_version(ctx, ctx.command.params[0], True)
+        if self.get_command(ctx, args[0]) is None:
+            raise habits.unknown_command(args[0], args[1:], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name, imported now."""
+        """The command of a name, or of what another program calls it, imported now."""
+        cmd_name = habits.SYNONYMS.get(cmd_name, cmd_name)
         if cmd_name in _MODULES and cmd_name not in self.commands:
             module = import_module(f"pestle.cli.{_MODULES[cmd_name]}")
             self.add_command(module.command, cmd_name)
@@ -92,17 +109,23 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
 
 
 @click.group(
-    cls=Root, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Root,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False,
+@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False,
               callback=_print_version, help="Show the version and exit.")  # fmt: skip
 @verbosity
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Run open-weight language models on this computer's CPU.
 
     \b
-    pestle chat                           talk to the default model
-    pestle run -p "Why is the sky blue?"  one question, one answer
-    pestle serve                          answer programs that speak OpenAI's API
-    pestle doctor                         what this machine can run
+    pestle chat                        talk to the default model, or to another: pestle chat NAME
+    pestle run "Why is the sky blue?"  one question, one answer
+    pestle serve                       answer programs that speak OpenAI's API
+    pestle ls --all                    models to be had, and what fits this machine
     """
+    if ctx.invoked_subcommand is None:
+        for line in [*welcome.lines(), "", *ctx.get_help().splitlines()]:
+            current().out(line)

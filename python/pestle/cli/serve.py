@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-@click.command("serve")
+@click.command("serve", short_help="Serve models to programs, over HTTP.")
 @click.option("-m", "--model", "models", multiple=True, metavar="[NAME=]FILE|NAME",
               help="A GGUF file or a name that `pestle ls` lists, and the name by which requests "
                    "choose it; may be repeated. The first one answers where a request names none."
