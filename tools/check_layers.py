@@ -52,6 +52,7 @@ PYTHON_LAYERS = {
     "types": "",
     "gguf": "options types untrusted_json errors _core",
     "options": "errors _core",
+    "footprint": "options errors _core",
     "results": "errors _core",
     "tokenizer": "gguf untrusted_json errors _core",
     "template": "tokenizer errors _core",

@@ -15,6 +15,7 @@ void bind_pooling(pybind11::module_& m);
 void bind_engine(pybind11::module_& m);
 void bind_sampled(pybind11::module_& m);
 void bind_sampler(pybind11::module_& m);
+void bind_footprint(pybind11::module_& m);
 void bind_draft(pybind11::module_& m);
 void bind_divergence(pybind11::module_& m);
 void bind_parts(pybind11::module_& m);

@@ -165,6 +165,14 @@ void bind_engine(py::module_& m) {
           "dim", [](const Engine& e) { return e.model().dim; }, "Columns of the hidden states.")
       .def_property_readonly("kv_bytes", &Engine::kv_bytes, "Allocated for keys and values.")
       .def_property_readonly(
+          "workspace_bytes",
+          [](const Engine& e) {
+            const py::gil_scoped_release released;
+            const auto lock = e.lock();
+            return e.workspace_bytes();
+          },
+          "Taken for the largest forward pass so far.")
+      .def_property_readonly(
           "kept_bytes",
           [](const Engine& e) {
             const py::gil_scoped_release released;

@@ -87,7 +87,7 @@ void bind_model(py::module_& m) {
       "kv_memory",
       [](const gguf::File& file, const std::string& type, int chunk) {
         const Outline found = Outline::of(file);
-        return KvMemory::of(KvLayout(found.kv_shapes, kv_types(type)), found.n_ctx, chunk);
+        return KvMemory::of(KvLayout(found.decoder.kv_shapes(), kv_types(type)), found.n_ctx, chunk);
       },
       py::arg("file"), py::arg("kv_type") = "f16", py::arg("chunk") = EngineOptions().chunk,
       "What an engine would keep, in passes of up to `chunk` tokens. Reads no weights; raises as loading "

@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   pestle::bind_sampled(m);
   pestle::bind_pooling(m);
   pestle::bind_engine(m);
+  pestle::bind_footprint(m);
   pestle::bind_sampler(m);
   pestle::bind_draft(m);
   pestle::bind_divergence(m);

@@ -23,6 +23,8 @@ class Arena {
     return reinterpret_cast<T*>(bytes(n * sizeof(T)));
   }
 
+  size_t most() const { return most_; }  // bytes taken at once so far
+
   // Gives back everything taken during its life.
   class Scope {
    public:

@@ -21,6 +21,12 @@ constexpr size_t kHuge = size_t(2) << 20;
 }
 }  // namespace
 
+size_t Buffer::committed(size_t bytes) {
+  constexpr size_t kPage = 4096;
+  const size_t page = bytes >= kHuge ? kHuge : kPage;
+  return (bytes + page - 1) / page * page;
+}
+
 Buffer::Buffer(size_t bytes) {
   if (bytes == 0) return;
   if (bytes > SIZE_MAX - 2 * kHuge) refuse(bytes);

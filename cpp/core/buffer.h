@@ -20,6 +20,9 @@ class Buffer {
   }
   char* data() const { return data_; }
   size_t size() const { return size_; }
+  // What a block of so many bytes may come to hold of the machine's memory: whole pages, huge ones from 2 MiB
+  // on.
+  static size_t committed(size_t bytes);
 
  private:
   void swap(Buffer& other) {

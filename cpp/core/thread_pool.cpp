@@ -44,7 +44,10 @@ class Spin {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : active_(std::max(1, threads)) {
+ThreadPool::ThreadPool(Unstarted pool)
+    : threads_(std::max(1, pool.threads)), started_(false), active_(threads_) {}
+
+ThreadPool::ThreadPool(int threads) : threads_(std::max(1, threads)), started_(true), active_(threads_) {
   if (threads > kMaxThreads)
     throw Error(std::to_string(threads) + " threads were asked for, at most " + std::to_string(kMaxThreads) +
                 " are run");

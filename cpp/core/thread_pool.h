@@ -19,11 +19,16 @@ class ThreadPool {
   static constexpr int kMaxThreads = 4096;
   // Error for more than kMaxThreads, or more than the system allows.
   explicit ThreadPool(int threads);
+  // As many threads by name, and none in fact: loops do nothing. For walks through a pass that only ask what
+  // it would take.
+  struct Unstarted { int threads; };
+  explicit ThreadPool(Unstarted pool);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return threads_; }
+  bool started() const { return started_; }
   // How many threads, the caller's included, take part in the loops to come.
   void set_active(int threads);
   int active() const { return active_.load(std::memory_order_relaxed); }
@@ -32,6 +37,7 @@ class ThreadPool {
   // threads share the loop, of all where they do not. thread < threads().
   template <class Body>
   void run(int n, int grain, const Body& body) {
+    if (!started_) return;
     if (n <= grain || active() <= 1) {
       if (n > 0) body(0, n, 0);
       return;
@@ -46,6 +52,7 @@ class ThreadPool {
   // finish together.
   template <class Body>
   void run_ranges(int n, int grain, const Body& body) {
+    if (!started_) return;
     if (n <= grain || active() <= 1) {
       if (n > 0) body(0, n, 0);
       return;
@@ -88,6 +95,8 @@ class ThreadPool {
   // alone; it holds the job too, which does not change while somebody is at work on it.
   static constexpr uint32_t kOpen = 1u << 15, kCallerAsleep = 1u << 14, kAtWork = kCallerAsleep - 1;
   static constexpr int kGeneration = 16;
+  const int threads_;
+  const bool started_;
   alignas(64) std::atomic<uint32_t> state_{0};
   Job job_;
   std::unique_ptr<Range[]> ranges_;  // of each thread

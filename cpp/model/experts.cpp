@@ -40,6 +40,8 @@ class Dispatch {
  private:
   int tokens() const { return x_.n_rows; }
   int slots() const { return tokens() * routing_.top_k; }
+  // What a pass takes does not depend on where its tokens go.
+  size_t most_jobs() const { return size_t(std::min(slots(), e_.count() + slots() / kJobRows)); }
 
   // The tokens of each expert, in their order (a counting sort), and the jobs over them.
   void sort(uint64_t* counts) {
@@ -54,7 +56,7 @@ class Dispatch {
       if (counts) counts[e] += uint64_t(begin[e + 1]);
       begin[e + 1] += begin[e];
     }
-    jobs_ = ws_.arena.take<Job>(size_t(n) + size_t(slots() / kJobRows));
+    jobs_ = ws_.arena.take<Job>(most_jobs());
     for (int e = 0; e < n; e++)
       for (int at = begin[e]; at < begin[e + 1]; at += kJobRows)
         jobs_[n_jobs_] = {n_jobs_, e, at, std::min(kJobRows, begin[e + 1] - at)}, n_jobs_++;
@@ -91,7 +93,7 @@ class Dispatch {
     return p;
   }
   void take(Panels& p) const {
-    p.data = ws_.arena.take<char>(p.row_bytes * size_t(slots()) + kLine * size_t(n_jobs_ + 1) + kPanelSlack);
+    p.data = ws_.arena.take<char>(p.row_bytes * size_t(slots()) + kLine * (most_jobs() + 1) + kPanelSlack);
   }
 
   // The inputs of gate and up, which are the same where their formats ask for the same.

@@ -5,15 +5,23 @@
 
 namespace pestle {
 
-Outline Outline::of(const gguf::File& file) {
+Outline Outline::of(const gguf::File& file, const RopeOverride& rope) {
   const Architecture& architecture = find_architecture(file);
-  const Hyperparameters hyperparameters(file);
+  const Hyperparameters hyperparameters(file, rope);
   const Dimensions& d = hyperparameters.dimensions();
-  Storage storage;
-  Weights weights(file, storage, d, ModelPart{}, Weights::Read::nothing);
-  const Decoder decoder = architecture.load(hyperparameters, weights);
+  Outline outline;
+  outline.architecture = architecture.name;
+  outline.n_ctx = d.n_ctx;
+  outline.n_vocab = d.n_vocab;
+  outline.dim = d.dim;
+  Weights weights(file, outline.storage, d, ModelPart{}, Weights::Read::nothing);
+  outline.decoder = architecture.load(hyperparameters, weights);
   weights.check_all_used();
-  return {std::string(architecture.name), d.n_ctx, decoder.kv_shapes(), ExpertLayout::of(decoder)};
+  outline.experts = ExpertLayout::of(outline.decoder);
+  // Walks through a pass add to these, and read nothing.
+  static constexpr char kNothing = 0;
+  for (Matrix& m : outline.storage.matrices) m.tiles = &kNothing;
+  return outline;
 }
 
 std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptions& options,
@@ -40,8 +48,7 @@ std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptio
   file.check_unchanged();
 
   for (const gguf::Tensor& t : file.tensors()) m->n_params += int64_t(t.ne[0] * t.ne[1] * t.ne[2] * t.ne[3]);
-  m->weight_bytes = int64_t(m->storage.tiles.size());
-  for (const std::vector<float>& v : m->storage.vectors) m->weight_bytes += int64_t(v.size() * sizeof(float));
+  m->weight_bytes = int64_t(m->storage.tiles.size() + m->storage.vector_bytes);
   for (const LinearUse& use : m->decoder.linears()) {
     const Matrix& w = *use.linear->w;
     m->decode_bytes += int64_t(w.bytes_of_one()) * use.per_token;

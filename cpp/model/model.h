@@ -11,14 +11,15 @@
 
 namespace pestle {
 
-// What a file holds, without its weights.
+// What a file holds, without its weights: the model's modules with shapes alone.
 struct Outline {
   std::string architecture;
-  int n_ctx = 0;
-  std::vector<KvShape> kv_shapes;  // of each layer
+  int n_ctx = 0, n_vocab = 0, dim = 0;
+  Storage storage;
+  Decoder decoder;
   ExpertLayout experts;
   // Throws as loading would, but for what only the weights themselves can show.
-  static Outline of(const gguf::File& file);
+  static Outline of(const gguf::File& file, const RopeOverride& rope = {});
 };
 
 struct Model {

@@ -38,6 +38,7 @@ Routing Router::operator()(Workspace& ws, Activations& x) const {
     choose(ws.kernels, logits.row(i), scores.row(i), r.expert + size_t(i) * size_t(top_k),
            r.weight + size_t(i) * size_t(top_k));
   });
+  if (!ws.pool.started()) std::fill_n(r.expert, size_t(tokens) * size_t(top_k), 0);
   return r;
 }
 

@@ -89,6 +89,7 @@ const float* Weights::vectors(const gguf::Tensor& t, int first, int n, int count
     throw UnsupportedError(file_.name() + ": tensor `" + std::string(t.name) + "` has type " +
                            std::string(gguf::type_info(t.type).name) +
                            ", expected a float type for a vector");
+  storage_.vector_bytes += size_t(padded(n)) * size_t(count) * sizeof(float);
   if (read_ == Read::nothing) return nullptr;
   std::vector<std::byte> stored(t.nbytes);
   file_.read(t, 0, stored);

@@ -21,6 +21,7 @@ struct Storage {
   std::deque<Matrix> matrices;
   std::deque<Matrix> absent;               // of parts that are not loaded: shapes only
   std::deque<std::vector<float>> vectors;  // norms and biases, padded
+  size_t vector_bytes = 0;                 // that they take, or would, were they read
   Buffer tiles;
 };
 

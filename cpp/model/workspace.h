@@ -18,6 +18,13 @@ class Workspace {
       : pool(pool), kernels(table) {
     for (int i = 0; i < pool.threads(); i++) scratch_.emplace_back(scratch_bytes);
   }
+  // What it takes with a pass of so many bytes.
+  static size_t committed(size_t pass_bytes, size_t scratch_bytes, int threads) {
+    return Buffer::committed(pass_bytes) + size_t(threads) * Buffer::committed(scratch_bytes);
+  }
+  size_t committed() const {
+    return committed(arena.most(), scratch_.empty() ? 0 : scratch_[0].size(), int(scratch_.size()));
+  }
   Rows rows(int n, int width) {
     PESTLE_ASSUME(n >= 0 && width > 0);
     const size_t stride = static_cast<size_t>(padded(width));

@@ -111,7 +111,9 @@ class Engine {
   int threads_prefill() const { return threads_prefill_; }
   int chunk() const { return chunk_; }
   size_t kv_bytes() const { return cache_.bytes(); }  // allocated
-  size_t kv_size(int n_tokens) const;                 // of a text that is read from its beginning, at most
+  // Of the largest pass so far. Hold lock().
+  size_t workspace_bytes() const { return workspace_.committed(); }
+  size_t kv_size(int n_tokens) const;  // of a text that is read from its beginning, at most
   size_t kv_limit() const { return cache_.budget().limit(); }
   size_t kv_used() const { return cache_.budget().used(); }  // in pages that somebody holds
   size_t kept_bytes() const { return prefixes_.bytes(); }    // of these, what no sequence holds; hold lock()

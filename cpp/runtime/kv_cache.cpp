@@ -18,7 +18,7 @@ void KvBudget::take(size_t bytes) {
 size_t PagePool::bytes() const {
   const std::lock_guard lock(mutex_);
   size_t sum = 0;
-  for (const Buffer& b : slabs_) sum += b.size();
+  for (const Buffer& b : slabs_) sum += Buffer::committed(b.size());
   return sum;
 }
 

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -459,6 +459,67 @@ class Engine:
     @property
     def threads_prefill(self) -> int:
         ...
+    @property
+    def workspace_bytes(self) -> int:
+        """
+        Taken for the largest forward pass so far.
+        """
+class Footprint:
+    """
+    What a model and one text take in memory, in bytes.
+    """
+    @property
+    def chunk(self) -> int:
+        ...
+    @property
+    def experts(self) -> int:
+        """
+        The experts of all mixtures; 0: there are none.
+        """
+    @property
+    def kv(self) -> int:
+        """
+        Keys and values of one text of n_ctx tokens.
+        """
+    @property
+    def logits(self) -> int:
+        """
+        One row of logits.
+        """
+    @property
+    def metadata(self) -> int:
+        """
+        Values of the file's header.
+        """
+    @property
+    def n_ctx(self) -> int:
+        ...
+    @property
+    def n_merges(self) -> int:
+        """
+        Of the tokenizer.
+        """
+    @property
+    def n_tokens(self) -> int:
+        """
+        Of the tokenizer.
+        """
+    @property
+    def threads(self) -> int:
+        ...
+    @property
+    def threads_prefill(self) -> int:
+        ...
+    @property
+    def weights(self) -> int:
+        """
+        What every token reads, and the embedding.
+        """
+    @property
+    def workspace(self) -> int:
+        """
+        One forward pass of up to `chunk` rows, at the end of the context.
+        """
 class Sampler:
     """
     Turns logits into a token. Order: mask, bias, penalties, top-k, top-p, min-p, temperature, draw.
@@ -553,6 +614,11 @@ def expert_layout(file: GgufFile) -> ExpertLayout:
     """
     What the file's experts would take if they were streamed. Reads no weights; raises as loading does.
     """
+def footprint(file: GgufFile, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, rope: RopeOverride | None = None) -> Footprint:
+    """
+    What Model and Engine would take, to the byte, with the kernels of this machine. Reads no weights, and nothing but the
+    header; raises as loading does. 0: as Engine chooses.
+    """
 def isa() -> str:
     """
     The active kernel set. PESTLE_ISA forces one; UnsupportedError when it cannot run here.
@@ -576,6 +642,11 @@ def measure_bandwidth(threads: typing.SupportsInt | typing.SupportsIndex = 0) ->
 def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
     """
     int8 operations per second of the active kernels' dot product in registers; a multiply-add is two.
+    """
+def pass_bytes(engine: Engine, rows: typing.SupportsInt | typing.SupportsIndex, position: typing.SupportsInt | typing.SupportsIndex, *, sequences: typing.SupportsInt | typing.SupportsIndex = 1, logit_rows: typing.SupportsInt | typing.SupportsIndex = 1) -> int:
+    """
+    What an engine takes, beside weights and cache, for a pass of `rows` tokens of each of some sequences, from `position`
+    on.
     """
 def quantize_rows(type: str, rows: numpy.typing.NDArray[numpy.float32], out: numpy.typing.NDArray[numpy.uint8], importance: numpy.typing.NDArray[numpy.float32] | None = None, threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """

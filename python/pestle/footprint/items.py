@@ -1,0 +1,90 @@
+"""What a process takes that runs a model: by the core's own layouts, and what Python adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pestle import _core
+from pestle.options import EngineOptions
+
+if TYPE_CHECKING:
+    from pestle._core import GgufFile
+
+PROGRAM = 64 << 20
+"""Python, its libraries and Pestle's: 50 MB resident on Linux with everything that `pestle run`
+imports; and what buffers are rounded up to, as the system gives whole huge pages."""
+_TOKEN, _MERGE, _TEXT = 310, 670, 2 << 20
+"""Bytes that building a tokenizer takes at its peak, for each token and each merge, and besides.
+Measured with vocabularies of 32,000 to 201,088 tokens; afterwards about two thirds stay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """Bytes that a process with one model takes at most.
+
+    program       Python and its libraries
+    text          the file's header and the tokenizer, at the peak of its making
+    weights       the weights that every token reads, and the embedding
+    experts       the weights of a mixture's experts, as many as are in memory
+    kv            keys and values: of one text that fills the context
+    prefix_cache  keys and values that are kept beyond those
+    workspace     what a forward pass works with
+    logits        of the rows of one pass, and what choosing from them takes
+    n_ctx         tokens that `kv` is of
+    """
+
+    program: int
+    text: int
+    weights: int
+    experts: int
+    kv: int
+    prefix_cache: int
+    workspace: int
+    logits: int
+    n_ctx: int
+
+    @property
+    def total(self) -> int:
+        """The sum of all items."""
+        return sum(n_bytes for _, n_bytes in self.items())
+
+    def items(self) -> Iterator[tuple[str, int]]:
+        """Each item's name and bytes, in the order above."""
+        for name in _ITEMS:
+            yield name, getattr(self, name)
+
+
+_ITEMS = (
+    "program", "text", "weights", "experts", "kv", "prefix_cache", "workspace", "logits",
+)  # fmt: skip
+_LOGIT_ROWS = 33  # a token and the most that are drafted behind it
+
+
+def footprint(file: GgufFile, options: EngineOptions) -> Footprint:
+    """What `LLM` with these options takes, all of the model resident.
+
+    Only the header is read. The core's items are those of its own layouts, to the byte; `program`
+    and `text` are measured bounds. Raises as loading does: FormatError, UnsupportedError.
+    """
+    of_core = _core.footprint(
+        file,
+        n_ctx=options.n_ctx,
+        threads=options.threads,
+        threads_prefill=options.threads_prefill,
+        kv_type=options.kv_type,
+        chunk=options.chunk,
+        rope=options.rope(),
+    )
+    return Footprint(
+        program=PROGRAM,
+        text=_TEXT + _TOKEN * of_core.n_tokens + _MERGE * of_core.n_merges,
+        weights=of_core.weights,
+        experts=of_core.experts,
+        kv=of_core.kv,
+        prefix_cache=options.prefix_cache,
+        workspace=of_core.workspace,
+        logits=_LOGIT_ROWS * of_core.logits,
+        n_ctx=of_core.n_ctx,
+    )
