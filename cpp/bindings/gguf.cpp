@@ -10,8 +10,10 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "bindings/path.h"
@@ -58,6 +60,25 @@ py::object to_python(const gguf::Value& value) {
 gguf::File open(const PathArgument& path, bool damaged) {
   const py::gil_scoped_release released;
   return gguf::File::open(path.text, damaged ? gguf::Damage::told : gguf::Damage::refused);
+}
+
+std::span<const std::byte> bytes_of(const py::bytes& bytes) {
+  const std::string_view view = bytes;
+  return {reinterpret_cast<const std::byte*>(view.data()), view.size()};
+}
+
+gguf::File of_headers(const std::vector<std::tuple<std::string, py::bytes, uint64_t>>& shards) {
+  if (shards.empty()) throw std::invalid_argument("shards is empty, expected at least one");
+  std::vector<gguf::RemoteShard> remote;
+  for (const auto& [path, beginning, size] : shards) remote.push_back({path, bytes_of(beginning), size});
+  const py::gil_scoped_release released;
+  return gguf::File::of_headers(remote);
+}
+
+uint64_t header_bytes(const py::bytes& beginning, uint64_t file_size, const std::string& name) {
+  const std::span<const std::byte> bytes = bytes_of(beginning);
+  const py::gil_scoped_release released;
+  return gguf::header_bytes(bytes, file_size, name);
 }
 
 py::typing::List<py::str> keys(const gguf::File& file) {
@@ -158,6 +179,10 @@ void bind_gguf(py::module_& module) {
            "it is of a version, byte order or type that is not read; Error: it cannot be opened, or is being "
            "written to. damaged: a file whose list of tensors or data is cut is opened too, and so is one "
            "without some of its shards; `damage` says which it is, and no tensor can be read.")
+      .def_static("of_headers", &of_headers, py::arg("shards"),
+                  "Of a file that is elsewhere: the path, the beginning, which holds the header, and the size "
+                  "in bytes of each of its shards. What the headers say is checked as it would be when the file "
+                  "were opened, and raises the same; reading a tensor is an Error.")
       .def_property_readonly("path", [](const File& file) { return path_to_str(file.path()); })
       .def_property_readonly("paths", &paths, "All shards.")
       .def_property_readonly("version", &File::version)
@@ -190,6 +215,10 @@ void bind_gguf(py::module_& module) {
            "Error when a shard was cut or written to since it was opened, as far as its size and the time of "
            "its "
            "last change tell.");
+  module.def("gguf_header_bytes", &header_bytes, py::arg("beginning"), py::arg("file_size"), py::arg("name"),
+             "The bytes that the header of a GGUF file takes, told from the file's beginning. More than that "
+             "has: it is cut off, and so many bytes, at least, tell more. FormatError and UnsupportedError for "
+             "what is wrong as far as it shows; `name` is what they call the file.");
 }
 
 }  // namespace pestle

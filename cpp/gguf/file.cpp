@@ -1,8 +1,11 @@
 #include "gguf/file.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 
+#include "core/assume.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "gguf/format.h"
@@ -28,10 +31,15 @@ void check_quantization_version(const Metadata& metadata, std::span<const Tensor
 
 Metadata File::add_shard(const std::string& path, size_t count, Damage damage) {
   const InputFile& file = files_.emplace_back(path);
-  ReadShard read = read_shard(file, file_name(path), static_cast<int>(paths_.size()), damage);
+  return add(path, read_shard(file, file_name(path), static_cast<int>(paths_.size()), damage), file.size(),
+             count);
+}
+
+Metadata File::add(const std::string& path, ReadShard read, uint64_t bytes, size_t count) {
   if (!paths_.empty()) check_shard(read.shard.metadata, paths_.size(), count);
   paths_.push_back(path);
   headers_.push_back(std::move(read.header));
+  size_ += bytes;
   if (paths_.size() == 1) version_ = read.shard.version;
   if (damage_.empty()) damage_ = read.shard.damage;
   tensors_.insert(tensors_.end(), read.shard.tensors.begin(), read.shard.tensors.end());
@@ -54,24 +62,48 @@ File File::open(const std::string& path, Damage damage) {
   File file;
   static_cast<Metadata&>(file) = file.add_shard(path, 1, damage);
   file.add_further_shards(further_shards(path, file), damage);
-
-  std::vector<std::string_view> names;
-  names.reserve(file.tensors_.size());
-  for (const Tensor& tensor : file.tensors_) names.push_back(tensor.name);
-  file.names_ = NameIndex(names);
-  if (const auto name = file.names_.duplicate())
-    throw FormatError(file.name() + ": tensor " + quoted(*name) + " occurs twice");
-
-  check_quantization_version(file, file.tensors_);
-  check_vocabulary(file);
+  file.finish();
   file.check_unchanged();
   return file;
 }
 
-uint64_t File::size() const {
-  uint64_t bytes = 0;
-  for (const InputFile& file : files_) bytes += file.size();
-  return bytes;
+File File::of_headers(std::span<const RemoteShard> shards) {
+  PESTLE_ASSUME(!shards.empty());
+  File file;
+  for (const RemoteShard& remote : shards) {
+    auto header = std::make_unique_for_overwrite<std::byte[]>(remote.beginning.size());
+    std::ranges::copy(remote.beginning, header.get());
+    const std::string name = file_name(remote.path);
+    const auto read_on = [&](uint64_t bytes) -> std::span<const std::byte> {
+      throw FormatError(name + ": the header goes on behind the " + std::to_string(remote.beginning.size()) +
+                        " bytes that are here, up to byte " + std::to_string(bytes) + " at least");
+    };
+    const Beginning beginning{{header.get(), remote.beginning.size()}, remote.file_size, read_on};
+    Shard shard = parse_shard(beginning, name, static_cast<int>(file.paths_.size()));
+    Metadata metadata =
+        file.add(remote.path, {std::move(header), std::move(shard)}, remote.file_size, shards.size());
+    if (file.paths_.size() > 1) continue;
+    static_cast<Metadata&>(file) = std::move(metadata);
+    std::vector<std::string> paths = further_shards(remote.path, file);
+    if (paths.size() + 1 != shards.size())
+      throw FormatError(file.name() + ": the model has " + std::to_string(paths.size() + 1) +
+                        " files, expected " + std::to_string(shards.size()));
+  }
+  if (shards.size() > 1) check_tensor_total(file, file.tensors_.size());
+  file.finish();
+  return file;
+}
+
+void File::finish() {
+  std::vector<std::string_view> names;
+  names.reserve(tensors_.size());
+  for (const Tensor& tensor : tensors_) names.push_back(tensor.name);
+  names_ = NameIndex(names);
+  if (const auto name = names_.duplicate())
+    throw FormatError(this->name() + ": tensor " + quoted(*name) + " occurs twice");
+
+  check_quantization_version(*this, tensors_);
+  check_vocabulary(*this);
 }
 
 const Tensor* File::find(std::string_view name) const {
@@ -89,10 +121,13 @@ void File::require_whole() const {
 }
 
 void File::read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const {
+  if (files_.empty())
+    throw Error(name() + ": only the header is here, not the data of tensor " + quoted(tensor.name));
   files_[static_cast<size_t>(tensor.shard)].read(tensor.offset + offset, out);
 }
 
 void File::will_need(const Tensor& tensor, uint64_t offset, uint64_t bytes) const {
+  if (files_.empty()) return;
   files_[static_cast<size_t>(tensor.shard)].will_need(tensor.offset + offset, bytes);
 }
 

@@ -17,20 +17,32 @@
 
 namespace pestle::gguf {
 
+// What is known of a file that is elsewhere: its beginning, which holds its header, and how long it is.
+struct RemoteShard {
+  std::string path;
+  std::span<const std::byte> beginning;
+  uint64_t file_size;
+};
+
 // Its metadata is the first shard's: the others carry only split.* keys. Movable; every view handed out
 // (keys, strings, names) is of a copy that lives as long as the File, so nothing that happens to the files
 // changes it.
 class File : public Metadata {
  public:
+  File(File&&) = default;
+  File& operator=(File&&) = default;
   // Opens every shard and checks everything. FormatError: the content is wrong. UnsupportedError: a version,
   // byte order or type that is not read. Error: the operating system refuses (missing, unreadable), or a
   // shard is being written to. Damage::told: see damage().
   static File open(const std::string& path, Damage damage = Damage::refused);
+  // All shards of a file of which only the headers are here, checked in the same way; they are copied.
+  // Reading a tensor is an Error.
+  static File of_headers(std::span<const RemoteShard> shards);
 
   const std::string& path() const { return paths_.front(); }
   std::span<const std::string> paths() const { return paths_; }
   uint32_t version() const { return version_; }
-  uint64_t size() const;  // bytes, all shards
+  uint64_t size() const { return size_; }  // bytes, all shards
 
   // In file order, shard after shard.
   std::span<const Tensor> tensors() const { return tensors_; }
@@ -52,12 +64,17 @@ class File : public Metadata {
   void check_unchanged() const;
 
  private:
+  File() = default;
   // Keeps its tensors and returns its metadata. A further shard must be the next of `count`.
   Metadata add_shard(const std::string& path, size_t count, Damage damage);
+  Metadata add(const std::string& path, ReadShard read, uint64_t bytes, size_t count);
   void add_further_shards(const std::vector<std::string>& paths, Damage damage);
+  // What only all shards together show.
+  void finish();
 
   std::vector<std::string> paths_;
-  std::vector<InputFile> files_;
+  std::vector<InputFile> files_;  // none where only the headers are here
+  uint64_t size_ = 0;
   std::vector<std::unique_ptr<std::byte[]>> headers_;
   std::string damage_;
   uint32_t version_ = 0;

@@ -26,7 +26,8 @@ static_assert(sizeof(size_t) == 8, "offsets of large files are sizes in memory")
 constexpr uint64_t kPart = uint64_t(128) << 10;
 constexpr std::array<uint64_t, 4> kBuffers = {kPart, uint64_t(16) << 20, uint64_t(128) << 20, kMaxHeader};
 
-struct TooSmall {};
+// A buffer does not hold the first `bytes` of a file.
+struct TooSmall { uint64_t bytes; };
 
 // The beginning of a file in a buffer whose memory is touched only as far as it is read.
 class HeaderBuffer {
@@ -35,7 +36,7 @@ class HeaderBuffer {
       : file_(file), bytes_(bytes), data_(std::make_unique_for_overwrite<std::byte[]>(bytes)) {}
 
   std::span<const std::byte> read_on(uint64_t bytes) {
-    if (bytes > bytes_) throw TooSmall();
+    if (bytes > bytes_) throw TooSmall{bytes};
     const uint64_t end = std::min(bytes_, (bytes + kPart - 1) / kPart * kPart);
     file_.read(read_, {data_.get() + read_, end - read_});
     read_ = end;
@@ -95,12 +96,20 @@ Shard parse_shard(Beginning file, const std::string& file_name, int number, Dama
   const uint32_t alignment = alignment_of(shard.metadata);
   try {
     shard.tensors = parse_tensors(cursor, tensor_count, number);
+    shard.header_bytes = cursor.position();
     place_tensors(cursor, shard.tensors, alignment, file.file_size);
   } catch (const FormatError& error) {
     if (damage == Damage::refused) throw;
     shard.damage = error.what();
   }
   return shard;
+}
+
+uint64_t header_bytes(std::span<const std::byte> file, uint64_t file_size, const std::string& file_name) {
+  const auto read_on = [](uint64_t bytes) -> std::span<const std::byte> { throw TooSmall{bytes}; };
+  try {
+    return parse_shard({file, file_size, read_on}, file_name, 0).header_bytes;
+  } catch (const TooSmall& wanted) { return wanted.bytes; }
 }
 
 ReadShard read_shard(const InputFile& file, const std::string& file_name, int number, Damage damage) {

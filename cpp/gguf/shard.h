@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ struct Shard {
   uint32_t version = 0;
   Metadata metadata;
   std::vector<Tensor> tensors;
-  std::string damage;  // what is wrong with a file whose metadata is whole; empty: nothing
+  uint64_t header_bytes = 0;  // up to the end of the list of tensors
+  std::string damage;         // what is wrong with a file whose metadata is whole; empty: nothing
 };
 
 // A shard and the copy of its header, into which it points.
@@ -34,7 +36,11 @@ enum class Damage { refused, told };
 // is not an error but told; a list that is cut is left out.
 Shard parse_shard(Beginning file, const std::string& file_name, int number, Damage damage = Damage::refused);
 
-// The same of a file, of which not much more than its header is read. Error when the system refuses.
+// How many bytes of a file its header takes, told from its beginning; where that is cut off, more than `file`
+// has: so many bytes, at least, tell more. Raises as parse_shard does for what shows so far.
+uint64_t header_bytes(std::span<const std::byte> file, uint64_t file_size, const std::string& file_name);
+
+// The same as parse_shard of a file, of which not much more than its header is read. Error when the system refuses.
 ReadShard read_shard(const InputFile& file, const std::string& file_name, int number, Damage damage);
 
 }  // namespace pestle::gguf
