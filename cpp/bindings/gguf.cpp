@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "bindings/path.h"
@@ -75,10 +76,12 @@ gguf::File of_headers(const std::vector<std::tuple<std::string, py::bytes, uint6
   return gguf::File::of_headers(remote);
 }
 
-uint64_t header_bytes(const py::bytes& beginning, uint64_t file_size, const std::string& name) {
+std::pair<uint64_t, uint64_t> extent(const py::bytes& beginning, uint64_t file_size,
+                                     const std::string& name) {
   const std::span<const std::byte> bytes = bytes_of(beginning);
   const py::gil_scoped_release released;
-  return gguf::header_bytes(bytes, file_size, name);
+  const gguf::Extent found = gguf::extent_of(bytes, file_size, name);
+  return {found.header, found.data};
 }
 
 py::typing::List<py::str> keys(const gguf::File& file) {
@@ -179,10 +182,11 @@ void bind_gguf(py::module_& module) {
            "it is of a version, byte order or type that is not read; Error: it cannot be opened, or is being "
            "written to. damaged: a file whose list of tensors or data is cut is opened too, and so is one "
            "without some of its shards; `damage` says which it is, and no tensor can be read.")
-      .def_static("of_headers", &of_headers, py::arg("shards"),
-                  "Of a file that is elsewhere: the path, the beginning, which holds the header, and the size "
-                  "in bytes of each of its shards. What the headers say is checked as it would be when the file "
-                  "were opened, and raises the same; reading a tensor is an Error.")
+      .def_static(
+          "of_headers", &of_headers, py::arg("shards"),
+          "Of a file that is elsewhere: the path, the beginning, which holds the header, and the size "
+          "in bytes of each of its shards. What the headers say is checked as it would be when the file "
+          "were opened, and raises the same; reading a tensor is an Error.")
       .def_property_readonly("path", [](const File& file) { return path_to_str(file.path()); })
       .def_property_readonly("paths", &paths, "All shards.")
       .def_property_readonly("version", &File::version)
@@ -215,10 +219,12 @@ void bind_gguf(py::module_& module) {
            "Error when a shard was cut or written to since it was opened, as far as its size and the time of "
            "its "
            "last change tell.");
-  module.def("gguf_header_bytes", &header_bytes, py::arg("beginning"), py::arg("file_size"), py::arg("name"),
-             "The bytes that the header of a GGUF file takes, told from the file's beginning. More than that "
-             "has: it is cut off, and so many bytes, at least, tell more. FormatError and UnsupportedError for "
-             "what is wrong as far as it shows; `name` is what they call the file.");
+  module.def(
+      "gguf_extent", &extent, py::arg("beginning"), py::arg("file_size"), py::arg("name"),
+      "(Bytes of the header of a GGUF file, where its last tensor ends), told from the file's beginning. "
+      "Where that is cut off within the header, the first is more than it has: so many bytes, at least, "
+      "tell more; and the second is 0. FormatError and UnsupportedError for what is wrong as far as it "
+      "shows; `name` is what they call the file.");
 }
 
 }  // namespace pestle

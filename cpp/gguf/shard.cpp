@@ -105,11 +105,14 @@ Shard parse_shard(Beginning file, const std::string& file_name, int number, Dama
   return shard;
 }
 
-uint64_t header_bytes(std::span<const std::byte> file, uint64_t file_size, const std::string& file_name) {
+Extent extent_of(std::span<const std::byte> beginning, uint64_t file_size, const std::string& file_name) {
   const auto read_on = [](uint64_t bytes) -> std::span<const std::byte> { throw TooSmall{bytes}; };
   try {
-    return parse_shard({file, file_size, read_on}, file_name, 0).header_bytes;
-  } catch (const TooSmall& wanted) { return wanted.bytes; }
+    const Shard shard = parse_shard({beginning, file_size, read_on}, file_name, 0);
+    uint64_t end = shard.header_bytes;
+    for (const Tensor& tensor : shard.tensors) end = std::max(end, tensor.offset + tensor.nbytes);
+    return {shard.header_bytes, end};
+  } catch (const TooSmall& wanted) { return {wanted.bytes, 0}; }
 }
 
 ReadShard read_shard(const InputFile& file, const std::string& file_name, int number, Damage damage) {

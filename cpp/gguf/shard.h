@@ -36,11 +36,14 @@ enum class Damage { refused, told };
 // is not an error but told; a list that is cut is left out.
 Shard parse_shard(Beginning file, const std::string& file_name, int number, Damage damage = Damage::refused);
 
-// How many bytes of a file its header takes, told from its beginning; where that is cut off, more than `file`
-// has: so many bytes, at least, tell more. Raises as parse_shard does for what shows so far.
-uint64_t header_bytes(std::span<const std::byte> file, uint64_t file_size, const std::string& file_name);
+// How far the header of a file goes, and its last tensor.
+struct Extent { uint64_t header, data; };
+// Told from a file's beginning. Where that is cut off within the header, `header` is more than it has, so
+// many bytes, at least, tell more, and `data` is 0. Raises as parse_shard does for what shows so far.
+Extent extent_of(std::span<const std::byte> beginning, uint64_t file_size, const std::string& file_name);
 
-// The same as parse_shard of a file, of which not much more than its header is read. Error when the system refuses.
+// The same as parse_shard of a file, of which not much more than its header is read. Error when the system
+// refuses.
 ReadShard read_shard(const InputFile& file, const std::string& file_name, int number, Damage damage);
 
 }  // namespace pestle::gguf

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'gguf_header_bytes', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'measure_product', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -199,6 +199,101 @@ class Model:
     def weight_bytes(self) -> int:
         """
         Packed, resident.
+        """
+class ProductWork:
+    """
+    A weight that tokens are multiplied with.
+    """
+    @property
+    def bytes(self) -> int:
+        """
+        Of one matrix, packed.
+        """
+    @property
+    def columns(self) -> int:
+        """
+        Of one matrix.
+        """
+    @property
+    def count(self) -> int:
+        """
+        Matrices: experts, or heads.
+        """
+    @property
+    def format(self) -> str:
+        ...
+    @property
+    def head(self) -> bool:
+        """
+        Only rows whose logits are wanted meet it.
+        """
+    @property
+    def per_token(self) -> int:
+        """
+        Of its matrices, those that a token meets.
+        """
+    @property
+    def rows(self) -> int:
+        """
+        Of one matrix.
+        """
+    @property
+    def tensor(self) -> str:
+        ...
+    @property
+    def wide(self) -> bool:
+        """
+        Activations have 15 bits.
+        """
+class AttentionWork:
+    """
+    What a layer's attention reads of keys and values.
+    """
+    @property
+    def k_dim(self) -> int:
+        """
+        Channels of a key.
+        """
+    @property
+    def latent(self) -> bool:
+        """
+        One row serves as key and value.
+        """
+    @property
+    def n_heads(self) -> int:
+        ...
+    @property
+    def n_kv_heads(self) -> int:
+        ...
+    @property
+    def v_dim(self) -> int:
+        """
+        Channels of a value.
+        """
+    @property
+    def window(self) -> int:
+        """
+        Positions that a token sees; 0: all.
+        """
+class TokenWork:
+    """
+    What a token asks of a machine.
+    """
+    @property
+    def attention(self) -> list[AttentionWork]:
+        """
+        Of each layer.
+        """
+    @property
+    def dim(self) -> int:
+        ...
+    @property
+    def n_layers(self) -> int:
+        ...
+    @property
+    def products(self) -> list[ProductWork]:
+        """
+        In a token's order, the head last.
         """
 class Sequence:
     """
@@ -507,9 +602,9 @@ def dequantize_rows(type: str, quantized: numpy.typing.NDArray[numpy.uint8], out
     """
     Blocks of a GGUF type, uint8, to float32, as readers of a file compute them. ValueError for sizes that do not match, UnsupportedError for a type that Pestle does not run.
     """
-def gguf_header_bytes(beginning: bytes, file_size: typing.SupportsInt | typing.SupportsIndex, name: str) -> int:
+def gguf_extent(beginning: bytes, file_size: typing.SupportsInt | typing.SupportsIndex, name: str) -> tuple[int, int]:
     """
-    The bytes that the header of a GGUF file takes, told from the file's beginning. More than that has: it is cut off, and so many bytes, at least, tell more. FormatError and UnsupportedError for what is wrong as far as it shows; `name` is what they call the file.
+    (Bytes of the header of a GGUF file, where its last tensor ends), told from the file's beginning. Where that is cut off within the header, the first is more than it has: so many bytes, at least, tell more; and the second is 0. FormatError and UnsupportedError for what is wrong as far as it shows; `name` is what they call the file.
     """
 def isa() -> str:
     """
@@ -535,6 +630,10 @@ def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> floa
     """
     int8 operations per second of the active kernels' dot product in registers; a multiply-add is two.
     """
+def measure_product(format: str, wide: bool, rows: typing.SupportsInt | typing.SupportsIndex, columns: typing.SupportsInt | typing.SupportsIndex, batch: typing.SupportsInt | typing.SupportsIndex = 1, threads: typing.SupportsInt | typing.SupportsIndex = 0, bytes: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
+    """
+    Seconds of a product of `batch` rows with one weight [rows, columns], quantizing them included: the best of some rounds over `bytes` of such weights, at least one. Takes the active kernels.
+    """
 def quantize_rows(type: str, rows: numpy.typing.NDArray[numpy.float32], out: numpy.typing.NDArray[numpy.uint8], importance: numpy.typing.NDArray[numpy.float32] | None = None, threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """
     Writes float32 [rows, columns] as blocks of a GGUF type into `out`, uint8; importance: float32 [columns]. Raises QuantizeError, UnsupportedError, and ValueError for sizes that do not match.
@@ -546,6 +645,10 @@ def quantized_row_bytes(type: str, columns: typing.SupportsInt | typing.Supports
 def score_logits(logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> numpy.typing.NDArray[numpy.float64]:
     """
     float64 [rows]: -ln of the probability that each row of float32 [rows, n_vocab] gives to its token of `following`, int32 [rows]. Error: a logit is not finite.
+    """
+def token_work(file: GgufFile) -> TokenWork:
+    """
+    What a token of the file's model goes through. Reads no weights; raises as loading does.
     """
 def types() -> list[GgufType]:
     """

@@ -23,7 +23,7 @@ _PAGE = re.compile(
     r"([\w.-]+/[\w.-]+)/(?:tree/main|(?:blob|resolve)/main/([^:\s?]+))(?:\?[^\s]*)?", re.ASCII
 )
 # What is taken of a repository: one of its GGUF models, or its checkpoint.
-_GGUF = re.compile(r".*\.gguf", re.IGNORECASE | re.DOTALL)
+GGUF_FILES = re.compile(r".*\.gguf", re.IGNORECASE | re.DOTALL)
 _CHECKPOINT = re.compile(
     r"model(-\d{5}-of-\d{5,6})?\.safetensors|model\.safetensors\.index\.json"
     r"|(config|generation_config|tokenizer|tokenizer_config|chat_template)\.json"
@@ -88,7 +88,7 @@ def resolve(
     if cached is not None and reference.quant is not None and not refresh:
         return cached
     try:
-        listing = list_files(reference.repo, _GGUF)
+        listing = list_files(reference.repo, GGUF_FILES)
     except HubUnreachableError:
         if cached is None or refresh:
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -45,6 +46,7 @@ class HubStandIn:
         self.listing: bytes | None = None  # instead of the true one, in every answer
         self.error_body = b""  # what comes with a status of `api_statuses` or `file_statuses`
         self.ranges = True  # False: ignores Range, always sends everything
+        self.answered_range: str | None = None  # instead of the true Content-Range
         self.content_host: str | None = None  # where downloads are redirected to
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
         self.port = self._server.server_address[1]
@@ -150,7 +152,8 @@ def _handler_for(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
                 begin, _, end = wanted.removeprefix("bytes=").partition("-")
                 first, last = int(begin), min(int(end or last), last)
                 status = 206
-                headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+                answered = hub.answered_range or f"bytes {first}-{last}/{len(data)}"
+                headers["Content-Range"] = answered
             self.send_response(status)
             for key, value in {**headers, "Content-Length": str(last + 1 - first)}.items():
                 self.send_header(key, value)
@@ -163,7 +166,8 @@ def _handler_for(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 self.close_connection = True
                 return
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # a client that has enough goes away
+                self.wfile.write(body)
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)
