@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'compare_logits', 'cpu_info', 'dequantize_rows', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'measure_product', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'measure_product', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -199,6 +199,49 @@ class Model:
     def weight_bytes(self) -> int:
         """
         Packed, resident.
+        """
+class ExpertLayout:
+    """
+    What experts take that are read from the file when tokens ask for them.
+    """
+    readers: typing.ClassVar[int] = 4
+    def bytes(self, n_slots: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        All that is allocated for so many slots, readers' buffers included.
+        """
+    def slots(self, budget: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        The slots that fit into so many bytes, as many as there are experts at most; 0 where fewer than min_slots fit.
+        """
+    @property
+    def cycle(self) -> int:
+        """
+        Experts that one token asks for, in all layers.
+        """
+    @property
+    def expert_bytes(self) -> list[int]:
+        """
+        Bytes of one expert of each layer, which a miss reads; 0 where a layer has none.
+        """
+    @property
+    def min_slots(self) -> int:
+        """
+        The fewest slots that it runs with.
+        """
+    @property
+    def n_experts(self) -> int:
+        """
+        Of all layers; 0: the model has none.
+        """
+    @property
+    def reader_bytes(self) -> int:
+        """
+        Of the buffer of each reader.
+        """
+    @property
+    def slot_bytes(self) -> int:
+        """
+        Of every slot, which holds one expert.
         """
 class ProductWork:
     """
@@ -516,6 +559,67 @@ class Engine:
     @property
     def threads_prefill(self) -> int:
         ...
+    @property
+    def workspace_bytes(self) -> int:
+        """
+        Taken for the largest forward pass so far.
+        """
+class Footprint:
+    """
+    What a model and one text take in memory, in bytes.
+    """
+    @property
+    def chunk(self) -> int:
+        ...
+    @property
+    def experts(self) -> int:
+        """
+        The experts of all mixtures; 0: there are none.
+        """
+    @property
+    def kv(self) -> int:
+        """
+        Keys and values of one text of n_ctx tokens.
+        """
+    @property
+    def logits(self) -> int:
+        """
+        One row of logits.
+        """
+    @property
+    def metadata(self) -> int:
+        """
+        Values of the file's header.
+        """
+    @property
+    def n_ctx(self) -> int:
+        ...
+    @property
+    def n_merges(self) -> int:
+        """
+        Of the tokenizer.
+        """
+    @property
+    def n_tokens(self) -> int:
+        """
+        Of the tokenizer.
+        """
+    @property
+    def threads(self) -> int:
+        ...
+    @property
+    def threads_prefill(self) -> int:
+        ...
+    @property
+    def weights(self) -> int:
+        """
+        What every token reads, and the embedding.
+        """
+    @property
+    def workspace(self) -> int:
+        """
+        One forward pass of up to `chunk` rows, at the end of the context.
+        """
 class Sampler:
     """
     Turns logits into a token. Order: mask, bias, penalties, top-k, top-p, min-p, temperature, draw.
@@ -590,6 +694,10 @@ class GgufType:
     @property
     def runs(self) -> bool:
         ...
+def architectures() -> list[str]:
+    """
+    The architectures that run, as general.architecture names them.
+    """
 def compare_logits(reference: numpy.typing.NDArray[numpy.float32], logits: numpy.typing.NDArray[numpy.float32], following: numpy.typing.NDArray[numpy.int32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.bool]]:
     """
     (reference_loss, loss, divergence: float64 [rows]; same_best: bool [rows]): score_logits of both, the Kullback-Leibler divergence of the logits from the reference, in nats, and whether the most likely token is the same.
@@ -601,6 +709,15 @@ def cpu_info() -> dict[str, typing.Any]:
 def dequantize_rows(type: str, quantized: numpy.typing.NDArray[numpy.uint8], out: numpy.typing.NDArray[numpy.float32], threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """
     Blocks of a GGUF type, uint8, to float32, as readers of a file compute them. ValueError for sizes that do not match, UnsupportedError for a type that Pestle does not run.
+    """
+def expert_layout(file: GgufFile) -> ExpertLayout:
+    """
+    What the file's experts would take if they were streamed. Reads no weights; raises as loading does.
+    """
+def footprint(file: GgufFile, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, rope: RopeOverride | None = None) -> Footprint:
+    """
+    What Model and Engine would take, to the byte, with the kernels of this machine. Reads no weights, and nothing but the
+    header; raises as loading does. 0: as Engine chooses.
     """
 def gguf_extent(beginning: bytes, file_size: typing.SupportsInt | typing.SupportsIndex, name: str) -> tuple[int, int]:
     """
@@ -633,6 +750,11 @@ def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> floa
 def measure_product(format: str, wide: bool, rows: typing.SupportsInt | typing.SupportsIndex, columns: typing.SupportsInt | typing.SupportsIndex, batch: typing.SupportsInt | typing.SupportsIndex = 1, threads: typing.SupportsInt | typing.SupportsIndex = 0, bytes: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
     """
     Seconds of a product of `batch` rows with one weight [rows, columns], quantizing them included: the best of some rounds over `bytes` of such weights, at least one. Takes the active kernels.
+    """
+def pass_bytes(engine: Engine, rows: typing.SupportsInt | typing.SupportsIndex, position: typing.SupportsInt | typing.SupportsIndex, *, sequences: typing.SupportsInt | typing.SupportsIndex = 1, logit_rows: typing.SupportsInt | typing.SupportsIndex = 1) -> int:
+    """
+    What an engine takes, beside weights and cache, for a pass of `rows` tokens of each of some sequences, from `position`
+    on.
     """
 def quantize_rows(type: str, rows: numpy.typing.NDArray[numpy.float32], out: numpy.typing.NDArray[numpy.uint8], importance: numpy.typing.NDArray[numpy.float32] | None = None, threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
     """

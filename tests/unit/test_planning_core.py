@@ -1,0 +1,36 @@
+"""What plans are made of: a token's work by a header, and how long a product takes here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pestle._core import GgufFile, measure_product, token_work
+
+from .test_kv_memory import header
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", "gpt-oss-20b", "deepseek-v2-lite", "deepseek-v3"])
+def test_the_products_of_a_token(tmp_path: Path, name: str) -> None:
+    file = GgufFile(header(tmp_path / "m.gguf", name))
+    work = token_work(file)
+    assert len(work.attention) == work.n_layers
+    assert [p.head for p in work.products] == [False] * (len(work.products) - 1) + [True]
+    here = {tensor.name: tensor for tensor in file.tensors}
+    for product in work.products:
+        assert product.tensor in here
+        assert 1 <= product.per_token <= product.count
+        assert product.bytes > 0
+
+
+def test_more_work_takes_longer() -> None:
+    one = measure_product("Q4_0", False, 512, 2048, 1, 1, 1 << 22)
+    many = measure_product("Q4_0", False, 512, 2048, 256, 1)
+    assert 0 < one < many < 60
+
+
+@pytest.mark.parametrize("change", [{"format": "Q9"}, {"columns": 100}, {"rows": 0}, {"batch": 0}])
+def test_wrong_products_are_refused(change: dict[str, object]) -> None:
+    arguments = {"format": "Q4_0", "wide": False, "rows": 64, "columns": 64, "batch": 1} | change
+    with pytest.raises(ValueError, match=r"format|matrix|batch"):
+        measure_product(**arguments)  # type: ignore[arg-type]
