@@ -58,6 +58,8 @@ PYTHON_LAYERS = {
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "models": "files memory progress gguf untrusted_json errors _core",
+    "planning": "llm footprint models gguf files memory options version untrusted_json errors "
+    "_core",
     "quantization": "types errors _core",
     "quantization.importance": "quantization models tokenizer gguf files progress errors _core",
     "quantization.budget": "quality tensors quantization.importance quantization models tokenizer "
@@ -79,11 +81,11 @@ PYTHON_LAYERS = {
     "untrusted_json version errors",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
-    "__init__": "quality conversion llm chat engine results options version errors _core",
+    "__init__": "planning quality conversion llm chat engine results options version errors _core",
     "__main__": "cli",
-    "cli": "files __init__ server llm chat sessions engine template models formats results options "
-    "quality memory conversion quantization.importance quantization tokenizer gguf "
-    "progress types untrusted_json errors _core",
+    "cli": "files __init__ planning footprint server llm chat sessions engine template models "
+    "formats results options quality memory conversion quantization.importance quantization "
+    "tokenizer gguf progress types untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

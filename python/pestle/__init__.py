@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from pestle.llm import LLM
     from pestle.options import ChatOptions, EmbedOptions, GenerateOptions
+    from pestle.planning import Plan, plan
     from pestle.quality import Evaluation, evaluate
     from pestle.results import (
         CallDelta,
@@ -72,6 +73,7 @@ __all__ = [
     "MemoryLimitError",
     "ModelNotFoundError",
     "OfflineError",
+    "Plan",
     "Reuse",
     "ScoredToken",
     "Session",
@@ -90,6 +92,7 @@ __all__ = [
     "__version__",
     "convert",
     "evaluate",
+    "plan",
     "quantize",
     "verify",
 ]
@@ -118,6 +121,7 @@ _WHERE = {
     ),
     "pestle.llm": ("LLM",),
     "pestle.options": ("ChatOptions", "EmbedOptions", "GenerateOptions"),
+    "pestle.planning": ("Plan", "plan"),
     "pestle.quality": ("Evaluation", "evaluate"),
     "pestle.results": (
         "CallDelta",

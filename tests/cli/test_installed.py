@@ -41,6 +41,7 @@ def pulled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(models, "pull", pull)
     monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    monkeypatch.setattr("pestle.planning.downloading.in_vain", lambda reference, options: None)
     return asked
 
 

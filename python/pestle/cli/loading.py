@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pestle.cli import expert_stats
+from pestle.cli import before_download, expert_stats
 from pestle.cli.console import Console
 from pestle.cli.options import ModelOptions
 from pestle.cli.progress import Downloads, Loading
@@ -36,6 +36,7 @@ def load(options: ModelOptions, console: Console) -> LLM:
     """Find the model, fetching it if it must be, and load it; bars show both."""
     from pestle.models import resolve
 
+    _question(options, console)
     path = resolve(
         options.model, hf=options.hub, offline=options.offline, progress=Downloads(console)
     )
@@ -48,6 +49,18 @@ def load(options: ModelOptions, console: Console) -> LLM:
     for notice in llm.template.notices if llm.template is not None else ():
         console.note(notice)
     return llm
+
+
+def _question(options: ModelOptions, console: Console) -> None:
+    """Before a model is fetched that would not run here."""
+    from pestle.models.resolution import reference_of
+
+    if options.offline:
+        return
+    which = f"-hf {options.hub}" if options.hub is not None else options.model
+    cure = f"`pestle pull --yes {which}` fetches it all the same"
+    reference = reference_of(options.model, hf=options.hub)
+    before_download.question(console, reference, options.engine, cure)
 
 
 def open_file(path: Path, options: ModelOptions, progress: Progress) -> LLM:

@@ -21,6 +21,7 @@ _MODULES = {
     "run": "run",
     "serve": "serve",
     "info": "info",
+    "plan": "plan",
     "pull": "pull",
     "ls": "ls",
     "rm": "rm",

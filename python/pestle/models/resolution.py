@@ -85,6 +85,29 @@ def pull(
     return _from_hub(reference, offline=offline, refresh=True, progress=progress)
 
 
+def reference_of(
+    model: str | os.PathLike[str] | None, *, hf: str | None = None, any_repository: bool = False
+) -> HubReference | None:
+    """The hub's model that a name stands for; None for files, the default, and what is neither.
+
+    any_repository: `model` may be `user/repo` too, as for `pull`, which need not be on this disk.
+    ModelNotFoundError: hf is not a hub model's name.
+    """
+    if hf is not None:
+        reference = HubReference.parse(hf)
+        if reference is None:
+            raise _parse_error(hf)
+        return reference
+    if model is None or _is_file(Path(model)):
+        return None
+    text = os.fspath(model)
+    known = lookup(text)
+    if known is not None:
+        source = known[0].source
+        return HubReference(source, known[1]) if isinstance(source, str) else None
+    return HubReference.parse(text) if any_repository else None
+
+
 def checkpoint(hf: str, *, offline: bool = False, progress: Progress | None = None) -> Path:
     """Fetch the newest version of the checkpoint `user/repo` of the hub; returns its folder.
 

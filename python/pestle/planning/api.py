@@ -1,0 +1,98 @@
+"""`pestle.plan`: from what a user names to plans."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pestle import _core, files, memory
+from pestle.models import hub_cache
+from pestle.models.catalogue import DEFAULT_NAME
+from pestle.models.hub import HubReference, find_cached
+from pestle.models.quants import quant_of
+from pestle.models.remote import remote_models
+from pestle.models.resolution import reference_of, resolve
+from pestle.models.storage import network_forbidden
+from pestle.options import EngineOptions
+from pestle.planning.expectation import Machine, Subject, plan_of
+from pestle.planning.planned import Plan
+from pestle.planning.probes import Probes, Threads
+
+
+def plan(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    hf: str | None = None,
+    memory_limit: int | None = None,
+    offline: bool = False,
+    fresh: bool = False,
+    **options: Any,
+) -> list[Plan]:
+    """What to expect of a model on this machine, before it is downloaded.
+
+    Of a model on the hub, only the headers of its files are fetched; `hf="user/repo"` without a
+    quantization plans all of them, the usual one first. What the machine does was measured before,
+    or is now, for some seconds. `model` and `hf` are as in `LLM`, and so are `options`: n_ctx,
+    threads, kv_type and the others that say how it computes.
+
+    memory_limit: bytes that the process may take. [what is free on this machine]
+    offline: use no network. fresh: measure the machine anew.
+
+    Raises ModelNotFoundError, DownloadError, OfflineError, FormatError and UnsupportedError; what
+    is wrong with one of several quantizations, its plan says.
+    """
+    engine = EngineOptions(**options)
+    found = subjects(model, hf, offline=offline)
+    probes = Probes(Threads(engine.threads, engine.threads_prefill), fresh=fresh)
+    machine = Machine(memory.read().available if memory_limit is None else memory_limit, probes)
+    plans = [plan_of(subject, engine, machine) for subject in found]
+    probes.save()
+    return plans
+
+
+def subjects(
+    model: str | os.PathLike[str] | None,
+    hf: str | None,
+    *,
+    offline: bool,
+    every: bool = True,
+) -> list[Subject]:
+    """What a user names: a file, or models of the hub by their headers.
+
+    every: a repository without a quantization means all of them, not the usual one. Raises as
+    `plan` does.
+    """
+    if hf is not None and model is not None:
+        raise ValueError("give a model either by name or by hf, not both")
+    offline = network_forbidden(offline)
+    text = os.fspath(model) if model is not None else DEFAULT_NAME
+    reference = reference_of(model, hf=hf)
+    if reference is None:
+        return [_here(text, "-m", resolve(model, offline=True))]
+    name, flag = (hf, "-hf") if hf is not None else (text, "-m")
+    cached = find_cached(reference)
+    every = every and reference.quant is None
+    if cached is not None and (offline or not every):
+        return [_here(name, flag, cached)]
+    found, _ = remote_models(reference, offline=offline, every=every)
+    folder = hub_cache.folder(reference.repo)
+    free = files.free_space(folder)
+    return [
+        Subject(
+            name=one.name if hf is not None else name,
+            flag=flag,
+            quant=one.quant,
+            file=one.file,
+            file_bytes=one.size,
+            path=find_cached(HubReference(one.repo, one.tag)) if every else None,
+            folder=folder,
+            disk_free=free,
+        )
+        for one in found
+    ]
+
+
+def _here(name: str, flag: str, path: Path) -> Subject:
+    file = _core.GgufFile(path)
+    return Subject(name, flag, quant_of(path.stem), file, file.size, path, path.parent)

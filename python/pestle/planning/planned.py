@@ -1,0 +1,95 @@
+"""What is planned of one model: whether it runs here, in how much memory, how fast."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from pestle.planning.fit import Fit
+
+PROMPT: Final = 512
+"""Tokens of the prompt whose reading is predicted."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Tokens a second: the likely number, and the range around it."""
+
+    low: float
+    likely: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to expect of a model on this machine. What could not be measured is None.
+
+    name           what `pestle chat` and the others take, after -m or -hf
+    quant          its encoding by its name, None where that says nothing
+    command        the line to type
+    file_bytes     of all shards, and
+    download_bytes what of them is not on this machine yet
+    disk_free      bytes where a download would go
+    refusal        why it does not run here at all; None: it is a matter of memory
+    fit            how it runs, and what it takes by item; None where `refusal` says why not
+    decode         tokens a second behind a prompt of `PROMPT` tokens, and
+    decode_full    at the end of the context
+    binds          what a token waits for: "memory bandwidth", "arithmetic" or "disk"
+    prefill        tokens a second of reading a prompt of `PROMPT` tokens
+    first_token    seconds from such a prompt to the first token
+    unmeasured     what nobody knows of this machine
+    measured       Unix time of the oldest measurement that counts
+    """
+
+    name: str
+    quant: str | None
+    command: str
+    file_bytes: int
+    download_bytes: int
+    disk_free: int | None
+    refusal: str | None = None
+    fit: Fit | None = None
+    decode: Rate | None = None
+    decode_full: Rate | None = None
+    binds: str | None = None
+    prefill: float | None = None
+    first_token: float | None = None
+    unmeasured: tuple[str, ...] = ()
+    measured: float | None = None
+
+    @property
+    def fits_memory(self) -> bool:
+        """Whether it runs, with the memory that there is."""
+        return self.fit is not None and self.fit.way != "no"
+
+    @property
+    def runs(self) -> bool:
+        """Whether it does, here, with the memory and the disk that there are."""
+        return self.obstacle() is None
+
+    def obstacle(self) -> str | None:
+        """Why it cannot run, in one sentence; None if it can."""
+        if self.refusal is not None:
+            return self.refusal
+        if self.fit is not None and not self.fits_memory:
+            return (
+                f"{self.name} needs {_gb(self.fit.needed)} of memory with a context of "
+                f"{self.fit.n_ctx:,} tokens, and {_gb(self.fit.budget)} are free"
+            )
+        if self.disk_free is not None and self.download_bytes > self.disk_free:
+            return (
+                f"{self.name} is a download of {_gb(self.download_bytes)}, and "
+                f"{_gb(self.disk_free)} are free on the disk"
+            )
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON-ready data."""
+        data = asdict(self)
+        if self.fit is not None:
+            data["fit"] |= {"needed": self.fit.needed, "memory": dict(self.fit.memory.items())}
+        return data | {"runs": self.runs, "obstacle": self.obstacle(), "prompt": PROMPT}
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"

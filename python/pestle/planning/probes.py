@@ -1,0 +1,177 @@
+"""What this machine does in a second: measured with the engine's own kernels and threads, and kept.
+
+What a plan asks for is measured once, for some milliseconds, and kept with its date for as long as
+processor, kernels, threads and Pestle stay the same.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pestle import _core, files
+from pestle.errors import Error
+from pestle.models import models_dir
+from pestle.planning import tiny_decoder
+from pestle.untrusted_json import read_object
+
+if TYPE_CHECKING:
+    from pestle._core import AttentionWork, ProductWork
+
+_VERSION: Final = 1
+_LONGEST: Final = 4_000_000
+_DAYS: Final = 30
+"""After which a machine is measured again."""
+_CACHED: Final = 64 << 20
+"""Bytes that no last-level cache of a core's share holds: what is read beyond comes from DRAM."""
+_MOST_MATRIX: Final = 64 << 20
+_PREFILL_ROWS: Final = 1024
+_KEYS: Final = 2048
+"""Positions whose attention is measured; that of others takes a proportional time."""
+
+
+@dataclass(frozen=True)
+class Threads:
+    """How many decode, and how many read a prompt; 0: as many as the engine takes by itself."""
+
+    decode: int = 0
+    prefill: int = 0
+
+
+class Probes:
+    """Seconds that pieces of work take here. `now`: Unix time."""
+
+    def __init__(
+        self, threads: Threads, *, fresh: bool = False, now: Callable[[], float] = time.time
+    ) -> None:
+        default = _core.cpu_info()["default_threads"]
+        self.decode_threads = threads.decode or default
+        self.prefill_threads = threads.prefill or self.decode_threads
+        self._now = now
+        self._path = models_dir().parent / "probes.json"
+        self._machine = _machine()
+        self._measured: dict[str, tuple[float, float]] = {}  # key -> (seconds, when)
+        self._added = False
+        self.oldest = now()  # when the oldest of what was asked for was measured
+        if not fresh:
+            self._measured = _kept(self._path, self._machine, now() - _DAYS * 86400)
+
+    def bandwidth(self) -> float:
+        """Bytes a second that the threads that decode read from DRAM."""
+        return 1 / self._get(
+            f"dram {self.decode_threads}", lambda: 1 / _core.measure_bandwidth(self.decode_threads)
+        )
+
+    def product(self, work: ProductWork, rows: float) -> float:
+        """Seconds of one product of `rows` rows with one matrix of a weight."""
+        if rows < 2:
+            return self._decode_product(work)
+        batch = 1 << max(1, min(9, round(math.log2(rows))))
+        measured = min(work.rows, _PREFILL_ROWS)
+        threads = self.prefill_threads
+        seconds = self._get(
+            f"product {work.format} {work.wide:d} {measured}x{work.columns} {batch} {threads}",
+            lambda: _core.measure_product(
+                work.format, work.wide, measured, work.columns, batch, threads
+            ),
+        )
+        return seconds * (work.rows / measured) * (rows / batch)
+
+    def _decode_product(self, work: ProductWork) -> float:
+        most = max(32, int(_MOST_MATRIX * work.rows / work.bytes) // 32 * 32)
+        measured = min(work.rows, most)
+        threads = self.decode_threads
+        size = max(2 * int(_core.cpu_info()["l3"]), 2 * _CACHED)
+        seconds = self._get(
+            f"product {work.format} {work.wide:d} {measured}x{work.columns} 1 {threads}",
+            lambda: _core.measure_product(
+                work.format, work.wide, measured, work.columns, 1, threads, min(size, 512 << 20)
+            ),
+        )
+        return seconds * work.rows / measured
+
+    def layer(self) -> float:
+        """Seconds of one decoded token in a layer beside its products: norms, rotation, waiting."""
+        threads = self.decode_threads
+        return self._get(f"layer {threads}", lambda: tiny_decoder.layer_seconds(threads))
+
+    def attention(self, work: AttentionWork, kv_type: str, rows: int) -> float:
+        """Seconds that each position seen adds to the attention of `rows` tokens in one layer."""
+        threads = self.decode_threads if rows == 1 else self.prefill_threads
+        shape = f"{work.n_heads}/{work.n_kv_heads}x{work.k_dim}+{work.v_dim} {work.latent:d}"
+        return self._get(
+            f"attention {shape} {kv_type} {rows} {threads}",
+            lambda: _attention_seconds(work, kv_type, rows, threads) / _KEYS,
+        )
+
+    def save(self) -> None:
+        """Keep what was measured; where the disk refuses, it is measured anew next time."""
+        if not self._added:
+            return
+        data = {"version": _VERSION, "machine": self._machine, "measured": self._measured}
+        with suppress(OSError):
+            files.make_folders(self._path.parent)
+            with files.placed(self._path, follow=False) as stream:
+                stream.write(json.dumps(data, indent=1).encode())
+
+    def _get(self, key: str, measure: Callable[[], float]) -> float:
+        if key not in self._measured:
+            self._measured[key] = (measure(), self._now())
+            self._added = True
+        seconds, when = self._measured[key]
+        self.oldest = min(self.oldest, when)
+        return seconds
+
+
+def _machine() -> dict[str, str | int]:
+    from pestle.version import own_version
+
+    cpu = _core.cpu_info()
+    return {
+        "cpu": cpu["name"],
+        "usable": cpu["usable"],
+        "isa": _core.isa(),
+        "pestle": own_version(),
+    }
+
+
+def _kept(
+    path: Path, machine: dict[str, str | int], since: float
+) -> dict[str, tuple[float, float]]:
+    """What was measured on this machine since then; nothing where the file is damaged."""
+    found = {}
+    with suppress(Error, AttributeError, KeyError, TypeError, ValueError):
+        data = read_object(path, _LONGEST)
+        if (data.get("version"), data.get("machine")) != (_VERSION, machine):
+            return {}
+        for key, (seconds, when) in data["measured"].items():
+            if 0 < float(seconds) < math.inf and float(when) >= since:
+                found[key] = (float(seconds), float(when))
+    return found
+
+
+def _attention_seconds(work: AttentionWork, kv_type: str, rows: int, threads: int) -> float:
+    """Seconds of the attention of the last `rows` of some positions in one layer."""
+    import numpy as np
+
+    chance = np.random.default_rng(0)
+    k = chance.standard_normal((work.n_kv_heads, _KEYS, work.k_dim), np.float32)
+    v = (
+        k[..., : work.v_dim]
+        if work.v_dim <= work.k_dim
+        else np.resize(k, (*k.shape[:2], work.v_dim))
+    )
+    layers = max(1, min(16, _CACHED // (work.n_kv_heads * _KEYS * (work.k_dim + work.v_dim) * 2)))
+    if rows > 1:
+        layers = 1
+    pages = _core.kernels.KvPages(k, v, kv_type, layers, work.latent)
+    q = chance.standard_normal((rows, work.n_heads * work.k_dim), np.float32)
+    scale = work.k_dim**-0.5
+    best: float = min(pages.attend_tokens(q, scale, 0, [], threads, 1)[1] for _ in range(3))
+    return best / layers

@@ -1,0 +1,28 @@
+"""How fast the disk reads: a number, or nothing where the system has no such reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pestle.planning import disk
+
+
+def test_a_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_SCRATCH", 8 << 20)
+    monkeypatch.setattr(disk, "_SECONDS", 0.05)
+    rate = disk.read_rate(tmp_path / "not" / "there")
+    assert rate is None or 0 < rate < 1e12
+    assert list(tmp_path.iterdir()) == []
+    path = tmp_path / "model"
+    path.write_bytes(bytes(9 << 20))
+    again = disk.read_rate(tmp_path, path)
+    assert (again is None) == (rate is None)
+
+
+def test_nothing_is_known_where_nothing_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_DIRECT", raising=False)
+    assert disk.read_rate(tmp_path) is None
