@@ -1,6 +1,7 @@
 """`pestle` as a process of its own, with a model that says a thousand words, ten a second.
 
-Its first answer in a chat is short. What FAKE_ANSWER holds it says at once, and nothing else.
+Its first answer in a chat is short. What FAKE_ANSWER holds it says at once, and nothing else, once
+it has read the prompt for FAKE_READING seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ spec.loader.exec_module(fakes)
 def load(options: Any, console: Any) -> Any:
     """Stand in for `loading.load`."""
     if "FAKE_ANSWER" in os.environ:
-        return fakes.FakeLLM(os.environ["FAKE_ANSWER"], n_ctx=5000)
+        llm = fakes.FakeLLM(os.environ["FAKE_ANSWER"], n_ctx=5000)
+        llm.reading_s = float(os.environ.get("FAKE_READING", "0"))
+        return llm
     answers = [*(["Short."] if "chat" in sys.argv else []), " ".join(["word"] * 1000)]
     return fakes.FakeLLM(*answers, n_ctx=5000, delay=0.1)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from pestle.chat import Conversation
+from pestle.engine.activity import Phase, RunStatus
 from pestle.engine.stream import Stream
 from pestle.errors import ContextLengthError, UnsupportedError
 from pestle.options import Sampling
@@ -31,6 +32,7 @@ class FakeRun:
     cancel: threading.Event = field(default_factory=threading.Event)
     said: list[str] = field(default_factory=list)
     reason: str = "cancelled"
+    began: float = 0.0
     _chunks: Generator[Chunk, None, None] | None = None
 
     def next(self) -> Chunk | None:
@@ -40,6 +42,17 @@ class FakeRun:
 
     def hurry(self) -> None:
         pass
+
+    def status(self) -> RunStatus:
+        phase: Phase = "answering" if self.said else "reading"
+        n = 1000 * self.prompt_tokens  # tokens that a terminal hears of
+        return RunStatus(phase, 0, int(n * self.read), n)
+
+    @property
+    def read(self) -> float:
+        """The part of the prompt that is read."""
+        needed = self.llm.reading_s
+        return min((time.monotonic() - self.began) / needed, 1.0) if needed else 1.0
 
     def settle(self) -> None:
         pass
@@ -59,6 +72,9 @@ class FakeRun:
                 self.on_end(self.result())
 
     def _words(self) -> Iterator[Chunk]:
+        self.began = time.monotonic()
+        while self.read < 1 and not self.cancel.is_set():
+            time.sleep(0.01)
         if self.llm.thought:
             for piece in (self.llm.thought[:3], self.llm.thought[3:]):
                 yield Chunk("", reasoning=piece)
@@ -68,6 +84,9 @@ class FakeRun:
             if index == limit:
                 self.reason = "length"
                 break
+            if self.llm.interrupted:  # as Ctrl-C does, before anything is said
+                self.llm.interrupted -= 1
+                self.cancel.set()
             if self.cancel.is_set():
                 break
             time.sleep(self.llm.delay)
@@ -104,6 +123,26 @@ class FakeRun:
         )
 
 
+@dataclass(frozen=True)
+class _FakeRequest:
+    messages: list[dict[str, str]]
+    template_args: Any
+    given: Any
+
+    @property
+    def options(self) -> Any:
+        """As `Conversation` reads them, and as a run gets them."""
+        limit = self.given.get("max_tokens")
+        return SimpleNamespace(generation=SimpleNamespace(max_tokens=limit))
+
+    def with_messages(self, messages: list[dict[str, str]]) -> _FakeRequest:
+        return replace(self, messages=messages)
+
+
+def _words_of(messages: list[dict[str, str]]) -> int:
+    return len("".join(message["content"] for message in messages).split())
+
+
 class FakeSession:
     def __init__(self, llm: FakeLLM) -> None:
         self.llm = llm
@@ -111,16 +150,23 @@ class FakeSession:
 
     def chat_request(
         self, messages: list[dict[str, str]], tools: Any, template_args: Any, options: Any
-    ) -> SimpleNamespace:
-        return SimpleNamespace(messages=messages, template_args=template_args, options=options)
+    ) -> _FakeRequest:
+        return _FakeRequest(messages, template_args, options)
+
+    @property
+    def n_ctx(self) -> int:
+        return self.llm.n_ctx
+
+    def prompt_of(self, request: _FakeRequest) -> list[int]:
+        return list(range(_words_of(request.messages)))
 
     def chat_run(
         self,
-        request: SimpleNamespace,
+        request: _FakeRequest,
         on_end: Callable[[ChatCompletion], None] | None = None,
     ) -> FakeRun:
-        n = len("".join(message["content"] for message in request.messages).split())
-        return self.llm.start(request.messages, n, request.options, request.template_args, on_end)
+        n = _words_of(request.messages)
+        return self.llm.start(request.messages, n, request.given, request.template_args, on_end)
 
 
 class FakeLLM:
@@ -140,6 +186,9 @@ class FakeLLM:
         self.sampling = Sampling(temperature=0.6)  # as a model file may state it
         self.sampling_source: str | None = "the model's file"
         self.template = None if template is None else SimpleNamespace(source=template)
+        self.reasons = False
+        self.reading_s = 0.0  # how long it reads a prompt
+        self.interrupted = 0  # how many answers are
         self.has_switches = "thinking" in (template or "")
         self.model = SimpleNamespace(
             architecture="llama", n_params=1_000_000_000, weight_bytes=600_000_000,
@@ -162,6 +211,12 @@ class FakeLLM:
         self.warnings: tuple[str, ...] = ()
         self.speculated: tuple[int, int, int] | None = None
         self.experts = np.zeros((2, 0), np.uint64)
+
+    def tokenize(self, text: str, **options: Any) -> list[int]:
+        return list(range(len(text.split())))
+
+    def close(self) -> None:
+        pass
 
     def expert_counts(self) -> np.ndarray:
         return self.experts

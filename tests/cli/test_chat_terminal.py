@@ -14,6 +14,8 @@ import pytest
 
 from tests.unit.sessions import models
 
+from .test_signals import listening
+
 pexpect = pytest.importorskip("pexpect", reason="pseudo terminals need pexpect")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo terminals on Windows")
 
@@ -143,6 +145,49 @@ def test_several_lines_and_completion(spawn: Spawn) -> None:
     terminal.expect("ear")
     terminal.send("\r")
     terminal.expect("The conversation begins anew[.]")
+
+
+def test_a_long_prompt(spawn: Spawn) -> None:
+    """What is read of it is shown, and is gone when the answer comes; keys do not show."""
+    terminal = spawn(FAKE_ANSWER="Good.", FAKE_READING="3")
+    ask(terminal, "one two")
+    terminal.expect(r"Reading [^/]*[1-9][\d,]*/[1-9][\d,]* tokens \S*0:0\d")
+    terminal.send("typed ahead")
+    terminal.expect("Good[.]\r\n")
+    assert "typed" not in terminal.before
+    assert terminal.before.endswith("\x1b[2K")  # the bar's line is blank again
+    terminal.expect("typed ahead")  # it was not lost
+    terminal.send("\r")
+    terminal.expect("Good[.]\r\n")
+
+
+def test_interrupted_while_it_reads(spawn: Spawn) -> None:
+    terminal = spawn(FAKE_ANSWER="Good.", FAKE_READING="60")
+    ask(terminal, "one two three")
+    terminal.expect("Reading")
+    terminal.send(CTRL_C)
+    terminal.expect("Your message is kept: /regen answers it[.]")
+    ask(terminal, "/bye")
+    terminal.expect(pexpect.EOF)
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])
+def test_echo_is_there_again(number: signal.Signals | None) -> None:
+    """However the command ends, the terminal is as it was."""
+    environment = os.environ | {"FAKE_ANSWER": "Good.", "TERM": "xterm"}
+    environment["FAKE_READING"] = "2" if number is None else "60"
+    child = pexpect.spawn(
+        sys.executable, [str(FAKE_PESTLE), "run", "-p", "x"], env=environment, encoding="utf-8",
+        timeout=20, preexec_fn=listening,
+    )  # fmt: skip
+    assert child.getecho()
+    child.expect("Reading")
+    assert not child.getecho()
+    if number is not None:
+        child.kill(number)
+    child.expect(pexpect.EOF)
+    assert child.getecho()
+    child.close()
 
 
 def test_a_pipe_gets_plain_text(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pestle.cli import answering
@@ -32,7 +33,7 @@ def thinker(use: Use) -> FakeLLM:
 
 
 def on_terminal(
-    llm: FakeLLM, monkeypatch: pytest.MonkeyPatch, *, colours: bool, **options: bool
+    llm: FakeLLM, monkeypatch: pytest.MonkeyPatch, *, colours: bool, **options: Any
 ) -> str:
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)

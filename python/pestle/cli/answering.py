@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pestle.cli import reading, unechoed
 from pestle.cli.answer_view import AnswerView
 from pestle.cli.chat_options import ChatSettings
 from pestle.cli.console import Console
+from pestle.cli.loops import LoopGuard
 
 if TYPE_CHECKING:
-    from pestle import LLM, ChatOptions, Completion, GenerateOptions, Stream
+    from pestle import LLM, ChatOptions, Chunk, Completion, GenerateOptions, Stream
     from pestle.chat.tools import Tool
 
 
@@ -80,13 +82,23 @@ def messages_of(prompt: str, system: str | None) -> list[dict[str, str]]:
 
 
 def show(
-    stream: Stream[Any], console: Console, *, reasoning: bool = True, notes_calls: bool = True
+    stream: Stream[Any],
+    console: Console,
+    *,
+    reasoning: bool = True,
+    notes_calls: bool = True,
+    guard: LoopGuard | None = None,
 ) -> Completion:
-    """Write an answer to stdout as it comes, end its last line, and return it."""
+    """Write an answer to stdout as it comes, end its last line, and return it.
+
+    While its prompt is read, a terminal shows how far that is. `guard` ends it, if it repeats
+    itself.
+    """
     view = AnswerView(console, reasoning=reasoning, notes_calls=notes_calls)
-    with stream:
+    with stream, unechoed.keys(), reading.shown(stream.status, console) as begun:
         try:
-            for chunk in stream:
+            for chunk in watched(stream, guard):
+                begun()
                 view.add(chunk)
         except Exception:
             view.end()
@@ -98,6 +110,14 @@ def show(
     view.warn()
     result: Completion = stream.result()
     return result
+
+
+def watched(stream: Stream[Any], guard: LoopGuard | None) -> Iterator[Chunk]:
+    """The chunks of an answer, which `guard` cancels when it sees a loop."""
+    for chunk in stream:
+        if guard is not None and guard.add(chunk.token_ids, chunk.text):
+            stream.cancel()
+        yield chunk
 
 
 @contextmanager

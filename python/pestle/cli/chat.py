@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -16,12 +17,11 @@ from pestle.cli import (
     loading,
     sessions,
     tool_calls,
-    units,
     welcome,
 )
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import Console, current, terminal_on_stdin
-from pestle.cli.harmless import escaped
+from pestle.cli.loops import LoopGuard
 from pestle.cli.options import (
     ModelOptions,
     model_options,
@@ -34,6 +34,7 @@ from pestle.cli.structure_options import structure_options
 
 if TYPE_CHECKING:
     from pestle import LLM, GenerateOptions, Stream
+    from pestle.cli.chat_model import ModelSeat
     from pestle.cli.dialogue import Dialogue
 
 
@@ -117,32 +118,50 @@ def hold(
     console = current()
     from pestle.cli.chat_commands import COMMANDS
     from pestle.cli.chat_input import ChatInput, CommandCompleter
-    from pestle.cli.dialogue import Dialogue
+    from pestle.cli.chat_model import greeting
+    from pestle.cli.dialogue import Dialogue, usual_limit
 
     known = tool_calls.load(tools)
     with (
         sessions.held(settings.session) as folder,
         loading.loaded(settings.of_model(options), console) as llm,
+        ExitStack() as stack,
     ):
         answering.require_template(llm)
         answering.require_switches(llm, settings, sampling)
         words = {command.name: command.words for command in COMMANDS.values()}
         completer = CommandCompleter(words, {c.name: c.help for c in COMMANDS.values()})
         source = ChatInput(console, completer)
-        console.note(_greeting(llm))
+        console.note(f"{greeting(llm)}\n/help lists the commands, Ctrl-D leaves.")
         for line in [] if options.is_chosen else welcome.better_than_default():
             console.note(line)
+        settings = replace(settings, on_full=settings.on_full or "slide")
         dialogue = Dialogue(llm, system, sampling, settings, known, folder)
+        dialogue.default_limit = usual_limit(llm)
+        dialogue.seat = stack.enter_context(_seat(options, llm, console))
         dialogue.take_up(console)
+        for line in sessions.recap(dialogue.conversation.messages):
+            console.note(line)
         approval = tool_calls.Approval(console, allowed=allowed)
         kept = converse(dialogue, source, console, approval, message)
     if not kept:
         ctx.exit(exits.ERROR)
 
 
-def _greeting(llm: LLM) -> str:
-    facts = f"{units.count(llm.model.n_params)} parameters, context {llm.n_ctx:,}"
-    return f"{escaped(Path(llm.path).stem)}: {facts}\n/help lists the commands, Ctrl-D leaves."
+@contextmanager
+def _seat(options: ModelOptions, llm: LLM, console: Console) -> Iterator[ModelSeat | None]:
+    """What may change the model; none where its experts are counted, which is of one model."""
+    from pestle.cli.chat_model import ModelSeat
+
+    if options.expert_stats is not None:
+        yield None
+        return
+    seat = ModelSeat(options, llm, console)
+    try:
+        yield seat
+    finally:
+        if seat.llm is not llm:
+            seat.llm.close()
 
 
 def converse(
@@ -157,6 +176,7 @@ def converse(
     `message` is the first one, if it is there already.
     """
     approval = approval or tool_calls.Approval(console, allowed=False)
+    dialogue.console = console
     going = kept = True
     while going:
         try:
@@ -171,6 +191,7 @@ def converse(
             going = _turn(text, dialogue, console, approval)
         except KeyboardInterrupt:
             console.note("Stopped.")
+            _keep_question(dialogue, None, console)
         kept = dialogue.keep(console)
     return kept
 
@@ -182,7 +203,7 @@ def _turn(text: str, dialogue: Dialogue, console: Console, approval: tool_calls.
     """
     from pestle import errors
     from pestle.cli import chat_commands
-    from pestle.cli.dialogue import RefusedError
+    from pestle.cli.refusal import RefusedError
 
     try:
         if chat_commands.is_command(text):
@@ -221,16 +242,39 @@ def _answer(
 def _show(stream: Stream[Any], dialogue: Dialogue, console: Console) -> Any:
     for line in figures.dropped_lines(dialogue.conversation.dropped):
         console.note(line)
+    guard = LoopGuard() if dialogue.guards else None
     with answering.interruptible(stream):
-        answer = answering.show(stream, console, reasoning=dialogue.settings.shows_reasoning)
+        answer = answering.show(
+            stream, console, reasoning=dialogue.settings.shows_reasoning, guard=guard
+        )
+    if _keep_question(dialogue, answer, console):
+        return answer
     console.note(figures.status_line(dialogue.llm, answer))
     if console.verbose:
-        for line in figures.reuse_lines(dialogue.llm, answer):
+        for line in figures.turn_lines(dialogue.llm, answer):
             console.note(line)
-    if figures.context_is_full(dialogue.llm, answer):
+    if guard is not None and guard.tripped:
+        console.note(
+            "The answer repeats itself, so it ends here. /regen tries again, and "
+            "/set loop-guard off lets it go on."
+        )
+    elif figures.context_is_full(dialogue.llm, answer):
         slides = dialogue.conversation.on_full == "slide"
         next_turn = "The next turn drops the oldest." if slides else "/clear begins anew."
         console.note(f"The context is full, so the answer ends here. {next_turn}")
     elif answer.finish_reason == "length":
-        console.note("The answer was ended by -n; /set max-tokens changes it.")
+        n = answer.usage.completion_tokens
+        console.note(f"The answer was ended at {_tokens(n)}: /set max-tokens changes the limit.")
     return answer
+
+
+def _tokens(n: int) -> str:
+    return f"{n:,} token{'' if n == 1 else 's'}"
+
+
+def _keep_question(dialogue: Dialogue, answer: Any, console: Console) -> bool:
+    """Say that a message stays whose answer was stopped before it began; whether it was."""
+    if not dialogue.keep_question(answer):
+        return False
+    console.note("Stopped before the answer began. Your message is kept: /regen answers it.")
+    return True

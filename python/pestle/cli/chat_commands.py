@@ -8,17 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pestle.cli import sessions, units
-from pestle.cli.chat_options import chat_parameters
+from pestle.cli import chat_set, sessions, units
+from pestle.cli.chat_model import greeting
 from pestle.cli.console import Console, understands_escapes
-from pestle.cli.dialogue import Dialogue, RefusedError
+from pestle.cli.dialogue import Dialogue
+from pestle.cli.refusal import RefusedError
 
 if TYPE_CHECKING:
     from pestle import Stream
 
 # Qwen's switches are part of a message, and a path is no command either.
-_COMMAND = re.compile(r"/(?!(?:no_)?think\b)[a-z]*(?=\s|$)")
-
+_COMMAND = re.compile(r"/(?!(?:no_)?think\b)[a-z?]*(?=\s|$)", re.IGNORECASE)
+_LEAVING = ("exit", "quit", "exit()", "quit()", ":q")  # as a line of its own
+_ALIASES = {
+    "/exit": "/bye", "/quit": "/bye", "/q": "/bye", "/?": "/help", "/new": "/clear",
+    "/reset": "/clear", "/retry": "/regen", "/regenerate": "/regen", "/read": "/file",
+    "/attach": "/file", "/info": "/show info", "/params": "/set", "/parameters": "/set",
+}  # fmt: skip
 
 _CODE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", re.MULTILINE | re.DOTALL)
 
@@ -48,14 +54,19 @@ class Command:
 
 def is_command(text: str) -> bool:
     """Whether a line is a command, not a message."""
-    return _COMMAND.match(text) is not None
+    return _COMMAND.match(text) is not None or text.strip().lower() in _LEAVING
 
 
 def carry_out(text: str, dialogue: Dialogue) -> Result:
     """Carry out a command line. Raises RefusedError for what cannot be done."""
-    name, _, argument = text.partition(" ")
-    command = COMMANDS.get(name.strip())
+    if text.strip().lower() in _LEAVING:
+        return None
+    typed, *rest = text.split(maxsplit=1)
+    name, _, fixed = _ALIASES.get(typed.lower(), typed.lower()).partition(" ")
+    argument = " ".join([*([fixed] if fixed else []), *rest])
+    command = COMMANDS.get(name)
     if command is None:
+        name = typed
         raise RefusedError(
             f"There is no command {name}: /help lists them. A space before / sends it."
         )
@@ -94,7 +105,40 @@ def _save(dialogue: Dialogue, argument: str) -> list[str]:
 
 
 def _load(dialogue: Dialogue, argument: str) -> list[str]:
-    return sessions.lines(argument, dialogue.conversation.load(_session(argument, "/load")))
+    found = dialogue.conversation.load(_session(argument, "/load"))
+    return [*sessions.lines(argument, found), *sessions.recap(dialogue.conversation.messages)]
+
+
+def _model(dialogue: Dialogue, argument: str) -> list[str]:
+    if argument:
+        dialogue.change_model(argument)
+        return [f"{greeting(dialogue.llm)}. What was said stays."]
+    others = [name for name in _installed_names() if name != dialogue.llm.name]
+    known = f"Here: {', '.join(others)}. " if others else ""
+    return [f"{greeting(dialogue.llm)}.", f"{known}/model NAME goes on with another one."]
+
+
+def _installed_names() -> tuple[str, ...]:
+    from pestle.models import installed
+
+    return tuple(model.name for model in installed() if model.complete)
+
+
+def _file(dialogue: Dialogue, argument: str) -> Result:
+    from pestle.cli import attachments
+
+    if not argument:
+        raise RefusedError("/file needs a path, as in /file notes.txt What is this about?")
+    path, question = attachments.parted(argument)
+    try:
+        file = attachments.read(path)
+    except attachments.UnreadableError as error:
+        raise RefusedError(f"{error}.") from error
+    tokens = dialogue.attach(file)
+    if question:
+        return dialogue.ask(question)
+    share = f"{tokens / dialogue.llm.n_ctx:.0%} of the context"
+    return [f"{file.name}: {tokens:,} tokens, {share}. It goes with your next message."]
 
 
 def _copy(dialogue: Dialogue, argument: str) -> list[str]:
@@ -123,18 +167,8 @@ def _saved_names() -> tuple[str, ...]:
     return tuple(entry.name for entry in saved_sessions())
 
 
-def _set(dialogue: Dialogue, argument: str) -> list[str]:
-    name, _, value = argument.partition(" ")
-    if name in ("think", "nothink") and not value:
-        dialogue.set_thinking(name == "think")
-        return [f"Thinking is {'on' if name == 'think' else 'off'}."]
-    if not value:
-        raise RefusedError("/set needs a parameter and its value, as in /set temp 0.5.")
-    dialogue.set_parameter(name, value.strip())
-    return [f"{name} is {value.strip()}."]
-
-
 def _show(dialogue: Dialogue, argument: str) -> list[str]:
+    argument = {"parameters": "params", "model": "info"}.get(argument.lower(), argument.lower())
     if argument not in _SHOWN:
         raise RefusedError(f"/show knows {', '.join(_SHOWN)}.")
     return _SHOWN[argument](dialogue)
@@ -160,17 +194,22 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("/help", "", "this list", _help),
-        Command("/bye", "", "leave", _leave),
+        Command("/bye", "", "leave; so do /exit and /quit", _leave),
         Command("/clear", "", "forget what was said", _clear),
         Command("/regen", "", "answer the last message again", _regenerate),
+        Command("/file", "PATH [MESSAGE]", "send a text file with this message, or the next one",
+                _file),
+        Command("/model", "[NAME]", "go on with another model; what was said stays", _model,
+                _installed_names),
         Command("/copy", "[all]", "copy the last code block, or the answer", _copy,
                 lambda: ("all",)),
         Command("/save", "NAME", "keep the conversation, with what was read of it", _save),
         Command("/load", "NAME", "go on with one that was saved", _load, _saved_names),
         Command("/show", "|".join(_SHOWN), "the model, the parameters, ...", _show,
                 lambda: tuple(_SHOWN)),
-        Command("/set", "PARAMETER VALUE", "a parameter such as temp; \"default\" unsets it", _set,
-                lambda: ("think", "nothink", *chat_parameters())),
+        Command("/set", "[PARAMETER VALUE]",
+                "a parameter, as temp; \"default\" unsets it; alone: all of them",
+                chat_set.carry_out, chat_set.set_names),
         Command("/system", "TEXT", "the system message; without TEXT, remove it", _system),
     )
 }  # fmt: skip

@@ -31,7 +31,8 @@ class ChatSettings:
     template: str | None = None  # its text, or the name of one of the model's
     template_file: str | None = None
     session: str | None = None  # the name under which the chat is kept
-    on_full: str = ON_FULL[0]
+    on_full: str | None = None  # None: "slide" in a chat, "error" elsewhere
+    loop_guard: bool | None = None  # None: in a chat, and where nothing else bounds an answer
     template_args: dict[str, Any] = field(default_factory=dict)
 
     def options(self, sampling: GenerateOptions) -> ChatOptions:
@@ -83,9 +84,11 @@ _CHAT = (
                  help="Do not show on a terminal what the model thinks."),
     click.option("--session", metavar="NAME",
                  help="Go on with what was said under this name, and keep it up to date on disk."),
-    click.option("--on-full", type=click.Choice(ON_FULL), default=ON_FULL[0],
+    click.option("--on-full", type=click.Choice(ON_FULL),
                  help="When a chat outgrows the context: an error, or slide, which drops its oldest"
-                      " turns.  [default: error]"),
+                      " turns.  [default: slide in a chat, else error]"),
+    click.option("--loop-guard/--no-loop-guard", default=None,
+                 help="End an answer that repeats itself.  [default: on, but for run with -n]"),
     click.option("--chat-template", "template", metavar="NAME|TEXT",
                  help="A template to use instead of the model file's main one: the name of another "
                       "that it has, or Jinja."),
@@ -122,5 +125,6 @@ def _settings(values: dict[str, Any]) -> ChatSettings:
         template_file=values["template_file"],
         session=values["session"],
         on_full=values["on_full"],
+        loop_guard=values["loop_guard"],
         template_args=values["template_args"] or {},
     )

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from pestle.cli import sessions, units
 from pestle.cli.chat_options import ChatSettings, chat_parameters
+from pestle.cli.chat_set import NO_LIMIT
 from pestle.cli.console import Console
+from pestle.cli.refusal import RefusedError
 from pestle.errors import SessionError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pestle import LLM, ChatOptions, GenerateOptions, Stream, ToolCall
+    from pestle import LLM, ChatOptions, Completion, GenerateOptions, Stream, ToolCall
     from pestle.chat.tools import Tool
+    from pestle.cli.attachments import Attachment
+    from pestle.cli.chat_model import ModelSeat
     from pestle.cli.tool_calls import Approval
     from pestle.sessions import SessionFolder
 
 
-class RefusedError(Exception):
-    """A command that cannot be carried out; the message says why."""
+_LIMIT, _LIMIT_REASONING = 4096, 16_384  # tokens
+_ANOTHER_WAY = 0.7  # temperature
 
 
 class Dialogue:
@@ -44,22 +49,98 @@ class Dialogue:
         self._tools = Tools(tools)
         self.conversation = llm.conversation(system, tools=self._tools)
         self.conversation.template_args = self.settings.template_args or None
-        self.conversation.on_full = self.settings.on_full
+        self.conversation.on_full = self.settings.on_full or "error"
         self.folder = folder
+        self.seat: ModelSeat | None = None  # where there is one, the model may be changed
+        self.console = Console()
+        self.guards = self.settings.loop_guard is not False  # whether loops are ended
+        self.default_limit: int | None = None  # tokens of an answer, where nobody sets them
+        self._limited = True  # whether the default limit holds
+        self._attached: list[Attachment] = []
+        self._asked: str | None = None  # what the answer in progress is to
         self._kept: list[dict[str, Any]] = []
         self._options: dict[str, Any] = {**self.settings.options(sampling)}
 
     def ask(self, text: str) -> Stream[Any]:
-        """Say `text` to the model."""
-        return self.conversation.ask(text, stream=True, **self._sampling())
+        """Say `text` to the model, behind what was attached and what has no answer yet."""
+        messages = self.conversation.messages
+        unanswered = messages[-1:] if messages and messages[-1]["role"] == "user" else []
+        parts = [*(m["content"] for m in unanswered), *(a.message() for a in self._attached), text]
+        said = "\n\n".join(parts)
+        del messages[len(messages) - len(unanswered) :]
+        try:
+            stream = self.conversation.ask(said, stream=True, **self._sampling())
+        except BaseException:
+            messages += unanswered
+            raise
+        self._asked = said
+        self._attached.clear()
+        return stream
+
+    def keep_question(self, answer: Completion | None) -> bool:
+        """Keep what was asked where the answer was stopped before it began; whether that is so.
+
+        `answer` is None where it was ended at once.
+        """
+        asked, self._asked = self._asked, None
+        stopped = answer is None or answer.finish_reason == "cancelled"
+        if asked is None or not stopped or (answer is not None and answer.text):
+            return False
+        messages = self.conversation.messages
+        if messages and messages[-1]["role"] == "assistant" and messages[-2:-1] == [_user(asked)]:
+            return False  # some of it came
+        messages.append(_user(asked))
+        return True
+
+    def attach(self, file: Attachment) -> int:
+        """Have a file go with the next message; how many tokens it has."""
+        tokens = len(self.llm.tokenize(file.message(), add_special=False))
+        if tokens >= self.llm.n_ctx:
+            raise RefusedError(
+                f"{file.name} has {tokens:,} tokens, the context holds {self.llm.n_ctx:,}."
+            )
+        self._attached.append(file)
+        return tokens
 
     def regenerate(self) -> Stream[Any]:
-        """Answer the last question again, in another way: a seed that was set is moved on."""
+        """Answer the last question again, in another way: a seed that was set is moved on.
+
+        Where the likeliest tokens are taken by default, this answer is drawn.
+        """
         if not any(message["role"] == "user" for message in self.conversation.messages):
             raise RefusedError("There is no answer yet.")
         seed = self._options.get("seed")
         self._options["seed"] = None if seed is None else (seed + 1) % 2**64
-        return self.conversation.regenerate(stream=True, **self._sampling())
+        options = self._sampling()
+        if options.get("temperature") is None and self.llm.sampling.temperature == 0:
+            options["temperature"] = _ANOTHER_WAY
+        return self.conversation.regenerate(stream=True, **options)
+
+    def change_model(self, name: str) -> None:
+        """Go on with another model; what was said stays."""
+        if self.seat is None:
+            raise RefusedError("The model of this chat cannot be changed.")
+        try:
+            self._use(self.seat.change(name))
+        except click.ClickException as error:
+            raise RefusedError(error.message) from error
+        finally:
+            if self.llm is not self.seat.llm:  # it is the old one, loaded again
+                self._use(self.seat.llm)
+
+    def _use(self, llm: LLM) -> None:
+        before = self.conversation
+        self.llm, self.conversation = llm, llm.conversation(tools=self._tools)
+        self.conversation.messages[:] = before.messages
+        self.conversation.template_args = before.template_args
+        self.conversation.on_full = before.on_full
+        if self.default_limit is not None:
+            self.default_limit = usual_limit(llm)
+        for name in [name for name in self._options if name.startswith("reasoning")]:
+            with suppress(RefusedError):
+                self._check_switch(**{name: self._options[name]})
+                continue
+            del self._options[name]  # it was the other model's
 
     def go_on(self, calls: Sequence[ToolCall], approval: Approval) -> Stream[Any] | None:
         """Carry out what the last answer calls and let the model go on; None without tools.
@@ -83,6 +164,7 @@ class Dialogue:
             return
         system = self.system
         sessions.take_up(self.conversation, self.folder, console)
+        self._attached.clear()
         self._kept = [*self.conversation.messages]
         if system is not None:
             self.set_system(system)
@@ -108,6 +190,7 @@ class Dialogue:
     def clear(self) -> None:
         """Forget what was said; the system message stays."""
         self.conversation.clear()
+        self._attached.clear()
 
     @property
     def system(self) -> str | None:
@@ -136,7 +219,9 @@ class Dialogue:
         if parameter is None:
             raise RefusedError(f"There is no parameter {name}: {', '.join(known)}.")
         key = str(parameter.name)
-        if value == "default":
+        if key == "max_tokens":
+            self._limited = value.lower() not in NO_LIMIT
+        if value.lower() == "default" or (key == "max_tokens" and not self._limited):
             self._options[key] = None
             return
         try:
@@ -164,12 +249,18 @@ class Dialogue:
         for name, parameter in chat_parameters().items():
             key = str(parameter.name)
             value = self._options.get(key)
-            if value is not None:
+            if key == "max_tokens" and value is None and self._limit is not None:
+                rows.append((name, f"{self._limit:,}", "default"))
+            elif value is not None:
                 rows.append((name, _shown(value), ""))
             elif hasattr(self.llm.sampling, key):
                 rows.append((name, _shown(getattr(self.llm.sampling, key)), "default"))
             else:
                 rows.append((name, _UNSET[key], "default"))
+        rows.append(("on-full", self.conversation.on_full, ""))
+        rows.append(("loop-guard", _shown(self.guards), ""))
+        if self.llm.sampling_source is not None:
+            rows.append(("defaults by", self.llm.sampling_source, ""))
         return units.aligned(rows)
 
     def facts(self) -> list[str]:
@@ -187,8 +278,24 @@ class Dialogue:
         )
         return units.aligned(rows)
 
+    @property
+    def _limit(self) -> int | None:
+        return self.default_limit if self._limited else None
+
     def _sampling(self) -> ChatOptions:
-        return cast("ChatOptions", self._options)
+        options = dict(self._options)
+        if options.get("max_tokens") is None and self._limit is not None:
+            options["max_tokens"] = self._limit
+        return cast("ChatOptions", options)
+
+
+def usual_limit(llm: LLM) -> int:
+    """The tokens that an answer in a chat may have, so that no single one fills the context."""
+    return max(min(llm.n_ctx // 2, _LIMIT_REASONING if llm.reasons else _LIMIT), 1)
+
+
+def _user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
 
 
 def _memory(llm: LLM) -> str:

@@ -17,13 +17,10 @@ _QUOTED = 24  # characters of what differs
 
 
 def status_line(llm: LLM, answer: Completion) -> str:
-    """The line under an answer in a chat: speed, and how full the context is.
-
-    Short enough for a terminal of 80 columns.
-    """
+    """The line under an answer in a chat: its length, its speed, and how full the context is."""
     parts = ["stopped"] if answer.finish_reason == "cancelled" else []
     parts.append(_tokens(answer.usage.completion_tokens))
-    parts += _speed(llm, answer.timings)
+    parts += _speed(llm, answer.timings)[:1]
     parts.append(f"context {answer.usage.total_tokens:,}/{llm.n_ctx:,}")
     return ", ".join(parts)
 
@@ -47,6 +44,16 @@ def statistics(llm: LLM, answer: Completion) -> list[str]:
         ("seed", str(answer.seed)),
     )
     return [*units.aligned(rows), *reuse_lines(llm, answer)]
+
+
+def turn_lines(llm: LLM, answer: Completion) -> list[str]:
+    """What `chat -v` adds to the line under an answer."""
+    timings = answer.timings
+    more = [f"{timings.prefill_tokens:,} tokens read at {timings.prefill_tokens_per_s:.1f} tok/s"]
+    more += _speed(llm, timings)[1:]
+    if timings.first_token_s is not None:
+        more.append(f"first token after {timings.first_token_s:.2f} s")
+    return [", ".join([*more, f"seed {answer.seed}"]), *reuse_lines(llm, answer)]
 
 
 def reuse_lines(llm: LLM, answer: Completion) -> list[str]:

@@ -11,6 +11,7 @@ import click
 from pestle.cli import answering, chat, exits, figures, habits, loading, sessions, tool_calls
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import current, terminal_on_stdin
+from pestle.cli.loops import LoopGuard
 from pestle.cli.options import (
     COUNT,
     ModelOptions,
@@ -175,9 +176,12 @@ def once(
                 template_args=settings.template_args or None,
                 tools=offered.tools,
             )
+        guard = LoopGuard() if _is_guarded(settings, sampling, raw=raw) else None
         # What was said is kept in a session; without one there is nothing to do after Ctrl-C.
         with nullcontext() if dialogue is None else answering.interruptible(stream):
             if as_json:
+                for _ in answering.watched(stream, guard):
+                    pass
                 answer = stream.result()
                 console.json(figures.as_json(llm, answer))
             else:
@@ -186,6 +190,7 @@ def once(
                     console,
                     reasoning=settings.shows_reasoning,
                     notes_calls=not offered.tools,
+                    guard=guard,
                 )
             for call in getattr(answer, "tool_calls", ()) if offered.tools else ():
                 console.out(figures.call_line(call))
@@ -200,10 +205,20 @@ def once(
         if figures.context_is_full(llm, answer):
             console.error(_never_ended(llm, sampling))
             ctx.exit(exits.OVER_CONTEXT)
-        if answer.finish_reason == "cancelled":
+        if guard is not None and guard.tripped:
+            console.note("The answer repeats itself: it ends here. --no-loop-guard lets it go on.")
+        elif answer.finish_reason == "cancelled":
             ctx.exit(exits.INTERRUPTED)
         if not kept:
             ctx.exit(exits.ERROR)
+
+
+def _is_guarded(settings: ChatSettings, options: GenerateOptions, *, raw: bool) -> bool:
+    """Whether a loop ends the answer: not where it is to be of some form, or of some length."""
+    if settings.loop_guard is not None:
+        return settings.loop_guard
+    bounded = ("max_tokens", "regex", "grammar", "json_schema", "choice")
+    return not raw and all(options.get(name) is None for name in bounded)
 
 
 def _never_ended(llm: LLM, options: GenerateOptions) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pestle.cli import units
 from pestle.cli.console import Console
@@ -13,6 +13,10 @@ from pestle.cli.progress import Loading
 if TYPE_CHECKING:
     from pestle import Conversation
     from pestle.sessions import RestoredSession, SavedSession, SessionFolder
+
+
+_RECALLED = 4  # messages, of
+_RECALLED_LINES, _RECALLED_CHARACTERS = 6, 480
 
 
 @contextmanager
@@ -41,6 +45,24 @@ def lines(name: str, found: RestoredSession) -> list[str]:
     if found.reason is not None:
         return [f"{said}. All of it is read again: {found.reason}."]
     return [f"{said}, {found.n_tokens:,} tokens that need not be read again."]
+
+
+def recap(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The last turns of a chat that is gone on with, each in a few lines."""
+    said = [m for m in messages if m.get("role") in ("user", "assistant") and m.get("content")]
+    lines: list[str] = []
+    for message in said[-_RECALLED:]:
+        mark = ">>> " if message["role"] == "user" else ""
+        lines += ["", *_shortened(f"{mark}{message['content']}")]
+    return lines
+
+
+def _shortened(text: str) -> list[str]:
+    short = text.strip()[:_RECALLED_CHARACTERS]
+    lines = short.splitlines()[:_RECALLED_LINES]
+    if "\n".join(lines) != "\n".join(text.strip().splitlines()):
+        lines[-1] += " ..."
+    return lines
 
 
 def saved_line(name: str, saved: SavedSession) -> str:

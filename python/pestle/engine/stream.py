@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from pestle.engine.activity import RunStatus
+
 
 class Stream(Iterator[Chunk], Generic[R]):
     """An answer while it is being written.
@@ -38,6 +40,13 @@ class Stream(Iterator[Chunk], Generic[R]):
         if chunk is None:
             raise StopIteration
         return chunk
+
+    def status(self) -> RunStatus:
+        """How far it is: how much of the prompt is read, and whether it answers already.
+
+        Any thread may call this, at any time.
+        """
+        return self._run.status()
 
     def cancel(self) -> None:
         """End the generation before its next forward pass; any thread may call this.

@@ -1,0 +1,59 @@
+"""The model of a chat, which may give way to another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pestle.cli import answering, habits, loading, units
+from pestle.cli.console import Console
+from pestle.cli.harmless import escaped
+from pestle.cli.options import ModelOptions
+from pestle.cli.progress import Downloads
+from pestle.errors import Error
+
+if TYPE_CHECKING:
+    from pestle import LLM
+
+
+class ModelSeat:
+    """Loads models by the options of a chat, one at a time: two need not fit into memory."""
+
+    def __init__(self, options: ModelOptions, llm: LLM, console: Console) -> None:
+        self._options = options
+        self._console = console
+        self.llm = llm
+
+    def change(self, name: str) -> LLM:
+        """Load the model `name` in place of the one that is there, which is closed.
+
+        Where that fails, the one that was there is loaded again, as `llm`, and what went wrong is
+        raised.
+        """
+        from pestle.models import resolve
+
+        named = habits.named_model([name]) or habits.NamedModel(name, None, ())
+        wanted = replace(self._options, model=named.model, hub=named.hub, chat_template=None)
+        # It is found, and fetched, before anything is closed.
+        progress = Downloads(self._console)
+        resolve(wanted.model, hf=wanted.hub, offline=wanted.offline, progress=progress)
+        before = replace(self._options, model=self.llm.path, hub=None)
+        self.llm.close()
+        try:
+            self.llm = loading.load(wanted, self._console)
+            answering.require_template(self.llm)
+        except (Error, ValueError, OSError, click.ClickException, KeyboardInterrupt):
+            self.llm.close()
+            self.llm = loading.load(before, self._console)
+            raise
+        self._options = wanted
+        return self.llm
+
+
+def greeting(llm: LLM) -> str:
+    """The line that says which model it is."""
+    facts = f"{units.count(llm.model.n_params)} parameters, context {llm.n_ctx:,}"
+    return f"{escaped(Path(llm.path).stem)}: {facts}"
