@@ -278,8 +278,8 @@ _MODEL = (
 
 _SAMPLING = (
     click.option("-n", "--max-tokens", metavar="N", type=POSITIVE,
-                 help="Stop after this many tokens.  [default: when the model is done; in a chat on a "
-                      "terminal after 4,096 at the latest, or 16,384 if it thinks, or half the context]"),
+                 help="Stop after this many tokens.  [default: when the model is done; in a chat "
+                      "on a terminal, after 4,096, or 16,384 if it thinks, or half the context]"),
     click.option("--stop", multiple=True, metavar="TEXT",
                  help="Stop before this text; may be repeated."),
     click.option("--seed", metavar="N", type=_SEED,
