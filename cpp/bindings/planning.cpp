@@ -15,8 +15,7 @@ namespace {
 
 constexpr int kMostRows = 1 << 20;
 
-double measure(const std::string& format, bool wide, int rows, int columns, int batch, int threads,
-               size_t bytes) {
+double measure(ProductProbe& probe, const std::string& format, bool wide, int rows, int columns, int batch) {
   const std::optional<Format> known = format_of(format);
   if (!known) throw std::invalid_argument("format " + format + " is unknown");
   const int block = info(*known).columns;
@@ -25,10 +24,9 @@ double measure(const std::string& format, bool wide, int rows, int columns, int 
                                 std::to_string(columns) + " columns, expected 1 to " +
                                 std::to_string(kMostRows) + ", and columns in blocks of " +
                                 std::to_string(block));
-  if (batch < 1 || batch > kMostRows || threads < 0)
-    throw std::invalid_argument("batch and threads must not be negative, nor batch 0");
+  if (batch < 1 || batch > kMostRows) throw std::invalid_argument("batch must be positive");
   const py::gil_scoped_release released;
-  return measure_product({*known, wide, rows, columns}, batch, threads, bytes);
+  return probe.seconds({*known, wide, rows, columns}, batch);
 }
 
 }  // namespace
@@ -63,10 +61,14 @@ void bind_planning(py::module_& m) {
       .def_readonly("attention", &TokenWork::attention, "Of each layer.");
   m.def("token_work", &TokenWork::of, py::arg("file"),
         "What a token of the file's model goes through. Reads no weights; raises as loading does.");
-  m.def("measure_product", &measure, py::arg("format"), py::arg("wide"), py::arg("rows"), py::arg("columns"),
-        py::arg("batch") = 1, py::arg("threads") = 0, py::arg("bytes") = 0,
-        "Seconds of a product of `batch` rows with one weight [rows, columns], quantizing them included: the "
-        "best of some rounds over `bytes` of such weights, at least one. Takes the active kernels.");
+  py::class_<ProductProbe>(m, "ProductProbe", "Memory full of weights, on which products are timed.")
+      .def(py::init<size_t, int>(), py::arg("bytes"), py::arg("threads") = 0,
+           py::call_guard<py::gil_scoped_release>(),
+           "As many bytes as a token of the model reads: caches hold the same part of them.")
+      .def("seconds", &measure, py::arg("format"), py::arg("wide"), py::arg("rows"), py::arg("columns"),
+           py::arg("batch") = 1,
+           "Of a product of `batch` rows with one weight [rows, columns], quantizing them included, by the "
+           "active kernels: the best of some rounds over all such weights that the memory holds.");
 }
 
 }  // namespace pestle

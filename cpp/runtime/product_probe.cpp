@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 
-#include "core/buffer.h"
 #include "core/cpu.h"
 #include "model/linear.h"
 
@@ -12,6 +12,7 @@ namespace pestle {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
 // As a half or a float it is a small normal number, as codes some value: nothing runs slower or faster on it.
 constexpr int kByte = 0x2b;
@@ -19,45 +20,53 @@ constexpr size_t kPiece = size_t(1) << 20;
 constexpr int kRounds = 5;
 constexpr double kLongEnough = 0.2;  // seconds, after which no further round begins
 
-void fill(ThreadPool& pool, Buffer& memory) {
-  const int pieces = static_cast<int>((memory.size() + kPiece - 1) / kPiece);
-  pool.run(pieces, 1, [&](int begin, int end, int) {
-    const size_t from = size_t(begin) * kPiece;
-    std::memset(memory.data() + from, kByte, std::min(size_t(end) * kPiece, memory.size()) - from);
-  });
-}
+constexpr int kMostMatrices = 1 << 20;
 
 }  // namespace
 
-double measure_product(const ProductShape& shape, int batch, int threads, size_t bytes) {
-  ThreadPool pool(threads > 0 ? threads : default_threads());
+ProductProbe::ProductProbe(size_t bytes, int threads)
+    : pool_(threads > 0 ? threads : default_threads()), tiles_(bytes) {
+  fill();
+}
+
+void ProductProbe::fill() {
+  const int pieces = static_cast<int>((tiles_.size() + kPiece - 1) / kPiece);
+  pool_.run(pieces, 1, [&](int begin, int end, int) {
+    const size_t from = size_t(begin) * kPiece;
+    std::memset(tiles_.data() + from, kByte, std::min(size_t(end) * kPiece, tiles_.size()) - from);
+  });
+}
+
+double ProductProbe::seconds(const ProductShape& shape, int batch) {
   Matrix matrix{"", shape.format, shape.rows, shape.columns, shape.wide};
   const size_t one = matrix.bytes_of_one();
-  matrix.count = static_cast<int>(std::max<size_t>(1, bytes / one));
-  Buffer tiles(matrix.bytes());
-  fill(pool, tiles);
-  matrix.tiles = tiles.data();
-  Workspace ws(pool, kernels().scratch_bytes(shape.format));
+  if (one > tiles_.size()) {
+    tiles_ = Buffer();  // what there was is given back before
+    tiles_ = Buffer(one);
+    fill();
+  }
+  const int count = static_cast<int>(std::min<size_t>(tiles_.size() / one, kMostMatrices));
+  Workspace ws(pool_, kernels().scratch_bytes(shape.format));
   const Rows x = ws.rows(batch, shape.columns), y = ws.rows(batch, padded(shape.rows));
   for (int i = 0; i < batch; i++)
     for (int c = 0; c < shape.columns; c++) x.row(i)[c] = static_cast<float>((i + 7 * c) % 17 - 8);
-  double best = 1e30, all = 0;
+  double best = std::numeric_limits<double>::infinity(), all = 0;
   for (int round = 0; round < kRounds && all < kLongEnough; round++) {
     const auto start = Clock::now();
-    for (int i = 0; i < matrix.count; i++) {
+    int done = 0;
+    while (done < count) {
       const Arena::Scope scope(ws.arena);
-      Matrix single = matrix;
-      single.count = 1;
-      single.tiles = tiles.data() + one * size_t(i);
-      const Linear linear{&single};
+      matrix.tiles = tiles_.data() + one * size_t(done++);
+      const Linear linear{&matrix};
       Activations a(ws, x);
       multiply(ws, a, {{linear, y}});
+      if (batch > 1 && seconds_since(start) > kLongEnough / kRounds) break;
     }
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    best = std::min(best, seconds);
-    all += seconds;
+    const double round_seconds = seconds_since(start);
+    best = std::min(best, round_seconds / done);
+    all += round_seconds;
   }
-  return best / matrix.count;
+  return best;
 }
 
 }  // namespace pestle

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "core/buffer.h"
+#include "core/thread_pool.h"
 #include "kernels/format.h"
 
 namespace pestle {
@@ -13,9 +15,20 @@ struct ProductShape {
   int rows, columns;  // of the weight
 };
 
-// Seconds that a product of `batch` rows of activations with one weight takes, the activations' quantization
-// included, on `threads` (0: as decoding). The weights are `bytes` of such matrices one after the other, at
-// least one: more than the caches hold are read from DRAM. The best of some rounds.
-double measure_product(const ProductShape& shape, int batch, int threads, size_t bytes);
+// Memory full of weights, on which products are timed.
+class ProductProbe {
+ public:
+  // As many bytes as a token of the model reads: its caches hold the same part of them. threads: 0 as
+  // decoding.
+  ProductProbe(size_t bytes, int threads);
+  // Seconds of a product of `batch` rows of activations with one weight, the activations' quantization
+  // included: the best of some rounds over all such weights that fit into the memory, at least one.
+  double seconds(const ProductShape& shape, int batch);
+
+ private:
+  void fill();
+  ThreadPool pool_;
+  Buffer tiles_;
+};
 
 }  // namespace pestle

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'measure_product', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductProbe', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -337,6 +337,18 @@ class TokenWork:
     def products(self) -> list[ProductWork]:
         """
         In a token's order, the head last.
+        """
+class ProductProbe:
+    """
+    Memory full of weights, on which products are timed.
+    """
+    def __init__(self, bytes: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        As many bytes as a token of the model reads: caches hold the same part of them.
+        """
+    def seconds(self, format: str, wide: bool, rows: typing.SupportsInt | typing.SupportsIndex, columns: typing.SupportsInt | typing.SupportsIndex, batch: typing.SupportsInt | typing.SupportsIndex = 1) -> float:
+        """
+        Of a product of `batch` rows with one weight [rows, columns], quantizing them included, by the active kernels: the best of some rounds over all such weights that the memory holds.
         """
 class Sequence:
     """
@@ -746,10 +758,6 @@ def measure_bandwidth(threads: typing.SupportsInt | typing.SupportsIndex = 0) ->
 def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
     """
     int8 operations per second of the active kernels' dot product in registers; a multiply-add is two.
-    """
-def measure_product(format: str, wide: bool, rows: typing.SupportsInt | typing.SupportsIndex, columns: typing.SupportsInt | typing.SupportsIndex, batch: typing.SupportsInt | typing.SupportsIndex = 1, threads: typing.SupportsInt | typing.SupportsIndex = 0, bytes: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
-    """
-    Seconds of a product of `batch` rows with one weight [rows, columns], quantizing them included: the best of some rounds over `bytes` of such weights, at least one. Takes the active kernels.
     """
 def pass_bytes(engine: Engine, rows: typing.SupportsInt | typing.SupportsIndex, position: typing.SupportsInt | typing.SupportsIndex, *, sequences: typing.SupportsInt | typing.SupportsIndex = 1, logit_rows: typing.SupportsInt | typing.SupportsIndex = 1) -> int:
     """

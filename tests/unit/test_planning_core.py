@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pestle._core import GgufFile, measure_product, token_work
+from pestle._core import GgufFile, ProductProbe, token_work
 
 from .test_kv_memory import header
 
@@ -24,13 +24,15 @@ def test_the_products_of_a_token(tmp_path: Path, name: str) -> None:
 
 
 def test_more_work_takes_longer() -> None:
-    one = measure_product("Q4_0", False, 512, 2048, 1, 1, 1 << 22)
-    many = measure_product("Q4_0", False, 512, 2048, 256, 1)
+    probe = ProductProbe(1 << 22, 1)
+    one = probe.seconds("Q4_0", False, 512, 2048, 1)
+    many = probe.seconds("Q4_0", False, 512, 2048, 256)
     assert 0 < one < many < 60
+    assert probe.seconds("Q8_0", False, 4096, 2048) > 0  # more than the memory it was made with
 
 
 @pytest.mark.parametrize("change", [{"format": "Q9"}, {"columns": 100}, {"rows": 0}, {"batch": 0}])
 def test_wrong_products_are_refused(change: dict[str, object]) -> None:
     arguments = {"format": "Q4_0", "wide": False, "rows": 64, "columns": 64, "batch": 1} | change
     with pytest.raises(ValueError, match=r"format|matrix|batch"):
-        measure_product(**arguments)  # type: ignore[arg-type]
+        ProductProbe(1 << 20, 1).seconds(**arguments)  # type: ignore[arg-type]

@@ -30,6 +30,10 @@ _DAYS: Final = 30
 """After which a machine is measured again."""
 _CACHED: Final = 64 << 20
 """Bytes that no last-level cache of a core's share holds: what is read beyond comes from DRAM."""
+_LEAST_MEMORY: Final = 24
+_MOST_MEMORY: Final = 29
+"""Logarithms of the bytes of weights on which products are measured: of models that caches hold in
+part, as many as they have; beyond half a GB nothing changes."""
 _MOST_MATRIX: Final = 64 << 20
 _PREFILL_ROWS: Final = 1024
 _KEYS: Final = 2048
@@ -58,6 +62,7 @@ class Probes:
         self._machine = _machine()
         self._measured: dict[str, tuple[float, float]] = {}  # key -> (seconds, when)
         self._added = False
+        self._products: tuple[tuple[int, int], _core.ProductProbe] | None = None
         self.oldest = now()  # when the oldest of what was asked for was measured
         if not fresh:
             self._measured = _kept(self._path, self._machine, now() - _DAYS * 86400)
@@ -68,38 +73,40 @@ class Probes:
             f"dram {self.decode_threads}", lambda: 1 / _core.measure_bandwidth(self.decode_threads)
         )
 
-    def product(self, work: ProductWork, rows: float) -> float:
-        """Seconds of one product of `rows` rows with one matrix of a weight."""
-        if rows < 2:
-            return self._decode_product(work)
-        batch = 1 << max(1, min(9, round(math.log2(rows))))
-        measured = min(work.rows, _PREFILL_ROWS)
-        threads = self.prefill_threads
+    def product(self, work: ProductWork, rows: float, among: int) -> float:
+        """Seconds of one product of `rows` rows with one matrix of a weight.
+
+        among: the bytes of all weights that are read by turns, of which caches hold a part.
+        """
+        decoding = rows < 2
+        batch = 1 if decoding else 1 << max(1, min(9, round(math.log2(rows))))
+        most = max(32, int(_MOST_MATRIX * work.rows / work.bytes) // 32 * 32)
+        measured = min(work.rows, most if decoding else _PREFILL_ROWS)
+        threads = self.decode_threads if decoding else self.prefill_threads
+        size = 1 << max(_LEAST_MEMORY, min(_MOST_MEMORY, round(math.log2(max(1, among)))))
         seconds = self._get(
-            f"product {work.format} {work.wide:d} {measured}x{work.columns} {batch} {threads}",
-            lambda: _core.measure_product(
-                work.format, work.wide, measured, work.columns, batch, threads
+            f"product {work.format} {work.wide:d} {measured}x{work.columns} "
+            f"{batch} {threads} {size >> 20}",
+            lambda: self._probe(size, threads).seconds(
+                work.format, work.wide, measured, work.columns, batch
             ),
         )
         return seconds * (work.rows / measured) * (rows / batch)
 
-    def _decode_product(self, work: ProductWork) -> float:
-        most = max(32, int(_MOST_MATRIX * work.rows / work.bytes) // 32 * 32)
-        measured = min(work.rows, most)
-        threads = self.decode_threads
-        size = max(2 * int(_core.cpu_info()["l3"]), 2 * _CACHED)
-        seconds = self._get(
-            f"product {work.format} {work.wide:d} {measured}x{work.columns} 1 {threads}",
-            lambda: _core.measure_product(
-                work.format, work.wide, measured, work.columns, 1, threads, min(size, 512 << 20)
-            ),
-        )
-        return seconds * work.rows / measured
+    def _probe(self, size: int, threads: int) -> _core.ProductProbe:
+        """One at a time, as it takes memory."""
+        if self._products is None or self._products[0] != (size, threads):
+            self._products = None
+            self._products = ((size, threads), _core.ProductProbe(size, threads))
+        return self._products[1]
 
-    def layer(self) -> float:
-        """Seconds of one decoded token in a layer beside its products: norms, rotation, waiting."""
-        threads = self.decode_threads
-        return self._get(f"layer {threads}", lambda: tiny_decoder.layer_seconds(threads))
+    def layer(self, rows: int) -> float:
+        """Seconds that a layer of a pass of `rows` tokens takes beside its products, of a decoder
+        whose products give `tiny_decoder.WIDTH` values a token: norms, rotation, waiting."""
+        threads = self.decode_threads if rows == 1 else self.prefill_threads
+        return self._get(
+            f"layer {rows} {threads}", lambda: tiny_decoder.layer_seconds(rows, threads)
+        )
 
     def attention(self, work: AttentionWork, kv_type: str, rows: int) -> float:
         """Seconds that each position seen adds to the attention of `rows` tokens in one layer."""
@@ -112,6 +119,7 @@ class Probes:
 
     def save(self) -> None:
         """Keep what was measured; where the disk refuses, it is measured anew next time."""
+        self._products = None  # and its memory
         if not self._added:
             return
         data = {"version": _VERSION, "machine": self._machine, "measured": self._measured}

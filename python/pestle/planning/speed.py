@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pestle.planning import tiny_decoder
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _OF_DRAM: Final = 0.6
 """The share of the DRAM's bandwidth from which on it is said to bind: kernels that compute as fast
 as they read reach some 70 % of what the probe reads."""
+_PASS: Final = 512
+"""Rows of the passes whose parts beside products are measured."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,14 @@ class TokenCost:
 
 def decoding(work: TokenWork, options: EngineOptions, probes: Probes, depth: int) -> TokenCost:
     """What a token costs that is written after `depth` others."""
-    products = 0.0
-    weight_bytes = expert_bytes = 0
-    for product in work.products:
-        products += product.per_token * probes.product(product, 1)
-        weight_bytes += product.per_token * product.bytes
-        if product.per_token < product.count:
-            expert_bytes += product.per_token * product.bytes
-    attention = _attention(work.attention, options, probes, depth, rows=1)
+    weight_bytes = sum(p.per_token * p.bytes for p in work.products)
+    expert_bytes = sum(p.per_token * p.bytes for p in work.products if p.per_token < p.count)
     return TokenCost(
-        products, attention, work.n_layers * probes.layer(), weight_bytes, expert_bytes
+        products=sum(p.per_token * probes.product(p, 1, weight_bytes) for p in work.products),
+        attention=_attention(work.attention, options, probes, depth, rows=1),
+        layers=work.n_layers * probes.layer(1),
+        weight_bytes=weight_bytes,
+        expert_bytes=expert_bytes,
     )
 
 
@@ -56,18 +58,20 @@ def prefill_seconds(
     work: TokenWork, options: EngineOptions, probes: Probes, n_tokens: int
 ) -> float:
     """Seconds from a prompt of so many tokens to the logits of what follows it."""
+    weights = sum(p.count * p.bytes for p in work.products)
+    body, head = work.products[:-1], work.products[-1]
+    values = sum(p.per_token * p.rows for p in body)
     seconds, at = 0.0, 0
     while at < n_tokens:
         rows = min(options.chunk, n_tokens - at)
-        for product in work.products:
-            if product.head:
-                continue
+        for product in body:
             met = rows * product.per_token / product.count  # by each of its matrices
-            share = min(1.0, met)
-            seconds += product.count * share * probes.product(product, max(1.0, met))
+            each = probes.product(product, max(1.0, met), weights)
+            seconds += product.count * min(1.0, met) * each
         seconds += _attention(work.attention, options, probes, at + rows // 2, rows=rows)
+        seconds += probes.layer(_PASS) * rows / _PASS * values / tiny_decoder.WIDTH
         at += rows
-    return seconds + probes.product(work.products[-1], 1)
+    return seconds + probes.product(head, 1, weights)
 
 
 def binds(cost: TokenCost, probes: Probes) -> str:
@@ -85,7 +89,7 @@ def _attention(
     rows: int,
 ) -> float:
     """Seconds of all layers' attention of `rows` tokens around the position `depth`."""
-    measured = 1 if rows == 1 else 512
+    measured = 1 if rows == 1 else _PASS
     seconds = 0.0
     for layer in layers:
         seen = min(depth, layer.window) if layer.window else depth

@@ -23,11 +23,12 @@ class KnownMachine:
     def bandwidth(self) -> float:
         return 1e10
 
-    def product(self, work: Any, rows: float) -> float:
+    def product(self, work: Any, rows: float, among: int) -> float:
+        assert among >= work.bytes
         return float(work.bytes) / 1e10 * (1 if rows < 2 else rows / 4)
 
-    def layer(self) -> float:
-        return 1e-5
+    def layer(self, rows: int) -> float:
+        return 1e-5 * rows
 
     def attention(self, work: Any, kv_type: str, rows: int) -> float:
         return 1e-8 * rows

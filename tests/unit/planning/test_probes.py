@@ -101,9 +101,10 @@ def test_the_real_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     work = _core.token_work(_core.GgufFile(header(tmp_path / "m.gguf", "smollm2-135m")))
     probes = Probes(Threads(1))
     small, head = work.products[0], work.products[-1]
-    assert 0 < probes.product(small, 1) < probes.product(head, 1) < 1
-    assert probes.product(small, 64) < probes.product(small, 512) < 10
-    assert 0 < probes.layer() < 0.1
+    assert 0 < probes.product(small, 1, 1 << 20) < probes.product(head, 1, 1 << 25) < 1
+    assert probes.product(small, 64, 1 << 20) < probes.product(small, 512, 1 << 20) < 10
+    assert 0 < probes.layer(1) < 0.1
+    assert 0 < probes.layer(512) < 1
     assert 0 < probes.attention(work.attention[0], "f16", 1) < 1e-3
     assert 0 < probes.attention(work.attention[0], "q8_0/f16", 512) < 0.1
     probes.save()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pestle import _core
 from pestle.options import EngineOptions
-from pestle.planning import speed, streaming
+from pestle.planning import speed, streaming, tiny_decoder
 from pestle.planning.planned import PROMPT
 
 from tests.unit.planning.conftest import KnownMachine
@@ -53,7 +53,8 @@ def test_a_prompt_shares_what_is_read(tmp_path: Path) -> None:
     work = of(tmp_path, "qwen3-30b-a3b")
     seconds = speed.prefill_seconds(work, OPTIONS, KnownMachine(), PROMPT)  # type: ignore[arg-type]
     head = work.products[-1].bytes / 1e10
-    expected = head + 48 * 512 * 256 * 1e-8
+    values = sum(p.per_token * p.rows for p in work.products[:-1])
+    expected = head + 48 * 512 * 256 * 1e-8 + 512e-5 * values / tiny_decoder.WIDTH
     for p in work.products[:-1]:
         expected += p.count * p.bytes / 1e10 * (512 * p.per_token / p.count / 4)
     assert seconds == pytest.approx(expected)
