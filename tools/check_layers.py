@@ -58,8 +58,8 @@ PYTHON_LAYERS = {
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
     "models": "files memory progress gguf untrusted_json errors _core",
-    "planning": "llm footprint models gguf files memory options version untrusted_json errors "
-    "_core",
+    "planning": "llm footprint models gguf files memory options types version untrusted_json "
+    "errors _core",
     "quantization": "types errors _core",
     "quantization.importance": "quantization models tokenizer gguf files progress errors _core",
     "quantization.budget": "quality tensors quantization.importance quantization models tokenizer "

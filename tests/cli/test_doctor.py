@@ -54,28 +54,29 @@ def test_text(pestle: Pestle, machine: None) -> None:
         "DRAM reads     40.0 GB/s: bounds decode\n"
         "int8 products  938 GOPS: bounds prefill\n"
         "\n"
-        "What would run, with 4-bit weights and 4,096 tokens of context\n"
-        "(memory needed, and the decode speed that the DRAM allows at most):\n"
-        "  model   memory      tokens/s\n"
-        "  0.5B    749 MB         100.0\n"
-        "  1.5B   1.41 GB          40.4\n"
-        "  3B     2.38 GB          20.7\n"
-        "  7B     5.21 GB           8.5\n"
-        "  14B    10.1 GB           4.4\n"
-        "  32B    21.3 GB  does not fit\n"
-        "  70B    44.1 GB  does not fit"
+        "What would run, with 4,096 tokens of context (memory needed, and the decode speed that\n"
+        "the DRAM allows at most; `pestle plan NAME` says more):\n"
+        "  model                memory      tokens/s\n"
+        "  qwen3-0.6b           977 MB          62.6\n"
+        "  llama3.2-1b         1.16 GB          49.4\n"
+        "  qwen3-1.7b          2.24 GB          21.9\n"
+        "  llama3.2-3b         2.44 GB          19.8\n"
+        "  qwen3-4b-2507       2.95 GB          16.0\n"
+        "  gpt-oss-20b         13.1 GB  does not fit\n"
+        "  qwen3-30b-a3b-2507  20.0 GB  does not fit\n"
+        "  gpt-oss-120b        67.5 GB  does not fit"
     )
     assert (result.stderr, result.exit_code) == ("", 0)
 
 
 def test_json(pestle: Pestle, machine: None) -> None:
     data = json.loads(pestle("doctor", "--json").stdout)
-    assert data["version"] == 1
+    assert data["version"] == 2
     assert data["cpu"] == CPU
     assert data["isa"] == {"active": "avx2", "usable": ["avxvnni", "avx2", "scalar"]}
     assert data["memory"] == {"total": 16 * 10**9, "available": 12 * 10**9, "limit": 13 * 10**9}
     assert (data["bandwidth"], data["int8_ops"]) == (40e9, 938e9)
     assert data["models"][-1] == {
-        "parameters": "70B", "bytes_needed": 44_143_488_000, "fits": False,
+        "name": "gpt-oss-120b", "bytes_needed": 67_504_000_000, "fits": False,
         "max_tokens_per_second": None,
     }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +14,20 @@ from pestle import memory
 from pestle.cli import units
 from pestle.cli.console import current
 from pestle.cli.options import json_option, verbosity
+from pestle.models.catalogue import CATALOGUE
+from pestle.models.fitting import LADDER, expect
 
 PROBES = 3  # of which the median is shown: other programs make single probes jump
-CONTEXT = 4096  # tokens, for the prediction
-SPARE = 0.3e9  # bytes that a process needs beside weights and cache
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A typical dense model with 4-bit weights (Q4_K_M files of Qwen2.5, Llama for 70B)."""
-
-    name: str
-    weights: float  # bytes, all of which a decoded token reads
-    kv_per_token: float  # bytes, f16
-
-
-SAMPLES = (
-    Sample("0.5B", 0.40e9, 12e3),
-    Sample("1.5B", 0.99e9, 29e3),
-    Sample("3B", 1.93e9, 37e3),
-    Sample("7B", 4.68e9, 57e3),
-    Sample("14B", 8.99e9, 197e3),
-    Sample("32B", 19.9e9, 262e3),
-    Sample("70B", 42.5e9, 328e3),
-)
-
-
 def predict(bandwidth: float, available: int) -> list[dict[str, Any]]:
-    """What each sample would need and do: decode reads every weight once a token."""
+    """What models of the catalogue would need and do, the smallest first."""
     rows = []
-    for sample in SAMPLES:
-        needed = sample.weights + CONTEXT * sample.kv_per_token + SPARE
-        fits = needed <= available
-        speed = round(bandwidth / sample.weights, 1) if fits else None
-        rows.append({"parameters": sample.name, "bytes_needed": int(needed), "fits": fits,
+    for name in reversed(LADDER):
+        fit = expect(CATALOGUE[name], available, bandwidth)
+        speed = None if fit.speed is None else round(fit.speed, 1)
+        rows.append({"name": name, "bytes_needed": fit.memory, "fits": fit.fits,
                      "max_tokens_per_second": speed})  # fmt: skip
     return rows
 
@@ -61,7 +40,7 @@ def examine() -> dict[str, Any]:
     room = memory.read()
     bandwidth = _median(_core.measure_bandwidth)
     return {
-        "version": 1,
+        "version": 2,
         "pestle": __version__,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
@@ -118,12 +97,12 @@ def lines(found: dict[str, Any]) -> list[str]:
     table = [("model", "memory", "tokens/s")]
     for model in found["models"]:
         speed = f"{model['max_tokens_per_second']:.1f}" if model["fits"] else "does not fit"
-        table.append((model["parameters"], units.size(model["bytes_needed"]), speed))
+        table.append((model["name"], units.size(model["bytes_needed"]), speed))
     return [
         *units.aligned(facts),
         "",
-        f"What would run, with 4-bit weights and {CONTEXT:,} tokens of context",
-        "(memory needed, and the decode speed that the DRAM allows at most):",
+        "What would run, with 4,096 tokens of context (memory needed, and the decode speed that",
+        "the DRAM allows at most; `pestle plan NAME` says more):",
         *(f"  {line}" for line in units.aligned(table, numbers=(1, 2))),
     ]
 

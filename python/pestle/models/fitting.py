@@ -21,9 +21,7 @@ _PROBES: Final = 2
 """Other programs can only make one slower than the machine is."""
 _LEAST_SPEED: Final = 5.0
 """Tokens a second: people read about as fast."""
-# The best first. In a mixture of experts a token needs few of the weights, which suits a CPU; those
-# that think long before they answer are left out.
-_LADDER: Final = (
+LADDER: Final = (
     "gpt-oss-120b",
     "qwen3-30b-a3b-2507",
     "gpt-oss-20b",
@@ -33,6 +31,8 @@ _LADDER: Final = (
     "llama3.2-1b",
     "qwen3-0.6b",
 )
+"""Names of general models, the best first. In a mixture of experts a token needs few of the
+weights, which suits a CPU; those that think long before they answer are left out."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def best_here() -> Fit | None:
 
     None where not even a small one fits. Takes a quarter of a second.
     """
-    return best(fits_here([CATALOGUE[name] for name in _LADDER]))
+    return best(fits_here([CATALOGUE[name] for name in LADDER]))
 
 
 def best(fits: list[Fit]) -> Fit | None:

@@ -138,7 +138,7 @@ def test_what_fits() -> None:
     ],
 )
 def test_the_best_one(available: int, bandwidth: float, name: str | None) -> None:
-    from pestle.models.fitting import _LADDER
+    from pestle.models.fitting import LADDER
 
-    found = best([expect(CATALOGUE[each], available, bandwidth) for each in _LADDER])
+    found = best([expect(CATALOGUE[each], available, bandwidth) for each in LADDER])
     assert (found and found.entry.name) == name
