@@ -8,8 +8,8 @@ namespace pestle {
 void bind_errors(pybind11::module_& m);
 void bind_gguf(pybind11::module_& m);
 void bind_machine(pybind11::module_& m);
-void bind_model(pybind11::module_& m);
 void bind_streaming(pybind11::module_& m);
+void bind_model(pybind11::module_& m);
 void bind_planning(pybind11::module_& m);
 void bind_sequence(pybind11::module_& m);
 void bind_pooling(pybind11::module_& m);

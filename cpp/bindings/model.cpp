@@ -54,8 +54,8 @@ ModelPart part_of(const std::optional<std::variant<int, std::string>>& only) {
 using Only = std::optional<std::variant<int, std::string>>;
 
 ModelHandle load(const gguf::File& file, int threads, const std::optional<Progress>& progress,
-                 const std::optional<RopeOverride>& rope, const Only& only) {
-  const LoadOptions options{threads, rope.value_or(RopeOverride()), part_of(only)};
+                 const std::optional<RopeOverride>& rope, const Only& only, size_t expert_memory) {
+  const LoadOptions options{threads, rope.value_or(RopeOverride()), part_of(only), expert_memory};
   const py::gil_scoped_release released;
   return {Model::load(file, options, [&](size_t done, size_t total) {
     const py::gil_scoped_acquire acquired;
@@ -67,12 +67,12 @@ ModelHandle load(const gguf::File& file, int threads, const std::optional<Progre
 }
 
 ModelHandle load_path(const PathArgument& path, int threads, const std::optional<Progress>& progress,
-                      const std::optional<RopeOverride>& rope, const Only& only) {
+                      const std::optional<RopeOverride>& rope, const Only& only, size_t expert_memory) {
   const gguf::File file = [&] {
     const py::gil_scoped_release released;
     return gguf::File::open(path.text);
   }();
-  return load(file, threads, progress, rope, only);
+  return load(file, threads, progress, rope, only, expert_memory);
 }
 
 }  // namespace
@@ -103,9 +103,10 @@ void bind_model(py::module_& m) {
                           "A model's weights, packed for the kernels. Immutable; engines share it.")
       .def(py::init(&load), py::arg("file"), py::kw_only(), py::arg("threads") = 0,
            py::arg("progress") = py::none(), py::arg("rope") = py::none(), py::arg("only") = py::none(),
-           "Packs the weights of a GGUF file that is open.")
+           py::arg("expert_memory") = 0, "Packs the weights of a GGUF file that is open.")
       .def(py::init(&load_path), py::arg("path"), py::kw_only(), py::arg("threads") = 0,
            py::arg("progress") = py::none(), py::arg("rope") = py::none(), py::arg("only") = py::none(),
+           py::arg("expert_memory") = 0,
            "Opens a GGUF file and packs its weights. Where something else is read of the same file, open it "
            "once, as a GgufFile, and load that: another file may take its place in between.\n\n"
            "progress(done, total), in bytes, is called between pieces; returning False raises "
@@ -114,7 +115,9 @@ void bind_model(py::module_& m) {
            "layer, or "
            "\"output\": that part alone, which a PartRunner runs; the file need not hold the others. "
            "IndexError: "
-           "there is no such layer. Raises FormatError, "
+           "there is no such layer. expert_memory: bytes for experts, which are then read from the file when "
+           "tokens ask for them (see "
+           "expert_layout); 0: all are in memory. Raises FormatError, "
            "UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.")
       .def_property_readonly("path", [](const ModelHandle& h) { return path_to_str(h.model->path); })
       .def_property_readonly("architecture", [](const ModelHandle& h) { return h.model->architecture; })
@@ -128,6 +131,29 @@ void bind_model(py::module_& m) {
       .def_property_readonly("n_params", [](const ModelHandle& h) { return h.model->n_params; })
       .def_property_readonly(
           "weight_bytes", [](const ModelHandle& h) { return h.model->weight_bytes; }, "Packed, resident.")
+      .def_property_readonly(
+          "expert_memory",
+          [](const ModelHandle& h) {
+            return h.model->experts ? h.model->experts->layout().bytes(h.model->experts->n_slots()) : 0;
+          },
+          "Bytes that are allocated for streamed experts; 0: all are in memory, in weight_bytes.")
+      .def_property_readonly(
+          "expert_traffic",
+          [](const ModelHandle& h) -> std::optional<ExpertTraffic> {
+            if (!h.model->experts) return std::nullopt;
+            return h.model->experts->traffic();
+          },
+          "What streaming experts has read so far; None where they are in memory.")
+      .def_property_readonly(
+          "expert_read_rate",
+          [](const ModelHandle& h) {
+            return h.model->experts ? h.model->experts->source().probed_rate() : 0;
+          },
+          "Bytes a second at which the file could be read when the model was loaded; 0: not measured.")
+      .def_property_readonly(
+          "experts_past_cache",
+          [](const ModelHandle& h) { return h.model->experts && h.model->experts->source().past_cache(); },
+          "Whether experts are read past the system's page cache.")
       .def_property_readonly(
           "decode_bytes", [](const ModelHandle& h) { return h.model->decode_bytes; },
           "Weight bytes that one decoded token reads, head included.")

@@ -5,8 +5,8 @@ PYBIND11_MODULE(_core, m) {
   pestle::bind_errors(m);
   pestle::bind_gguf(m);
   pestle::bind_machine(m);
-  pestle::bind_model(m);
   pestle::bind_streaming(m);
+  pestle::bind_model(m);
   pestle::bind_planning(m);
   pestle::bind_sequence(m);
   pestle::bind_sampled(m);

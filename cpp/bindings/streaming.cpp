@@ -1,4 +1,4 @@
-// ExpertLayout: what streamed experts take, from a file's header alone.
+// ExpertLayout: what streamed experts take, from a file's header alone. ExpertTraffic: what was read.
 #include "model/expert_layout.h"
 
 #include <pybind11/stl.h>
@@ -41,6 +41,15 @@ void bind_streaming(py::module_& m) {
           "slots", [](const ExpertLayout& x, size_t budget) { return x.slots(budget); }, py::arg("budget"),
           "The slots that fit into so many bytes, as many as there are experts at most; 0 where fewer than "
           "min_slots fit.");
+  py::class_<ExpertTraffic>(m, "ExpertTraffic", "What streaming experts has read since the model was loaded.")
+      .def_readonly("tokens", &ExpertTraffic::tokens)
+      .def_readonly("asked", &ExpertTraffic::asked,
+                    "Experts that passes asked for; one counts once for each pass of its layer.")
+      .def_readonly("hits", &ExpertTraffic::hits, "Of these, those that were in memory before.")
+      .def_readonly("reads", &ExpertTraffic::reads, "Experts that were read.")
+      .def_readonly("read_bytes", &ExpertTraffic::read_bytes)
+      .def_readonly("stall_seconds", &ExpertTraffic::stall_seconds, "That products have waited for reads.")
+      .def_readonly("stall_bytes", &ExpertTraffic::stall_bytes, "What was read meanwhile.");
   m.def(
       "expert_layout", [](const gguf::File& file) { return Outline::of(file).experts; }, py::arg("file"),
       "What the file's experts would take if they were streamed. Reads no weights; raises as loading does.");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/assume.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -34,6 +35,10 @@ constexpr size_t kLongestRead = size_t(1) << 30;
   throw Error(printable(path) + ": the file was cut while it was in use");
 }
 
+[[noreturn]] void fail_replaced(const std::string& path) {
+  throw Error(printable(path) + ": another file has taken its place while it was in use");
+}
+
 }  // namespace
 
 InputFile::~InputFile() { close(); }
@@ -51,6 +56,36 @@ InputFile& InputFile::operator=(InputFile&& other) noexcept {
   return *this;
 }
 
+void InputFile::read(uint64_t offset, std::span<std::byte> out) const {
+  while (!out.empty()) {
+    const size_t n = read_once(offset, out);
+    if (n == 0) fail_cut(path_);
+    offset += n;
+    out = out.subspan(n);
+  }
+}
+
+InputFile InputFile::again() const {
+  InputFile file(path_);
+  if (file.status_ != status_) fail_replaced(path_);
+  return file;
+}
+
+const std::byte* InputFile::read_pages(uint64_t offset, size_t n, std::span<std::byte> buffer) const {
+  const uint64_t first = offset / kReadAlignment * kReadAlignment;
+  const size_t before = static_cast<size_t>(offset - first), needed = before + n;
+  const size_t all = (needed + kReadAlignment - 1) / kReadAlignment * kReadAlignment;
+  PESTLE_ASSUME(all <= buffer.size() && reinterpret_cast<uintptr_t>(buffer.data()) % kReadAlignment == 0);
+  for (size_t done = 0; done < needed;) {
+    // What a call leaves of a page is read again: only whole ones may be asked for.
+    const size_t from = done / kReadAlignment * kReadAlignment;
+    const size_t end = from + read_once(first + from, buffer.subspan(from, all - from));
+    if (end <= done) fail_cut(path_);
+    done = end;
+  }
+  return buffer.data() + before;
+}
+
 void InputFile::check_unchanged() const {
   const Status now = status();
   if (now.size < status_.size) fail_cut(path_);
@@ -63,6 +98,14 @@ namespace {
 
 [[noreturn]] void fail(const std::string& path, DWORD reason) {
   throw Error(printable(path) + ": " + std::system_category().message(static_cast<int>(reason)));
+}
+
+std::filesystem::path wide(const std::string& path) { return std::u8string(path.begin(), path.end()); }
+
+HANDLE open_file(const std::string& path, DWORD flags) {
+  const DWORD sharing = FILE_SHARE_READ | FILE_SHARE_DELETE;  // nobody writes to it meanwhile
+  return CreateFileW(wide(path).c_str(), GENERIC_READ, sharing, nullptr, OPEN_EXISTING,
+                     FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED | flags, nullptr);
 }
 
 // Reads of a handle that is not asynchronous would queue, so each thread waits for its own on an event.
@@ -83,13 +126,10 @@ class Event {
 }  // namespace
 
 InputFile::InputFile(const std::string& path) : path_(path) {
-  const std::filesystem::path wide(std::u8string(path.begin(), path.end()));
-  const DWORD sharing = FILE_SHARE_READ | FILE_SHARE_DELETE;  // nobody writes to it meanwhile
-  const HANDLE file = CreateFileW(wide.c_str(), GENERIC_READ, sharing, nullptr, OPEN_EXISTING,
-                                  FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OVERLAPPED, nullptr);
+  const HANDLE file = open_file(path, 0);
   if (file == INVALID_HANDLE_VALUE) {
     const DWORD reason = GetLastError();
-    const DWORD attributes = GetFileAttributesW(wide.c_str());
+    const DWORD attributes = GetFileAttributesW(wide(path).c_str());
     // A folder is refused as "access denied", which would mislead.
     if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY))
       throw Error(printable(path) + ": Is a directory");
@@ -115,37 +155,46 @@ InputFile::Status InputFile::status() const {
   if (!GetFileInformationByHandle(reinterpret_cast<HANDLE>(file_), &found)) fail(path_, GetLastError());
   const auto joined = [](DWORD high, DWORD low) { return uint64_t(high) << 32 | low; };
   return {joined(found.nFileSizeHigh, found.nFileSizeLow),
-          int64_t(joined(found.ftLastWriteTime.dwHighDateTime, found.ftLastWriteTime.dwLowDateTime))};
+          int64_t(joined(found.ftLastWriteTime.dwHighDateTime, found.ftLastWriteTime.dwLowDateTime)),
+          found.dwVolumeSerialNumber, joined(found.nFileIndexHigh, found.nFileIndexLow)};
 }
 
-void InputFile::read(uint64_t offset, std::span<std::byte> out) const {
+size_t InputFile::read_once(uint64_t offset, std::span<std::byte> out) const {
   thread_local const Event done;
   if (done.get() == nullptr) fail(path_, ERROR_NOT_ENOUGH_MEMORY);
   const auto file = reinterpret_cast<HANDLE>(file_);
-  while (!out.empty()) {
-    OVERLAPPED place{};
-    place.Offset = static_cast<DWORD>(offset);
-    place.OffsetHigh = static_cast<DWORD>(offset >> 32);
-    place.hEvent = done.get();
-    DWORD n = 0;
-    const auto wanted = static_cast<DWORD>(std::min(out.size(), kLongestRead));
-    if (!ReadFile(file, out.data(), wanted, nullptr, &place)) {
-      const DWORD reason = GetLastError();
-      if (reason == ERROR_HANDLE_EOF) fail_cut(path_);
-      if (reason != ERROR_IO_PENDING) fail(path_, reason);
-    }
-    if (!GetOverlappedResult(file, &place, &n, TRUE)) {
-      const DWORD reason = GetLastError();
-      if (reason == ERROR_HANDLE_EOF) fail_cut(path_);
-      fail(path_, reason);
-    }
-    if (n == 0) fail_cut(path_);
-    offset += n;
-    out = out.subspan(n);
+  OVERLAPPED place{};
+  place.Offset = static_cast<DWORD>(offset);
+  place.OffsetHigh = static_cast<DWORD>(offset >> 32);
+  place.hEvent = done.get();
+  DWORD n = 0;
+  const auto wanted = static_cast<DWORD>(std::min(out.size(), kLongestRead));
+  if (!ReadFile(file, out.data(), wanted, nullptr, &place)) {
+    const DWORD reason = GetLastError();
+    if (reason == ERROR_HANDLE_EOF) return 0;
+    if (reason != ERROR_IO_PENDING) fail(path_, reason);
   }
+  if (!GetOverlappedResult(file, &place, &n, TRUE)) {
+    const DWORD reason = GetLastError();
+    if (reason == ERROR_HANDLE_EOF) return 0;
+    fail(path_, reason);
+  }
+  return n;
 }
 
-void InputFile::will_need(uint64_t, uint64_t) const {}  // there is no such hint for what is not mapped
+std::optional<InputFile> InputFile::past_cache() const {
+  InputFile again;
+  again.path_ = path_;
+  const HANDLE file = open_file(path_, FILE_FLAG_NO_BUFFERING);
+  if (file == INVALID_HANDLE_VALUE) return std::nullopt;
+  again.file_ = reinterpret_cast<intptr_t>(file);
+  again.status_ = again.status();
+  if (again.status_ != status_) fail_replaced(path_);
+  return again;
+}
+
+void InputFile::wont_need(uint64_t, uint64_t) const {}  // there are no such hints for what is not mapped
+void InputFile::will_need(uint64_t, uint64_t) const {}
 
 #else
 
@@ -188,19 +237,47 @@ InputFile::Status InputFile::status() const {
 #else
   const timespec& changed = found.st_mtim;
 #endif
-  return {static_cast<uint64_t>(found.st_size), int64_t(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec};
+  return {static_cast<uint64_t>(found.st_size), int64_t(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec,
+          static_cast<uint64_t>(found.st_dev), static_cast<uint64_t>(found.st_ino)};
 }
 
-void InputFile::read(uint64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
+size_t InputFile::read_once(uint64_t offset, std::span<std::byte> out) const {
+  for (;;) {
     const ssize_t n = pread(static_cast<int>(file_), out.data(), std::min(out.size(), kLongestRead),
                             static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path_);
-    if (n == 0) fail_cut(path_);
-    offset += static_cast<uint64_t>(n);
-    out = out.subspan(static_cast<size_t>(n));
+    if (n >= 0) return static_cast<size_t>(n);
+    if (errno != EINTR) fail(path_);
   }
+}
+
+std::optional<InputFile> InputFile::past_cache() const {
+  InputFile again;
+  again.path_ = path_;
+#ifdef O_DIRECT
+  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
+#else
+  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+#endif
+  if (file < 0 && errno == EINVAL) return std::nullopt;
+  if (file < 0) fail(path_);
+  again.file_ = file;
+#ifdef F_NOCACHE
+  if (fcntl(file, F_NOCACHE, 1) != 0) return std::nullopt;
+#elif !defined(O_DIRECT)
+  return std::nullopt;
+#endif
+  again.status_ = again.status();
+  if (again.status_ != status_) fail_replaced(path_);
+  return again;
+}
+
+void InputFile::wont_need(uint64_t offset, uint64_t bytes) const {
+#ifdef POSIX_FADV_DONTNEED
+  posix_fadvise(static_cast<int>(file_), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                POSIX_FADV_DONTNEED);
+#else
+  (void)offset, (void)bytes;
+#endif
 }
 
 void InputFile::will_need(uint64_t offset, uint64_t bytes) const {

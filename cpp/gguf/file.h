@@ -43,6 +43,7 @@ class File : public Metadata {
   std::span<const std::string> paths() const { return paths_; }
   uint32_t version() const { return version_; }
   uint64_t size() const { return size_; }  // bytes, all shards
+  std::span<const InputFile> shards() const { return files_; }
 
   // In file order, shard after shard.
   std::span<const Tensor> tensors() const { return tensors_; }

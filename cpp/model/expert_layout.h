@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/input_file.h"
+
 namespace pestle {
 
 struct Decoder;
@@ -14,8 +16,6 @@ struct Matrix;
 constexpr int kExpertReaders = 4;
 // What a reader asks for at once, at most, unless 16 rows are more.
 constexpr size_t kExpertReadBytes = size_t(1) << 20;
-// Reads that pass the page cache begin and end at multiples of it, in memory and in the file.
-constexpr size_t kReadAlignment = 4096;
 
 struct ExpertLayout {
   // Where the parts of one expert stand in its slot. A layer without experts has n_experts 0.

@@ -1,7 +1,10 @@
 #include "model/experts.h"
 
 #include <algorithm>
+#include <span>
 #include <vector>
+
+#include "model/expert_stream.h"
 
 namespace pestle {
 namespace {
@@ -9,7 +12,9 @@ namespace {
 // Some tokens of one expert: they meet its weights together.
 struct Job {
   int index, expert, first, rows;  // slots [first, first + rows) of the sorted tokens
+  const char *gate, *up, *down;    // the expert's tiles
 };
+using Jobs = std::span<const Job>;
 // As many activation rows as a piece of decoded weights meets at once; more of one expert's tokens gain
 // nothing, fewer cost little.
 constexpr int kJobRows = kBlockRows;
@@ -31,10 +36,18 @@ class Dispatch {
     out_ = panels_of(e_.down);
     take(out_);
     if (out_.many.wide || ws_.observer) hidden_ = ws_.rows(slots(), e_.down.w->columns);
-    gate_and_up();
+    if (e_.stream) {
+      stream();
+    } else {
+      for (int i = 0; i < n_jobs_; i++) {
+        const size_t e = size_t(jobs_[i].expert);
+        const auto tiles = [&](const Linear& l) { return l.w->tiles + l.w->bytes_of_one() * e; };
+        jobs_[i].gate = tiles(e_.gate), jobs_[i].up = tiles(e_.up), jobs_[i].down = tiles(e_.down);
+      }
+      gate_and_up({jobs_, size_t(n_jobs_)});
+      down({jobs_, size_t(n_jobs_)});
+    }
     if (ws_.observer) observe();
-    if (out_.many.wide) quantize_hidden();
-    down();
   }
 
  private:
@@ -59,7 +72,7 @@ class Dispatch {
     jobs_ = ws_.arena.take<Job>(most_jobs());
     for (int e = 0; e < n; e++)
       for (int at = begin[e]; at < begin[e + 1]; at += kJobRows)
-        jobs_[n_jobs_] = {n_jobs_, e, at, std::min(kJobRows, begin[e + 1] - at)}, n_jobs_++;
+        jobs_[n_jobs_] = {n_jobs_, e, at, std::min(kJobRows, begin[e + 1] - at), {}, {}, {}}, n_jobs_++;
     token_ = ws_.arena.take<int>(size_t(slots()));
     weight_ = ws_.arena.take<float>(size_t(slots()));
     for (int i = 0; i < slots(); i++) {
@@ -116,12 +129,44 @@ class Dispatch {
     return tokens() == 1 ? p.data : p.of(job);
   }
 
+  // Some experts after the others, as many at a time as there is room for: their sums keep their order.
+  void stream() {
+    std::vector<ExpertDemand> demands;
+    std::vector<Job*> first;  // of each demand's jobs
+    for (Job* j = jobs_; j < jobs_ + n_jobs_; j++) {
+      if (j == jobs_ || j->expert != demands.back().expert) {
+        demands.push_back({j->expert, 0});
+        first.push_back(j);
+      }
+      demands.back().tokens += j->rows;
+    }
+    first.push_back(jobs_ + n_jobs_);
+    ExpertStream::Lease lease(*e_.stream, e_.layer, demands, tokens());
+    std::vector<Job> come;
+    for (int begin = 0, end; begin < static_cast<int>(demands.size()); begin = end) {
+      end = lease.take(begin);
+      for (;;) {
+        const std::span<const int> arrived = lease.arrived();
+        if (arrived.empty()) break;
+        come.clear();
+        for (const int d : arrived)
+          for (Job* j = first[size_t(d)]; j < first[size_t(d) + 1]; j++) {
+            j->gate = lease.gate(d), j->up = lease.up(d), j->down = lease.down(d);
+            come.push_back(*j);
+          }
+        gate_and_up(come);
+      }
+      lease.await();
+      down({first[size_t(begin)], first[size_t(end)]});
+    }
+  }
+
   // Strips [begin, end) of an expert into `out` [job.rows][32 * (end - begin)].
-  void product(const Linear& l, const Job& job, const char* panels, int begin, int end, float* out,
-               int thread) const {
+  void product(const Linear& l, const char* tiles, const Job& job, const char* panels, int begin, int end,
+               float* out, int thread) const {
     PESTLE_ASSUME(0 <= begin && begin < end && end <= l.w->strips());
     PlannedProduct p = plan(ws_.kernels, l, job.expert, job.rows);
-    p.args.tiles += l.w->strip_bytes() * size_t(begin);
+    p.args.tiles = tiles + l.w->strip_bytes() * size_t(begin);
     if (p.args.bias) p.args.bias += kStripRows * begin;
     p.args.panels = panels;
     p.args.y = out;
@@ -136,12 +181,12 @@ class Dispatch {
     for (int b = begin; b < end; b += most) body(b, std::min(end, b + most));
   }
 
-  void gate_and_up() {
+  void gate_and_up(Jobs jobs) {
     const int strips = e_.gate.w->strips();
     const size_t work = 2 * e_.gate.w->strip_bytes();
-    ws_.pool.run_ranges(n_jobs_ * strips, grain(work), [&](int begin, int end, int thread) {
+    ws_.pool.run_ranges(int(jobs.size()) * strips, grain(work), [&](int begin, int end, int thread) {
       for (int j = begin / strips; j * strips < end; j++) {
-        const Job& job = jobs_[j];
+        const Job& job = jobs[size_t(j)];
         by_scratch(job, std::max(begin - j * strips, 0), std::min(end - j * strips, strips),
                    [&](int b, int e) { gate_and_up(job, b, e, thread); });
       }
@@ -153,8 +198,8 @@ class Dispatch {
     float* g = scratch_ + 2 * kScratchFloats * size_t(thread);
     float* u = g + kScratchFloats;
     const int width = kStripRows * (end - begin);
-    product(e_.gate, job, input(e_.gate, job), begin, end, g, thread);
-    product(e_.up, job, input(e_.up, job), begin, end, u, thread);
+    product(e_.gate, job.gate, job, input(e_.gate, job), begin, end, g, thread);
+    product(e_.up, job.up, job, input(e_.up, job), begin, end, u, thread);
     for (int r = 0; r < job.rows; r++)
       ws_.kernels.gate_mul(e_.activation, g + r * width, u + r * width, width);
     if (hidden_.data)
@@ -168,9 +213,9 @@ class Dispatch {
   }
 
   // Activations of 15 bits have one scale for a whole row, which must be there first.
-  void quantize_hidden() {
-    ws_.for_rows(n_jobs_, [&](int i, int) {
-      const Job& job = jobs_[i];
+  void quantize_hidden(Jobs jobs) {
+    ws_.for_rows(int(jobs.size()), [&](int i, int) {
+      const Job& job = jobs[size_t(i)];
       const PanelArgs args{hidden_.row(job.first), hidden_.stride, job.rows,
                            e_.down.w->columns,     out_.kind(job), out_.of(job)};
       ws_.kernels.make_panels(args, 0, panel_groups(job.rows, args.kind.max_rows));
@@ -192,17 +237,17 @@ class Dispatch {
   }
 
   // A thread adds up some columns of all tokens, expert after expert.
-  void down() {
-    const size_t work = e_.down.w->strip_bytes() * size_t(n_jobs_);
+  void down(Jobs jobs) {
+    if (out_.many.wide) quantize_hidden(jobs);
+    const size_t work = e_.down.w->strip_bytes() * jobs.size();
     ws_.pool.run_ranges(e_.down.w->strips(), grain(work), [&](int begin, int end, int thread) {
-      for (int j = 0; j < n_jobs_; j++)
-        by_scratch(jobs_[j], begin, end, [&](int b, int e) { down(jobs_[j], b, e, thread); });
+      for (const Job& job : jobs) by_scratch(job, begin, end, [&](int b, int e) { down(job, b, e, thread); });
     });
   }
   void down(const Job& job, int begin, int end, int thread) {
     float* out = scratch_ + 2 * kScratchFloats * size_t(thread);
     const int width = kStripRows * (end - begin);
-    product(e_.down, job, out_.of(job), begin, end, out, thread);
+    product(e_.down, job.down, job, out_.of(job), begin, end, out, thread);
     for (int r = 0; r < job.rows; r++)
       ws_.kernels.add_scaled(y_.row(token_[job.first + r]) + kStripRows * begin, out + r * width,
                              weight_[job.first + r], width);

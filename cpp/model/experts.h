@@ -7,10 +7,14 @@
 
 namespace pestle {
 
+class ExpertStream;
+
 // Each expert is a GatedMlp; all of a layer are three weights of `count` matrices.
 struct Experts {
   Linear gate, up, down;
   Activation activation = Activation::silu;
+  ExpertStream* stream = nullptr;  // reads them when tokens ask for them; null: they are in memory
+  int layer = 0;                   // for the stream
   int count() const { return gate.w->count; }
 
   // y += the sum over a token's experts of weight * expert(x), whose order is that of the experts' indices:

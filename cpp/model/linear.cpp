@@ -36,7 +36,7 @@ PlannedProduct plan(const KernelTable& k, const Linear& linear, int i, int rows)
   const Matrix& w = *linear.w;
   PESTLE_ASSUME(0 <= i && i < w.count && rows >= 1);
   PlannedProduct p{{}, matmul_of(k, w.format, w.wide, rows), w.strips()};
-  p.args.tiles = w.tiles + w.bytes_of_one() * size_t(i);
+  if (w.tiles) p.args.tiles = w.tiles + w.bytes_of_one() * size_t(i);
   p.args.bias = linear.bias ? linear.bias + size_t(padded(w.rows)) * size_t(i) : nullptr;
   p.args.columns = w.columns;
   p.args.rows = rows;

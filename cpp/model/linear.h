@@ -86,7 +86,7 @@ struct PlannedProduct {
   Matmul kernel;
   int strips;
 };
-// The `i`-th matrix of a weight; panels and y are the caller's to set.
+// The `i`-th matrix of a weight; panels and y are the caller's to set, and the tiles of streamed experts.
 PlannedProduct plan(const KernelTable& kernels, const Linear& linear, int i, int rows);
 // Products of their own inputs and outputs in one parallel loop; `weight_bytes` of all together.
 void run(Workspace& ws, std::span<const PlannedProduct> products, size_t weight_bytes);

@@ -1,6 +1,7 @@
 // What a user asks for beyond what the file says.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -34,6 +35,7 @@ struct LoadOptions {
   int threads = 0;  // that pack; 0: one per usable performance core
   RopeOverride rope;
   ModelPart part;
+  size_t expert_memory = 0;  // bytes for experts that are streamed; 0: all are in memory
 };
 
 }  // namespace pestle

@@ -23,7 +23,8 @@ struct Matrix {
   int count = 1;
   bool partial =
       false;  // some of the tensor's rows, or its transpose: not what the tensor is multiplied with
-  const char* tiles = nullptr;  // [count][strips * 2][columns / tile columns] tiles, rows beyond `rows` zero
+  const char* tiles =
+      nullptr;  // null: streamed; [count][strips * 2][columns / tile columns] tiles, rows beyond `rows` zero
   int strips() const { return (rows + kStripRows - 1) / kStripRows; }  // of one
   size_t tile_row_bytes() const { return size_t(columns / info(format).columns) * info(format).tile_bytes; }
   size_t strip_bytes() const { return 2 * tile_row_bytes(); }

@@ -1,5 +1,10 @@
 #include "model/model.h"
 
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <variant>
+
 #include "core/cpu.h"
 #include "model/registry.h"
 
@@ -24,6 +29,28 @@ Outline Outline::of(const gguf::File& file, const RopeOverride& rope) {
   return outline;
 }
 
+namespace {
+
+// Has the layers' experts read from the file from now on.
+void stream_experts(Model& m, const gguf::File& file, Weights& weights, size_t budget) {
+  std::vector<Experts*> all;
+  std::set<const Matrix*> matrices;
+  for (size_t i = 0; i < m.decoder.layers.size(); i++)
+    if (auto* moe = std::get_if<SparseMoe>(&m.decoder.layers[i].ffn)) {
+      Experts& e = moe->experts;
+      matrices.insert({e.gate.w, e.up.w, e.down.w});
+      e.layer = static_cast<int>(i);
+      all.push_back(&e);
+    }
+  if (all.empty())
+    throw std::invalid_argument("expert_memory is " + std::to_string(budget) + ", and " + file.name() +
+                                " has no experts");
+  m.experts = std::make_unique<ExpertStream>(file, m.decoder, weights.take_jobs(matrices), budget);
+  for (Experts* e : all) e->stream = m.experts.get();
+}
+
+}  // namespace
+
 std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptions& options,
                                          const LoadProgress& progress) {
   file.require_whole();
@@ -43,6 +70,7 @@ std::shared_ptr<const Model> Model::load(const gguf::File& file, const LoadOptio
   m->decoder.keep(options.part);
   weights.check_all_used();
   m->notes = weights.notes();
+  if (options.expert_memory > 0) stream_experts(*m, file, weights, options.expert_memory);
   ThreadPool pool(options.threads > 0 ? options.threads : default_threads());
   weights.pack_matrices(pool, progress);
   file.check_unchanged();

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "model/decoder.h"
-#include "model/expert_layout.h"
+#include "model/expert_stream.h"
 #include "model/load_options.h"
 #include "model/weights.h"
 
@@ -34,10 +34,11 @@ struct Model {
   int n_vocab = 0, n_ctx = 0, dim = 0;
   int n_layers = 0;  // of the whole model
   int64_t n_params = 0;
-  int64_t weight_bytes = 0;  // resident
+  int64_t weight_bytes = 0;  // resident, without the slots of streamed experts
   int64_t decode_bytes = 0;  // that one decoded token reads, head included
   int64_t prefill_ops = 0;   // 2 x multiply-adds with weights per prefilled token, head excluded
   Storage storage;
+  std::unique_ptr<ExpertStream> experts;  // where they are streamed: what no result depends on may change
   Decoder decoder;
 };
 

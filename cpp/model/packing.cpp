@@ -26,17 +26,6 @@ constexpr size_t kPiecesAhead = 8;
 // A report may have to wait, some milliseconds, for a lock that the caller's other threads hold.
 constexpr auto kProgressEvery = std::chrono::milliseconds(50);
 
-struct PackPiece {
-  const PackJob* job;
-  int matrix;      // of job->matrix->count
-  int begin, end;  // its tile rows
-  int source(int row) const { return job->first + job->stride * matrix + job->order.source(row); }
-  size_t at(int tile_row) const {
-    const Matrix& m = *job->matrix;
-    return job->at + m.bytes_of_one() * size_t(matrix) + m.tile_row_bytes() * size_t(tile_row);
-  }
-};
-
 std::vector<PackPiece> cut(const std::vector<PackJob>& jobs) {
   std::vector<PackPiece> pieces;
   for (const PackJob& job : jobs) {
@@ -67,6 +56,25 @@ Span source_rows(const PackPiece& p, int tile_begin, int tile_end) {
     rows = rows.end == 0 ? Span{at, at + 1} : Span{std::min(rows.begin, at), std::max(rows.end, at + 1)};
   }
   return rows;
+}
+
+size_t row_bytes(const PackJob& job) {
+  const gguf::Tensor& t = *job.tensor;
+  return t.nbytes / (t.ne[1] * t.ne[2] * t.ne[3]);
+}
+
+void check_scales(const PackPiece& p, int tile_row, const char* packed, const std::string& file) {
+  const auto* tiles = reinterpret_cast<const TileMXFP4*>(packed);
+  for (int c = 0; c < p.job->matrix->columns / kBlockColumns; c++) {
+    const uint8_t* largest = std::max_element(tiles[c].e, tiles[c].e + kTileRows);
+    if (*largest <= kBias + kMostExponent) continue;
+    const int row = p.source(tile_row * kTileRows + static_cast<int>(largest - tiles[c].e));
+    throw UnsupportedError(file + ": tensor `" + std::string(p.job->tensor->name) + "`, row " +
+                           std::to_string(row) + ", columns from " + std::to_string(c * kBlockColumns) +
+                           ": the block's scale is " +
+                           (*largest == 255 ? "NaN" : "2^" + std::to_string(*largest - kBias)) +
+                           ", expected at most 2^" + std::to_string(kMostExponent));
+  }
 }
 
 class PackLoop {
@@ -103,18 +111,11 @@ class PackLoop {
   static size_t bytes(const PackPiece& p) {
     return p.job->matrix->tile_row_bytes() * size_t(p.end - p.begin);
   }
-  static size_t row_bytes(const PackJob& job) {
-    const gguf::Tensor& t = *job.tensor;
-    return t.nbytes / (t.ne[1] * t.ne[2] * t.ne[3]);
-  }
-
   void read_ahead(size_t piece) const {
     if (piece >= pieces_.size()) return;
     const PackPiece& p = pieces_[piece];
-    const Span rows = source_rows(p, p.begin, p.end);
-    const gguf::Tensor& tensor = *p.job->tensor;
-    file_.will_need(tensor, row_bytes(*p.job) * size_t(rows.begin),
-                    row_bytes(*p.job) * size_t(rows.end - rows.begin));
+    const SourceBytes source = source_of(p);
+    file_.will_need(*p.job->tensor, source.offset, source.size);
   }
 
   void take(const PackPiece& p, std::vector<std::byte>& buffer) {
@@ -124,39 +125,14 @@ class PackLoop {
       return;
     }
     const int step = static_cast<int>(std::max<size_t>(1, kReadBytes / p.job->matrix->tile_row_bytes()));
-    for (int t = p.begin; t < p.end; t += step) pack_tile_rows(p, t, std::min(t + step, p.end), buffer);
+    for (PackPiece part = p; part.begin < p.end; part.begin = part.end) {
+      part.end = std::min(part.begin + step, p.end);
+      const SourceBytes source = source_of(part);
+      if (buffer.size() < source.size) buffer.resize(source.size);
+      file_.read(*p.job->tensor, source.offset, {buffer.data(), source.size});
+      pack_piece(part, buffer.data(), file_.name(), tiles_ + part.at(part.begin));
+    }
     done_.fetch_add(bytes(p), std::memory_order_relaxed);
-  }
-
-  void pack_tile_rows(const PackPiece& p, int begin, int end, std::vector<std::byte>& buffer) const {
-    const Matrix& m = *p.job->matrix;
-    const size_t row = row_bytes(*p.job);
-    const Span source = source_rows(p, begin, end);
-    const size_t n = row * size_t(source.end - source.begin);
-    if (buffer.size() < n) buffer.resize(n);
-    file_.read(*p.job->tensor, row * size_t(source.begin), {buffer.data(), n});
-    for (int t = begin; t < end; t++) {
-      const std::byte* rows[kTileRows] = {};
-      for (int r = 0; r < kTileRows; r++)
-        if (const int i = t * kTileRows + r; i < m.rows)
-          rows[r] = buffer.data() + row * size_t(p.source(i) - source.begin);
-      pack_tiles(m.format, rows, m.columns, tiles_ + p.at(t));
-      if (m.format == Format::MXFP4) check_scales(p, t);
-    }
-  }
-
-  void check_scales(const PackPiece& p, int tile_row) const {
-    const auto* tiles = reinterpret_cast<const TileMXFP4*>(tiles_ + p.at(tile_row));
-    for (int c = 0; c < p.job->matrix->columns / kBlockColumns; c++) {
-      const uint8_t* largest = std::max_element(tiles[c].e, tiles[c].e + kTileRows);
-      if (*largest <= kBias + kMostExponent) continue;
-      const int row = p.source(tile_row * kTileRows + static_cast<int>(largest - tiles[c].e));
-      throw UnsupportedError(file_.name() + ": tensor `" + std::string(p.job->tensor->name) + "`, row " +
-                             std::to_string(row) + ", columns from " + std::to_string(c * kBlockColumns) +
-                             ": the block's scale is " +
-                             (*largest == 255 ? "NaN" : "2^" + std::to_string(*largest - kBias)) +
-                             ", expected at most 2^" + std::to_string(kMostExponent));
-    }
   }
 
   // Rows of the tensor as floats, and columns of these as rows. Small, and only of old files: not fast.
@@ -209,6 +185,25 @@ class PackLoop {
 };
 
 }  // namespace
+
+SourceBytes source_of(const PackPiece& piece) {
+  const Span rows = source_rows(piece, piece.begin, piece.end);
+  const size_t row = row_bytes(*piece.job);
+  return {uint64_t(row) * uint64_t(rows.begin), row * size_t(rows.end - rows.begin)};
+}
+
+void pack_piece(const PackPiece& p, const std::byte* source, const std::string& file, char* out) {
+  const Matrix& m = *p.job->matrix;
+  const size_t row = row_bytes(*p.job);
+  const int first = source_rows(p, p.begin, p.end).begin;
+  for (int t = p.begin; t < p.end; t++, out += m.tile_row_bytes()) {
+    const std::byte* rows[kTileRows] = {};
+    for (int r = 0; r < kTileRows; r++)
+      if (const int i = t * kTileRows + r; i < m.rows) rows[r] = source + row * size_t(p.source(i) - first);
+    pack_tiles(m.format, rows, m.columns, out);
+    if (m.format == Format::MXFP4) check_scales(p, t, out, file);
+  }
+}
 
 void pack_matrices(const gguf::File& file, std::vector<PackJob> jobs, char* tiles, ThreadPool& pool,
                    const LoadProgress& progress) {

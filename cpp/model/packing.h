@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "core/thread_pool.h"
@@ -24,7 +26,7 @@ struct RowOrder {
 };
 
 struct PackJob {
-  const Matrix* matrix;
+  Matrix* matrix;
   const gguf::Tensor* tensor;
   Format stored;      // of the tensor
   int first, stride;  // the tensor's row that is row 0 of the first matrix; rows from matrix to matrix
@@ -32,6 +34,29 @@ struct PackJob {
   bool transposed;  // the tensor's rows are the matrix's columns, and become floats
   size_t at;        // where its matrix->bytes() begin in the model's tiles
 };
+
+// Some tile rows of one of a job's matrices.
+struct PackPiece {
+  const PackJob* job;
+  int matrix;      // of job->matrix->count
+  int begin, end;  // its tile rows
+  int source(int row) const { return job->first + job->stride * matrix + job->order.source(row); }
+  size_t at(int tile_row) const {
+    const Matrix& m = *job->matrix;
+    return job->at + m.bytes_of_one() * size_t(matrix) + m.tile_row_bytes() * size_t(tile_row);
+  }
+};
+
+// The bytes of the tensor that a piece is made of: whole rows, and what lies between them. None for mere
+// padding.
+struct SourceBytes {
+  uint64_t offset;
+  size_t size;
+};
+SourceBytes source_of(const PackPiece& piece);
+// Packs a piece that is not transposed from those bytes. UnsupportedError, which names `file` and the tensor,
+// for a scale that products are not exact enough for.
+void pack_piece(const PackPiece& piece, const std::byte* source, const std::string& file, char* out);
 
 using LoadProgress = std::function<void(size_t done, size_t total)>;
 

@@ -182,16 +182,23 @@ void Weights::check_all_used() const {
                              std::string(file_.string("general.architecture")) + " as Pestle runs it");
 }
 
+std::vector<PackJob> Weights::take_jobs(const std::set<const Matrix*>& matrices) {
+  const auto taken = std::stable_partition(
+      jobs_.begin(), jobs_.end(), [&](const PackJob& job) { return !matrices.contains(job.matrix); });
+  std::vector<PackJob> jobs(taken, jobs_.end());
+  jobs_.erase(taken, jobs_.end());
+  return jobs;
+}
+
 void Weights::pack_matrices(ThreadPool& pool, const LoadProgress& progress) {
   size_t total = 0;
-  for (const Matrix& m : storage_.matrices) total += m.bytes();
+  for (const PackJob& job : jobs_) total += job.matrix->bytes();
   storage_.tiles = Buffer(total);
   size_t at = 0;
-  for (size_t i = 0; i < jobs_.size(); i++) {
-    Matrix& m = storage_.matrices[i];
-    m.tiles = storage_.tiles.data() + at;
-    jobs_[i].at = at;
-    at += m.bytes();
+  for (PackJob& job : jobs_) {
+    job.matrix->tiles = storage_.tiles.data() + at;
+    job.at = at;
+    at += job.matrix->bytes();
   }
   pestle::pack_matrices(file_, jobs_, storage_.tiles.data(), pool, progress);
 }

@@ -67,6 +67,8 @@ class Weights {
 
   // FormatError when the file holds tensors that nobody asked for.
   void check_all_used() const;
+  // What packs these matrices, which pack_matrices then leaves out.
+  std::vector<PackJob> take_jobs(const std::set<const Matrix*>& matrices);
   // Fills the storage: matrix after matrix, in the order in which they were asked for.
   void pack_matrices(ThreadPool& pool, const LoadProgress& progress);
 
@@ -83,7 +85,7 @@ class Weights {
   Dimensions dimensions_;
   ModelPart part_;
   Read read_;
-  std::vector<PackJob> jobs_;  // of storage_.matrices, in the same order
+  std::vector<PackJob> jobs_;  // of storage_.matrices, in their order
   std::set<std::string_view> used_;
   int skipped_from_ = std::numeric_limits<int>::max();
   std::vector<std::string> notes_;

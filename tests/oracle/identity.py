@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +77,15 @@ def speculated(run: _core.Engine, tokens: list[int], chunk: int) -> np.ndarray:
 
 
 def ways(
-    model: _core.Model, tokens: list[int], n_ctx: int = 256, kv_type: str = "f16"
+    model: _core.Model,
+    tokens: list[int],
+    n_ctx: int = 256,
+    kv_type: str = "f16",
+    *,
+    threads_chunks: Iterable[tuple[int, int]] = tuple(itertools.product(THREADS, CHUNKS)),
 ) -> Iterator[tuple[str, np.ndarray]]:
     """A name and the logits of the last tokens (all after N_BRANCH), for every way."""
-    for threads, chunk in itertools.product(THREADS, CHUNKS):
+    for threads, chunk in threads_chunks:
         run = _core.Engine(
             model, n_ctx=n_ctx, threads=threads, threads_prefill=threads, kv_type=kv_type
         )
@@ -92,12 +97,12 @@ def ways(
         yield f"{where}, speculated", speculated(run, tokens, chunk)
 
 
-def logit_digest(path: Path, tokens: list[int], kv_type: str) -> str:
+def logit_digest(path: Path, tokens: list[int], kv_type: str, expert_memory: int = 0) -> str:
     """SHA-256 of all logits of `tokens`, from large matrix products and from small ones.
 
     And of the mean of their hidden states.
     """
-    model = _core.Model(path, threads=2)
+    model = _core.Model(path, threads=2, expert_memory=expert_memory)
     run = _core.Engine(model, n_ctx=256, threads=2, kv_type=kv_type)
     sha = hashlib.sha256()
     for chunk in (64, 5, 1):
@@ -116,6 +121,12 @@ def main() -> None:
         for file in files
         for kv_type in ("f16", "f32", "q8_0")
     }
+    for file in files:
+        layout = _core.expert_layout(_core.GgufFile(file))
+        if layout.n_experts > 0:
+            least = layout.bytes(layout.min_slots)
+            streamed = logit_digest(Path(file), tokens, "f16", least)
+            assert streamed == digests[f"{Path(file).name} f16"], f"{file} streamed"
     json.dump({"isa": _core.isa(), "digests": digests}, sys.stdout)
 
 

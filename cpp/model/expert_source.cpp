@@ -1,0 +1,118 @@
+#include "model/expert_source.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <mutex>
+#include <optional>
+
+#include "core/buffer.h"
+#include "core/error.h"
+#include "core/thread_pool.h"
+
+namespace pestle {
+namespace {
+
+// Enough to tell the ways apart; what has less needs no measuring.
+constexpr int kSamples = 48;
+constexpr auto kLongestProbe = std::chrono::milliseconds(150);
+// Reads through the page cache push out what others keep there, so they must be clearly faster.
+constexpr double kClearly = 1.1;
+
+std::optional<std::vector<InputFile>> past_cache(const std::vector<InputFile>& files) {
+  std::vector<InputFile> found;
+  for (const InputFile& file : files) {
+    std::optional<InputFile> again = file.past_cache();
+    if (!again) return std::nullopt;
+    found.push_back(std::move(*again));
+  }
+  return found;
+}
+
+}  // namespace
+
+ExpertSource::ExpertSource(const gguf::File& file, std::vector<PackJob> jobs)
+    : jobs_(std::move(jobs)), file_name_(file.name()) {
+  for (PackJob& job : jobs_) {
+    gguf::Tensor& own = tensors_.emplace_back(*job.tensor);
+    own.name = names_.emplace_back(own.name);
+    job.tensor = &own;
+    job.at = 0;
+  }
+  for (const InputFile& shard : file.shards()) files_.push_back(shard.again());
+  choose_way();
+}
+
+const PackJob& ExpertSource::job(const Matrix* matrix) const {
+  return *std::find_if(jobs_.begin(), jobs_.end(), [&](const PackJob& j) { return j.matrix == matrix; });
+}
+
+void ExpertSource::read(const PackPiece& piece, std::span<std::byte> buffer, char* out) const {
+  const gguf::Tensor& tensor = *piece.job->tensor;
+  const InputFile& file = files_[size_t(tensor.shard)];
+  const SourceBytes source = source_of(piece);
+  const std::byte* bytes = nullptr;
+  try {
+    bytes = file.read_pages(tensor.offset + source.offset, source.size, buffer);
+    file.check_unchanged();
+  } catch (const Error& error) {
+    throw Error(std::string(error.what()) + ": tensor `" + std::string(tensor.name) + "`, expert " +
+                std::to_string(piece.matrix));
+  }
+  pack_piece(piece, bytes, file_name_, out);
+}
+
+void ExpertSource::choose_way() {
+  std::optional<std::vector<InputFile>> direct = pestle::past_cache(files_);
+  double direct_rate = 0;
+  if (direct) try {
+      direct_rate = rate(*direct, 0);
+    } catch (const Error&) { direct.reset(); }  // a file system that takes the flag and refuses the reads
+  const double cached_rate = rate(files_, kSamples);
+  past_cache_ = direct && direct_rate * kClearly >= cached_rate;
+  probed_rate_ = past_cache_ ? direct_rate : cached_rate;
+  if (past_cache_) files_ = std::move(*direct);
+}
+
+// Reads here and there in the tensors, by as many threads as will read experts.
+double ExpertSource::rate(const std::vector<InputFile>& files, int first_sample) const {
+  using Clock = std::chrono::steady_clock;
+  constexpr size_t kRead = kExpertReadBytes;
+  uint64_t reads = 0;  // that the tensors are long
+  for (const gguf::Tensor& t : tensors_) reads += t.nbytes / kRead;
+  const bool measures = reads >= 4 * kSamples;
+  const auto read = [&](int sample, std::span<std::byte> buffer) {
+    uint64_t at = reads * uint64_t(first_sample + sample) / (2 * kSamples);
+    const gguf::Tensor* t = &tensors_.front();
+    if (measures)
+      for (size_t i = 0; at >= t->nbytes / kRead; t = &tensors_[++i]) at -= t->nbytes / kRead;
+    const InputFile& file = files[size_t(t->shard)];
+    const size_t n = std::min<size_t>(kRead, t->nbytes);
+    // What the page cache happens to hold says nothing of what a model that is larger than memory will meet.
+    if (measures) file.wont_need(t->offset + at * kRead, n);
+    file.read_pages(t->offset + at * kRead, n, buffer);
+  };
+  std::atomic<size_t> done{0};
+  std::exception_ptr failure;
+  std::mutex failing;
+  ThreadPool pool(measures ? kExpertReaders : 1);
+  std::vector<Buffer> buffers;
+  for (int i = 0; i < pool.threads(); i++) buffers.emplace_back(kRead + 2 * kReadAlignment);
+  const Clock::time_point begin = Clock::now();
+  pool.run(measures ? kSamples : 1, 1, [&](int sample, int, int thread) {
+    if (measures && Clock::now() - begin > kLongestProbe) return;
+    try {
+      const Buffer& memory = buffers[size_t(thread)];
+      read(sample, {reinterpret_cast<std::byte*>(memory.data()), memory.size()});
+      done.fetch_add(kRead, std::memory_order_relaxed);
+    } catch (...) {
+      const std::lock_guard lock(failing);
+      failure = std::current_exception();
+    }
+  });
+  if (failure) std::rethrow_exception(failure);
+  return measures ? double(done) / std::chrono::duration<double>(Clock::now() - begin).count() : 0;
+}
+
+}  // namespace pestle

@@ -1,0 +1,149 @@
+// Experts that are read from the file when tokens ask for them: slots of memory, and threads that read into
+// them and pack (docs/streaming.md). Which experts are in memory decides the speed, never a bit.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "core/buffer.h"
+#include "model/expert_policy.h"
+#include "model/expert_source.h"
+
+namespace pestle {
+
+struct Decoder;
+
+// What has been, since the model was loaded. An expert counts once for every pass of a layer that asks for
+// it.
+struct ExpertTraffic {
+  uint64_t asked = 0, hits = 0;  // hits: it was there, and not because of a read for this pass
+  uint64_t reads = 0;            // experts
+  uint64_t read_bytes = 0;
+  uint64_t tokens = 0;       // in passes, counted in the first layer that has experts
+  double stall_seconds = 0;  // that products have waited for reads
+  uint64_t stall_bytes = 0;  // ... which came meanwhile
+};
+
+class ExpertStream {
+ public:
+  // MemoryLimitError where `budget` bytes do not hold what one token asks for in a layer.
+  ExpertStream(const gguf::File& file, const Decoder& decoder, std::vector<PackJob> jobs, size_t budget);
+  ~ExpertStream();
+  ExpertStream(const ExpertStream&) = delete;
+
+  const ExpertLayout& layout() const { return layout_; }
+  int n_slots() const { return static_cast<int>(slots_.size()); }
+  const ExpertSource& source() const { return source_; }
+  ExpertTraffic traffic() const;
+
+  class Lease;
+
+ private:
+  enum Phase { kGateUp, kDown, kPhases };
+  struct Slot {
+    int expert = -1;  // through all layers; -1: nothing
+    int pins = 0;
+    int pending[kPhases] = {};  // pieces that are still to be read
+    bool ahead = false;         // it is being read ahead
+    bool fresh = false;         // it was read, and no pass has asked for it since
+    std::exception_ptr failure;
+    bool loading() const { return pending[kGateUp] + pending[kDown] > 0; }
+  };
+  struct Read {
+    int slot;
+    Phase phase;
+    PackPiece piece;
+    size_t at;  // in the slot
+  };
+  struct Expert {
+    int layer, index;
+    int slot = -1;
+    int turn = -1;  // in the layer in hand, which asks for it and has not come to it; -1: not so
+  };
+  struct Parts { const PackJob *gate, *up, *down; };  // of a layer
+
+  int id(int layer, int expert) const { return first_[size_t(layer)] + expert; }
+  char* memory(int slot) const { return memory_.data() + layout_.slot_bytes * size_t(slot); }
+  // With `state_` held:
+  float wait(int expert) const;
+  int victim(float later_than) const;  // a slot that may be given to another expert; -1: none
+  // Gives the slot to the expert, whose reads go into two queues, perhaps one.
+  void load(int expert, int slot, std::deque<Read>& gate_up, std::deque<Read>& down);
+  void load_ahead();
+  void unpin(Slot& slot);
+  void clear(Slot& slot);
+  void finish(const Read& read, std::exception_ptr failure);
+  void read_loop(std::span<std::byte> buffer);
+  void stop();
+
+  ExpertLayout layout_;
+  ExpertSource source_;
+  std::vector<Parts> parts_;
+  std::vector<int> first_;  // expert of each layer
+  std::vector<Expert> experts_;
+  int first_layer_ = 0;  // that has experts
+  Buffer memory_;
+  std::vector<Buffer> buffers_;  // of the readers
+
+  std::mutex leases_;         // one layer at a time
+  mutable std::mutex state_;  // of all that follows
+  std::condition_variable work_, arrival_;
+  ExpertPolicy policy_;
+  std::vector<Slot> slots_;
+  std::deque<Read> demanded_, ahead_;  // reads that nobody has begun
+  std::deque<int> plan_;               // experts to be loaded ahead, the next one first
+  int loading_ahead_ = 0;
+  ExpertTraffic traffic_;
+  bool stopping_ = false;
+  std::vector<std::thread> readers_;
+};
+
+// The experts of one layer, while a pass's tokens go through them: some at a time, in the order of `demands`,
+// which are the indices of experts in ascending order.
+class ExpertStream::Lease {
+ public:
+  Lease(ExpertStream& stream, int layer, std::span<const ExpertDemand> demands, int rows);
+  ~Lease();
+  Lease(const Lease&) = delete;
+
+  // Takes up demands [first, end), for which there is room at once, and returns end. What was taken up before
+  // may make room.
+  int take(int first);
+  // Of those taken up, which have their gate and up in memory and were not named yet: waits for one at least.
+  // None: all were named. Throws what their reading threw.
+  std::span<const int> arrived();
+  // Waits for the rest of those taken up. Throws the same.
+  void await();
+  // Packed matrices of those that have come.
+  const char* gate(int demand) const { return stream_.memory(held_[size_t(demand - first_)]); }
+  const char* up(int demand) const { return gate(demand) + up_at_; }
+  const char* down(int demand) const { return gate(demand) + down_at_; }
+
+ private:
+  Expert& expert(int demand) const {
+    return stream_.experts_[size_t(stream_.id(layer_, demands_[size_t(demand)].expert))];
+  }
+  // With the stream's state held:
+  Slot& hold(int demand);
+  void plan_ahead();
+  void release();
+  template <class Ready>
+  void wait_until(std::unique_lock<std::mutex>& lock, const Ready& ready);
+
+  ExpertStream& stream_;
+  const std::lock_guard<std::mutex> turn_;
+  int layer_;
+  std::span<const ExpertDemand> demands_;
+  size_t up_at_, down_at_;
+  int first_ = 0, end_ = 0;  // taken up
+  std::vector<int> held_;    // their slots; -1: none yet
+  std::vector<int> open_, arrived_;
+};
+
+}  // namespace pestle
