@@ -109,6 +109,38 @@ def test_markdown_and_code_to_copy(spawn: Spawn) -> None:
     assert f"{code}\r\n" in said  # one line, without frame or margin
 
 
+RICH = (
+    "Some fruit:\n\n| Name | Kilogrammes |\n|---|---:|\n"
+    + "".join(f"| Fruit {n} | {n * 100} |\n" for n in range(9))
+    + "\n> A quotation that does not fit into a single line here.\n\n- a list whose item is "
+    "longer than the line\n- see [the page](https://example.org/x)\n---\nDone."
+)
+
+
+def test_tables_quotations_lists_and_links(spawn: Spawn) -> None:
+    """On the screen that a person sees: what was shown of a table before is gone."""
+    pyte = pytest.importorskip("pyte", reason="screens need pyte")
+    terminal = spawn(FAKE_ANSWER=RICH)
+    terminal.setwinsize(40, 34)
+    said = answer_to(terminal, "Hello")
+    screen = pyte.Screen(34, 40)
+    pyte.Stream(screen).feed(said[said.index("Some fruit") :])
+    shown = [line.rstrip() for line in screen.display]
+    assert shown[0] == "Some fruit:"
+    assert [line.count("Kilogrammes") for line in shown].count(1) == 1
+    rows = [line for line in shown if "Fruit " in line]
+    assert [line.split()[2] for line in rows] == [str(n) for n in range(9)]
+    assert len({len(line) for line in rows}) == 1
+    at = shown.index("\u2502 A quotation that does not fit")
+    assert shown[at + 1] == "\u2502 into a single line here."
+    at = shown.index("\u2022 a list whose item is longer")
+    assert shown[at + 1 : at + 4] == [
+        "  than the line", "\u2022 see the page", "  (https://example.org/x)",
+    ]  # fmt: skip
+    assert shown[at + 4] == "\u2500" * 33
+    assert shown[at + 5] == "Done."
+
+
 @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_without_colours_it_is_what_was_said(spawn: Spawn, settings: dict[str, str]) -> None:
     said = answer_to(spawn(FAKE_ANSWER=MARKDOWN, **settings), "Hello")

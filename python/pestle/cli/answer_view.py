@@ -5,12 +5,14 @@ What it says is Markdown, and styled where colours belong; a pipe gets every cha
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from pestle.cli.console import Console, coloured
 from pestle.cli.harmless import escaped
-from pestle.cli.markdown import FAINT, Markdown
+from pestle.cli.markdown import FAINT, Markdown, Piece, Rule, Run, Table
+from pestle.cli.markdown_tables import rendered
 from pestle.cli.wrapping import WordWrap
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class AnswerView:
         self._coloured = coloured(sys.stdout)
         self._wrap = WordWrap()
         self._markdown = Markdown() if self._coloured else None
+        self._drawn = 0  # lines of a table that is not whole yet
         self._thinking = False
         self._ended = True
         self._warnings: dict[str, None] = {}
@@ -61,8 +64,8 @@ class AnswerView:
     def settle(self) -> None:
         """Write what was held back, and leave no style behind."""
         if self._markdown is not None:
-            for style, text in self._markdown.finish():
-                self._write(text, style)
+            for piece in self._markdown.finish():
+                self._place(piece)
             self._console.end_style(self._wrap)
 
     def warn(self) -> None:
@@ -79,10 +82,34 @@ class AnswerView:
         if self._markdown is None:
             self._write(text)
             return
-        for style, piece in self._markdown.feed(text):
-            self._write(piece, style)
+        for piece in self._markdown.feed(text):
+            self._place(piece)
 
-    def _write(self, text: str, style: str = "") -> None:
+    def _place(self, piece: Piece) -> None:
+        if isinstance(piece, Run):
+            self._write(piece.text, piece.style, piece.hang)
+        elif isinstance(piece, Rule):
+            self._write("\u2500" * (shutil.get_terminal_size().columns - 1), FAINT)
+            self._write("\n")
+        else:
+            self._draw(piece)
+
+    def _draw(self, table: Table) -> None:
+        """Show a table, in place of what was shown of it: its columns depend on all rows.
+
+        Of one that is higher than the screen nothing more is shown until it is whole, as lines that
+        have left the screen stay as they are.
+        """
+        size = shutil.get_terminal_size()
+        text = rendered(table, size.columns)
+        height = text.count("\n")
+        if table.done or height < size.lines - 1:
+            self._console.end_style(self._wrap)
+            self._console.block(text, over=self._drawn)
+            self._drawn = 0 if table.done else height
+            self._ended = True
+
+    def _write(self, text: str, style: str = "", hang: str = "") -> None:
         if text:
-            self._console.piece(text, self._wrap, style)
+            self._console.piece(text, self._wrap, style, hang)
             self._ended = text.endswith("\n")

@@ -48,18 +48,24 @@ class Console:
             text = json.dumps(data, indent=indent)
         self.out(text)
 
-    def piece(self, text: str, wrap: WordWrap, style: str = "") -> None:
+    def piece(self, text: str, wrap: WordWrap, style: str = "", hang: str = "") -> None:
         """Write a piece of an answer to stdout at once; readable and harmless on a terminal.
 
-        `style`, the parameters of an SGR sequence, is for streams that may be coloured.
+        `style`, the parameters of an SGR sequence, is for streams that may be coloured; `hang` is
+        what its further lines begin with.
         """
         stdout = sys.stdout
         if stdout.isatty():
             text = harmless(text)
         if understands_escapes(stdout):
-            text = wrap.feed(text, shutil.get_terminal_size().columns, style)
+            text = wrap.feed(text, shutil.get_terminal_size().columns, style, hang)
         write_raw(stdout, text)
         stdout.flush()
+
+    def block(self, text: str, over: int = 0) -> None:
+        """Write lines, which are harmless but for styles, in place of the last `over` lines."""
+        write_raw(sys.stdout, (f"\x1b[{over}A\r\x1b[J" if over else "") + text)
+        sys.stdout.flush()
 
     def end_style(self, wrap: WordWrap) -> None:
         """Leave the style of the last piece."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 FENCE = "```"
+_FAINT = "2"
 
 
 class WordWrap:
@@ -25,14 +26,17 @@ class WordWrap:
         self._code = False
         self._style = ""
         self._columns = 0
+        self._hang = ""
 
-    def feed(self, text: str, columns: int, style: str = "") -> str:
+    def feed(self, text: str, columns: int, style: str = "", hang: str = "") -> str:
         """What to write for `text` on a terminal of so many columns.
 
-        `style` is the parameters of an SGR sequence; "" is none.
+        `style` is the parameters of an SGR sequence; "" is none. `hang` is what a line begins with
+        that goes on with the one before, faint; on a narrow terminal that is nothing.
         """
         if not text:
             return ""
+        self._hang = hang if 2 * len(hang) < columns else ""
         if columns != self._columns:
             self._resized(columns)
         change = self._change(style)
@@ -69,8 +73,7 @@ class WordWrap:
         self._word = []
         cells = 1 if character == " " else 8 - self._column % 8
         if self._column + cells > limit:
-            self._column = 0
-            return "\n"
+            return self._break()
         self._column += cells
         return character
 
@@ -79,15 +82,22 @@ class WordWrap:
         broken = ""
         if self._column + cells > limit:
             if cells != 1:
-                broken = "\n"
-                self._column, self._word = 0, []
-            elif len(self._word) < self._column:
+                broken = self._break()
+                self._word = []
+            elif len(self._word) < self._column - len(self._hang):
                 back = f"\x1b[{len(self._word)}D\x1b[K" if self._word else ""
-                broken = f"{back}\n{self._again()}"
-                self._column = len(self._word)
+                broken = f"{back}{self._break()}{self._again()}"
+                self._column += len(self._word)
         self._word = [*self._word, (self._style, character)] if cells == 1 else []
         self._column += cells
         return broken + character
+
+    def _break(self) -> str:
+        """Go on with the line below."""
+        self._column = len(self._hang)
+        if not self._hang:
+            return "\n"
+        return f"{_sgr(self._style, _FAINT)}\n{self._hang}{_sgr(_FAINT, self._style)}"
 
     def _again(self) -> str:
         """The word once more, each character in its style, and then the style of now."""
