@@ -12,7 +12,7 @@ from pestle.cli import answering, habits, loading, units
 from pestle.cli.console import Console
 from pestle.cli.harmless import escaped
 from pestle.cli.options import ModelOptions
-from pestle.cli.progress import Downloads
+from pestle.cli.refusal import RefusedError
 from pestle.errors import Error
 
 if TYPE_CHECKING:
@@ -33,13 +33,12 @@ class ModelSeat:
         Where that fails, the one that was there is loaded again, as `llm`, and what went wrong is
         raised.
         """
-        from pestle.models import resolve
-
         named = habits.named_model([name]) or habits.NamedModel(name, None, ())
         wanted = replace(self._options, model=named.model, hub=named.hub, chat_template=None)
-        # It is found, and fetched, before anything is closed.
-        progress = Downloads(self._console)
-        resolve(wanted.model, hf=wanted.hub, offline=wanted.offline, progress=progress)
+        try:
+            loading.find(wanted, self._console)  # before anything is closed
+        except click.exceptions.Exit as error:
+            raise RefusedError("The model stays as it is.") from error
         before = replace(self._options, model=self.llm.path, hub=None)
         self.llm.close()
         try:

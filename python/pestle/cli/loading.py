@@ -34,13 +34,7 @@ def loaded(options: ModelOptions, console: Console) -> Iterator[LLM]:
 
 def load(options: ModelOptions, console: Console) -> LLM:
     """Find the model, fetching it if it must be, and load it; bars show both."""
-    from pestle.models import resolve
-
-    _question(options, console)
-    path = resolve(
-        options.model, hf=options.hub, offline=options.offline, progress=Downloads(console)
-    )
-    llm = open_file(path, options, Loading(console))
+    llm = open_file(find(options, console), options, Loading(console))
     for note in llm.model.notes:
         console.note(note)
     trained = llm.model.n_ctx_train
@@ -49,6 +43,15 @@ def load(options: ModelOptions, console: Console) -> LLM:
     for notice in llm.template.notices if llm.template is not None else ():
         console.note(notice)
     return llm
+
+
+def find(options: ModelOptions, console: Console) -> Path:
+    """The model's file, fetched if it must be; one that would not run here after a question."""
+    from pestle.models import resolve
+
+    _question(options, console)
+    progress = Downloads(console)
+    return resolve(options.model, hf=options.hub, offline=options.offline, progress=progress)
 
 
 def _question(options: ModelOptions, console: Console) -> None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli import answering, chat, exits, figures, habits, loading, sessions, tool_calls
+from pestle.cli import (
+    answering,
+    chat,
+    exits,
+    figures,
+    habits,
+    loading,
+    sessions,
+    tool_calls,
+    welcome,
+)
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import current, terminal_on_stdin
 from pestle.cli.loops import LoopGuard
@@ -202,6 +213,8 @@ def once(
         if console.verbose:
             for line in figures.statistics(llm, answer):
                 console.note(line)
+        if not options.is_chosen and not as_json and sys.stderr.isatty():
+            console.note(welcome.AFTER_DEFAULT)
         if figures.context_is_full(llm, answer):
             console.error(_never_ended(llm, sampling))
             ctx.exit(exits.OVER_CONTEXT)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pestle.models import CatalogueEntry, Fit
 
 DEFAULT_IS_SMALL = "SmolLM2-135M: very small, for a first try, often wrong"
+AFTER_DEFAULT = "This was SmolLM2-135M: very small, often wrong. `pestle` names better ones."
 _QUICK = "qwen3-4b-2507"
 _LARGE = 4e9  # bytes: such a model takes long to fetch
 
@@ -52,5 +53,5 @@ def better_than_default() -> list[str]:
     said = [f"This is {DEFAULT_IS_SMALL}."]
     best = best_here()
     if best is not None and best.entry.name != DEFAULT_NAME:
-        said.append(f"The best for this machine: `pestle chat {best.entry.name}` ({told(best)}).")
+        said.append(f"The best for this machine: `pestle chat {best.entry.name}`, {told(best)}.")
     return said
