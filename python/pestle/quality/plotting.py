@@ -48,6 +48,7 @@ def plot(
 
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
     with mpl.rc_context({"svg.hashsalt": "pestle", "svg.fonttype": "none"}):
         figure = Figure(figsize=(8, 5), layout="constrained")
@@ -57,18 +58,22 @@ def plot(
         axes.errorbar(
             sizes, means, yerr=[of.mean_error for _, of, _ in points], fmt="o-", capsize=3
         )
+        middle = (sizes[0] + sizes[-1]) / 2
         for size, of, name in points:
             label = f"{_shown(name.removesuffix('.gguf'))}\n{100 * of.same_best:.1f} % same token"
             axes.annotate(
                 label,
                 (size, of.mean),
                 textcoords="offset points",
-                xytext=(7, 7),
+                xytext=(-7, 7) if size > middle else (7, 7),  # within the axes
+                horizontalalignment="right" if size > middle else "left",
                 fontsize=8,
                 parse_math=False,
             )
         if min(means) > 0:
             axes.set_yscale("log")
+            for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                axis(FuncFormatter(lambda value, _: f"{value:g}"))  # 0.06, not 6 x 10^-2
         first = evaluations[0][1]
         axes.set_xlabel("size of the file, MB")
         axes.set_ylabel("mean divergence from the reference, nats")
