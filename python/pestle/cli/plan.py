@@ -210,12 +210,11 @@ def _verified(
     from pestle._core import GgufFile
     from pestle.footprint import footprint
     from pestle.models import resolve
-    from pestle.planning.trial import trial_options, try_out
+    from pestle.planning.trial import expected_peak, trial_options, try_out
 
     if not plan.runs:
         raise click.ClickException(str(plan.obstacle()))
     assert plan.fit is not None
     path = resolve(model, hf=hub, offline=True)
     engine = trial_options(options.engine, plan.fit.n_ctx)
-    needed = footprint(GgufFile(path), engine).total
-    return needed, try_out(path, engine)
+    return expected_peak(footprint(GgufFile(path), engine)), try_out(path, engine)

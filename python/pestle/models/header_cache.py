@@ -7,10 +7,11 @@ reader of GGUF when it is used, and fetched again where that finds it wrong.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pestle import files
 from pestle.errors import Error
@@ -20,6 +21,7 @@ from pestle.untrusted_json import parse_object, read_bytes
 _LONGEST: Final = 80_000_000
 _MOST: Final = 256
 """Headers that are kept, the newest."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SUFFIX: Final = ".gguf-header"
 
 
@@ -34,17 +36,21 @@ class Splice:
 
 def read(digest: str) -> bytes | None:
     """The header of the file with this digest, or None."""
-    with suppress(Error):
-        data = read_bytes(_path(digest), _LONGEST)
-        head, _, body = data.partition(b"\n")
-        facts = parse_object(head, "its first line")
+    with suppress(Error, KeyError, TypeError, ValueError):
+        facts, own = _entry(digest)
         if facts == {}:
-            return body
+            return own
         splice = Splice(str(facts["of"]), int(facts["start"]), int(facts["end"]))
-        other = read(splice.of) if splice.of != digest else None
-        if other is not None:
-            return spliced(splice, other, body)
+        facts, other = _entry(splice.of)
+        if facts == {}:
+            return spliced(splice, other, own)
     return None
+
+
+def _entry(digest: str) -> tuple[dict[str, Any], bytes]:
+    """What is kept of a header: how it is put together, and its own bytes."""
+    head, _, own = read_bytes(_path(digest), _LONGEST).partition(b"\n")
+    return parse_object(head, "its first line"), own
 
 
 def spliced(splice: Splice, other: bytes, own: bytes) -> bytes:
@@ -63,6 +69,9 @@ def keep(digest: str, own: bytes, splice: Splice | None = None) -> None:
 
 
 def _path(digest: str) -> Path:
+    """ValueError: a digest that is none, as a damaged entry may name."""
+    if _DIGEST.fullmatch(digest) is None:
+        raise ValueError(f"{digest!r:.80} is not a digest")
     return models_dir().parent / "headers" / f"{digest}{_SUFFIX}"
 
 

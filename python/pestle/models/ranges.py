@@ -8,7 +8,7 @@ from typing import Any
 
 from pestle.errors import DownloadError
 from pestle.models.hub_errors import raise_for_status, transport_error
-from pestle.models.transfer import RemoteFile
+from pestle.models.transfer import PASSING_STATUSES, RemoteFile
 
 _ATTEMPTS = 3  # in a row without a single new byte
 
@@ -35,6 +35,8 @@ class RemoteParts:
         A line that drops is taken up where it did. Raises DownloadError, and the errors of
         `huggingface_hub` and its HTTP library when the server or the network fails for good.
         """
+        from huggingface_hub.errors import HfHubHTTPError
+
         lost = transport_error()
         at, end, failures = first, first + size, 0
         while at < end:
@@ -44,6 +46,10 @@ class RemoteParts:
                 for chunk in self._answer(at, end):
                     at += len(chunk)
                     yield chunk
+            except HfHubHTTPError as error:  # which is one of the others too
+                if error.response.status_code not in PASSING_STATUSES:
+                    raise
+                failure = error
             except lost as error:
                 failure = error
             if at >= end:

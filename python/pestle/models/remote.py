@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,15 +119,14 @@ class _Headers:
 
     def like_first(self, model: GgufModel) -> GgufFile | Error:
         """The same of a further model. What is wrong with it is returned."""
+        remote = self._listing.files[model.files[0]]
         try:
-            remote = self._listing.files[model.files[0]]
-            spliced = self._spliced(remote)
-            if spliced is not None:
-                try:
-                    return self._file(model, {remote.name: spliced})
-                except FormatError:
-                    pass  # its vocabulary stands elsewhere, or is another one
-            return self._file(model, {remote.name: self._header(remote)})
+            with hub_errors(self._repo):
+                spliced = self._spliced(remote)
+                if spliced is not None:
+                    with suppress(FormatError):  # its vocabulary is another one
+                        return self._file(model, {remote.name: spliced})
+                return self._file(model, {remote.name: self._header(remote)})
         except Error as error:
             return error
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 # A content network may refuse to send more than 50 GB in one response.
 _SEGMENT = 1 << 33
+PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""What a server says that may answer the next time."""
 _ATTEMPTS = 5  # in a row without a single new byte
 
 
@@ -99,7 +101,7 @@ class Transfer:
             try:
                 self._receive(out)
             except HfHubHTTPError as error:
-                if error.response.status_code not in (408, 429, 500, 502, 503, 504):
+                if error.response.status_code not in PASSING_STATUSES:
                     raise
                 failure = error
             except lost as error:

@@ -181,5 +181,5 @@ def _attention_seconds(work: AttentionWork, kv_type: str, rows: int, threads: in
     pages = _core.kernels.KvPages(k, v, kv_type, layers, work.latent)
     q = chance.standard_normal((rows, work.n_heads * work.k_dim), np.float32)
     scale = work.k_dim**-0.5
-    best: float = min(pages.attend_tokens(q, scale, 0, [], threads, 1)[1] for _ in range(3))
+    best: float = min(pages.attend_tokens(q, scale, 0, [], threads, 1)[1] for _ in range(2))
     return best / layers

@@ -18,7 +18,7 @@ _MATRICES: Final = (
 )  # fmt: skip
 WIDTH: Final = DIM * len(_MATRICES)
 """Values that a layer's products give for a token."""
-_ROUNDS: Final = 5
+_ROUNDS: Final = 3
 _CONTEXT: Final = 1024
 
 
@@ -44,7 +44,7 @@ def _pass_seconds(n_layers: int, rows: int, threads: int) -> float:
             stream.write(_file(n_layers))
         model = _core.Model(path, threads=threads)
     engine = _core.Engine(model, n_ctx=_CONTEXT, threads=threads, chunk=max(rows, 1))
-    passes = 40 if rows == 1 else 1
+    passes = 50 if rows == 1 else 1
     best = float("inf")
     for _ in range(_ROUNDS):
         sequence = engine.sequence()

@@ -15,6 +15,7 @@ from pestle.options import EngineOptions
 from pestle.planning.planned import PROMPT
 
 if TYPE_CHECKING:
+    from pestle.footprint import Footprint
     from pestle.llm import LLM
 
 CONTEXT: Final = 2048
@@ -42,6 +43,16 @@ class Trial:
 def trial_options(options: EngineOptions, n_ctx: int) -> EngineOptions:
     """The options that a trial runs with, of a model with a context of `n_ctx` tokens."""
     return replace(options, n_ctx=min(options.n_ctx or n_ctx, CONTEXT), prefix_cache=0)
+
+
+def expected_peak(memory: Footprint) -> int:
+    """Bytes that a trial is expected to have resident at most, of what `footprint` bounds.
+
+    A third of what the tokenizer is made with is given back before the context is filled.
+    """
+    loading = memory.program + memory.text + memory.weights + memory.experts
+    running = memory.total - memory.text // 3
+    return max(loading, running)
 
 
 def try_out(path: Path, options: EngineOptions) -> Trial:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -41,14 +41,14 @@ class HubStandIn:
         self.repos: dict[str, Repo] = {}
         self.requests: list[Request] = []
         self.cuts: list[int] = []  # each download consumes one: bytes sent before the line drops
-        self.api_statuses: list[int] = []  # each listing consumes one and has that status
-        self.file_statuses: list[int] = []  # each download consumes one and has that status
+        self.api_statuses: list[int] = []  # each listing consumes one and has that status, if not 0
+        self.file_statuses: list[int] = []  # each download consumes one, as above
         self.listing: bytes | None = None  # instead of the true one, in every answer
         self.error_body = b""  # what comes with a status of `api_statuses` or `file_statuses`
         self.ranges = True  # False: ignores Range, always sends everything
         self.answered_range: str | None = None  # instead of the true Content-Range
         self.content_host: str | None = None  # where downloads are redirected to
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
+        self._server = _Server(("127.0.0.1", 0), _handler_for(self))
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -65,6 +65,13 @@ class HubStandIn:
     def downloads(self) -> list[Request]:
         """The requests that asked for the bytes of a file."""
         return [r for r in self.requests if r.method == "GET" and "/resolve/" in r.path]
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has enough of a file goes away: nothing to tell."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _handler_for(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
@@ -90,8 +97,9 @@ def _handler_for(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
             )
             is_api = path.startswith("/api/")
             statuses = hub.api_statuses if is_api else hub.file_statuses
-            if statuses:
-                self._answer(statuses.pop(0), hub.error_body, {})
+            status = statuses.pop(0) if statuses else 0
+            if status:
+                self._answer(status, hub.error_body, {})
             elif path.startswith("/api/models/"):
                 self._list(path.removeprefix("/api/models/").partition("/revision/")[0])
             elif path.startswith("/content/"):
@@ -166,8 +174,7 @@ def _handler_for(hub: HubStandIn) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 self.close_connection = True
                 return
-            with suppress(ConnectionError):  # a client that has enough goes away
-                self.wfile.write(body)
+            self.wfile.write(body)
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)

@@ -126,6 +126,16 @@ def test_a_server_without_ranges_is_read_as_far_as_needed(
     ]
 
 
+def test_a_file_that_is_refused(hub: HubStandIn, three: dict[str, bytes]) -> None:
+    hub.file_statuses = [0, 403]
+    good, *others = (m.file for m in ask(every=True)[0])
+    assert not isinstance(good, Error)
+    assert sorted(isinstance(file, DownloadError) for file in others) == [False, True]
+    hub.file_statuses = [503]
+    again = [m.file for m in ask(every=True)[0]]
+    assert not any(isinstance(file, Error) for file in again)
+
+
 def test_a_line_that_drops_is_taken_up(hub: HubStandIn, three: dict[str, bytes]) -> None:
     hub.cuts = [500_000, 0, 300_000]
     (found,), _ = ask("Q8_0")
@@ -193,8 +203,15 @@ def test_damage_in_the_cache_is_fetched_again(
     hub: HubStandIn, three: dict[str, bytes], caches: Path
 ) -> None:
     ask(every=True)
+    headers = caches / "pestle" / "headers"
+    for path in headers.iterdir():  # that say to be put together of each other
+        path.write_bytes(b'{"of":"%s","start":0,"end":9}\n' % path.name.partition(".")[0].encode())
+    assert ask(every=True)[1] > 0
+    for path in headers.iterdir():
+        path.write_bytes(b'{"of":"../../x"}\n')
+    assert ask(every=True)[1] > 0
     rng = random.Random(5)
-    for path in (caches / "pestle" / "headers").iterdir():
+    for path in headers.iterdir():
         data = bytearray(path.read_bytes())
         for _ in range(200):
             data[rng.randrange(2000)] = rng.randrange(256)
