@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -144,6 +145,12 @@ def test_what_does_not_run(
     assert result.stdout.splitlines()[-1] == last
     asked[0][:] = [plan, FITS]
     assert pestle("plan", "-hf", "u/m").exit_code == 0
+
+
+def test_a_busy_machine(pestle: Pestle, asked: list[Any]) -> None:
+    asked[0][:] = [replace(FITS, disturbed=True)]
+    said = "measured  2026-11-18, while other programs kept the machine busy: it may be faster"
+    assert said in pestle("plan", "-hf", "u/m:Q4_K_M").stdout.splitlines()
 
 
 def test_json(pestle: Pestle, asked: list[Any]) -> None:

@@ -61,7 +61,9 @@ def details(plan: Plan) -> list[str]:
         free = f"; {units.size(plan.disk_free)} are free" if plan.disk_free is not None else ""
         facts.append(("download", f"{units.size(plan.download_bytes)}{free}"))
     if plan.measured is not None:
-        facts.append(("measured", time.strftime("%Y-%m-%d", time.localtime(plan.measured))))
+        day = time.strftime("%Y-%m-%d", time.localtime(plan.measured))
+        busy = ", while other programs kept the machine busy: it may be faster"
+        facts.append(("measured", day + (busy if plan.disturbed else "")))
     if plan.unmeasured:
         facts.append(("not measured", ", ".join(plan.unmeasured)))
     lines += units.aligned(facts)

@@ -94,7 +94,7 @@ def plan_of(subject: Subject, options: EngineOptions, machine: Machine) -> Plan:
     first = speed.decoding(work, options, machine.probes, prompt)
     last = speed.decoding(work, options, machine.probes, found.n_ctx)
     reading = speed.prefill_seconds(work, options, machine.probes, prompt)
-    plan = replace(plan, measured=machine.probes.oldest)
+    plan = replace(plan, measured=machine.probes.oldest, disturbed=machine.probes.disturbed)
     if found.way == "streams":
         rate = machine.disk(subject)
         if rate is None:

@@ -39,6 +39,7 @@ class Plan:
     first_token    seconds from such a prompt to the first token
     unmeasured     what nobody knows of this machine
     measured       Unix time of the oldest measurement that counts
+    disturbed      whether other programs kept the machine busy while it was measured
     """
 
     name: str
@@ -56,6 +57,7 @@ class Plan:
     first_token: float | None = None
     unmeasured: tuple[str, ...] = ()
     measured: float | None = None
+    disturbed: bool = False
 
     @property
     def fits_memory(self) -> bool:

@@ -35,6 +35,8 @@ _MOST_MEMORY: Final = 29
 """Logarithms of the bytes of weights on which products are measured: of models that caches hold in
 part, as many as they have; beyond half a GB nothing changes."""
 _MOST_MATRIX: Final = 64 << 20
+_UNDISTURBED: Final = 0.8
+"""The share of their time that threads get, from which on a measurement is worth keeping."""
 _PREFILL_ROWS: Final = 1024
 _KEYS: Final = 2048
 """Positions whose attention is measured; that of others takes a proportional time."""
@@ -62,6 +64,7 @@ class Probes:
         self._machine = _machine()
         self._measured: dict[str, tuple[float, float]] = {}  # key -> (seconds, when)
         self._added = False
+        self._wall = self._processor = 0.0  # seconds of all threads that decode, in products
         self._products: tuple[tuple[int, int], _core.ProductProbe] | None = None
         self.oldest = now()  # when the oldest of what was asked for was measured
         if not fresh:
@@ -87,11 +90,24 @@ class Probes:
         seconds = self._get(
             f"product {work.format} {work.wide:d} {measured}x{work.columns} "
             f"{batch} {threads} {size >> 20}",
-            lambda: self._probe(size, threads).seconds(
-                work.format, work.wide, measured, work.columns, batch
+            lambda: self._timed(
+                self._probe(size, threads), (work.format, work.wide, measured, work.columns, batch)
             ),
         )
         return seconds * (work.rows / measured) * (rows / batch)
+
+    def _timed(self, probe: _core.ProductProbe, product: tuple[str, bool, int, int, int]) -> float:
+        wall, processor = time.perf_counter(), time.process_time()
+        seconds = probe.seconds(*product)
+        if product[-1] == 1:  # of others, one thread prepares a part
+            self._wall += (time.perf_counter() - wall) * self.decode_threads
+            self._processor += time.process_time() - processor
+        return seconds
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs had the processor while products were timed."""
+        return self._processor < _UNDISTURBED * self._wall
 
     def _probe(self, size: int, threads: int) -> _core.ProductProbe:
         """One at a time, as it takes memory."""
@@ -118,9 +134,10 @@ class Probes:
         )
 
     def save(self) -> None:
-        """Keep what was measured; where the disk refuses, it is measured anew next time."""
+        """Keep what was measured, unless that was disturbed; where the disk refuses, it is measured
+        anew next time."""
         self._products = None  # and its memory
-        if not self._added:
+        if not self._added or self.disturbed:
             return
         data = {"version": _VERSION, "machine": self._machine, "measured": self._measured}
         with suppress(OSError):

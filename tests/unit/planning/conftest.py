@@ -16,6 +16,7 @@ class KnownMachine:
     """Probes of a machine that reads 10 GB a second and does no more than that."""
 
     oldest = 1e9
+    disturbed = False
     saved = 0
 
     def __init__(self, *_: Any, **__: Any) -> None: ...

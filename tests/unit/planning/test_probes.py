@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from pestle import _core
 from pestle.planning.probes import Probes, Threads
+
+from tests.unit.test_kv_memory import header
 
 DAY = 86400.0
 
@@ -88,6 +91,25 @@ def test_what_is_not_of_this_machine_is_measured_anew(
     assert clock.measured == 2
 
 
+def test_what_others_disturb_is_not_kept(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = _core.token_work(_core.GgufFile(header(tmp_path / "m.gguf", "smollm2-135m")))
+
+    class Slow:
+        def seconds(self, *_: Any) -> float:
+            time.sleep(0.01)  # as a thread that waits for the processor
+            return 1.0
+
+    monkeypatch.setattr(_core, "ProductProbe", lambda size, threads: Slow())
+    probes = Probes(Threads(1), now=clock)
+    before = probes.disturbed
+    probes.product(work.products[0], 1, 1)
+    assert (before, probes.disturbed) == (False, True)
+    probes.save()
+    assert not (tmp_path / "probes.json").exists()
+
+
 def test_a_file_that_is_none(clock: Clock, tmp_path: Path) -> None:
     (tmp_path / "probes.json").write_bytes(b"\xff{")
     assert bandwidth(clock) == pytest.approx(1e10)
@@ -95,8 +117,6 @@ def test_a_file_that_is_none(clock: Clock, tmp_path: Path) -> None:
 
 def test_the_real_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Everything that plans ask for is some time, and more work is more of it."""
-    from tests.unit.test_kv_memory import header
-
     monkeypatch.setenv("PESTLE_CACHE", str(tmp_path))
     work = _core.token_work(_core.GgufFile(header(tmp_path / "m.gguf", "smollm2-135m")))
     probes = Probes(Threads(1))
@@ -108,4 +128,4 @@ def test_the_real_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert 0 < probes.attention(work.attention[0], "f16", 1) < 1e-3
     assert 0 < probes.attention(work.attention[0], "q8_0/f16", 512) < 0.1
     probes.save()
-    assert (tmp_path / "probes.json").stat().st_size > 100
+    assert (tmp_path / "probes.json").exists() is not probes.disturbed
