@@ -307,6 +307,48 @@ def test_copy(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     assert copied == [code, answer, ANSWER]
 
 
+def test_run_with_a_model_alone_is_a_chat(
+    pestle: Pestle, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal, as in Ollama; and `chat` may begin with a message."""
+    from pestle.cli import chat_input, run
+
+    lines: list[str] = []
+
+    class Typed:
+        discarded = False
+
+        def __init__(self, *arguments: Any) -> None:
+            pass
+
+        def read(self) -> str:
+            if not lines:
+                raise EOFError
+            return lines.pop(0)
+
+    monkeypatch.setattr(chat, "terminal_on_stdin", lambda: True)
+    monkeypatch.setattr(run, "terminal_on_stdin", lambda: True)
+    monkeypatch.setattr(chat_input, "ChatInput", Typed)
+    for command, typed in (
+        (["run", "llama3.2-1b"], "Hello"),
+        (["chat", "llama3.2-1b"], "Hello"),
+        (["chat", "llama3.2-1b", "Hello"], None),
+    ):
+        lines[:] = [typed] if typed is not None else []
+        result = pestle(*command)
+        assert (result.stdout, result.exit_code) == (f"{ANSWER}\n", 0)
+        assert "/help lists the commands" in result.stderr
+        assert llm.loaded_with.model == "llama3.2-1b"
+        assert llm.asked.pop() == ([{"role": "user", "content": "Hello"}], {"max_tokens": 50})
+    lines[:] = ["/set"]
+    defaults = [line.split() for line in pestle("chat", "llama3.2-1b").stdout.splitlines()]
+    assert ["max-tokens", "50", "default"] in defaults
+    assert ["on-full", "slide"] in defaults
+    lines[:] = ["/set max-tokens off", "Hello"]
+    pestle("chat", "llama3.2-1b")
+    assert llm.asked.pop()[1] == {}
+
+
 def test_a_chat_whose_last_save_failed(
     pestle: Pestle, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,10 +60,10 @@ class CommandCompleter(Completer):
         command, space, rest = text.partition(" ")
         if not space:
             for name in self._words:
-                if name.startswith(command):
+                if name.startswith(command.lower()):
                     yield Completion(name, -len(command), display_meta=self._help[name])
         elif " " not in rest:
-            for word in self._words.get(command, tuple)():
+            for word in self._words.get(command.lower(), tuple)():
                 if word.startswith(rest):
                     yield Completion(word, -len(rest), display=escaped(word))
 
@@ -143,7 +143,9 @@ def _signals_end(app: Application[str]) -> Iterator[None]:
 
 def _placeholder() -> FormattedText:
     """What an empty line shows, until it is left: it must not look like something typed."""
-    return FormattedText([] if get_app().is_done else [("ansibrightblack", PLACEHOLDER)])
+    app = get_app()
+    hidden = app.is_done or app.layout.is_searching  # Ctrl-R
+    return FormattedText([] if hidden else [("ansibrightblack", PLACEHOLDER)])
 
 
 def _bindings() -> KeyBindings:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from pestle.cli import exits, habits, welcome
+from pestle.cli import exits, habits
 from pestle.cli.console import Console, current, guard_streams
 from pestle.cli.options import verbosity
 
@@ -128,5 +128,7 @@ def main(ctx: click.Context) -> None:
     pestle ls --all                    models to be had, and what fits this machine
     """
     if ctx.invoked_subcommand is None:
+        from pestle.cli import welcome
+
         for line in [*welcome.lines(), "", *ctx.get_help().splitlines()]:
             current().out(line)

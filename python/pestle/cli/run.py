@@ -191,7 +191,7 @@ def once(
         # What was said is kept in a session; without one there is nothing to do after Ctrl-C.
         with nullcontext() if dialogue is None else answering.interruptible(stream):
             if as_json:
-                for _ in answering.watched(stream, guard):
+                for _ in answering.watched(stream, guard) if guard is not None else ():
                     pass
                 answer = stream.result()
                 console.json(figures.as_json(llm, answer))
