@@ -7,20 +7,11 @@
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
-template <bool kWords, class Words, class Bytes>
-struct Choice {
-  using Type = Bytes;
-};
-template <class Words, class Bytes>
-struct Choice<true, Words, Bytes> {
-  using Type = Words;
-};
-
 template <class F, bool kWide>
 struct Product {
   static constexpr bool kWords = kWordsOf<F, kWide>;
   using Form = typename Choice<kWords, AsWords<simd::WordDot>, AsBytes>::Type;
-  using D = typename Choice<kWords, simd::WordDot, simd::DotKind<F::kMax, F::kSigned>>::Type;
+  using D = typename Choice<kWords, simd::WordDot, typename ByteDot<F, kWide>::Type>::Type;
   using Tile = typename F::Tile;
   using Scratch = ScratchOf<F, kWords>;
   static constexpr PanelKind kKind = kPanelOf<F, kWide>;

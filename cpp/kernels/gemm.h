@@ -50,7 +50,30 @@ template <class F, bool kWide>
 constexpr bool kWordsOf = simd::kWords && (kWide || F::kSigned);
 
 template <class F, bool kWide>
-constexpr PanelKind kPanelOf = {F::kScales, F::kMin, kWide, kWordsOf<F, kWide>, F::kOffset, simd::kMaxRows};
+constexpr bool kPairsOf = simd::kPairs && !kWide && F::kOffset != 0;
+
+template <class F, bool kWide>
+constexpr PanelKind kPanelOf = {F::kScales,         F::kMin,    kWide,         kWordsOf<F, kWide>,
+                                kPairsOf<F, kWide>, F::kOffset, simd::kMaxRows};
+
+template <bool kFirst, class First, class Second>
+struct Choice {
+  using Type = First;
+};
+template <class First, class Second>
+struct Choice<false, First, Second> {
+  using Type = Second;
+};
+// What multiplies the bytes of a format.
+template <class F, bool kWide>
+struct ByteDot {
+  using Type = typename Choice<kPairsOf<F, kWide>, simd::OffsetDot, simd::DotKind<F::kMax, F::kSigned>>::Type;
+  static constexpr bool fits() {
+    if constexpr (kPairsOf<F, kWide>) return Type::fits(F::kMax, F::kOffset, kBlockColumns / F::kScales);
+    return true;
+  }
+  static_assert(fits());
+};
 
 // Integer dots of the quads [Begin, Begin + Count) of a 32-column block with one activation row.
 template <class D, int Begin, int Count>
@@ -75,7 +98,7 @@ PESTLE_INLINE I32 second_dot(I32 high, const int32_t* aux) {
 
 template <class F, bool kWide, int Begin, int M>
 PESTLE_INLINE I32 block_dot(const U8 (&w)[8], const Panel<kWide, false, F::kScales, M>& x, int s, int m) {
-  using D = simd::DotKind<F::kMax, F::kSigned>;
+  using D = typename ByteDot<F, kWide>::Type;
   constexpr int kQuads = 8 / F::kScales;
   constexpr bool kOffset = F::kOffset != 0;
   if constexpr (kWide) {  // two chains: neither waits for the other

@@ -7,7 +7,7 @@
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
-constexpr PanelKind kFloatPanel = {0, false, false, false, 0, simd::kFloatRows};
+constexpr PanelKind kFloatPanel = {0, false, false, false, false, 0, simd::kFloatRows};
 
 // Adds the products of some columns to M x V registers of sums. weights(k, v): column k of register v.
 template <int M, class Weights>

@@ -70,16 +70,32 @@ PESTLE_INLINE float quantize_block(const float* x, char* q, bool words, int32_t 
   return scale.d;
 }
 
+// Of n columns the sum of those that are 0 or 1 modulo 4, and the others' of the whole `sum`: each times
+// -offset, modulo 2^16.
+PESTLE_INLINE int32_t pair_of_sums(const int8_t* q, int n, int32_t sum, int offset) {
+  int32_t first = 0;
+  for (int i = 0; i < n; i += 4) first += q[i] + q[i + 1];
+  const uint16_t pair[2] = {uint16_t(-offset * first), uint16_t(-offset * (sum - first))};
+  int32_t r;
+  std::memcpy(&r, pair, 4);
+  return r;
+}
+
 PESTLE_INLINE void put(char* p, float v) { std::memcpy(p, &v, 4); }
 PESTLE_INLINE void put(char* p, int32_t v) { std::memcpy(p, &v, 4); }
 
-// Row `row` of a group of `rows`: aux of one block, as PanelKind says.
+// Row `row` of a group of `rows`: aux of one block, as PanelKind says, whose integers are q where they are
+// bytes.
 template <int S>
-PESTLE_INLINE void put_aux(char* aux, PanelKind kind, const int32_t (&sum)[2], float d, int row, int rows) {
+PESTLE_INLINE void put_aux(char* aux, PanelKind kind, const int32_t (&sum)[2], float d, int row, int rows,
+                           const char* q) {
+  constexpr int kColumns = kBlockColumns / S;
   PESTLE_UNROLL for (int s = 0; s < S; s++) {
     char* p = aux + 4 * (s * rows + row);
     if (kind.mins)
       put(p, d * (float)sum[s]);
+    else if (kind.pairs)
+      put(p, pair_of_sums(reinterpret_cast<const int8_t*>(q) + s * kColumns, kColumns, sum[s], kind.offset));
     else
       put(p, -kind.offset * sum[s]);
   }
@@ -95,7 +111,7 @@ void narrow_row(const float* x, int begin, int end, PanelKind kind, int row, int
     int32_t sum[2];
     const float d = quantize_block<S>(x, q, kind.words, sum);
     put(group + 4 * row, d);
-    put_aux<S>(group + 4 * rows, kind, sum, d, row, rows);
+    put_aux<S>(group + 4 * rows, kind, sum, d, row, rows, q);
   }
 }
 
@@ -129,7 +145,7 @@ void wide_row(const float* x, int columns, PanelKind kind, int row, int rows, ch
     }
     int32_t sum[2];
     add_up<S>(total[0], total[1], sum);
-    put_aux<S>(block, kind, sum, 1.0f, row, rows);
+    put_aux<S>(block, kind, sum, 1.0f, row, rows, codes);
   }
 }
 

@@ -24,10 +24,12 @@ namespace pestle {
 // Some sets multiply int16 faster than two planes: with `words` a group holds int16 q[m][32] instead.
 // aux is -offset * sum(q) (where the integer dot product starts), or, with `mins`, the float that a format's
 // minimum is multiplied with: d * sum(q), wide sum(q). Sums go over the block, or over each half of it where
-// scales = 2. scales = 0: plain floats, x[m][32] for each block of columns, a last one that is not whole too.
+// scales = 2. With `pairs` aux is two int16, modulo 2^16, the first of the columns that are 0 or 1 modulo 4,
+// the second of the others: AVX2 adds up products in such pairs. scales = 0: plain floats, x[m][32] for each
+// block of columns, a last one that is not whole too.
 struct PanelKind {
   uint8_t scales;
-  bool mins, wide, words;
+  bool mins, wide, words, pairs;
   int16_t offset;
   int max_rows;
   bool operator==(const PanelKind&) const = default;

@@ -17,7 +17,7 @@ namespace {
 
 // Panels of two rows; of fewer columns than a block is wide, or of groups that there are not.
 void make_panels(int columns, int groups) {
-  const pestle::PanelKind kind = {1, false, false, false, 0, 1};
+  const pestle::PanelKind kind = {1, false, false, false, false, 0, 1};
   const std::vector<float> x(2 * 64, 1.0f);
   std::vector<char> out(2 * pestle::panel_row_bytes(kind, 64) + pestle::kPanelSlack);
   const pestle::PanelArgs args{x.data(), 64, 2, columns, kind, out.data()};

@@ -10,6 +10,7 @@ inline constexpr int kStripVectors = 2;
 inline constexpr int kMaxRows = 3;    // 6 integer and 6 float accumulators of 16 registers
 inline constexpr int kFloatRows = 6;  // of float weights: 12 accumulators
 inline constexpr bool kWords = true;
+inline constexpr bool kPairs = true;
 
 // vpmaddubsw adds two products in 16 bits. How many of its results one 16-bit sum may hold follows from the
 // largest weight: 15*127*2*8 = 30480, 31*127*2*4 = 31496, 63*127*2*2 = 32004, 128*127*2 = 32512: none
@@ -41,6 +42,21 @@ using DotKind = Dot<kSigned     ? 127
                     : Max <= 31 ? 31
                                 : 63,
                     kSigned>;
+
+// Of weights that are stored with an offset the sum of a whole chain fits into 16 bits once the offset is
+// taken off: 8 * 127 * 16 (Q4_0), 12 * 127 * 16 (MXFP4), 16 * 127 * 16 (Q5_0), 32 * 127 * 8 (Q6_K). It starts
+// at minus the offset's share, and what it is in between is right modulo 2^16. No result of vpmaddubsw itself
+// saturates.
+struct OffsetDot {
+  static constexpr bool fits(int max, int offset, int columns) {
+    const int largest = offset > max - offset ? offset : max - offset;
+    return max * 127 * 2 <= 32767 && largest * 127 * (columns / 2) <= 32767;
+  }
+  I32 s;
+  PESTLE_INLINE void start(I32 pairs) { s = pairs; }
+  PESTLE_INLINE void step(U8 w, I32 x, int) { s = _mm256_add_epi16(s, _mm256_maddubs_epi16(w, x)); }
+  PESTLE_INLINE I32 value() const { return _mm256_madd_epi16(s, _mm256_set1_epi16(1)); }
+};
 
 // vpmaddwd multiplies int16 and adds two neighbours in 32 bits: for signed bytes, whose sign would have to
 // move to the activation, and for 15-bit activations it takes the fewest instructions.

@@ -16,7 +16,9 @@ inline constexpr int kStripVectors = 2;    // vectors of output rows that share 
 inline constexpr int kMaxRows = 6;  // activation rows that share a weight load: 12 + 12 accumulators of 32
 inline constexpr int kFloatRows = 6;
 inline constexpr bool kWords = false;
+inline constexpr bool kPairs = false;
 struct WordDot;
+struct OffsetDot;
 using I32 = __m512i;
 using F32 = __m512;
 using U8 = __m512i;

@@ -10,7 +10,9 @@ inline constexpr int kStripVectors = 2;
 inline constexpr int kMaxRows = 3;
 inline constexpr int kFloatRows = 6;
 inline constexpr bool kWords = false;
+inline constexpr bool kPairs = false;
 struct WordDot;
+struct OffsetDot;
 
 template <int Max, bool kSigned>
 struct Dot {

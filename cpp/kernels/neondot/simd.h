@@ -16,7 +16,9 @@ inline constexpr int kStripVectors = 4;
 inline constexpr int kMaxRows = 3;  // 12 integer and 12 float accumulators of 32 registers
 inline constexpr int kFloatRows = 6;
 inline constexpr bool kWords = false;
+inline constexpr bool kPairs = false;
 struct WordDot;
+struct OffsetDot;
 using I32 = int32x4_t;
 using F32 = float32x4_t;
 using U8 = uint8x16_t;

@@ -17,6 +17,7 @@ inline constexpr int kMaxRows = 1;       // activation rows that share a weight 
 inline constexpr int kFloatRows = 1;     // the same for float weights
 inline constexpr bool kWords =
     false;  // whether an ISA multiplies int16 faster than signed bytes, with a WordDot
+inline constexpr bool kPairs = false;  // whether it takes offsets off in int16, with an OffsetDot
 struct I32 { int32_t v[4]; };
 struct F32 { float v[4]; };
 struct U8 { uint8_t v[16]; };  // four bytes a lane
@@ -260,6 +261,7 @@ template <int Max, bool kSigned>
 using DotKind = Dot<kSigned ? 127 : 255, kSigned>;
 
 struct WordDot;
+struct OffsetDot;
 
 // Sums of products of int16, two to a lane: a.low * b.low + a.high * b.high. Exact while they fit into 32
 // bits.
