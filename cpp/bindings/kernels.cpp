@@ -67,7 +67,8 @@ Floats unpack(const PackedMatrix& p) {
 
 int most_direct_rows(const PackedMatrix& p) {
   const KernelTable& k = kernels();
-  return std::min(k.most_direct_rows, k.panel[p.matrix.wide][static_cast<int>(p.matrix.format)].max_rows);
+  const PanelKind& kind = k.panel[p.matrix.wide][static_cast<int>(p.matrix.format)];
+  return kind.scales == 0 ? std::min(k.most_direct_rows, kind.max_rows) : k.most_direct_rows;
 }
 
 // The active kernels with another choice between the two ways to multiply; as it is where direct_rows < 0.

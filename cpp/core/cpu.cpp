@@ -37,6 +37,14 @@ bool made_by(const char (&vendor)[13]) {
   return std::memcmp(name, vendor, sizeof(name)) == 0;
 }
 
+// Zen 5 with ports of 512 bits: servers (models below 0x20) and desktops (0x4_). Those of laptops have 256,
+// as Zen 4 has. The bit that tells it, FP512 of leaf 0x8000001a, is hidden from virtual machines.
+bool is_zen5(unsigned signature) {
+  const unsigned family = (signature >> 8 & 15) + (signature >> 20 & 255);
+  const unsigned model = (signature >> 4 & 15) | (signature >> 12 & 0xf0);
+  return family == 0x1a && (model < 0x20 || model >> 4 == 4);
+}
+
 // Linux lends the tiles only to processes that ask for them (kernel documentation, x86/xstate).
 bool tiles_granted() {
 #if defined(__linux__)
@@ -59,6 +67,7 @@ CpuFeatures detect() {
   f.avx512vnni = f.avx2 && os_avx512 && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) &&
                  bit(seven.b, 31) && bit(seven.c, 11);
   f.avx512zen = f.avx512vnni && made_by("AuthenticAMD");
+  f.avx512zen5 = f.avx512zen && is_zen5(one.a);
   f.avx512amx =
       f.avx512vnni && (low & 0x60000) == 0x60000 && bit(seven.d, 24) && bit(seven.d, 25) && tiles_granted();
   return f;
@@ -93,6 +102,7 @@ std::vector<std::string> cpu_feature_names() {
   if (f.avxvnni) names.emplace_back("avxvnni");
   if (f.avx512vnni) names.emplace_back("avx512vnni");
   if (f.avx512zen) names.emplace_back("avx512zen");
+  if (f.avx512zen5) names.emplace_back("avx512zen5");
   if (f.avx512amx) names.emplace_back("avx512amx");
   if (f.neondot) names.emplace_back("neondot");
   return names;

@@ -12,6 +12,7 @@ struct CpuFeatures {
   bool avxvnni = false;     // AVX-VNNI on top of it
   bool avx512vnni = false;  // AVX-512 F, BW, VL, DQ and VNNI, with the OS saving the registers
   bool avx512zen = false;   // the same on a core of AMD's, whose ports differ
+  bool avx512zen5 = false;  // and are 512 bits wide
   bool avx512amx = false;   // AMX tiles and int8 products on top of it, granted by the OS
   bool neondot = false;     // Armv8.2 dot product
 };

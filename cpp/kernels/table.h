@@ -119,7 +119,10 @@ inline bool is_direct(const KernelTable& k, Format f, bool wide, int rows) {
 }
 inline PanelKind panel_of(const KernelTable& k, Format f, bool wide, int rows) {
   PanelKind kind = k.panel[wide][static_cast<int>(f)];
-  if (is_direct(k, f, wide, rows)) kind.words = false;  // weights are multiplied as they are decoded: bytes
+  if (is_direct(k, f, wide, rows)) {
+    kind.words = false;                  // weights are multiplied as they are decoded: bytes
+    kind.max_rows = k.most_direct_rows;  // all rows are one group
+  }
   return kind;
 }
 inline Matmul matmul_of(const KernelTable& k, Format f, bool wide, int rows) {

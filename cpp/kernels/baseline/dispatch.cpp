@@ -5,6 +5,7 @@
 
 #include "core/cpu.h"
 #include "core/error.h"
+#include "kernels/direct_rows.h"
 #include "kernels/table.h"
 
 namespace pestle {
@@ -36,6 +37,14 @@ void fill_avx512zen(KernelTable& t) {
   avx512vnni::fill_table(t);
   avx512zen::decode_in_registers(t);
 }
+// Where every port is 512 bits wide, what bounds many rows of weights decoded in registers are the loads of
+// their activations, two a cycle; strips share each among two registers. So only a few rows are as on Zen 4.
+void fill_avx512zen5(KernelTable& t) {
+  avx512vnni::fill_table(t);
+  t.isa = "avx512zen5";
+  for (int wide = 0; wide < 2; wide++)
+    for (int f = 0; f < kFormats; f++) t.direct_rows[wide][f] = direct_rows::avx512zen5[wide][f];
+}
 void fill_avx512amx(KernelTable& t) {
   avx512vnni::fill_table(t);
   avx512amx::use_tiles(t);
@@ -52,7 +61,8 @@ std::vector<Set> sets() {
   [[maybe_unused]] const CpuFeatures& f = cpu_features();
   return {
 #ifdef PESTLE_HAS_avx2
-      {"avx512amx", f.avx512amx, fill_avx512amx},
+      {"avx512amx", f.avx512amx, fill_avx512amx},  // the best first
+      {"avx512zen5", f.avx512zen5, fill_avx512zen5},
       {"avx512zen", f.avx512zen, fill_avx512zen},
       {"avx512vnni", f.avx512vnni, avx512vnni::fill_table},
       {"avxvnni", f.avxvnni, avxvnni::fill_table},

@@ -30,7 +30,7 @@ namespace {
 Table table() {
   const std::string_view isa = kernels().isa;
 #ifdef PESTLE_HAS_avx2
-  if (isa == "avx512vnni" || isa == "avx512zen" || isa == "avx512amx")
+  if (isa == "avx512vnni" || isa == "avx512zen" || isa == "avx512zen5" || isa == "avx512amx")
     return avx512vnni::quantize::quantizers_of;
   if (isa == "avx2" || isa == "avxvnni") return avx2::quantize::quantizers_of;
 #endif
