@@ -89,7 +89,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--kv",
         default="f16",
         choices=["f16", "f32", "q8_0"],
-        help="type of the KV cache, of every engine",
+        help="type of the KV cache, of every engine; f16: Pestle's own i16",
     )
     parser.add_argument("--isa", nargs="+", help="Pestle's kernels; auto: its own choice")
     parser.add_argument("--llama-bench", action="append", default=[], metavar="NAME=COMMAND")

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", help="a GGUF file")
     parser.add_argument("--text", type=Path, nargs="+", default=[ARTICLE])
     parser.add_argument("--tokens", type=int, default=512)
-    parser.add_argument("--kv-type", choices=["f16", "f32", "q8_0"], default="f16")
+    parser.add_argument("--kv-type", choices=["i16", "f16", "f32", "q8_0"], default="i16")
     options = parser.parse_args()
     try:
         from transformers_peer import Transformers

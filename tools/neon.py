@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 from tests.oracle import checkpoints, expected, gguf_file  # noqa: E402
 
 ISAS = ("neondot", "scalar")
-KV_TYPES = ("f16", "q8_0")
+KV_TYPES = ("i16", "f16", "q8_0")
 # (checkpoint, type of its matrices): each kernel family once, and rows that do not divide by 16.
 MODELS = (
     ("llama-256", "F32"),

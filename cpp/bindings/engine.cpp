@@ -142,14 +142,15 @@ void bind_engine(py::module_& m) {
                                             gather_inputs, size_t(prefix_cache), size_t(kv_memory)});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
-           py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16",
+           py::arg("threads_prefill") = 0, py::arg("kv_type") = "i16",
            py::arg("chunk") = EngineOptions().chunk, py::arg("gather_inputs") = false,
            py::arg("prefix_cache") = 0, py::arg("kv_memory") = 0,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
            "performance core.\n"
-           "chunk: rows of one forward pass at most. kv_type: \"f16\", \"f32\" or \"q8_0\", or one for keys "
+           "chunk: rows of one forward pass at most. kv_type: \"i16\", \"f16\", \"f32\" or \"q8_0\", or one "
+           "for keys "
            "and one for values,\n"
-           "as in \"q8_0/f16\". gather_inputs: whether input_sums are kept. prefix_cache: bytes for "
+           "as in \"q8_0/i16\". gather_inputs: whether input_sums are kept. prefix_cache: bytes for "
            "texts "
            "that no "
            "sequence holds\n"

@@ -53,7 +53,7 @@ void bind_footprint(py::module_& m) {
         return Footprint::of(file, rope.value_or(RopeOverride()), options);
       },
       py::arg("file"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
-      py::arg("threads_prefill") = 0, py::arg("kv_type") = "f16", py::arg("chunk") = EngineOptions().chunk,
+      py::arg("threads_prefill") = 0, py::arg("kv_type") = "i16", py::arg("chunk") = EngineOptions().chunk,
       py::arg("rope") = py::none(),
       "What Model and Engine would take, to the byte, with the kernels of this machine. Reads no weights, "
       "and nothing but the\n"

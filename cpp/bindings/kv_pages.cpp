@@ -43,8 +43,8 @@ class KvPages {
         for (int h = 0; h < heads_; h++) {
           const KvHead head = kv_.head(layer, h);
           if (latent_) {
-            kernel.store_latent(k.data(h, i, 0), k_dim_, value_page(head, pages_.back()), i % kPageTokens,
-                                kv_.types().keys);
+            kernel.store_latent(k.data(h, i, 0), k_dim_, v_dim_, value_page(head, pages_.back()),
+                                i % kPageTokens, kv_.types().keys);
             continue;
           }
           kernel.store_key(k.data(h, i, 0), k_dim_, key_page(head, pages_.back()), i % kPageTokens,
@@ -168,7 +168,7 @@ void bind_kv_pages(py::module_& m) {
   py::class_<KvPages>(m, "KvPages",
                       "Pages of keys [n_kv_heads, keys, k_dim] and values [n_kv_heads, keys, v_dim].")
       .def(py::init<const Floats&, const Floats&, const std::string&, int, bool>(), py::arg("k"),
-           py::arg("v"), py::arg("kv_type") = "f16", py::arg("layers") = 1, py::arg("latent") = false,
+           py::arg("v"), py::arg("kv_type") = "i16", py::arg("layers") = 1, py::arg("latent") = false,
            "latent: one row per position is key and value; v is k[..., :v_dim], and only its shape is read.")
       .def_property_readonly("nbytes", &KvPages::nbytes)
       .def("attend", &KvPages::attend, py::arg("q"), py::arg("n_keys"),

@@ -58,6 +58,8 @@ void bind_machine(py::module_& m) {
         "Bytes per second read from DRAM through huge pages, best of five rounds.");
   m.def("measure_int8", measure_int8, py::arg("threads") = 0, py::call_guard<py::gil_scoped_release>(),
         "int8 operations per second of the active kernels' dot product in registers; a multiply-add is two.");
+  m.def("measure_int16", measure_int16, py::arg("threads") = 0, py::call_guard<py::gil_scoped_release>(),
+        "The same of int16, with which keys and values are multiplied.");
 }
 
 }  // namespace pestle

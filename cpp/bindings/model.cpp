@@ -20,11 +20,13 @@ namespace pestle {
 
 KvTypes kv_types(const std::string& name) {
   const auto type = [&](const std::string& part) {
+    if (part == "i16") return KvType::i16;
     if (part == "f16") return KvType::f16;
     if (part == "f32") return KvType::f32;
     if (part == "q8_0") return KvType::q8_0;
-    throw std::invalid_argument("kv_type is \"" + name +
-                                "\", expected \"f16\", \"f32\", \"q8_0\" or two of them, as in \"q8_0/f16\"");
+    throw std::invalid_argument(
+        "kv_type is \"" + name +
+        "\", expected \"i16\", \"f16\", \"f32\", \"q8_0\" or two of them, as in \"q8_0/i16\"");
   };
   const size_t slash = name.find('/');
   return {type(name.substr(0, slash)), type(slash == name.npos ? name : name.substr(slash + 1))};
@@ -89,7 +91,7 @@ void bind_model(py::module_& m) {
         const Outline found = Outline::of(file);
         return KvMemory::of(KvLayout(found.decoder.kv_shapes(), kv_types(type)), found.n_ctx, chunk);
       },
-      py::arg("file"), py::arg("kv_type") = "f16", py::arg("chunk") = EngineOptions().chunk,
+      py::arg("file"), py::arg("kv_type") = "i16", py::arg("chunk") = EngineOptions().chunk,
       "What an engine would keep, in passes of up to `chunk` tokens. Reads no weights; raises as loading "
       "does.");
 
@@ -165,7 +167,7 @@ void bind_model(py::module_& m) {
           [](const ModelHandle& h, const std::string& type) {
             return KvLayout(h.model->decoder.kv_shapes(), kv_types(type)).token_bytes();
           },
-          py::arg("kv_type") = "f16", "Bytes of keys and values that each token adds.");
+          py::arg("kv_type") = "i16", "Bytes of keys and values that each token adds.");
   m.def(
       "architectures",
       [] {

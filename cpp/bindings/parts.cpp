@@ -63,7 +63,7 @@ void bind_parts(py::module_& m) {
              options.chunk = chunk;
              return std::make_unique<PartRunner>(model.model, options);
            }),
-           py::arg("model"), py::kw_only(), py::arg("threads") = 0, py::arg("kv_type") = "f16",
+           py::arg("model"), py::kw_only(), py::arg("threads") = 0, py::arg("kv_type") = "i16",
            py::arg("chunk") = EngineOptions().chunk,
            "model: loaded with `only`. What the engine hands from part to part, these methods do too, to the "
            "bit. "

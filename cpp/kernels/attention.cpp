@@ -6,7 +6,8 @@
 
 #include "core/assume.h"
 #include "kernels/attention_float.h"
-#include "kernels/attention_int8.h"
+#include "kernels/attention_int.h"
+#include "kernels/attention_int_latent.h"
 #include "kernels/attention_latent.h"
 #include "kernels/attention_softmax.h"
 #include "kernels/isa.h"
@@ -14,15 +15,69 @@
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
+// What an instance of the kernels knows of integers: their types, and whether rows are rotated.
+constexpr bool is_rotated(KvType t) { return t == KvType::q8_0; }
+
 // Queries in units of ln 2, rows padded with zeros. Those of latent keys stand side by side.
-void prepare(const AttendArgs& a, int stride, float* q, float* q_step) {
-  if (a.latent) return side_by_side(a, a.scale * kLog2e, stride, q);
-  const F32 factor = simd::splat(a.scale * kLog2e);
-  for (int n = 0; n < a.n_queries; n++, q += stride) {
+void prepare(const Tile& t, float* q_step, float* q_rest) {
+  const AttendArgs& a = t.a;
+  const int stride = t.s.key_stride;
+  const float factor = a.scale * kLog2e;
+  const bool integers = is_integer(a.types.keys), rotated = is_rotated(a.types.keys);
+  if (a.latent && integers) return integers_side_by_side(t, factor, rotated, q_step, q_rest);
+  if (a.latent) return side_by_side(a, factor, stride, t.q);
+  for (int n = 0; n < a.n_queries; n++) {
+    if (integers) {
+      q_step[n] = integer_query(a.q[n], a.head_dim, stride, factor, rotated, t.integer_q(n));
+      continue;
+    }
+    float* q = t.q + n * stride;
     std::memcpy(q, a.q[n], sizeof(float) * a.head_dim);
     std::memset(q + a.head_dim, 0, sizeof(float) * (stride - a.head_dim));
-    for (int d = 0; d < stride; d += L) simd::store(q + d, simd::mul(simd::load(q + d), factor));
-    if (a.types.keys == KvType::q8_0) q_step[n] = to_steps(q, stride);
+    for (int d = 0; d < stride; d += L) simd::store(q + d, simd::mul(simd::load(q + d), simd::splat(factor)));
+  }
+}
+
+using Score = void (*)(const Tile&, const void* page, const void* next, Range queries, int start);
+Score score_of(const AttendArgs& a) {
+  switch (a.types.keys) {
+    case KvType::i16:
+      return a.latent ? score_latent_integers<int16_t> : score_page_of<int16_t>;
+    case KvType::q8_0:
+      return a.latent ? score_latent_integers<int8_t> : score_page_of<int8_t>;
+    default:
+      return a.latent ? score_latent : score_floats;
+  }
+}
+
+// Turns the scores of a span into weights; what integer weights are worth goes to `step`.
+void soften(const Tile& t, const void* const* pages, Range queries, int start, Mass* masses, float* step) {
+  for (int n = queries.begin; n < queries.end; n++)
+    masses[n].max = largest_score(t.scores(n), t.seen(n, start, kSpanTokens));
+  const bool integers = is_integer(t.a.types.values);
+  const float most = t.a.types.values == KvType::q8_0 ? kMost8 : kMostValue;
+  if (integers) span_scales(pages, t.s.value_scales);
+  for (int n = queries.begin; n < queries.end; n++) {
+    const Range seen = t.seen(n, start, kSpanTokens);
+    masses[n].sum = integers ? integer_weights(t.scores(n), seen, masses[n].max, t.s.value_scales, most,
+                                               t.weights(n), step + n)
+                             : exponentiate(t.scores(n), seen, masses[n].max);
+  }
+}
+
+// What a span gives to the queries that see some of it, in Tile::part.
+void gather(const Tile& t, const void* const* pages, Range queries, int start, const float* step) {
+  const AttendArgs& a = t.a;
+  const bool bytes = a.types.values == KvType::q8_0;
+  if (is_integer(a.types.values) && a.latent)
+    return (bytes ? gather_latent_integers<int8_t> : gather_latent_integers<int16_t>)(t, pages, queries,
+                                                                                      start, step);
+  if (is_integer(a.types.values))
+    return (bytes ? gather_span_of<int8_t> : gather_span_of<int16_t>)(t, pages, queries, start, step);
+  std::memset(t.part(queries.begin), 0, sizeof(float) * queries.size() * t.s.value_stride);
+  for (int i = 0; i < kSpanPages; i++) {
+    const int from = start + i * kPageTokens;
+    if (pages[i]) (a.latent ? gather_latent : gather_floats)(t, pages[i], t.seeing(from, kPageTokens), from);
   }
 }
 
@@ -31,30 +86,21 @@ Range attend_span(const Tile& t, int span, Mass* masses) {
   const AttendArgs& a = t.a;
   const int start = span * kSpanTokens;
   const Range queries = t.seeing(start, kSpanTokens);
-  ValuePages values = {};
+  const void *values[kSpanPages] = {}, *keys[kSpanPages + 1] = {};
   for (int i = 0; i < kSpanPages; i++) {
     const int page = span * kSpanPages + i;
-    const Range some = t.seeing(page * kPageTokens, kPageTokens);
-    if (some.empty()) continue;
-    values.block[i] = reinterpret_cast<const ValueBlock*>(value_page(a.head, a.pages[page]));
-    const void* keys = a.latent ? value_page(a.head, a.pages[page]) : key_page(a.head, a.pages[page]);
-    const auto score = a.latent ? score_latent : a.types.keys == KvType::q8_0 ? score_int8 : score_floats;
-    score(t, keys, some, page * kPageTokens);
+    if (t.seeing(page * kPageTokens, kPageTokens).empty()) continue;
+    values[i] = value_page(a.head, a.pages[page]);
+    keys[i] = a.latent ? values[i] : key_page(a.head, a.pages[page]);
   }
-  for (int n = queries.begin; n < queries.end; n++)
-    masses[n].max = largest_score(t.scores(n), t.seen(n, start, kSpanTokens));
-  for (int n = queries.begin; n < queries.end; n++)
-    masses[n].sum = exponentiate(t.scores(n), t.seen(n, start, kSpanTokens), masses[n].max);
-  if (a.types.values == KvType::q8_0) {
-    gather_int8(t, values, queries, start);
-    return queries;
-  }
-  std::memset(t.part(queries.begin), 0, sizeof(float) * queries.size() * t.s.value_stride);
-  const auto gather = a.latent ? gather_latent : gather_floats;
+  const Score score = score_of(a);
   for (int i = 0; i < kSpanPages; i++) {
     const int from = start + i * kPageTokens;
-    if (values.block[i]) gather(t, values.block[i], t.seeing(from, kPageTokens), from);
+    if (keys[i]) score(t, keys[i], keys[i + 1], t.seeing(from, kPageTokens), from);
   }
+  float step[kMaxQueries];
+  soften(t, values, queries, start, masses, step);
+  gather(t, values, queries, start, step);
   return queries;
 }
 
@@ -82,6 +128,8 @@ class Merged {
       float* out = out_ + n * width_;
       const F32 sum = simd::splat(mass_[n].sum);
       for (int c = 0; c < width_; c += L) simd::store(out + c, simd::div(simd::load(out + c), sum));
+      if (a_.latent && is_integer(a_.types.values)) order_channels(out, a_.value_dim);
+      if (is_rotated(a_.types.values)) rotate(out, a_.value_dim);
       std::memcpy(a_.out[n], out, sizeof(float) * a_.value_dim);
     }
   }
@@ -102,7 +150,9 @@ float* span_of(const AttendArgs& a, int n, int span) {
 // What kernels/attention.h asks of callers.
 void check(const AttendArgs& a) {
   PESTLE_ASSUME(1 <= a.n_queries && a.n_queries <= kMaxQueries && a.head_dim >= 1 && a.value_dim >= 1);
-  PESTLE_ASSUME(!a.latent || (a.value_dim <= a.head_dim && a.types.keys == a.types.values));
+  PESTLE_ASSUME(a.head_dim <= kMaxRow && a.value_dim <= kMaxRow);
+  PESTLE_ASSUME(!a.latent ||
+                (a.value_dim <= a.head_dim && a.value_dim % 32 == 0 && a.types.keys == a.types.values));
   for (int n = 0; n < a.n_queries; n++) {
     PESTLE_ASSUME(0 <= a.first_key[n] && a.first_key[n] < a.n_keys[n]);
     PESTLE_ASSUME(n == 0 || (a.first_key[n - 1] <= a.first_key[n] && a.n_keys[n - 1] <= a.n_keys[n]));
@@ -111,12 +161,30 @@ void check(const AttendArgs& a) {
 
 }  // namespace
 
+double int16_operations(int iterations) {
+  constexpr int kSums = kRegisters / 2;  // more than hide the latency
+  PairSum dot[kSums];
+  PESTLE_UNROLL for (int i = 0; i < kSums; i++) dot[i] = simd::no_pairs();
+  const int16_t ones[64] = {1, 1, 1};
+  I32 x = simd::load_pairs(ones);
+  for (int i = 0; i < iterations; i++) {
+    PESTLE_UNROLL for (int j = 0; j < kSums; j++) {
+      simd::opaque(x);  // or the compiler would see that the products repeat
+      dot[j] = simd::add_pairs(dot[j], x, x);
+    }
+  }
+  int32_t sum = 0;
+  PESTLE_UNROLL for (int i = 0; i < kSums; i++) sum ^= simd::reduce_add(simd::total(dot[i]));
+  asm volatile("" ::"r"(sum));
+  return 4.0 * iterations * kSums * L;
+}
+
 void attend(const AttendArgs& a) {
   check(a);
   const Scratch s(a.scratch, a.head_dim, a.value_dim);
-  float q_step[kMaxQueries];
-  prepare(a, s.key_stride, s.q, q_step);
-  const Tile t{a, s, s.q, q_step};
+  float q_step[kMaxQueries], q_rest[kMaxQueries];
+  const Tile t{a, s, s.q, q_step, q_rest};
+  prepare(t, q_step, q_rest);
   Merged merged(a, s);
   Mass masses[kMaxQueries];
   for (int span = first_span(a); span < end_span(a); span++) {
@@ -128,18 +196,21 @@ void attend(const AttendArgs& a) {
 
 void attend_spans(const AttendArgs* heads, int n_heads, int begin, int end) {
   const Scratch s(heads->scratch, heads->head_dim, heads->value_dim);
-  float q_step[kMaxQueries];
+  float q_step[kMaxQueries], q_rest[kMaxQueries];
   Mass masses[kMaxQueries];
   PESTLE_ASSUME(n_heads * heads->n_queries <= kMaxQueries);
   for (int h = 0; h < n_heads; h++) check(heads[h]);
   const int rows = heads->n_queries, used = end - begin < n_heads ? end - begin : n_heads;
+  const auto tile_of = [&](int h) {
+    return Tile{heads[h], s, s.q + h * rows * s.key_stride, q_step + h * rows, q_rest + h * rows};
+  };
   for (int i = 0; i < used; i++) {
     const int h = (begin + i) % n_heads;
-    prepare(heads[h], s.key_stride, s.q + h * rows * s.key_stride, q_step + h * rows);
+    prepare(tile_of(h), q_step + h * rows, q_rest + h * rows);
   }
   for (int i = begin; i < end; i++) {
     const int h = i % n_heads, span = first_span(heads[h]) + i / n_heads;
-    const Tile t{heads[h], s, s.q + h * rows * s.key_stride, q_step + h * rows};
+    const Tile t = tile_of(h);
     const Range queries = attend_span(t, span, masses);
     for (int n = queries.begin; n < queries.end; n++) {
       float* out = span_of(heads[h], n, span);

@@ -21,7 +21,7 @@ struct F32Page {  // also what f16 pages are copied to, in cache
 template <class Page, int N>
 PESTLE_NOINLINE void score_page(const float* q, int q_stride, int head_dim, const typename Page::Type* page,
                                 float* scores, Range seen) {
-  constexpr int R = group_registers(N, kPageTokens / L);
+  constexpr int R = group_registers<F32>(N, kPageTokens / L);
   for (int p = seen.begin / (R * L) * (R * L); p < seen.end; p += R * L) {
     F32 acc[N][R];
     PESTLE_UNROLL for (int n = 0; n < N; n++) PESTLE_UNROLL for (int r = 0; r < R; r++) acc[n][r] =
@@ -63,7 +63,7 @@ PESTLE_INLINE void gather_channels(const float* weights, const typename Page::Ty
 }
 
 // The channels [c, end): as many registers at a time as there are left to fill.
-template <class Page, int N, int R = group_registers(N, 8)>
+template <class Page, int N, int R = group_registers<F32>(N, 8)>
 PESTLE_INLINE void gather_from(int c, int end, const float* weights, const typename Page::Type* page,
                                int stride, float* out, int out_stride, Range seen) {
   for (; c + R * L <= end; c += R * L)
@@ -112,7 +112,7 @@ void gather_channels_of(const Tile& t, const typename Page::Type* values, int st
 
 template <class Page>
 void gather_group(const Tile& t, const void* page, Range group, int start) {
-  const int width = float_value_stride(t.a.value_dim);
+  const int width = value_stride(t.a.value_dim);
   gather_channels_of<Page>(t, static_cast<const typename Page::Type*>(page), width, {0, width}, group, start);
 }
 
@@ -140,13 +140,13 @@ void each_group(const Tile& t, const void* page, KvType type, size_t rows, Range
   }
 }
 
-PESTLE_INLINE void score_floats(const Tile& t, const void* page, Range queries, int start) {
+inline void score_floats(const Tile& t, const void* page, const void*, Range queries, int start) {
   each_group<score_group<F16Page>, score_group<F32Page>>(t, page, t.a.types.keys, size_t(t.a.head_dim),
                                                          queries, start);
 }
 inline void gather_floats(const Tile& t, const void* page, Range queries, int start) {
   each_group<gather_group<F16Page>, gather_group<F32Page>>(
-      t, page, t.a.types.values, size_t(float_value_stride(t.a.value_dim)), queries, start);
+      t, page, t.a.types.values, size_t(value_stride(t.a.value_dim)), queries, start);
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

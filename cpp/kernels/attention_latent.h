@@ -5,7 +5,6 @@
 #pragma once
 
 #include "kernels/attention_float.h"
-#include "kernels/attention_int8.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
 
@@ -36,14 +35,6 @@ inline void side_by_side(const AttendArgs& a, float scale, int stride, float* q)
   }
 }
 
-// Of a position of a block, times 2^-16.
-PESTLE_INLINE F32 scale_of(const ValueBlock* block, int position) {
-  const uint32_t bits = uint32_t(block->scale[position]) << 16;
-  float scale;
-  std::memcpy(&scale, &bits, 4);
-  return simd::splat(scale * 0x1p-16f);
-}
-
 // Channels of a page's rows, as they lie or widened, which loses nothing.
 struct LatentRows {
   const float* data;
@@ -51,36 +42,14 @@ struct LatentRows {
 };
 // Those of `channels`, which begin at a multiple of kLatentPiece; of other positions than `seen`, anything.
 inline LatentRows latent_rows(const Tile& t, const void* page, KvType type, Range channels, Range seen) {
-  const int stride = round_up(t.a.head_dim, 16), first = channels.begin;
+  const int stride = latent_stride(type, t.a.head_dim), first = channels.begin;
   if (type == KvType::f32) return {static_cast<const float*>(page) + first, stride};
   float* copy = t.s.page;
-  if (type == KvType::f16) {
-    const auto* half = static_cast<const uint16_t*>(page) + first;
-    for (int p = seen.begin; p < seen.end; p++)
-      for (int c = 0; c < channels.size(); c += L)
-        simd::store(copy + p * kLatentPiece + c, simd::load_f16(half + size_t(p) * stride + c));
-    return {copy, kLatentPiece};
-  }
-  for (int c = 0; c < channels.size(); c += 32) {
-    const ValueBlock* block = static_cast<const ValueBlock*>(page) + (first + c) / 32 * kSpanPages;
-    for (int p = seen.begin / 2 * 2; p < seen.end; p += 2) {
-      float* row = copy + p * kLatentPiece + c;
-      const F32 even = scale_of(block, p), odd = scale_of(block, p + 1);
-      for (int i = 0; i < 32; i += L) {  // both integers of a pair, times 2^16
-        const I32 pair = simd::load_pairs(block->v[p / 2][i]);
-        simd::store(row + i, simd::mul(simd::to_f32(simd::shl<16>(pair)), even));
-        simd::store(row + kLatentPiece + i, simd::mul(simd::to_f32(simd::bit_and(pair, -65536)), odd));
-      }
-    }
-  }
+  const auto* half = static_cast<const uint16_t*>(page) + first;
+  for (int p = seen.begin; p < seen.end; p++)
+    for (int c = 0; c < channels.size(); c += L)
+      simd::store(copy + p * kLatentPiece + c, simd::load_f16(half + size_t(p) * stride + c));
   return {copy, kLatentPiece};
-}
-
-// Asks for this piece's share of the page behind `page`, which is mostly the one that is read next.
-inline void fetch_share(const void* page, size_t bytes, int piece, int pieces) {
-  const char* next = static_cast<const char*>(page) + bytes;
-  for (size_t i = bytes * piece / pieces / 64 * 64; i < bytes * (piece + 1) / pieces; i += 64)
-    simd::prefetch_l2(next + i);
 }
 
 // sums[P][16] += some channels of 16 queries with P positions.
@@ -95,7 +64,7 @@ PESTLE_NOINLINE void score_side(const float* q, int channels, const float* rows,
   PESTLE_UNROLL for (int p = 0; p < P; p++) store16(sums + kSide * p, sum[p]);
 }
 
-inline void score_latent(const Tile& t, const void* page, Range queries, int start) {
+inline void score_latent(const Tile& t, const void* page, const void* next, Range queries, int start) {
   // As many positions as hide the latency of an fma; the pointers to sixteen rows would not stay in
   // registers.
   constexpr int P = L == 16 ? 8 : 4;
@@ -106,10 +75,10 @@ inline void score_latent(const Tile& t, const void* page, Range queries, int sta
   const auto sums_of = [&](int side, int p) { return sums + (side * kPageTokens + p) * kSide; };
   std::memset(sums_of(begin, 0), 0, sizeof(float) * kSide * kPageTokens * (end - begin));
   const int pieces = (dim + kLatentPiece - 1) / kLatentPiece;
+  const Prefetch ahead(next, latent_page_bytes(t.a.types.keys, dim), pieces);
   for (int i = 0; i < pieces; i++) {
     const Range channels{i * kLatentPiece, i + 1 < pieces ? (i + 1) * kLatentPiece : dim};
-    if (t.a.types.keys != KvType::q8_0)  // whose pages do not lie one behind the other
-      fetch_share(page, value_page_bytes(t.a.types.keys, dim), i, pieces);
+    ahead.share(i);
     const LatentRows rows = latent_rows(t, page, t.a.types.keys, channels, whole);
     for (int side = begin; side < end; side++)
       for (int p = whole.begin; p < whole.end; p += P)
@@ -130,7 +99,7 @@ inline void score_latent(const Tile& t, const void* page, Range queries, int sta
 
 inline void gather_latent(const Tile& t, const void* page, Range queries, int start) {
   const Groups groups(queries, queries.size() <= kGroup ? kGroup : kManyGroup);
-  const int width = float_value_stride(t.a.value_dim);
+  const int width = value_stride(t.a.value_dim);
   for (int c = 0; c < width; c += kLatentPiece) {
     const Range channels{c, c + kLatentPiece < width ? c + kLatentPiece : width};
     const LatentRows rows = latent_rows(t, page, t.a.types.values, channels, t.seen(queries, start));

@@ -11,13 +11,16 @@ using simd::I32;
 constexpr int L = simd::kLanes;
 constexpr int kGroup = 8;      // queries that share a load, at most
 constexpr int kManyGroup = 6;  // where there are many: more registers of keys for each
+constexpr int kTogether = 64;  // channels of a span of values that stay in L1 while many queries pass
 constexpr int kRegisters = L == 8 ? 16 : 32;
 
 // Registers of positions or channels that a group of n queries works on at a time, of `all`: as many as leave
-// the accumulators in registers.
+// the accumulators, of Sum each, in registers.
+template <class Sum>
 constexpr int group_registers(int n, int all) {
+  constexpr int kOfSum = sizeof(Sum) / sizeof(F32);
   int r = all < 8 ? all : 8;
-  while (r > 1 && n * r + r + 1 > kRegisters) r /= 2;
+  while (r > 1 && n * r * kOfSum + r + 1 > kRegisters) r /= 2;
   return r;
 }
 
@@ -36,6 +39,21 @@ PESTLE_INLINE void fetch_ahead(const void* p, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) simd::prefetch_l2(static_cast<const char*>(p) + kDistance + i);
 }
 
+// Asks for what comes next, in so many shares.
+struct Prefetch {
+  const char* data;
+  size_t bytes;
+  int shares;
+  Prefetch(const void* what, size_t size, int count)
+      : data(static_cast<const char*>(what)), bytes(what ? size : 0), shares(count) {}
+  PESTLE_INLINE void share(int i) const {
+    for (size_t at = bytes * size_t(i) / size_t(shares) / 64 * 64,
+                end = bytes * size_t(i + 1) / size_t(shares);
+         at < end; at += 64)
+      simd::prefetch_l2(data + at);
+  }
+};
+
 struct Range {
   int begin, end;
   int size() const { return end - begin; }
@@ -47,18 +65,21 @@ struct Mass { float max, sum; };
 
 // Rows of one call's scratch.
 struct Scratch {
-  int key_stride, value_stride;  // floats of a row
-  float* q;                      // [queries][key_stride], for each head of the call
+  int key_stride, value_stride;  // elements of a row
+  float* q;                      // [queries][key_stride] floats or int16, for each head of the call
   float *scores, *part, *out;    // of each query: a span's scores; what a span gives; what all give
-  float *page, *weights;
+  float* page;
+  float* value_scales;  // of a span of integer values
+  int16_t* weights;     // [queries][positions of a span]
   Scratch(void* memory, int head_dim, int value_dim)
       : key_stride(round_up(head_dim, 32)), value_stride(round_up(value_dim, 32)) {
     q = static_cast<float*>(memory);
     scores = q + kMaxQueries * key_stride;
     part = scores + kMaxQueries * kSpanTokens;
     out = part + kMaxQueries * value_stride;
-    weights = out + kMaxQueries * value_stride;
-    page = weights + 5 * kSpanTokens;
+    value_scales = out + kMaxQueries * value_stride;
+    weights = reinterpret_cast<int16_t*>(value_scales + kSpanTokens);
+    page = value_scales + kSpanTokens * (1 + kMaxQueries / 2);
   }
 };
 
@@ -68,6 +89,7 @@ struct Tile {
   const Scratch& s;
   float* q;             // rows of queries, prepared
   const float* q_step;  // what a unit of each is worth, where they were made integers
+  const float* q_rest;  // the same of the channels that are not values, where keys and values are one row
 
   // The positions of [start, start + count) that query n sees, counted from start.
   PESTLE_INLINE Range seen(int n, int start, int count) const {
@@ -87,6 +109,8 @@ struct Tile {
   }
   float* scores(int n) const { return s.scores + n * kSpanTokens; }
   float* part(int n) const { return s.part + n * s.value_stride; }
+  int16_t* integer_q(int n) const { return reinterpret_cast<int16_t*>(q) + n * s.key_stride; }
+  int16_t* weights(int n) const { return s.weights + n * kSpanTokens; }
 };
 
 // Queries in groups of at most `most`, whose sizes differ by at most one.

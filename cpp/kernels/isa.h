@@ -15,6 +15,7 @@ int most_direct_rows();
 double int8_operations(int iterations);
 
 // attention.cpp
+double int16_operations(int iterations);
 void attend(const AttendArgs& args);
 void attend_spans(const AttendArgs* heads, int n_heads, int begin, int end);
 void merge_spans(const AttendArgs& args);
@@ -22,7 +23,7 @@ void merge_spans(const AttendArgs& args);
 // kv_store.cpp
 void store_key(const float* k, int head_dim, void* page, int position, KvType type);
 void store_value(const float* v, int value_dim, void* page, int position, KvType type);
-void store_latent(const float* row, int head_dim, void* page, int position, KvType type);
+void store_latent(const float* row, int head_dim, int value_dim, void* page, int position, KvType type);
 
 // panels.cpp
 void make_panels(const PanelArgs& args, int begin, int end);

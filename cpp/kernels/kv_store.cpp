@@ -3,6 +3,8 @@
 #include "core/assume.h"
 #include "kernels/attention.h"
 #include "kernels/isa.h"
+#include "kernels/rotation.h"
+#include "kernels/rounding.h"
 #include "kernels/vec16.h"
 
 namespace pestle::PESTLE_ISA_NAMESPACE {
@@ -11,26 +13,6 @@ namespace {
 using simd::F32;
 using simd::I32;
 constexpr int L = simd::kLanes;
-
-// 32 channels as int8. The scale is rounded up to a bfloat16, which has the range of float, before it
-// divides: its own rounding costs nothing, and no integer exceeds 127.
-uint16_t quantize_block(const float* x, int8_t* q) {
-  const int32_t bits = largest_magnitude(load16(x), load16(x + 16));
-  std::memset(q, 0, 32);
-  if (bits >= 0x7f800000) return 0x7fc0;  // NaN: it reaches whatever reads the block
-  float largest;
-  std::memcpy(&largest, &bits, 4);
-  if (largest < 0x1p-100f) return 0;
-  const float exact = largest / 127;
-  uint32_t scale;
-  std::memcpy(&scale, &exact, 4);
-  scale = (scale + 0xffff) & 0xffff0000;
-  float d;
-  std::memcpy(&d, &scale, 4);
-  const F32 inverse = simd::splat(1 / d);
-  for (int i = 0; i < 32; i += L) simd::store_s8(q + i, simd::to_i32(simd::mul(simd::load(x + i), inverse)));
-  return static_cast<uint16_t>(scale >> 16);
-}
 
 // Channels [from, from + N), zero beyond n.
 template <int N>
@@ -41,21 +23,70 @@ struct Channels {
   }
 };
 
-void key_q8_0(const float* k, int head_dim, KeyBlock* blocks, int position) {
-  for (int d = 0; d < head_dim; d += 32, blocks++) {
-    int8_t q[32];
-    blocks->scale[position] = quantize_block(Channels<32>(k, d, head_dim).x, q);
-    for (int i = 0; i < 16; i++) std::memcpy(blocks->k[i][position], q + 2 * i, 2);
-  }
+// A row as integers of T, with zeros up to a multiple of 32.
+template <class T>
+struct IntegerRow {
+  T q[kMaxRow];
+  uint16_t scale;
+};
+// Keys keep their norm within bounds, values their largest channel; rows that are both, both.
+struct Bounds {
+  bool norm;
+  float most;
+};
+template <class T>
+constexpr Bounds kKeyBounds{true, sizeof(T) == 1 ? kMost8 : kMost16};
+template <class T>
+constexpr Bounds kValueBounds{false, sizeof(T) == 1 ? kMost8 : kMostValue};
+template <class T>
+constexpr Bounds kLatentBounds{true, kValueBounds<T>.most};
+
+template <class T>
+void round_row(const float* x, int n, Bounds bounds, IntegerRow<T>& out) {
+  PESTLE_ASSUME(n <= kMaxRow);
+  float row[kMaxRow];
+  const int padded = round_up(n, 32);
+  std::memcpy(row, x, sizeof(float) * size_t(n));
+  std::memset(row + n, 0, sizeof(float) * size_t(padded - n));
+  if (sizeof(T) == 1) rotate(row, n);
+  Steps steps = bounds.norm ? norm_steps(row, padded, bounds.most) : range_steps(row, padded, bounds.most);
+  out.scale = round_up_step(steps);
+  to_steps(row, padded, steps, out.q);
 }
 
-void value_q8_0(const float* v, int value_dim, ValueBlock* blocks, int position) {
-  for (int d = 0; d < value_dim; d += 32, blocks += kSpanPages) {
-    int8_t q[32];
-    blocks->scale[position] = quantize_block(Channels<32>(v, d, value_dim).x, q);
-    int8_t* out = &blocks->v[position / 2][0][position % 2];
-    for (int c = 0; c < 32; c++) out[2 * c] = q[c];
-  }
+template <class T>
+void key_integers(const float* k, int head_dim, void* page, int position) {
+  IntegerRow<T> row;
+  round_row(k, head_dim, kKeyBounds<T>, row);
+  static_cast<uint16_t*>(page)[position] = row.scale;
+  T* out = reinterpret_cast<T*>(static_cast<char*>(page) + kScaleBytes) + 2 * position;
+  for (int d = 0; d < head_dim; d += 2, out += 2 * kPageTokens) std::memcpy(out, row.q + d, 2 * sizeof(T));
+}
+
+template <class T>
+void value_integers(const float* v, int value_dim, void* page, int position) {
+  IntegerRow<T> row;
+  round_row(v, value_dim, kValueBounds<T>, row);
+  static_cast<uint16_t*>(page)[position] = row.scale;
+  const int width = value_stride(value_dim);
+  T* out =
+      reinterpret_cast<T*>(static_cast<char*>(page) + kScaleBytes) + position / 2 * 2 * width + position % 2;
+  for (int c = 0; c < width; c++) out[2 * c] = row.q[c];
+}
+
+template <class T>
+void latent_integers(const float* x, int head_dim, int value_dim, void* page, int position) {
+  uint16_t* scales = static_cast<uint16_t*>(page);
+  const int stride = latent_stride(KvType::i16, head_dim);
+  T* out = reinterpret_cast<T*>(scales + 2 * kPageTokens) + size_t(position) * size_t(stride);
+  IntegerRow<T> row;
+  round_row(x, value_dim, kLatentBounds<T>, row);
+  scales[position] = row.scale;
+  std::memcpy(out, row.q, sizeof(T) * size_t(value_dim));
+  if (head_dim == value_dim) return;
+  round_row(x + value_dim, head_dim - value_dim, kKeyBounds<T>, row);
+  scales[kPageTokens + position] = row.scale;
+  std::memcpy(out + value_dim, row.q, sizeof(T) * size_t(stride - value_dim));
 }
 
 // An infinite channel of a key becomes NaN: a score of minus infinity would quietly drop the position.
@@ -82,14 +113,17 @@ void store_key(const float* k, int head_dim, void* page, int position, KvType ty
     case KvType::f16:
       return key_f16(k, head_dim, static_cast<uint16_t*>(page), position);
     case KvType::q8_0:
-      return key_q8_0(k, head_dim, static_cast<KeyBlock*>(page), position);
+      return key_integers<int8_t>(k, head_dim, page, position);
+    case KvType::i16:
+      return key_integers<int16_t>(k, head_dim, page, position);
   }
 }
 
 void store_value(const float* v, int value_dim, void* page, int position, KvType type) {
   PESTLE_ASSUME(0 <= position && position < kPageTokens && value_dim >= 1 && page != nullptr);
-  if (type == KvType::q8_0) return value_q8_0(v, value_dim, static_cast<ValueBlock*>(page), position);
-  const size_t row = size_t(position) * float_value_stride(value_dim);
+  if (type == KvType::q8_0) return value_integers<int8_t>(v, value_dim, page, position);
+  if (type == KvType::i16) return value_integers<int16_t>(v, value_dim, page, position);
+  const size_t row = size_t(position) * value_stride(value_dim);
   for (int d = 0; d < value_dim; d += 16) {
     const Channels<16> in(v, d, value_dim);
     for (int i = 0; i < 16; i += L) {
@@ -101,10 +135,13 @@ void store_value(const float* v, int value_dim, void* page, int position, KvType
   }
 }
 
-void store_latent(const float* x, int head_dim, void* page, int position, KvType type) {
+void store_latent(const float* x, int head_dim, int value_dim, void* page, int position, KvType type) {
+  PESTLE_ASSUME(value_dim <= head_dim && value_dim % 32 == 0);
+  if (type == KvType::q8_0) return latent_integers<int8_t>(x, head_dim, value_dim, page, position);
+  if (type == KvType::i16) return latent_integers<int16_t>(x, head_dim, value_dim, page, position);
   store_value(x, head_dim, page, position, type);
-  // As in keys, infinities become NaN. q8_0 has made them so.
-  const size_t row = size_t(position) * float_value_stride(head_dim);
+  // As in keys, infinities become NaN.
+  const size_t row = size_t(position) * value_stride(head_dim);
   for (int d = 0; d < head_dim; d++) {
     if (type == KvType::f32) {
       float& v = static_cast<float*>(page)[row + d];

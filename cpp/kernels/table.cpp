@@ -37,6 +37,7 @@ void fill_table(KernelTable& t) {
   t.attend_spans = attend_spans;
   t.merge_spans = merge_spans;
   t.int8_operations = int8_operations;
+  t.int16_operations = int16_operations;
 }
 
 }  // namespace pestle::PESTLE_ISA_NAMESPACE

@@ -102,15 +102,16 @@ struct KernelTable {
   // One position of a page, numbered from the page's first
   void (*store_key)(const float* k, int head_dim, void* page, int position, KvType);
   void (*store_value)(const float* v, int value_dim, void* page, int position, KvType);
-  void (*store_latent)(const float* row, int head_dim, void* page, int position, KvType);
+  void (*store_latent)(const float* row, int head_dim, int value_dim, void* page, int position, KvType);
   // softmax(scale q k^T) v
   void (*attend)(const AttendArgs&);
   // The same in two steps. Of some heads that see the same spans, span by span, the parts [begin, end) of
   // n_heads * spans; they share the first one's scratch
   void (*attend_spans)(const AttendArgs* heads, int n_heads, int begin, int end);
   void (*merge_spans)(const AttendArgs&);
-  double (*int8_operations)(
-      int iterations);  // runs the dot product in registers; returns the operations done
+  // Run the dot products in registers; return the operations done
+  double (*int8_operations)(int iterations);
+  double (*int16_operations)(int iterations);
 };
 
 inline bool is_direct(const KernelTable& k, Format f, bool wide, int rows) {

@@ -6,7 +6,7 @@ namespace {
 struct PageBytes { size_t keys, values; };
 
 PageBytes head_bytes(const KvShape& s, KvTypes types) {
-  if (s.latent) return {0, value_page_bytes(types.keys, s.k_dim)};
+  if (s.latent) return {0, latent_page_bytes(types.keys, s.k_dim)};
   return {key_page_bytes(types.keys, s.k_dim), value_page_bytes(types.values, s.v_dim)};
 }
 
@@ -31,10 +31,8 @@ KvGroup::KvGroup(int window, const std::vector<KvShape>& layers, KvTypes types) 
   size_t at = 0;
   for (const KvShape& s : layers) {
     const auto [k, v] = head_bytes(s, types);
-    const bool blocks = types_of(s.latent, types).values == KvType::q8_0;
     const size_t head = (k + v) * kSpanPages, span = head * size_t(s.n_heads);
-    layers_.push_back(
-        {{at, at + k * kSpanPages, span, k, blocks ? sizeof(ValueBlock) : v}, head, s.n_heads, k, v});
+    layers_.push_back({{at, at + k * kSpanPages, span, k, v}, head, s.n_heads});
     at += span * size_t(spans_);
   }
 }
@@ -44,11 +42,8 @@ void KvGroup::for_pieces(const Visit& visit) const {
   for (size_t l = 0; l < layers_.size(); l++)
     for (int i = 0; i < layers_[l].n_heads; i++) {
       const KvHead h = head(static_cast<int>(l), i);
-      visit([&](const KvPage& p) { return key_page(h, p); }, layers_[l].key_page);
-      // The values of one page: all at once, or a block at a time.
-      const size_t piece = h.value_page, step = piece * kSpanPages;
-      for (size_t done = 0, at = 0; done < layers_[l].value_page; done += piece, at += step)
-        visit([&, at](const KvPage& p) { return value_page(h, p) + at; }, piece);
+      visit([&](const KvPage& p) { return key_page(h, p); }, h.key_page);
+      visit([&](const KvPage& p) { return value_page(h, p); }, h.value_page);
     }
 }
 

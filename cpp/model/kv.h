@@ -18,7 +18,7 @@ struct KvShape {  // of one layer
 constexpr KvTypes types_of(bool latent, KvTypes t) { return latent ? KvTypes{t.keys, t.keys} : t; }
 
 // Of what gather writes: another number for pages that another version would read otherwise.
-constexpr int kKvLayoutVersion = 1;
+constexpr int kKvLayoutVersion = 2;
 
 // Positions behind a window that are kept all the same, so that a text can be cut back by as many tokens.
 constexpr int kWindowSlack = 256;
@@ -45,7 +45,7 @@ class KvGroup {
   }
   void copy(const KvPage& from, const KvPage& to) const;
   // A page as page_bytes() in a row, wherever it lies: layer by layer, of each the heads, of each its keys
-  // and then its values. kKvLayoutVersion names this order and the layouts of kernels/attention.h.
+  // and then its values. kKvLayoutVersion names this order and the layouts of kernels/kv_page.h.
   void gather(const KvPage& from, char* to) const;
   void scatter(const char* from, const KvPage& to) const;
 
@@ -63,7 +63,6 @@ class KvGroup {
     KvHead first;
     size_t head;  // bytes from head to head
     int n_heads;
-    size_t key_page, value_page;
   };
   // Calls visit(place, bytes) for each piece of a page that lies in a row; place(page) is where.
   template <class Visit>

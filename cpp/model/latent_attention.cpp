@@ -70,7 +70,7 @@ void LatentAttention::rotate_and_store(Step& step, Rows q, Rows latents, Rows ab
     kernels.rope(key + latent(), cos, sin, angles.half);
     const int position = step.positions[size_t(row)];
     const KvPage& page = step.batch.pages(s, layer)[position / kPageTokens];
-    kernels.store_latent(key, k_dim(), value_page(head, page), position % kPageTokens, type);
+    kernels.store_latent(key, k_dim(), latent(), value_page(head, page), position % kPageTokens, type);
   });
   // Where one tensor holds both projections from the latent, the latent is its input.
   const Matrix& fused = *v_up.w;

@@ -57,7 +57,7 @@ void AdjustedLogits::take(std::span<const float> logits) {
   if (!std::all_of(zeros, zeros + kLanes, [](float zero) { return zero == 0; }))
     throw Error(
         "the model produced a logit that is not finite: its weights are damaged, or "
-        "its values exceed the f16 KV cache (kv_type f32 holds them)");
+        "its values exceed the f16 KV cache (kv_type i16 or f32 holds them)");
 }
 
 size_t AdjustedLogits::size_of(size_t block) const {

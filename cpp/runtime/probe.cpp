@@ -17,6 +17,23 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
+// Of a loop in registers that returns the operations done.
+double rate_of(double (*operate)(int), int threads) {
+  ThreadPool pool(threads > 0 ? threads : default_threads());
+  constexpr int kIterations = 200000;  // some 5 ms a round: a thread that wakes late still takes part
+  double best = 0;
+  for (int round = 0; round < 10; round++) {
+    std::atomic<uint64_t> operations{0};
+    const auto start = Clock::now();
+    pool.run(8 * pool.threads(), 1, [&](int begin, int end, int) {
+      for (int i = begin; i < end; i++)
+        operations.fetch_add(static_cast<uint64_t>(operate(kIterations / 8)), std::memory_order_relaxed);
+    });
+    best = std::max(best, static_cast<double>(operations.load()) / seconds_since(start));
+  }
+  return best;
+}
+
 }  // namespace
 
 double measure_bandwidth(int threads) {
@@ -46,22 +63,7 @@ double measure_bandwidth(int threads) {
   return best;
 }
 
-double measure_int8(int threads) {
-  ThreadPool pool(threads > 0 ? threads : default_threads());
-  const KernelTable& k = kernels();
-  constexpr int kIterations = 200000;  // some 5 ms a round: a thread that wakes late still takes part
-  double best = 0;
-  for (int round = 0; round < 10; round++) {
-    std::atomic<uint64_t> operations{0};
-    const auto start = Clock::now();
-    pool.run(8 * pool.threads(), 1, [&](int begin, int end, int) {
-      for (int i = begin; i < end; i++)
-        operations.fetch_add(static_cast<uint64_t>(k.int8_operations(kIterations / 8)),
-                             std::memory_order_relaxed);
-    });
-    best = std::max(best, static_cast<double>(operations.load()) / seconds_since(start));
-  }
-  return best;
-}
+double measure_int8(int threads) { return rate_of(kernels().int8_operations, threads); }
+double measure_int16(int threads) { return rate_of(kernels().int16_operations, threads); }
 
 }  // namespace pestle

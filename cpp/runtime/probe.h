@@ -4,7 +4,9 @@
 namespace pestle {
 
 double measure_bandwidth(int threads);  // bytes per second read from DRAM through huge pages
-double measure_int8(
-    int threads);  // int8 operations per second of the active kernels' dot product, in registers
+// Operations per second of the active kernels' dot products in registers: of int8, with which weights are
+// multiplied, and of int16, with which keys and values are
+double measure_int8(int threads);
+double measure_int16(int threads);
 
 }  // namespace pestle

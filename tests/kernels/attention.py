@@ -28,12 +28,13 @@ N_KEYS = (
 )
 SCALES = {"flat": 0.0, "usual": 1.0, "sharp": 8.0, "one-hot": 300.0}
 """Deviation of the scores."""
-KV_TYPES = ("f16", "f32", "q8_0", "q8_0/f16", "f16/q8_0")
+KV_TYPES = ("i16", "f16", "f32", "q8_0", "q8_0/f16", "f16/i16")
+LATENT_KV_TYPES = ("i16", "f16", "f32", "q8_0")
 WINDOWS = (0, 1, 5, 64, 130, 256, 300)
 """Positions that a query sees, itself included; 0: all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attention:
     name: str
     q: Floats
@@ -100,7 +101,7 @@ def _latents() -> list[Attention]:
             scale = list(SCALES)[1 if i < 3 else i % 4]
             q, k, _ = _arrays(rng, len(n_keys), n_keys[-1] + 3, dims, SCALES[scale])
             k[n_keys[-1] :] = np.nan
-            for kv_type in ("f16", "f32", "q8_0"):
+            for kv_type in LATENT_KV_TYPES:
                 name = f"{kv_type} latent {dims[0]}/{dims[1]} {scale} keys {n_keys}"
                 v = k[:, : dims[1]]
                 out.append(Attention(name, q, k, v, n_keys, kv_type, latent=True))
@@ -141,7 +142,7 @@ def damaged() -> list[tuple[str, Attention]]:
                 (k if part == "keys" else v)[270, 17] = value
                 case = Attention(f"{kv_type} {part} {value}", q, k, v, (300, 350, 400), kv_type)
                 out.append((part, case))
-    for kv_type in ("f16", "f32", "q8_0"):
+    for kv_type in LATENT_KV_TYPES:
         for value in (np.nan, np.inf, -np.inf):
             q, k, _ = _arrays(rng, 3, 400, (80, 64), 1.0)
             k[270, 70] = value
@@ -164,31 +165,69 @@ def conversions() -> Floats:
     return np.concatenate([positive, -positive]).astype(np.float32)
 
 
+N_ROWS = 600
+
+
 @functools.cache
-def blocks() -> Floats:
-    """Blocks of 32 numbers of every magnitude, some of them with one that is not finite."""
+def rows() -> Floats:
+    """Rows of 32 numbers of every magnitude, some of them with one that is not finite."""
     rng = np.random.default_rng(4)
-    x = rng.standard_normal((600, 32)) * 10.0 ** rng.uniform(-36, 36, (600, 1))
+    x = rng.standard_normal((N_ROWS, 32)) * 10.0 ** rng.uniform(-36, 36, (N_ROWS, 1))
     x[:50] = np.round(x[:50] / abs(x[:50]).max(1, keepdims=True) * 254) / 2  # halves: ties
     x[50:60] = 0
     x[60, 3], x[61, 31], x[62, 0] = np.nan, np.inf, -np.inf
-    return x.astype(np.float32).reshape(1, -1)
+    return x.astype(np.float32)
 
 
-def quantized(x: Floats) -> tuple[Floats, Floats]:
-    """What q8_0 pages hold of rows of x: integers, and scales of 32 channels each (per channel)."""
-    rows, width = x.shape
-    padded = np.zeros((rows, -(-width // 32) * 32), np.float32)
-    padded[:, :width] = x
-    parts = padded.reshape(rows, -1, 32)
-    largest = abs(parts).max(2, keepdims=True)
-    finite = np.isfinite(parts).all(2, keepdims=True)
+MOST = {"i16": 32767, "q8_0": 127}
+"""Of a key's or a query's integers."""
+MOST_VALUE = {"i16": 16383, "q8_0": 127}
+NORM = 46300
+"""The most that the Euclidean norm of a query's or a key's integers may be."""
+
+
+def rotated(x: np.ndarray) -> np.ndarray:
+    """H x / sqrt(n), in the type of x and the order of the kernels, of runs of 2^n channels."""
+    width = x.shape[1]
+    size = width & -width
+    y = x.reshape(len(x), -1, size)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for _ in range(size.bit_length() - 1):
+            a, b = y[..., : size // 2], y[..., size // 2 :]
+            y = np.stack([a + b, a - b], -1).reshape(y.shape)
+        return (y * y.dtype.type(1 / np.sqrt(np.float32(size)))).reshape(x.shape)
+
+
+def quantized(x: Floats, kv_type: str, *, norm: bool, most: int) -> tuple[Floats, Floats]:
+    """What pages of integers hold of rows of x, rotated where they are: integers, and scales.
+
+    With `norm`, the Euclidean norm of a row stays below NORM.
+    """
+    if kv_type == "q8_0":
+        x = rotated(x)
+    finite = np.isfinite(x).all(1, keepdims=True)
     with np.errstate(all="ignore"):
-        exact = np.where(finite, largest, 0) / np.float32(127)
+        largest = np.where(finite, abs(x), 0).max(1, keepdims=True).astype(np.float32)
+        exact = largest * (np.float32(1) / np.float32(most))
+        if norm:
+            unit = x * (np.float32(1) / largest)
+            root = np.sqrt(_squares(unit))[:, None]
+            exact = np.fmax(exact, largest * (root * (np.float32(1) / np.float32(NORM))))
         bits = (exact.view(np.uint32) + np.uint32(0xFFFF)) & np.uint32(0xFFFF0000)
         scale = np.where(largest < 2.0**-100, 0, bits.view(np.float32)).astype(np.float32)
         inverse = np.where(scale > 0, np.float32(1) / scale, 0).astype(np.float32)
-        integers = np.rint(np.where(finite, parts, 0) * inverse).astype(np.float32)
-    scale = np.where(finite, scale, np.float32(np.nan))
-    scales = np.broadcast_to(scale, parts.shape).reshape(rows, -1)
-    return integers.reshape(rows, -1)[:, :width], scales[:, :width]
+        integers = np.rint(np.where(finite, x, 0) * inverse).astype(np.float32)
+    return integers, np.where(finite, scale, np.float32(np.nan))
+
+
+def _squares(x: Floats) -> Floats:
+    """Sums of squares of rows: fmas over 16 lanes, then by halves."""
+    padded = np.zeros((len(x), -(-x.shape[1] // 16) * 16), np.float32)
+    padded[:, : x.shape[1]] = x
+    lanes = np.zeros((len(x), 16), np.float32)
+    for part in padded.reshape(len(x), -1, 16).transpose(1, 0, 2).astype(np.float64):
+        lanes = (part * part + lanes).astype(np.float32)
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = lanes[:, :half] + lanes[:, half:]
+    return lanes[:, 0]

@@ -42,7 +42,7 @@ def test_a_clamp_leaves_every_bit_of_finite_numbers() -> None:
     assert got[6] == got[7]
 
 
-@pytest.mark.parametrize("kv_type", ["f32", "f16", "q8_0"])
+@pytest.mark.parametrize("kv_type", ["f32", "f16", "i16", "q8_0"])
 @pytest.mark.parametrize("latent", [False, True])
 @pytest.mark.parametrize("position", [0, 5, 31, 64, 255, 256, 299])
 def test_a_score_that_overflows(kv_type: str, latent: bool, position: int) -> None:

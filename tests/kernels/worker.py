@@ -134,7 +134,7 @@ def main() -> None:
         for window in (0, 200):
             results[f"share {kv_type} {window}"], wrong = share(kv_type, window)
             differences += wrong
-    for kv_type in ("f16", "f32", "q8_0"):
+    for kv_type in attention.LATENT_KV_TYPES:
         results[f"share latent {kv_type}"], wrong = share(kv_type, 0, latent=True)
         differences += wrong
     for _, query in attention.damaged():
@@ -151,8 +151,13 @@ def main() -> None:
     one = np.ones((1, 1), np.float32)
     numbers = attention.conversions()[None]
     results["to f16"] = KERNELS.KvPages(one[None], numbers[None], "f16").attend(one, [1])
-    blocks = KERNELS.KvPages(one[None], attention.blocks()[None], "q8_0")
-    results["to q8_0"] = blocks.attend(one, [1])
+    for kv_type in ("i16", "q8_0"):
+        results[f"to {kv_type}"] = np.concatenate(
+            [
+                KERNELS.KvPages(one[None], x[None, None], kv_type).attend(one, [1])
+                for x in attention.rows()
+            ]
+        )
     np.savez(
         sys.argv[1],
         isa=np.array(_core.isa()),

@@ -1,6 +1,6 @@
 // Writes the logits of a model for given tokens, without Python: what tools/neon.py runs on other machines.
 //
-//   logits MODEL f16|f32|q8_0 CHUNK THREADS OUTPUT TOKEN...
+//   logits MODEL i16|f16|f32|q8_0 CHUNK THREADS OUTPUT TOKEN...
 //
 // OUTPUT receives float32 [tokens][n_vocab] in the machine's byte order; stdout the active instruction set.
 // OUTPUT.choices receives float64 [tokens][14], what follows from each row of them: a drawn token, its log
@@ -26,8 +26,10 @@
 namespace {
 
 pestle::KvTypes kv_types(const char* name) {
-  for (const auto& [text, type] :
-       {std::pair{"f16", pestle::KvType::f16}, {"f32", pestle::KvType::f32}, {"q8_0", pestle::KvType::q8_0}})
+  for (const auto& [text, type] : {std::pair{"i16", pestle::KvType::i16},
+                                   {"f16", pestle::KvType::f16},
+                                   {"f32", pestle::KvType::f32},
+                                   {"q8_0", pestle::KvType::q8_0}})
     if (std::strcmp(name, text) == 0) return {type, type};
   throw std::invalid_argument(std::string("no type of keys and values: ") + name);
 }
@@ -97,7 +99,7 @@ void run(const char* model_path, const pestle::EngineOptions& options, const cha
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    std::fputs("usage: logits MODEL f16|f32|q8_0 CHUNK THREADS OUTPUT TOKEN...\n", stderr);
+    std::fputs("usage: logits MODEL i16|f16|f32|q8_0 CHUNK THREADS OUTPUT TOKEN...\n", stderr);
     return 2;
   }
   try {

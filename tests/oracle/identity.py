@@ -80,7 +80,7 @@ def ways(
     model: _core.Model,
     tokens: list[int],
     n_ctx: int = 256,
-    kv_type: str = "f16",
+    kv_type: str = "i16",
     *,
     threads_chunks: Iterable[tuple[int, int]] = tuple(itertools.product(THREADS, CHUNKS)),
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -119,14 +119,14 @@ def main() -> None:
     digests = {
         f"{Path(file).name} {kv_type}": logit_digest(Path(file), tokens, kv_type)
         for file in files
-        for kv_type in ("f16", "f32", "q8_0")
+        for kv_type in ("i16", "f16", "f32", "q8_0")
     }
     for file in files:
         layout = _core.expert_layout(_core.GgufFile(file))
         if layout.n_experts > 0:
             least = layout.bytes(layout.min_slots)
-            streamed = logit_digest(Path(file), tokens, "f16", least)
-            assert streamed == digests[f"{Path(file).name} f16"], f"{file} streamed"
+            streamed = logit_digest(Path(file), tokens, "i16", least)
+            assert streamed == digests[f"{Path(file).name} i16"], f"{file} streamed"
     json.dump({"isa": _core.isa(), "digests": digests}, sys.stdout)
 
 

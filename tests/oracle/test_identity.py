@@ -48,7 +48,7 @@ def _assert_one_answer(path: Path, tokens: list[int], kv_type: str, n_ctx: int =
 @pytest.mark.parametrize("type_name", TYPES)
 def test_every_format(type_name: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES["llama-256"], N_TOKENS)
-    _assert_one_answer(_file("llama-256", type_name, tiny_file), tokens, "f16")
+    _assert_one_answer(_file("llama-256", type_name, tiny_file), tokens, "i16")
 
 
 @pytest.mark.parametrize("type_name", ["Q8_0", "Q4_1", "Q4_K"])
@@ -56,17 +56,17 @@ def test_every_format(type_name: str, tiny_file: TinyFile) -> None:
 def test_long_rows(name: str, type_name: str, tiny_file: TinyFile) -> None:
     """8-bit activations: other kernels than those of short rows."""
     tokens = checkpoints.tokens(CASES[name], 110)
-    _assert_one_answer(_file(name, type_name, tiny_file), tokens, "f16")
+    _assert_one_answer(_file(name, type_name, tiny_file), tokens, "i16")
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0", "q8_0/f16"])
+@pytest.mark.parametrize("kv_type", ["i16", "f16", "f32", "q8_0", "q8_0/f16"])
 @pytest.mark.parametrize("name", RAGGED)
 def test_every_shape(name: str, kv_type: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES[name], N_TOKENS)
     _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
+@pytest.mark.parametrize("kv_type", ["i16", "q8_0"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family(name: str, kv_type: str, tiny_file: TinyFile) -> None:
     """Experts shared with the tokens of other sequences, windows that end within the text."""
@@ -74,7 +74,7 @@ def test_every_family(name: str, kv_type: str, tiny_file: TinyFile) -> None:
     _assert_one_answer(_file(name, "Q8_0", tiny_file), tokens, kv_type)
 
 
-@pytest.mark.parametrize("kv_type", ["f32", "q8_0/f16"])
+@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0/i16"])
 @pytest.mark.parametrize("name", ["qwen3moe-top1", "gptoss-top1", "gemma3-62-layers"])
 def test_other_keys_and_values_of_families(name: str, kv_type: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES[name], 110)
@@ -92,16 +92,16 @@ def test_other_keys_and_values_of_families(name: str, kv_type: str, tiny_file: T
 )
 def test_experts_of_blocks(name: str, type_name: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES[name], 110)
-    _assert_one_answer(_file(name, type_name, tiny_file), tokens, "f16")
+    _assert_one_answer(_file(name, type_name, tiny_file), tokens, "i16")
 
 
 @pytest.mark.parametrize("name", ["gptoss-yarn", "deepseek3-long"])
 def test_several_spans_of_families(name: str, tiny_file: TinyFile) -> None:
     tokens = checkpoints.tokens(CASES[name], 300)
-    _assert_one_answer(tiny_file(name, "Q8_0"), tokens, "f16", 1024)
+    _assert_one_answer(tiny_file(name, "Q8_0"), tokens, "i16", 1024)
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "q8_0", "f16/q8_0"])
+@pytest.mark.parametrize("kv_type", ["i16", "q8_0", "f16/i16"])
 def test_several_spans(kv_type: str, tiny_file: TinyFile) -> None:
     """More than the 256 positions of a span: threads share the spans of one head."""
     tokens = checkpoints.tokens(CASES["llama-256"], 600)

@@ -50,7 +50,7 @@ def test_against_transformers(name: str, tiny_file: TinyFile) -> None:
 
 @pytest.fixture
 def llm(tiny_file: TinyFile) -> Any:
-    with _llm(tiny_file("llama-256", "Q4_0"), "f16") as llm:
+    with _llm(tiny_file("llama-256", "Q4_0"), "i16") as llm:
         yield llm
 
 
@@ -65,7 +65,7 @@ def test_the_same_numbers_in_any_way(
     assert llm.score([*tokens[:70], 5, 6], start=70, logprobs=2)[0] != whole[69]
     for rows in (1, 7, 64):
         monkeypatch.setattr(scoring, "_LOGITS_BYTES", rows * 4 * llm.n_vocab)
-        with _llm(Path(llm.path), "f16") as other:
+        with _llm(Path(llm.path), "i16") as other:
             assert other.score(tokens, logprobs=2) == whole
 
 

@@ -96,7 +96,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize(
     ("name", "type_name", "kv_type"),
-    [("llama-tied", "F32", "f32"), ("llama-256", "Q4_0", "f16"), ("qwen2-yarn", "Q8_0", "f16")],
+    [("llama-tied", "F32", "f32"), ("llama-256", "Q4_0", "i16"), ("qwen2-yarn", "Q8_0", "i16")],
 )
 def test_the_same_generation(
     name: str,
@@ -128,7 +128,7 @@ def test_the_same_generation(
 def test_the_governor_decides_nothing_else(tiny_file: TinyFile) -> None:
     """Timed by the real clock: whatever it chooses, the answer is the same."""
     prompt = checkpoints.tokens(CASES["llama-tied"], COPY) * 3
-    with _llm(tiny_file("llama-tied", "Q8_0"), "f16") as llm:
+    with _llm(tiny_file("llama-tied", "Q8_0"), "i16") as llm:
         plain = _seen(llm, prompt, temperature=0, seed=0, logprobs=1, speculation=False)
         for _ in range(5):
             assert _seen(llm, prompt, temperature=0, seed=0, logprobs=1) == plain

@@ -89,7 +89,7 @@ def _logits(
     return b"".join(rows)
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0"])
+@pytest.mark.parametrize("kv_type", ["i16", "f16", "f32", "q8_0"])
 def test_same_bits(smollm: LLM, reference: Mapping[str, np.ndarray], kv_type: str) -> None:
     tokens = reference["tokens"][:140].tolist()
     expected = _logits(smollm.model, tokens, 2, 512, kv_type, company=False)

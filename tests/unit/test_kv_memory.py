@@ -31,6 +31,7 @@ PUBLISHED = {
     "deepseek-v2-lite": 31_104,  # 576 values in each layer
     "deepseek-v3": 70_272,
 }
+HEAD_DIM = {name: 128 if "qwen3" in name else 64 for name in PUBLISHED}
 # gpt-oss: what 128 tokens of the layers with a window take.
 WINDOW = 3 << 20
 ALIGNMENT = 32
@@ -77,16 +78,26 @@ def test_published_shapes(tmp_path: Path, name: str) -> None:
     # Pages for the window, 256 positions of slack and a pass of 512, wherever they begin.
     window = 15 * 64 * WINDOW // 128 if name == "gpt-oss-20b" else 0
     assert description.kv_cache == (
+        KvCache("i16", per_token + scales(name, per_token), window + scales(name, window)),
         KvCache("f16", per_token, window),
         KvCache("f32", per_token * 2, window * 2),
-        KvCache("q8_0", per_token * 34 // 64, window * 34 // 64),  # 34 bytes for 32 channels
+        KvCache(
+            "q8_0", per_token // 2 + scales(name, per_token), window // 2 + scales(name, window)
+        ),
     )
+
+
+def scales(name: str, in_f16: int) -> int:
+    """Two bytes for all channels of a head; of DeepSeek's rows, for either part."""
+    channels = 288 if "deepseek" in name else HEAD_DIM[name]
+    assert in_f16 % (2 * channels) == 0
+    return in_f16 // channels
 
 
 def test_passes(tmp_path: Path) -> None:
     """While a pass is under way, its rows are there beside the window."""
     file = _core.GgufFile(header(tmp_path / "m.gguf", "gpt-oss-20b"))
-    memory = [_core.kv_memory(file, chunk=n).window_bytes for n in (1, 2, 3, 66, 67)]
+    memory = [_core.kv_memory(file, "f16", chunk=n).window_bytes for n in (1, 2, 3, 66, 67)]
     assert [n * 128 // 64 / WINDOW for n in memory] == [7, 7, 8, 8, 9]  # pages
 
 

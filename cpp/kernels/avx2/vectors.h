@@ -26,6 +26,8 @@ PESTLE_INLINE U8 load(const void* p) { return _mm256_loadu_si256((const __m256i*
 PESTLE_INLINE void store(void* p, U8 x) { _mm256_storeu_si256((__m256i*)p, x); }
 PESTLE_INLINE F32 load(const float* p) { return _mm256_loadu_ps(p); }
 PESTLE_INLINE void store(float* p, F32 x) { _mm256_storeu_ps(p, x); }
+PESTLE_INLINE I32 load(const int32_t* p) { return _mm256_loadu_si256((const __m256i*)p); }
+PESTLE_INLINE void store(int32_t* p, I32 x) { _mm256_storeu_si256((__m256i*)p, x); }
 PESTLE_INLINE F32 zip_low(F32 a, F32 b) {
   return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
 }
@@ -52,6 +54,7 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
   _mm_storeu_si128((__m128i*)p, _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
 }
+PESTLE_INLINE I32 load_pairs(const int16_t* p) { return _mm256_loadu_si256((const __m256i*)p); }
 PESTLE_INLINE I32 load_pairs(const int8_t* p) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p));
 }
@@ -96,7 +99,10 @@ template <int N>
 PESTLE_INLINE I32 shr(I32 a) {
   return _mm256_srli_epi32(a, N);
 }
-PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+x"(x)); }
+template <class T>
+PESTLE_INLINE void opaque(T& x) {
+  asm volatile("" : "+x"(x));
+}
 PESTLE_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 PESTLE_INLINE void prefetch_l2(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 

@@ -34,6 +34,8 @@ PESTLE_INLINE U8 load(const void* p) { return _mm512_loadu_si512(p); }
 PESTLE_INLINE void store(void* p, U8 x) { _mm512_storeu_si512(p, x); }
 PESTLE_INLINE F32 load(const float* p) { return _mm512_loadu_ps(p); }
 PESTLE_INLINE void store(float* p, F32 x) { _mm512_storeu_ps(p, x); }
+PESTLE_INLINE I32 load(const int32_t* p) { return _mm512_loadu_si512(p); }
+PESTLE_INLINE void store(int32_t* p, I32 x) { _mm512_storeu_si512(p, x); }
 PESTLE_INLINE F32 zip_low(F32 a, F32 b) {
   const __m512i from = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   return _mm512_permutex2var_ps(a, from, b);
@@ -61,6 +63,7 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) { _mm_storeu_si128((__m128i*)p, _m
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
   _mm256_storeu_si256((__m256i*)p, _mm512_cvtepi32_epi16(x));
 }
+PESTLE_INLINE I32 load_pairs(const int16_t* p) { return _mm512_loadu_si512(p); }
 PESTLE_INLINE I32 load_pairs(const int8_t* p) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i*)p));
 }
@@ -103,7 +106,10 @@ template <int N>
 PESTLE_INLINE I32 shr(I32 a) {
   return _mm512_srli_epi32(a, N);
 }
-PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+v"(x)); }
+template <class T>
+PESTLE_INLINE void opaque(T& x) {
+  asm volatile("" : "+v"(x));
+}
 PESTLE_INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
 PESTLE_INLINE void prefetch_l2(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 

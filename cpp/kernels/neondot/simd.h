@@ -34,6 +34,8 @@ PESTLE_INLINE U8 load(const void* p) { return vld1q_u8((const uint8_t*)p); }
 PESTLE_INLINE void store(void* p, U8 x) { vst1q_u8((uint8_t*)p, x); }
 PESTLE_INLINE F32 load(const float* p) { return vld1q_f32(p); }
 PESTLE_INLINE void store(float* p, F32 x) { vst1q_f32(p, x); }
+PESTLE_INLINE I32 load(const int32_t* p) { return vld1q_s32(p); }
+PESTLE_INLINE void store(int32_t* p, I32 x) { vst1q_s32(p, x); }
 PESTLE_INLINE F32 zip_low(F32 a, F32 b) { return vzip1q_f32(a, b); }
 PESTLE_INLINE F32 zip_high(F32 a, F32 b) { return vzip2q_f32(a, b); }
 PESTLE_INLINE F32 load_f16(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
@@ -56,6 +58,7 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
   std::memcpy(p, &v, 4);
 }
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) { vst1_s16(p, vqmovn_s32(x)); }
+PESTLE_INLINE I32 load_pairs(const int16_t* p) { return vreinterpretq_s32_s16(vld1q_s16(p)); }
 PESTLE_INLINE I32 load_pairs(const int8_t* p) { return vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p))); }
 PESTLE_INLINE U8 low_nibble(U8 x) { return vandq_u8(x, vdupq_n_u8(15)); }
 PESTLE_INLINE U8 high_nibble(U8 x) { return vshrq_n_u8(x, 4); }
@@ -99,7 +102,10 @@ PESTLE_INLINE I32 shr(I32 a) {
   else
     return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), N));
 }
-PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+w"(x)); }
+template <class T>
+PESTLE_INLINE void opaque(T& x) {
+  asm volatile("" : "+w"(x));
+}
 PESTLE_INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 PESTLE_INLINE void prefetch_l2(const void* p) { __builtin_prefetch(p, 0, 2); }
 

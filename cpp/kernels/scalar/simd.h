@@ -55,6 +55,12 @@ PESTLE_INLINE F32 load(const float* p) {
   return r;
 }
 PESTLE_INLINE void store(float* p, F32 x) { std::memcpy(p, &x, 16); }
+PESTLE_INLINE I32 load(const int32_t* p) {
+  I32 r;
+  std::memcpy(&r, p, 16);
+  return r;
+}
+PESTLE_INLINE void store(int32_t* p, I32 x) { std::memcpy(p, &x, 16); }
 
 // The lanes of a and b in turn: of their lower halves, and of their upper ones.
 PESTLE_INLINE F32 zip_low(F32 a, F32 b) { return {{a.v[0], b.v[0], a.v[1], b.v[1]}}; }
@@ -118,7 +124,12 @@ PESTLE_INLINE void store_s8(int8_t* p, I32 x) {
 PESTLE_INLINE void store_s16(int16_t* p, I32 x) {
   for (int i = 0; i < 4; i++) p[i] = (int16_t)x.v[i];
 }
-// Two int8 for each lane, widened to the int16 that add_pairs takes.
+// Two int16 for each lane, as add_pairs takes them; or two int8, widened.
+PESTLE_INLINE I32 load_pairs(const int16_t* p) {
+  I32 r;
+  std::memcpy(&r, p, 16);
+  return r;
+}
 PESTLE_INLINE I32 load_pairs(const int8_t* p) {
   I32 r;
   int16_t wide[8];
@@ -237,7 +248,10 @@ PESTLE_INLINE I32 shr(I32 a) {
   PESTLE_LANES((int32_t)((uint32_t)a.v[i] >> N));
 }  // logical
 // Hides from the compiler what x is.
-PESTLE_INLINE void opaque(U8& x) { asm volatile("" : "+m"(x)); }
+template <class T>
+PESTLE_INLINE void opaque(T& x) {
+  asm volatile("" : "+m"(x));
+}
 PESTLE_INLINE void prefetch(const void*) {}
 PESTLE_INLINE void prefetch_l2(const void*) {}
 

@@ -117,7 +117,7 @@ def command(
     precision, and never as a whole in memory or on the disk.
 
     Keys and values are kept in f32, so that the figures are those of the weights; `run` and `chat`
-    keep them in f16 unless -ctk says otherwise.
+    keep them in i16 unless -ctk says otherwise.
 
     The exit code is 3 where the divergence is more than the file's types explain, as after a wrong
     conversion, or where the two read text differently.

@@ -217,7 +217,7 @@ _ENGINE_OPTIONS = (
         "-ctk",
         "kv_k",
         type=click.Choice(KV_TYPES),
-        help="Type of the cached keys; q8_0 takes 53 % of f16's memory.  [default: f16]",
+        help="Type of the cached keys; q8_0 takes half the memory of i16.  [default: i16]",
     ),
     click.option(
         "-ctv",

@@ -50,8 +50,8 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
                     only as it fills
     threads         threads that decode; 0: chosen for this CPU
     threads_prefill threads that read prompts; 0: as `threads`
-    kv_type         "f16", "f32" or "q8_0": how keys and values are kept; "q8_0/f16" names the
-                    keys' type and the values'. q8_0 takes 53 % of the memory of f16
+    kv_type         "i16", "f16", "f32" or "q8_0": how keys and values are kept; "q8_0/i16" names
+                    the keys' type and the values'. q8_0 takes half the memory of i16
     prefix_cache    bytes of keys and values that are kept of texts which nothing holds any more,
                     so that a prompt that begins as one of them is not read from its beginning;
                     what has not been used for longest goes first

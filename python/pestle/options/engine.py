@@ -31,7 +31,7 @@ class EngineOptions:
     n_ctx: int = _count(0)
     threads: int = _count(0)
     threads_prefill: int = _count(0)
-    kv_type: str = "f16"
+    kv_type: str = "i16"
     chunk: int = _count(512, least=1)
     prefix_cache: int = _count(512 << 20, most=INT64_MAX)
     kv_memory: int = _count(0, most=INT64_MAX)
@@ -90,5 +90,5 @@ def _check_kv_type(kv_type: object) -> None:
 
     known = ", ".join(map(repr, KV_TYPES))
     raise ArgumentError(
-        f"kv_type is {shown(kv_type)}, expected {known} or two of them, as in 'q8_0/f16'"
+        f"kv_type is {shown(kv_type)}, expected {known} or two of them, as in 'q8_0/i16'"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KV_TYPES = ("f16", "f32", "q8_0")
+KV_TYPES = ("i16", "f16", "f32", "q8_0")
 """How keys, or values, are kept."""
 ROPE_SCALINGS = ("none", "linear", "yarn")
 """How positions are stretched beyond the context that a model was trained for."""

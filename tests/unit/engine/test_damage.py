@@ -56,13 +56,14 @@ def test_f16_cache_does_not_saturate(tmp_path: Path) -> None:
         model.tensors["blk.0.attn_v.weight"].shape[0], 70000, np.float32
     )
     loaded = _core.Model(model.write(tmp_path / "large.gguf"))
-    narrow = _core.Engine(loaded, n_ctx=64)
+    narrow = _core.Engine(loaded, n_ctx=64, kv_type="f16")
     narrow.step([(narrow.sequence(), PROMPT)])
     with pytest.raises(Error, match="f16 KV cache"):
         _core.Sampler(temperature=0).sample(narrow, 0, PROMPT)
-    wide = _core.Engine(loaded, n_ctx=64, kv_type="f32")
-    wide.step([(wide.sequence(), PROMPT)])
-    assert np.isfinite(wide.logits()).all()
+    for kv_type in ("f32", "i16", "q8_0"):
+        wide = _core.Engine(loaded, n_ctx=64, kv_type=kv_type)
+        wide.step([(wide.sequence(), PROMPT)])
+        assert np.isfinite(wide.logits()).all()
 
 
 def test_too_many_threads(tmp_path: Path) -> None:

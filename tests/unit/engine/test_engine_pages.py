@@ -30,21 +30,22 @@ def test_memory_comes_with_the_first_token(engine: _core.Engine, model: _core.Mo
     sequence = engine.sequence()
     assert engine.kv_bytes == 0
     engine.step([(sequence, [1])])
-    assert engine.kv_bytes == 64 * PAGE * model.kv_bytes_per_token("f16")
+    assert engine.kv_bytes == 64 * PAGE * model.kv_bytes_per_token()
 
 
 @pytest.mark.parametrize(
     ("kv_type", "per_head"),
     [
+        ("i16", 2 * (24 + 32) + 4),
         ("f16", 2 * (24 + 32)),
         ("f32", 4 * (24 + 32)),
-        ("q8_0", 34 + 34),
-        ("q8_0/f16", 34 + 2 * 32),
-        ("f16/q8_0", 2 * 24 + 34),
+        ("q8_0", 24 + 32 + 4),
+        ("q8_0/f16", 24 + 2 + 2 * 32),
+        ("f16/q8_0", 2 * 24 + 32 + 2),
     ],
 )
 def test_bytes_per_token(tmp_path: Path, kv_type: str, per_head: int) -> None:
-    """Floats: the head's keys, its values rounded up to 16. q8_0: 34 bytes for 32 channels."""
+    """The head's keys, its values rounded up to 16; of integers two scales of two bytes each."""
     case = CASES["llama-ragged"]
     model = _core.Model(gguf_file.write(tmp_path / "m.gguf", case, checkpoints.weights(case)))
     n_layers, n_kv_heads = 2, 3

@@ -39,7 +39,7 @@ def test_settings_left_out(model: _core.Model) -> None:
         ({"threads": -1}, "must not be negative"),
         ({"threads_prefill": -1}, "must not be negative"),
         ({"chunk": 0}, "chunk must be positive"),
-        ({"kv_type": "q8"}, 'kv_type is "q8", expected "f16", "f32", "q8_0" or two of them'),
+        ({"kv_type": "q8"}, 'kv_type is "q8", expected "i16", "f16", "f32", "q8_0" or two of them'),
     ],
 )
 def test_settings_out_of_range(model: _core.Model, settings: dict[str, Any], message: str) -> None:

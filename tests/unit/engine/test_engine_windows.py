@@ -58,7 +58,7 @@ def test_a_context_that_is_shorter_than_the_window(windowed: _core.Model) -> Non
     assert short.bytes_per_token == long.bytes_per_token
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
+@pytest.mark.parametrize("kv_type", ["i16", "q8_0"])
 def test_same_bits_in_any_pieces(windowed: _core.Model, kv_type: str) -> None:
     def logits(size: int, chunk: int) -> np.ndarray:
         engine = _core.Engine(windowed, n_ctx=N, threads=2, chunk=chunk, kv_type=kv_type)

@@ -26,7 +26,7 @@ def latent(tmp_path_factory: pytest.TempPathFactory) -> _core.Model:
     return _core.Model(path, threads=1)
 
 
-def engine_of(model: _core.Model, kv_type: str = "f16") -> _core.Engine:
+def engine_of(model: _core.Model, kv_type: str = "i16") -> _core.Engine:
     return _core.Engine(model, n_ctx=2 * N, threads=1, kv_type=kv_type)
 
 
@@ -50,7 +50,7 @@ def written(engine: _core.Engine, tokens: list[int]) -> tuple[list[int], Pages]:
     return first, pages_of(sequence, first)
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "f32", "q8_0", "q8_0/f16"])
+@pytest.mark.parametrize("kv_type", ["i16", "f16", "f32", "q8_0", "q8_0/f16"])
 @pytest.mark.parametrize("name", ["model", "windowed", "latent"])
 def test_the_same_bits(request: pytest.FixtureRequest, name: str, kv_type: str) -> None:
     model = request.getfixturevalue(name)
