@@ -211,6 +211,7 @@ class FakeLLM:
         self.warnings: tuple[str, ...] = ()
         self.speculated: tuple[int, int, int] | None = None
         self.experts = np.zeros((2, 0), np.uint64)
+        self.expert_traffic: SimpleNamespace | None = None  # experts are not streamed
 
     def tokenize(self, text: str, **options: Any) -> list[int]:
         return list(range(len(text.split())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -25,6 +26,24 @@ def test_counts_of_the_layers_that_have_experts(
         "layers": [{"layer": 1, "counts": [5, 0, 7]}],
     }
     assert [p.name for p in tmp_path.iterdir()] == ["experts.json"]
+
+
+def test_what_streaming_has_read(pestle: Pestle, llm: FakeLLM, tmp_path: Path) -> None:
+    llm.experts = np.ones((1, 4), np.uint64)
+    llm.expert_traffic = SimpleNamespace(
+        tokens=10, asked=40, hits=30, reads=11, read_bytes=11_000, stall_seconds=0.5,
+        stall_bytes=10_000,
+    )  # fmt: skip
+    llm.model.expert_memory, llm.model.experts_past_cache = 8000, True
+    llm.model.expert_read_rate = 0.0  # too little to measure
+    path = tmp_path / "experts.json"
+    assert pestle("run", "-p", "x", "--expert-stats", str(path)).exit_code == 0
+    assert json.loads(path.read_text())["streaming"] == {
+        "expert_memory": 8000,
+        "past_cache": True,
+        "probed_bytes_per_s": None,
+        **vars(llm.expert_traffic),
+    }
 
 
 def test_written_even_if_the_answer_fails(pestle: Pestle, llm: FakeLLM, tmp_path: Path) -> None:

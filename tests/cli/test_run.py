@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pestle.cli.options import ModelOptions
@@ -130,6 +131,17 @@ def test_statistics_with_v(pestle: Pestle, llm: FakeLLM) -> None:
         "ended by  the model\n"
         "seed      42\n"
     )
+
+
+def test_statistics_of_streamed_experts(pestle: Pestle, llm: FakeLLM) -> None:
+    llm.expert_traffic = SimpleNamespace(
+        tokens=10, asked=4000, hits=3000, reads=1000, read_bytes=3e9, stall_seconds=2.0,
+        stall_bytes=2.4e9,
+    )  # fmt: skip
+    llm.model.expert_read_rate = 1.3e9
+    result = pestle("run", "-v", "-p", QUESTION)
+    said = "75% of 4,000 in memory, 300 MB a token read, waited 2.00 s at 1.2 GB/s"
+    assert f"experts   {said}, the disk gave 1.3 GB/s\n" in result.stderr
 
 
 def test_statistics_of_drafts(pestle: Pestle, llm: FakeLLM) -> None:

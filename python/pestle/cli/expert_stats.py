@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from pestle import LLM
 
 
+_TRAFFIC = (
+    "tokens", "asked", "hits", "reads", "read_bytes", "stall_seconds", "stall_bytes",
+)  # fmt: skip
+"""Of `_core.ExpertTraffic`."""
+
+
 def check(llm: LLM, path: str) -> None:
     """Raise, before the work is done, unless there will be counts and a place for them."""
     from pestle import files
@@ -29,8 +35,8 @@ def check(llm: LLM, path: str) -> None:
 
 def of(llm: LLM) -> dict[str, Any]:
     """The counts of each layer that has experts; each token of it counts once per expert used."""
-    counts = llm.expert_counts()
-    return {
+    counts, traffic = llm.expert_counts(), llm.expert_traffic
+    found: dict[str, Any] = {
         "model": llm.path,
         "architecture": llm.architecture,
         "n_layers": counts.shape[0],
@@ -41,6 +47,14 @@ def of(llm: LLM) -> dict[str, Any]:
             if of_layer.any()
         ],
     }
+    if traffic is not None:
+        found["streaming"] = {
+            "expert_memory": llm.model.expert_memory,
+            "past_cache": llm.model.experts_past_cache,
+            "probed_bytes_per_s": llm.model.expert_read_rate or None,
+            **{name: getattr(traffic, name) for name in _TRAFFIC},
+        }
+    return found
 
 
 def write(llm: LLM, path: str) -> None:

@@ -39,6 +39,7 @@ def statistics(llm: LLM, answer: Completion) -> list[str]:
         ("prompt", ", ".join(prompt)),
         ("answer", ", ".join(said)),
         *_drafts(timings),
+        *_streaming(llm),
         ("context", f"{usage.total_tokens:,}/{llm.n_ctx:,}"),
         ("ended by", ended_by(llm, answer)),
         ("seed", str(answer.seed)),
@@ -54,6 +55,21 @@ def turn_lines(llm: LLM, answer: Completion) -> list[str]:
     if timings.first_token_s is not None:
         more.append(f"first token after {timings.first_token_s:.2f} s")
     return [", ".join([*more, f"seed {answer.seed}"]), *reuse_lines(llm, answer)]
+
+
+def _streaming(llm: LLM) -> list[tuple[str, str]]:
+    """Of experts that are read from the disk, since the model was loaded."""
+    traffic = llm.expert_traffic
+    if traffic is None or traffic.asked == 0:
+        return []
+    said = [f"{traffic.hits / traffic.asked:.0%} of {traffic.asked:,} in memory"]
+    said.append(f"{units.size(traffic.read_bytes / traffic.tokens)} a token read")
+    if traffic.stall_seconds > 0:
+        rate = units.gigabytes(traffic.stall_bytes / traffic.stall_seconds)
+        said.append(f"waited {traffic.stall_seconds:.2f} s at {rate}")
+    if llm.model.expert_read_rate > 0:
+        said.append(f"the disk gave {units.gigabytes(llm.model.expert_read_rate)}")
+    return [("experts", ", ".join(said))]
 
 
 def reuse_lines(llm: LLM, answer: Completion) -> list[str]:

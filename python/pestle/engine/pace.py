@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pestle.options.checks import INT32_MAX
+
 _FIRST_PIECE = 128  # tokens: enough for the prefill kernels to run near their full speed
 _PIECE_SECONDS = 0.5  # how long a cancelled prompt may go on
 _STEPS = 2.0  # how long an answer may have to wait for its next token, in passes without a prompt
@@ -13,12 +15,16 @@ _LEAST_ROWS = 16  # of a pass from which the time of a prompt's row is learned
 class Pace:
     """The sizes of pieces. They decide when something is computed, never what."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, streams: bool = False) -> None:
+        """`streams`: a pass reads experts from the disk, which takes as long for any piece."""
+        self._streams = streams
         self._row_seconds: float | None = None
         self._step_seconds: float | None = None
 
     def piece(self, *, answering: bool) -> int:
         """Rows of prompts in the next pass; `answering`: it has rows of answers too."""
+        if self._streams:
+            return INT32_MAX  # as long as there is room: fewer passes read less
         if self._row_seconds is None:
             return _STRIDE if answering else _FIRST_PIECE
         seconds = _PIECE_SECONDS

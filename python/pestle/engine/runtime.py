@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from pestle._core import KV_PAGE_TOKENS
 from pestle.engine.loaded import Loaded
+from pestle.engine.pace import Pace
 from pestle.engine.pages import HeldPages
 from pestle.engine.scheduler import Scheduler
 from pestle.engine.sequence import HeldSequence, KvSequence, closed
@@ -25,11 +26,12 @@ class Runtime:
     """
 
     def __init__(self, loaded: Loaded) -> None:
-        self.scheduler = Scheduler(loaded.engine)
+        streams = loaded.options.streams
+        self.scheduler = Scheduler(loaded.engine, Pace(streams=streams))
         self._loaded: Loaded | None = loaded
         self._held: WeakSet[HeldSequence] = WeakSet()
         self._holding = threading.Lock()  # over the set
-        self._costs = StepCosts()
+        self._costs = StepCosts(streams=streams)
 
     @property
     def loaded(self) -> Loaded:

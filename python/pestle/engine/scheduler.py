@@ -42,7 +42,7 @@ class Scheduler:
     work is set aside and taken up again later.
     """
 
-    def __init__(self, engine: ForwardPass) -> None:
+    def __init__(self, engine: ForwardPass, pace: Pace | None = None) -> None:
         self.tally = Tally()
         self._engine: ForwardPass | None = engine
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class Scheduler:
         self._later: deque[Callable[[], object]] = deque()
         self._thread: threading.Thread | None = None
         self._left = threading.Event()  # the thread has left; made anew with each
-        self._pace = Pace()
+        self._pace = pace or Pace()
         self._closed: Callable[[], BaseException] | None = None
 
     def add(

@@ -11,6 +11,7 @@ ROWS = (2, 4, 8, 16, 32)
 like. On replayed texts the sizes between them gained nothing at any cost of a row."""
 
 _ROW = 0.1  # what a row adds where nothing was measured; low, so that it gets measured
+_ROW_STREAMED = 0.7  # where rows read experts from the disk, of which they share few
 _KEPT = 9  # measurements of one size; other processes may disturb some of them
 _STEPS_TO_AGE = 128
 _DOUBT = 0.25  # the part of a single measurement's excess that may be bad luck
@@ -31,10 +32,12 @@ class StepCosts:
     in another's place, and one that gets lost is a measurement less.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, streams: bool = False) -> None:
+        """`streams`: experts are read from the disk when tokens ask for them."""
+        self._row = _ROW_STREAMED if streams else _ROW
         self._measured: dict[int, tuple[float, ...]] = {}
         self._steps = 0
-        self.table = _build({})
+        self.table = _build({}, self._row)
 
     @property
     def known(self) -> bool:
@@ -54,7 +57,7 @@ class StepCosts:
         """Note what a pass of `rows`, one of ROWS, took."""
         kept = (*self._measured.get(rows, ()), cost)[-_KEPT:]
         self._measured = {**self._measured, rows: kept}
-        self.table = _build(self._measured)
+        self.table = _build(self._measured, self._row)
 
     def step(self) -> None:
         """Count a pass of any size. What is not measured again is forgotten bit by bit."""
@@ -62,22 +65,25 @@ class StepCosts:
         if self._steps % _STEPS_TO_AGE == 0:
             measured = self._measured
             self._measured = {rows: kept[1:] for rows, kept in measured.items() if kept[1:]}
-            self.table = _build(self._measured)
+            self.table = _build(self._measured, self._row)
 
 
-def _build(measured: dict[int, tuple[float, ...]]) -> tuple[Cost, ...]:
+def _build(measured: dict[int, tuple[float, ...]], row: float) -> tuple[Cost, ...]:
     expected, hopeful = [(1, 1.0)], [(1, 1.0)]
     for rows, kept in sorted(measured.items()):
         median = sorted(kept)[len(kept) // 2]
         expected.append((rows, median))
         hopeful.append((rows, 1 + (median - 1) * (1 - _DOUBT / math.sqrt(len(kept)))))
-    return tuple(map(Cost, ROWS, _curve(expected), _curve(hopeful)))
+    return tuple(map(Cost, ROWS, _curve(expected, row), _curve(hopeful, row)))
 
 
-def _curve(points: list[tuple[int, float]]) -> list[float]:
-    """The costs of ROWS: straight lines between `points`; beyond them, rows cost the same each."""
+def _curve(points: list[tuple[int, float]], row: float) -> list[float]:
+    """The costs of ROWS: straight lines between `points`; beyond them, rows cost the same each.
+
+    `row`: what one adds where there is a single point.
+    """
     # As little as by either of the last two points: one size may be one that no kernel likes.
-    row = min(((cost - 1) / (rows - 1) for rows, cost in points[1:][-2:]), default=_ROW)
+    row = min(((cost - 1) / (rows - 1) for rows, cost in points[1:][-2:]), default=row)
     costs = []
     for (left, low), (right, high) in pairwise(points):
         slope = (high - low) / (right - left)

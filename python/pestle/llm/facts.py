@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from pestle._core import Engine, Model
+    from pestle._core import Engine, ExpertTraffic, Model
     from pestle.engine.runtime import Runtime
     from pestle.options import EngineOptions, Sampling
     from pestle.template import ChatTemplate
@@ -96,6 +96,11 @@ class ModelFacts:
     def model(self) -> Model:
         """The weights, with their sizes."""
         return self._runtime.loaded.model
+
+    @property
+    def expert_traffic(self) -> ExpertTraffic | None:
+        """What streaming experts has read since the model was loaded; None: all are in memory."""
+        return self._runtime.loaded.model.expert_traffic
 
     @property
     def engine(self) -> Engine:

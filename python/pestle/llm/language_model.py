@@ -57,6 +57,10 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
                     what has not been used for longest goes first
     kv_memory       the most bytes of keys and values, those of `prefix_cache` included; 0: what
                     the system has. Where more is wanted at once, calls wait for each other
+    expert_memory   bytes for the experts of a mixture: as many as fit into them stay in memory, the
+                    others are read from the file when tokens ask for them, which changes the speed
+                    and no result (docs/streaming.md; long prompts like a `chunk` of 2,048 then);
+                    0: all are in memory
     chunk           most prompt tokens in one forward pass; changes speed and memory, never results
     rope_scaling    "none", "linear" or "yarn": how positions are stretched beyond the context that
                     the model was trained for; None, here and below: as the file has it. The
@@ -97,6 +101,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         chunk: int = EngineOptions.chunk,
         prefix_cache: int = EngineOptions.prefix_cache,
         kv_memory: int = EngineOptions.kv_memory,
+        expert_memory: int = EngineOptions.expert_memory,
         rope_scaling: str | None = None,
         rope_scale: float | None = None,
         yarn_orig_ctx: int | None = None,
@@ -120,6 +125,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
             chunk=chunk,
             prefix_cache=prefix_cache,
             kv_memory=kv_memory,
+            expert_memory=expert_memory,
             rope_scaling=rope_scaling,
             rope_scale=rope_scale,
             yarn_orig_ctx=yarn_orig_ctx,

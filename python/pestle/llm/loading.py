@@ -51,7 +51,13 @@ def load(
         steps = _steps(advance, text)
         # Packing shares its work out as prefill does.
         threads = options.threads_prefill or options.threads
-        model = Model(file, threads=threads, progress=steps, rope=options.rope())
+        model = Model(
+            file,
+            threads=threads,
+            progress=steps,
+            rope=options.rope(),
+            expert_memory=options.expert_memory,
+        )
         tokenizer, template = text.result()
     if tokenizer.n_vocab > model.n_vocab:
         raise FormatError(

@@ -24,7 +24,7 @@ class EngineOptions:
     """The options of `LLM` that say how it computes, which explains each, with their defaults.
 
     One object from the command line to the core: each is `_core.Engine`'s argument of the same
-    name, but for those of the rotary positions, which go into the model.
+    name, but for those of the rotary positions and of streamed experts, which go into the model.
     Raises ArgumentError and ArgumentTypeError.
     """
 
@@ -35,6 +35,7 @@ class EngineOptions:
     chunk: int = _count(512, least=1)
     prefix_cache: int = _count(512 << 20, most=INT64_MAX)
     kv_memory: int = _count(0, most=INT64_MAX)
+    expert_memory: int = _count(0, most=INT64_MAX)
     rope_scaling: str | None = None
     rope_scale: float | None = None
     yarn_orig_ctx: int | None = _count(None, least=1)
@@ -55,8 +56,13 @@ class EngineOptions:
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in _OF_ROPE
+            if each.name not in _OF_MODEL
         }
+
+    @property
+    def streams(self) -> bool:
+        """Whether experts are read from the file when tokens ask for them."""
+        return self.expert_memory > 0
 
     def rope(self) -> RopeOverride:
         """What takes the place of the file's rotary scaling. Raises TypeError and ValueError."""
@@ -78,6 +84,7 @@ class EngineOptions:
 
 
 _OF_ROPE = ("rope_scaling", "rope_scale", "yarn_orig_ctx", "rope_freq_base")
+_OF_MODEL = (*_OF_ROPE, "expert_memory")
 
 
 def _check_kv_type(kv_type: object) -> None:

@@ -23,3 +23,13 @@ def test_a_slow_pass_counts_for_half_of_what_was_known() -> None:
     pace.learn(100, 0.1, reads=True)
     pace.learn(100, 0.3, reads=True)
     assert pace.piece(answering=False) == 240
+
+
+def test_pieces_of_streamed_models_fill_the_pass() -> None:
+    """It reads the experts from the disk however few rows it has."""
+    pace = Pace(streams=True)
+    for answering in (True, False):
+        assert pace.piece(answering=answering) > 1 << 20
+    pace.learn(512, 10.0, reads=True)
+    pace.learn(1, 0.3, reads=False)
+    assert pace.piece(answering=True) > 1 << 20

@@ -17,6 +17,13 @@ def test_nothing_is_known_at_first() -> None:
     assert expected(costs) == pytest.approx({rows: 1 + 0.1 * (rows - 1) for rows in ROWS})
 
 
+def test_rows_of_streamed_models_are_dear_until_they_are_measured() -> None:
+    costs = StepCosts(streams=True)
+    assert expected(costs) == pytest.approx({rows: 1 + 0.7 * (rows - 1) for rows in ROWS})
+    costs.record(2, 1.2)
+    assert expected(costs) == pytest.approx({rows: 1 + 0.2 * (rows - 1) for rows in ROWS})
+
+
 def test_between_and_beyond_what_is_measured() -> None:
     costs = StepCosts()
     costs.record(4, 1.3)
