@@ -1,6 +1,8 @@
 // An engine in the hands of several threads, as the bindings allow it: for ThreadSanitizer.
 //
-//   engine MODEL THREADS ROUNDS
+//   engine MODEL THREADS ROUNDS [SLOTS]
+//
+// With SLOTS the experts are read from the file, and so many of them fit into memory.
 //
 // The threads step, fork, truncate, keep, recall, restore, sample and drop sequences of a few texts. Whatever
 // a step gives is compared, to the bit, with what one thread alone gave. Prints how many steps there were.
@@ -218,13 +220,16 @@ class Storm {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fputs("usage: engine MODEL THREADS ROUNDS\n", stderr);
+  if (argc != 4 && argc != 5) {
+    std::fputs("usage: engine MODEL THREADS ROUNDS [SLOTS]\n", stderr);
     return 2;
   }
   try {
     const auto file = pestle::gguf::File::open(argv[1]);
-    Storm storm(pestle::Model::load(file, {.threads = 2}, [](size_t, size_t) {}), std::atoi(argv[3]));
+    pestle::LoadOptions options;
+    options.threads = 2;
+    if (argc == 5) options.expert_memory = pestle::Outline::of(file).experts.bytes(std::atoi(argv[4]));
+    Storm storm(pestle::Model::load(file, options, [](size_t, size_t) {}), std::atoi(argv[3]));
     std::printf("%d\n", storm.run(std::atoi(argv[2])));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "engine: %s\n", error.what());

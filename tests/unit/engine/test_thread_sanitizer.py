@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.oracle import checkpoints, gguf_file
+from tests.oracle.checkpoints import CASES
+
 from .parts import windowed_parts
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
@@ -29,15 +32,28 @@ FLAGS = (
 )
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 @pytest.mark.skipif(shutil.which("ninja") is None, reason="needs cmake and ninja")
-def test_threads_share_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("streams", [False, True])
+def test_threads_share_an_engine(
+    streams: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("LD_PRELOAD", raising=False)
     subprocess.run(["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja", *FLAGS], check=True)
     subprocess.run(["cmake", "--build", BUILD, "--target", "engine"], check=True)
-    # Layers with a window and layers without: two groups of pages.
-    model = windowed_parts(40).write(tmp_path / "tiny.gguf")
+    model = tmp_path / "tiny.gguf"
+    if streams:
+        # Four threads that read, and less room than a token asks for.
+        case = CASES["qwen3moe-yarn"]
+        gguf_file.write(model, case, checkpoints.weights(case), "Q8_0")
+    else:
+        # Layers with a window and layers without: two groups of pages.
+        windowed_parts(40).write(model)
     driver = BUILD / "tests" / "native" / "engine"
     done = subprocess.run(
-        [driver, model, "4", "60"], capture_output=True, text=True, check=False, timeout=500
+        [driver, model, "4", "60", *(["5"] if streams else [])],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
     )
     if "unexpected memory mapping" in done.stderr:
         pytest.skip("this compiler's ThreadSanitizer does not know this kernel's addresses")
