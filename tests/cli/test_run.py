@@ -18,6 +18,23 @@ Use = Callable[[FakeLLM], FakeLLM]
 QUESTION = "What is the capital of France?"
 
 
+def test_a_loop_ends(pestle: Pestle, use: Use) -> None:
+    """Unless something else bounds the answer; and it is said."""
+    said = "\n".join(f"{n}. It is a very good thing to have." for n in range(40))
+    note = "The answer repeats itself: it ends here. --no-loop-guard lets it go on.\n"
+    for flags, repeated in (
+        ([], 13), (["--json"], 13), (["--no-loop-guard"], 40), (["-n", "9000"], 40),
+        (["--raw"], 40), (["--regex", ".*"], 40), (["-n", "9000", "--loop-guard"], 13),
+    ):  # fmt: skip
+        use(FakeLLM(said, n_ctx=10_000))
+        result = pestle("run", "-v", "-p", "x", *flags)
+        assert result.stdout.count("very good") <= repeated
+        assert (result.stdout.count("very good") == 40) == (repeated == 40)
+        assert (note in result.stderr) == (repeated == 13)
+        assert ("ended by  its loop" in result.stderr) == (repeated == 13)
+        assert result.exit_code == 0
+
+
 def test_answer_is_all_there_is(pestle: Pestle, llm: FakeLLM) -> None:
     result = pestle("run", "-p", QUESTION)
     assert (result.stdout, result.stderr, result.exit_code) == (f"{ANSWER}\n", "", 0)

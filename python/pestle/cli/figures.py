@@ -25,8 +25,8 @@ def status_line(llm: LLM, answer: Completion) -> str:
     return ", ".join(parts)
 
 
-def statistics(llm: LLM, answer: Completion) -> list[str]:
-    """What `run -v` prints about an answer."""
+def statistics(llm: LLM, answer: Completion, *, looped: bool = False) -> list[str]:
+    """What `run -v` prints about an answer; `looped`: it was ended as it repeated itself."""
     usage, timings = answer.usage, answer.timings
     prompt = [f"{_tokens(usage.prompt_tokens)} ({usage.cached_tokens} cached)"]
     prompt.append(f"{timings.prefill_s:.2f} s")
@@ -41,7 +41,7 @@ def statistics(llm: LLM, answer: Completion) -> list[str]:
         *_drafts(timings),
         *_streaming(llm),
         ("context", f"{usage.total_tokens:,}/{llm.n_ctx:,}"),
-        ("ended by", ended_by(llm, answer)),
+        ("ended by", "its loop" if looped else ended_by(llm, answer)),
         ("seed", str(answer.seed)),
     )
     return [*units.aligned(rows), *reuse_lines(llm, answer)]

@@ -211,7 +211,8 @@ def once(
                 console.note(line)
             kept = dialogue.keep(console)
         if console.verbose:
-            for line in figures.statistics(llm, answer):
+            looped = guard is not None and guard.tripped
+            for line in figures.statistics(llm, answer, looped=looped):
                 console.note(line)
         if not options.is_chosen and not as_json and sys.stderr.isatty():
             console.note(welcome.AFTER_DEFAULT)
