@@ -187,6 +187,7 @@ class FakeLLM:
         self.sampling_source: str | None = "the model's file"
         self.template = None if template is None else SimpleNamespace(source=template)
         self.reasons = False
+        self.silent = False  # says nothing before its error
         self.reading_s = 0.0  # how long it reads a prompt
         self.interrupted = 0  # how many answers are
         self.has_switches = "thinking" in (template or "")
@@ -235,7 +236,7 @@ class FakeLLM:
     def words(self) -> list[Any]:
         text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         first, *others = text.split(" ")
-        words: list[Any] = [first, *(f" {word}" for word in others)]
+        words: list[Any] = [] if self.silent else [first, *(f" {word}" for word in others)]
         return words if self.error is None else [*words, self.error]
 
     def start(

@@ -12,7 +12,7 @@ import pytest
 from pestle.cli import chat, sessions, welcome
 from pestle.cli.console import Console
 from pestle.cli.dialogue import Dialogue
-from pestle.errors import ModelNotFoundError
+from pestle.errors import ContextLengthError, ModelNotFoundError
 from pestle.options import Sampling
 
 from .conftest import Pestle
@@ -307,11 +307,9 @@ def test_copy(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     assert copied == [code, answer, ANSWER]
 
 
-def test_run_with_a_model_alone_is_a_chat(
-    pestle: Pestle, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a terminal, as in Ollama; and `chat` may begin with a message."""
-    from pestle.cli import chat_input, run
+def typed_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a person types on the terminal that there is from now on."""
+    from pestle.cli import chat_input
 
     lines: list[str] = []
 
@@ -327,8 +325,18 @@ def test_run_with_a_model_alone_is_a_chat(
             return lines.pop(0)
 
     monkeypatch.setattr(chat, "terminal_on_stdin", lambda: True)
-    monkeypatch.setattr(run, "terminal_on_stdin", lambda: True)
     monkeypatch.setattr(chat_input, "ChatInput", Typed)
+    return lines
+
+
+def test_run_with_a_model_alone_is_a_chat(
+    pestle: Pestle, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal, as in Ollama; and `chat` may begin with a message."""
+    from pestle.cli import run
+
+    monkeypatch.setattr(run, "terminal_on_stdin", lambda: True)
+    lines = typed_lines(monkeypatch)
     for command, typed in (
         (["run", "llama3.2-1b"], "Hello"),
         (["chat", "llama3.2-1b"], "Hello"),
@@ -353,25 +361,10 @@ def test_a_chat_whose_last_save_failed(
     pestle: Pestle, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its exit code says so, as that of `run` does."""
-    from pestle.cli import chat_input
-
-    lines = ["Hello", "Again"]
     monkeypatch.setattr(welcome, "better_than_default", list)
-
-    class Typed:
-        discarded = False
-
-        def __init__(self, *arguments: Any) -> None:
-            pass
-
-        def read(self) -> str:
-            if not lines:
-                raise EOFError
-            return lines.pop(0)
-
+    lines = typed_lines(monkeypatch)
+    lines[:] = ["Hello", "Again"]
     kept = [False, True]
-    monkeypatch.setattr(chat, "terminal_on_stdin", lambda: True)
-    monkeypatch.setattr(chat_input, "ChatInput", Typed)
     monkeypatch.setattr(Dialogue, "keep", lambda self, console: kept.pop())
     assert pestle("chat").exit_code == 1
     lines[:], kept[:] = ["Hello", "Again"], [True, False]
@@ -459,6 +452,21 @@ def test_a_message_that_is_refused_keeps_the_one_before(hold: Hold) -> None:
     assert "the prompt has 8 tokens" not in talk.err
     assert "the context holds 8" in talk.err
     assert talk.dialogue.conversation.messages == [{"role": "user", "content": "One two."}]
+
+
+def test_a_message_whose_answer_fails(hold: Hold) -> None:
+    """It is gone, what waited before it is not; so a chat cannot die of one message."""
+    full = ContextLengthError("the prompt has 9 tokens, the context holds 8")
+    llm = FakeLLM("Never.", error=full)
+    llm.interrupted = 1
+    talk = hold(llm, "One.", "Two.")
+    assert "the context holds 8" in talk.err
+    assert talk.dialogue.conversation.messages[0] == {"role": "user", "content": "One.\n\nTwo."}
+    llm = FakeLLM("x", error=full)
+    llm.silent = True
+    llm.interrupted = 1
+    talk = hold(llm, "One.", "Two.")
+    assert talk.dialogue.conversation.messages == [{"role": "user", "content": "One."}]
 
 
 def test_a_loop_ends(hold: Hold) -> None:

@@ -218,8 +218,10 @@ def _turn(text: str, dialogue: Dialogue, console: Console, approval: tool_calls.
         else:
             _answer(result, dialogue, console, approval)
     except errors.ContextLengthError as error:
+        dialogue.drop_question()
         console.error(f"{exits.over_context(error)}; /clear begins anew")
     except (RefusedError, ValueError, errors.Error) as error:
+        dialogue.drop_question()
         console.error(exits.in_flags(str(error)))
     return True
 

@@ -57,7 +57,8 @@ class Dialogue:
         self.default_limit: int | None = None  # tokens of an answer, where nobody sets them
         self._limited = True  # whether the default limit holds
         self._attached: list[Attachment] = []
-        self._asked: str | None = None  # what the answer in progress is to
+        self._asked: str | None = None  # what the answer in progress is to, and
+        self._unanswered: list[dict[str, Any]] = []  # the part of it that waited before
         self._kept: list[dict[str, Any]] = []
         self._options: dict[str, Any] = {**self.settings.options(sampling)}
 
@@ -73,7 +74,7 @@ class Dialogue:
         except BaseException:
             messages += unanswered
             raise
-        self._asked = said
+        self._asked, self._unanswered = said, unanswered
         self._attached.clear()
         return stream
 
@@ -82,15 +83,24 @@ class Dialogue:
 
         `answer` is None where it was ended at once.
         """
-        asked, self._asked = self._asked, None
         stopped = answer is None or answer.finish_reason == "cancelled"
-        if asked is None or not stopped or (answer is not None and answer.text):
+        if not stopped or (answer is not None and answer.text):
+            self._asked = None
             return False
+        return self._put_back([] if self._asked is None else [_user(self._asked)])
+
+    def drop_question(self) -> None:
+        """The answer failed: only what had none before the question still waits for one."""
+        self._put_back(self._unanswered)
+
+    def _put_back(self, questions: list[dict[str, Any]]) -> bool:
+        """Have these at the end again, unless some of an answer came; whether that is so."""
+        asked, self._asked = self._asked, None
         messages = self.conversation.messages
-        if messages and messages[-1]["role"] == "assistant" and messages[-2:-1] == [_user(asked)]:
-            return False  # some of it came
-        messages.append(_user(asked))
-        return True
+        if asked is None or messages[-2:-1] == [_user(asked)]:
+            return False
+        messages += questions
+        return bool(questions)
 
     def attach(self, file: Attachment) -> int:
         """Have a file go with the next message; how many tokens it has."""
