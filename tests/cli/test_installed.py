@@ -164,3 +164,21 @@ def test_rm_of_nothing(pestle: Pestle, removed: list[str]) -> None:
     result = pestle("rm", "-y", "other")
     assert result.stderr == "pestle: error: no downloaded model is called other\n"
     assert result.exit_code == 1
+
+
+def test_ls_all_as_json(pestle: Pestle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with where it comes from, its license, and how to sample from it."""
+    monkeypatch.setattr(models, "installed", list)
+    monkeypatch.setattr(models, "is_here", lambda entry: False)
+    found = {e["name"]: e for e in json.loads(pestle("ls", "--all", "--json").stdout)["available"]}
+    assert found.keys() == models.CATALOGUE.keys()
+    one = found["qwen3-30b-a3b"]
+    assert (one["repository"], one["file"], one["license"], one["parameters"]) == (
+        "Qwen/Qwen3-30B-A3B-GGUF", "Qwen3-30B-A3B-Q4_K_M.gguf", "apache-2.0", "30.5B",
+    )  # fmt: skip
+    assert one["sampling"] == {
+        "temperature": 0.6, "top_k": 20, "top_p": 0.95, "min_p": 0.0,
+        "source": "https://huggingface.co/Qwen/Qwen3-8B",
+    }  # fmt: skip
+    assert all(type(each["fits"]) is bool for each in found.values())
+    assert found["smollm2-135m"]["repository"] is None
