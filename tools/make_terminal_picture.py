@@ -9,6 +9,7 @@ program wrote there; a screen of another size is another picture.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -84,6 +85,8 @@ def _style(char: pyte.screens.Char) -> Style:
     return Style(color=colour, bold=char.bold, italic=char.italics, dim=char.fg == "brightblack")
 
 
+_FETCHED_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""A picture asks no server for anything; the reader's own fixed-width font does."""
 _COLOURS = {"brown": "yellow", "brightblack": "bright_black"}
 """What rich calls them."""
 
@@ -99,7 +102,8 @@ def run(arguments: list[str]) -> int:
     console.print(styled(session.screen), end="")
     out = Path(arguments[0]) if arguments else OUT
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(console.export_svg(title="pestle"), encoding="utf-8")
+    svg = console.export_svg(title="pestle")
+    out.write_text(_FETCHED_FONT.sub("", svg), encoding="utf-8")
     return 0
 
 
