@@ -24,7 +24,7 @@ from rich.style import Style
 from rich.text import Text
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "terminal.svg"
-COLUMNS, LINES = 100, 32
+COLUMNS, LINES = 100, 38
 READY = ">>> Type a message, or /help"
 _PAUSE_S, _SETTLED_S = 0.1, 0.5  # without a further byte, the screen is as it stays
 _LONGEST_S = 60.0
