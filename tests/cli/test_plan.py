@@ -10,6 +10,7 @@ import pytest
 from pestle.cli import plan as command
 from pestle.footprint import Footprint
 from pestle.planning import Fit, Plan, Rate
+from pestle.planning.planned import Streaming
 from pestle.planning.trial import Trial
 
 from .conftest import Pestle
@@ -167,6 +168,15 @@ def test_a_prediction_beside_the_truth() -> None:
         "writes, tokens/s           20.2      20.0        +1 %",
         "reads, tokens/s             110       100       +10 %",
         "memory, 2,048 tokens    1.00 GB    990 MB        +1 %",
+    ]
+
+
+def test_the_hits_of_a_trial_count() -> None:
+    """Nobody knows them before: with them, the prediction is the disk's and the kernels'."""
+    plan = replace(STREAMS, decode=Rate(1.0, 4.0, 5.0), streaming=Streaming(0.1, 0.4, (0.2, 0.7)))
+    assert command.beside(plan, 10, Trial(3.0, 100.0, None, 2048, hits=0.5)) == [
+        "                             predicted  measured  difference",
+        "writes, tokens/s, 50 % hits        3.3       3.0       +11 %",
     ]
 
 

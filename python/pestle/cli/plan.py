@@ -121,7 +121,11 @@ def beside(plan: Plan, needed: int, trial: Trial) -> list[str]:
     def row(name: str, predicted: float, measured: float, shown: str, found: str) -> None:
         rows.append((name, shown, found, f"{100 * (predicted / measured - 1):+.0f} %"))
 
-    if plan.decode is not None:
+    if plan.streaming is not None and trial.hits is not None:
+        predicted = 1 / plan.streaming.seconds(trial.hits)
+        row(f"writes, tokens/s, {100 * trial.hits:.0f} % hits", predicted, trial.decode,
+            f"{predicted:,.1f}", f"{trial.decode:,.1f}")  # fmt: skip
+    elif plan.decode is not None:
         row("writes, tokens/s", plan.decode.likely, trial.decode,
             f"{plan.decode.likely:,.1f}", f"{trial.decode:,.1f}")  # fmt: skip
     if plan.prefill is not None:
@@ -209,6 +213,8 @@ def _verified(
     plan: Plan, model: str | None, hub: str | None, options: ModelOptions
 ) -> tuple[int, Trial]:
     """Run what was planned: the bytes predicted for the trial's context, and what it measured."""
+    from dataclasses import replace
+
     from pestle._core import GgufFile
     from pestle.footprint import footprint
     from pestle.models import resolve
@@ -219,4 +225,9 @@ def _verified(
     assert plan.fit is not None
     path = resolve(model, hf=hub, offline=True)
     engine = trial_options(options.engine, plan.fit.n_ctx)
-    return expected_peak(footprint(GgufFile(path), engine)), try_out(path, engine)
+    memory = footprint(GgufFile(path), engine)
+    if plan.fit.way == "fits":
+        return expected_peak(memory), try_out(path, engine)
+    experts = plan.fit.memory.experts
+    streamed = replace(memory, text=0, experts=experts)
+    return expected_peak(streamed), try_out(path, engine, experts)

@@ -12,8 +12,8 @@ from pestle.errors import Error
 from pestle.options import EngineOptions
 from pestle.planning import speed, streaming
 from pestle.planning.disk import read_rate
-from pestle.planning.fit import Fit, fit
-from pestle.planning.planned import PROMPT, Plan, Rate
+from pestle.planning.fit import fit
+from pestle.planning.planned import PROMPT, Plan, Rate, Streaming
 from pestle.planning.probes import Probes
 
 _SLOWER: Final = 0.85
@@ -99,7 +99,11 @@ def plan_of(subject: Subject, options: EngineOptions, machine: Machine) -> Plan:
         rate = machine.disk(subject)
         if rate is None:
             return replace(plan, unmeasured=("how fast the disk reads",))
-        return _streamed(plan, found, (first, last), reading, _Stream(work, options, rate))
+        hits = streaming.hits(found.resident_share)
+        parts = [Streaming(c.seconds, c.expert_bytes / rate, hits) for c in (first, last)]
+        missing = (1 - found.resident_share) * streaming.expert_bytes(work)
+        passes = math.ceil(prompt / options.chunk)
+        return _streamed(plan, parts, max(reading, passes * missing / rate), prompt)
     return replace(
         plan,
         decode=_range(first.seconds, first.seconds),
@@ -110,44 +114,17 @@ def plan_of(subject: Subject, options: EngineOptions, machine: Machine) -> Plan:
     )
 
 
-@dataclass(frozen=True)
-class _Stream:
-    """Experts of a model that come from a disk of so many bytes a second."""
-
-    work: _core.TokenWork
-    options: EngineOptions
-    rate: float
-
-    def all_bytes(self) -> int:
-        """Of all experts."""
-        return sum(p.count * p.bytes for p in self.work.products if p.per_token < p.count)
-
-
-def _streamed(
-    plan: Plan,
-    found: Fit,
-    costs: tuple[speed.TokenCost, speed.TokenCost],
-    reading: float,
-    stream: _Stream,
-) -> Plan:
+def _streamed(plan: Plan, parts: list[Streaming], reading: float, prompt: int) -> Plan:
     """A token waits for its experts that are not in memory, a pass of a prompt for all of them."""
-    least, likely = streaming.hits(found.resident_share)
-    rates = []
-    for cost in costs:
-        whole = cost.expert_bytes / stream.rate
-        rates.append(
-            _range(cost.seconds + (1 - likely) * whole, cost.seconds + (1 - least) * whole)
-        )
-    prompt = min(PROMPT, found.n_ctx)
-    passes = math.ceil(prompt / stream.options.chunk)
-    missing = (1 - found.resident_share) * stream.all_bytes()
-    reading = max(reading, passes * missing / stream.rate)
-    waiting = (1 - likely) * costs[0].expert_bytes / stream.rate
+    first, last = parts
+    least, likely = first.hits
+    rates = [_range(each.seconds(likely), each.seconds(least)) for each in (first, last)]
     return replace(
         plan,
         decode=rates[0],
         decode_full=rates[1],
-        binds="disk" if waiting > costs[0].seconds else "arithmetic",
+        streaming=first,
+        binds="disk" if first.seconds(likely) > 2 * first.compute else "arithmetic",
         prefill=prompt / reading,
         first_token=reading,
         unmeasured=("which experts the model will ask for",),

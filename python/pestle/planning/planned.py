@@ -21,6 +21,24 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Streaming:
+    """What experts on the disk cost a token behind a prompt.
+
+    compute  seconds of a token whose experts are all in memory
+    reading  seconds in which the disk reads all experts of a token
+    hits     the share of them that is in memory: the least, and the likely one
+    """
+
+    compute: float
+    reading: float
+    hits: tuple[float, float]
+
+    def seconds(self, hits: float) -> float:
+        """Seconds of a token with such a share of hits."""
+        return self.compute + (1 - hits) * self.reading
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to expect of a model on this machine. What could not be measured is None.
 
@@ -34,6 +52,7 @@ class Plan:
     fit            how it runs, and what it takes by item; None where `refusal` says why not
     decode         tokens a second behind a prompt of `PROMPT` tokens, and
     decode_full    at the end of the context
+    streaming      what `decode` is made of where experts are streamed
     binds          what a token waits for: "memory bandwidth", "arithmetic" or "disk"
     prefill        tokens a second of reading a prompt of `PROMPT` tokens
     first_token    seconds from such a prompt to the first token
@@ -52,6 +71,7 @@ class Plan:
     fit: Fit | None = None
     decode: Rate | None = None
     decode_full: Rate | None = None
+    streaming: Streaming | None = None
     binds: str | None = None
     prefill: float | None = None
     first_token: float | None = None

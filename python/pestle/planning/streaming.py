@@ -7,7 +7,10 @@ published for trained models, by the share of experts that is resident (docs/pla
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pestle._core import TokenWork
 
 # (resident share, hits): gpt-oss-120b up to 0.03, then Qwen3-30B-A3B, Gemma-4-26B, Qwen3.6-35B.
 _LIKELY: Final = ((0.0, 0.0), (0.03, 0.27), (0.1, 0.5), (0.15, 0.58), (0.25, 0.74), (0.36, 0.83),
@@ -24,3 +27,8 @@ def hits(resident_share: float) -> tuple[float, float]:
             part = (resident_share - below) / (above - below)
             return resident_share, low + part * (high - low)
     return 1.0, 1.0
+
+
+def expert_bytes(work: TokenWork) -> int:
+    """Of all experts of all layers."""
+    return sum(p.count * p.bytes for p in work.products if p.per_token < p.count)

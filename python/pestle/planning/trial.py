@@ -11,12 +11,12 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from pestle import _core
 from pestle.options import EngineOptions
 from pestle.planning.planned import PROMPT
 
 if TYPE_CHECKING:
     from pestle.footprint import Footprint
-    from pestle.llm import LLM
 
 CONTEXT: Final = 2048
 """Tokens of context that a trial fills, so that its memory is comparable."""
@@ -32,12 +32,14 @@ class Trial:
     prefill  tokens a second of reading that prompt
     peak     bytes that the process had resident at most; None where the system does not say
     n_ctx    tokens of the context, which was filled
+    hits     of the experts that decoding asked for, the share that was in memory; None: all are
     """
 
     decode: float
     prefill: float
     peak: int | None
     n_ctx: int
+    hits: float | None = None
 
 
 def trial_options(options: EngineOptions, n_ctx: int) -> EngineOptions:
@@ -55,48 +57,59 @@ def expected_peak(memory: Footprint) -> int:
     return max(loading, running)
 
 
-def try_out(path: Path, options: EngineOptions) -> Trial:
-    """Run a model file with the options of `trial_options`. Raises as loading does."""
+def try_out(path: Path, options: EngineOptions, expert_memory: int = 0) -> Trial:
+    """Run a model file with the options of `trial_options`. Raises as loading does.
+
+    expert_memory: bytes for experts that are streamed; 0: all are in memory.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(run, str(path), options).result()
+        return pool.submit(run, str(path), options, expert_memory).result()
 
 
-def run(path: str, options: EngineOptions) -> Trial:
+def run(path: str, options: EngineOptions, expert_memory: int) -> Trial:
     """The same in this process, whose peak is that of all that it did before."""
+    if expert_memory:
+        # The core alone: what a tokenizer takes is not part of it.
+        threads = options.threads_prefill or options.threads
+        model = _core.Model(path, threads=threads, expert_memory=expert_memory)
+        return _measured(model, _core.Engine(model, **options.of_core()))
     from pestle.llm import LLM
 
     with LLM(path, **asdict(options)) as llm:
-        prompt = min(PROMPT, llm.n_ctx // 2)
-        reading, writing = [], []
-        for _ in range(_ROUNDS):
-            sequence = llm.engine.sequence()
-            begin = time.perf_counter()
-            _feed(llm, sequence, prompt)
-            middle = time.perf_counter()
-            for i in range(_DECODED):
-                llm.engine.step([(sequence, [_token(llm, i)])])
-            reading.append(middle - begin)
-            writing.append(time.perf_counter() - middle)
-        _feed(llm, sequence, llm.n_ctx - prompt - _DECODED)
-        return Trial(
-            decode=_DECODED / median(writing),
-            prefill=prompt / median(reading),
-            peak=_peak(),
-            n_ctx=llm.n_ctx,
-        )
+        return _measured(llm.model, llm.engine)
 
 
-def _feed(llm: LLM, sequence: object, n_tokens: int) -> None:
-    chunk = llm.engine.chunk
-    for at in range(0, n_tokens, chunk):
-        tokens = [_token(llm, i) for i in range(at, min(at + chunk, n_tokens))]
-        llm.engine.step([(sequence, tokens)])
+def _measured(model: _core.Model, engine: _core.Engine) -> Trial:
+    def feed(sequence: _core.Sequence, begin: int, end: int) -> None:
+        for at in range(begin, end, engine.chunk):
+            some = range(at, min(at + engine.chunk, end))
+            # Token ids that are spread over the vocabulary.
+            engine.step([(sequence, [(i * 7919 + 17) % model.n_vocab for i in some])])
 
-
-def _token(llm: LLM, position: int) -> int:
-    """Token ids that are spread over the vocabulary."""
-    return (position * 7919 + 17) % llm.n_vocab
+    prompt = min(PROMPT, engine.n_ctx // 2)
+    reading, writing, asked, hits = [], [], 0, 0
+    for _ in range(_ROUNDS):
+        sequence = engine.sequence()
+        begin = time.perf_counter()
+        feed(sequence, 0, prompt)
+        middle = time.perf_counter()
+        before = model.expert_traffic
+        for at in range(prompt, prompt + _DECODED):
+            feed(sequence, at, at + 1)
+        writing.append(time.perf_counter() - middle)
+        reading.append(middle - begin)
+        after = model.expert_traffic
+        if before is not None and after is not None:
+            asked, hits = asked + after.asked - before.asked, hits + after.hits - before.hits
+    feed(sequence, prompt + _DECODED, engine.n_ctx)
+    return Trial(
+        decode=_DECODED / median(writing),
+        prefill=prompt / median(reading),
+        peak=_peak(),
+        n_ctx=engine.n_ctx,
+        hits=hits / asked if asked else None,
+    )
 
 
 def _peak() -> int | None:
