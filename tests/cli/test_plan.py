@@ -102,7 +102,7 @@ pestle chat -hf u/m:Q4_K_M
 """
     )
     (model, options) = asked[1]
-    assert (model, options["hf"], options["memory_limit"]) == (None, "u/m", 12 * GB)
+    assert (model, options["hf"], options["memory"]) == (None, "u/m", 12 * GB)
     assert (options["n_ctx"], options["fresh"], options["offline"]) == (40960, False, False)
 
 

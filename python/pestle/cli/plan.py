@@ -174,7 +174,7 @@ def command(
         raise click.UsageError("Give a model either by name or with -hf.")
     if hub is None and _is_repository(model):
         model, hub = None, model
-    plans = plan(model, hf=hub, memory_limit=memory, offline=options.offline,
+    plans = plan(model, hf=hub, memory=memory, offline=options.offline,
                  fresh=fresh or verify, **asdict(options.engine))  # fmt: skip
     trial = _verified(plans[0], model, hub, options) if verify else None
     if as_json:

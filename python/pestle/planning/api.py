@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pestle import _core, files, memory
+from pestle import _core, files
+from pestle import memory as of_machine
 from pestle.models import hub_cache
 from pestle.models.catalogue import DEFAULT_NAME
 from pestle.models.hub import HubReference, find_cached
@@ -24,7 +25,7 @@ def plan(
     model: str | os.PathLike[str] | None = None,
     *,
     hf: str | None = None,
-    memory_limit: int | None = None,
+    memory: int | None = None,
     offline: bool = False,
     fresh: bool = False,
     **options: Any,
@@ -36,7 +37,7 @@ def plan(
     or is now, for some seconds. `model` and `hf` are as in `LLM`, and so are `options`: n_ctx,
     threads, kv_type and the others that say how it computes.
 
-    memory_limit: bytes that the process may take. [what is free on this machine]
+    memory: bytes that the process may take. [what is free on this machine]
     offline: use no network. fresh: measure the machine anew.
 
     Raises ModelNotFoundError, DownloadError, OfflineError, FormatError and UnsupportedError; what
@@ -45,7 +46,7 @@ def plan(
     engine = EngineOptions(**options)
     found = subjects(model, hf, offline=offline)
     probes = Probes(Threads(engine.threads, engine.threads_prefill), fresh=fresh)
-    machine = Machine(memory.read().available if memory_limit is None else memory_limit, probes)
+    machine = Machine(of_machine.read().available if memory is None else memory, probes)
     plans = [plan_of(subject, engine, machine) for subject in found]
     probes.save()
     return plans

@@ -37,7 +37,7 @@ def only(plans: list[Plan]) -> Plan:
 
 
 def test_a_file_that_fits(dense: Path) -> None:
-    plan = only(pestle.plan(dense, memory_limit=100 * GB))
+    plan = only(pestle.plan(dense, memory=100 * GB))
     assert (plan.name, plan.refusal, plan.obstacle(), plan.runs) == (str(dense), None, None, True)
     assert (plan.file_bytes, plan.download_bytes) == (dense.stat().st_size, 0)
     assert plan.command == f"pestle chat -m {dense}"
@@ -53,7 +53,7 @@ def test_a_file_that_fits(dense: Path) -> None:
 
 
 def test_options_are_those_of_the_engine(dense: Path) -> None:
-    plan = only(pestle.plan(dense, memory_limit=100 * GB, n_ctx=2048, kv_type="q8_0"))
+    plan = only(pestle.plan(dense, memory=100 * GB, n_ctx=2048, kv_type="q8_0"))
     assert plan.fit is not None
     assert plan.fit.n_ctx == 2048
     assert plan.command.endswith(" -c 2048")
@@ -64,9 +64,9 @@ def test_options_are_those_of_the_engine(dense: Path) -> None:
 
 
 def test_a_file_that_streams(sparse: Path) -> None:
-    whole = only(pestle.plan(sparse, memory_limit=100 * GB, n_ctx=4096))
-    half = only(pestle.plan(sparse, memory_limit=10 * GB, n_ctx=4096))
-    little = only(pestle.plan(sparse, memory_limit=4 * GB, n_ctx=4096))
+    whole = only(pestle.plan(sparse, memory=100 * GB, n_ctx=4096))
+    half = only(pestle.plan(sparse, memory=10 * GB, n_ctx=4096))
+    little = only(pestle.plan(sparse, memory=4 * GB, n_ctx=4096))
     rates = [plan.decode for plan in (whole, half, little)]
     assert all(rate is not None for rate in rates)
     likely = [rate.likely for rate in rates if rate is not None]
@@ -82,13 +82,13 @@ def test_a_file_that_streams(sparse: Path) -> None:
 
 def test_a_disk_that_nobody_could_measure(sparse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pestle.planning.expectation.read_rate", lambda folder, path: None)
-    plan = only(pestle.plan(sparse, memory_limit=10 * GB))
+    plan = only(pestle.plan(sparse, memory=10 * GB))
     assert (plan.runs, plan.decode, plan.first_token) == (True, None, None)
     assert plan.unmeasured == ("how fast the disk reads",)
 
 
 def test_a_file_that_does_not_fit(dense: Path) -> None:
-    plan = only(pestle.plan(dense, memory_limit=GB))
+    plan = only(pestle.plan(dense, memory=GB))
     assert (plan.runs, plan.decode) == (False, None)
     assert str(plan.obstacle()).startswith(f"{dense} needs ")
     assert "1.0 GB are free" in str(plan.obstacle())
@@ -96,7 +96,7 @@ def test_a_file_that_does_not_fit(dense: Path) -> None:
 
 def test_what_is_planned_is_json(sparse: Path) -> None:
     for limit in (100, 10, 1):
-        plan = only(pestle.plan(sparse, memory_limit=limit * GB))
+        plan = only(pestle.plan(sparse, memory=limit * GB))
         data = json.loads(json.dumps(plan.to_json()))
         assert data["runs"] is plan.runs
         assert plan.fit is not None
@@ -128,7 +128,7 @@ def remote(hub: HubStandIn, tmp_path: Path, known_machine: KnownMachine) -> HubS
 
 
 def test_every_quantization_of_a_repository(remote: HubStandIn) -> None:
-    plans = pestle.plan(hf="u/m", memory_limit=GB)
+    plans = pestle.plan(hf="u/m", memory=GB)
     assert [plan.name for plan in plans] == ["u/m:Q4_0", "u/m:Q8_0"]
     good, bad = plans
     assert good.command == "pestle chat -hf u/m:Q4_0"
@@ -143,7 +143,7 @@ def test_every_quantization_of_a_repository(remote: HubStandIn) -> None:
 
 def test_a_full_disk(remote: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pestle.files.free_space", lambda folder: 1000)
-    plan = only(pestle.plan(hf="u/m:Q4_0", memory_limit=GB))
+    plan = only(pestle.plan(hf="u/m:Q4_0", memory=GB))
     assert not plan.runs
     assert "is a download of 0.1 GB, and 0.0 GB are free on the disk" in str(plan.obstacle())
 
