@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from pestle.models import checkpoint, resolve
+from pestle.models.hub import HubReference
+from pestle.models.remote import remote_models
 
 from fuzzing import chance
 from fuzzing.kinds import Kind
@@ -93,6 +96,14 @@ def run(case: bytes, folder: Path, rng: Random) -> None:
     _client.case = json.loads(case)  # type: ignore[attr-defined]
     constants.HF_HUB_CACHE = str(folder / "hub")
     transfer.time.sleep = lambda seconds: None  # type: ignore[attr-defined]
+    os.environ["PESTLE_CACHE"] = str(folder / "pestle")
+    if rng.random() < 0.3:  # as `pestle plan` does
+        models, received = remote_models(
+            HubReference("user/repo"), offline=False, every=rng.random() < 0.5
+        )
+        assert received < 1 << 20
+        assert all(model.size < 1 << 50 for model in models)
+        return
     if _client.case["checkpoint"]:  # type: ignore[attr-defined]
         found = checkpoint("user/repo")
     else:

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 from pestle import LLM
-from pestle._core import GgufFile, Sampler
+from pestle._core import GgufFile, Sampler, gguf_extent
 from pestle.errors import Error
 from pestle.gguf import describe
 from pestle.llm.loading import load
@@ -37,6 +37,18 @@ def read_everything(path: Path) -> None:
         last = file.tensors[-1]
         assert last.offset + last.nbytes <= file.size
     describe(path)
+    if len(file.paths) == 1:
+        _from_afar(file, path.read_bytes())
+
+
+def _from_afar(file: GgufFile, data: bytes) -> None:
+    """What is told of a file that is elsewhere is what it says here."""
+    header, end = gguf_extent(data, len(data), "model.gguf")
+    far = GgufFile.of_headers([(file.path, data[:header], len(data))])
+    assert far.keys() == file.keys()
+    assert [(t.name, t.offset) for t in far.tensors] == [(t.name, t.offset) for t in file.tensors]
+    assert header <= end <= len(data)
+    assert gguf_extent(data[: header - 1], len(data), "model.gguf")[0] >= header
 
 
 def run_model(path: Path, rng: Random) -> None:
