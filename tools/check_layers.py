@@ -77,8 +77,8 @@ PYTHON_LAYERS = {
     "untrusted_json errors _core",
     "llm": "chat sessions engine constraints template models formats results options tokenizer "
     "gguf progress errors _core",
-    "server": "llm chat sessions engine gguf memory progress options results tokenizer "
-    "untrusted_json version errors",
+    "server": "planning llm chat sessions engine models files gguf memory progress options results "
+    "tokenizer untrusted_json version errors",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
     "__init__": "planning quality conversion llm chat engine results options version errors _core",

@@ -29,6 +29,17 @@ def read() -> Memory:
     return linux(Path("/"))
 
 
+def resident() -> int | None:
+    """Bytes of memory that this process takes, files that it maps included; None where the system
+    does not tell.
+    """
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:  # not Linux, or a container that hides it
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def linux(root: Path) -> Memory:
     """The memory by the files under `root`, which is / but for tests.
 

@@ -92,9 +92,9 @@ class Client:
 
 
 @contextmanager
-def serving(app: Any, grace: float = 8.0) -> Iterator[Client]:
-    """`app` on a port of this machine, until the context is left."""
-    (taken,) = bind("127.0.0.1", 0)
+def serving(app: Any, grace: float = 8.0, port: int = 0) -> Iterator[Client]:
+    """`app` on a port of this machine, 0 for any, until the context is left."""
+    (taken,) = bind("127.0.0.1", port)
     started = threading.Event()
     listener = Listener(app, grace, started.set)
     thread = threading.Thread(target=listener.run, args=([taken],))

@@ -11,6 +11,7 @@ Nothing here prints; a `Progress` hears what happens.
 
 from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry
 from pestle.models.fitting import Fit, best_here, fits_here
+from pestle.models.hub_cache import root as hub_folder
 from pestle.models.inventory import InstalledModel, installed, is_here, remove
 from pestle.models.resolution import checkpoint, pull, resolve
 from pestle.models.storage import models_dir
@@ -26,6 +27,7 @@ __all__ = [
     "best_here",
     "checkpoint",
     "fits_here",
+    "hub_folder",
     "installed",
     "is_here",
     "models_dir",

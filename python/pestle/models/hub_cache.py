@@ -40,7 +40,7 @@ class CachedModel:
 
 def folder(repo: str) -> Path:
     """Where the cache keeps `repo`."""
-    return _root() / (_PREFIX + repo.replace("/", "--"))
+    return root() / (_PREFIX + repo.replace("/", "--"))
 
 
 def lock_path(repo: str, file: RemoteFile) -> Path:
@@ -66,7 +66,7 @@ def part_path(repo: str, file: RemoteFile) -> Path:
 
 def repositories() -> list[str]:
     """The repositories in the cache, sorted."""
-    names = (entry.name for entry in _root().glob(f"{_PREFIX}*--*") if entry.is_dir())
+    names = (entry.name for entry in root().glob(f"{_PREFIX}*--*") if entry.is_dir())
     return sorted(name[len(_PREFIX) :].replace("--", "/", 1) for name in names)
 
 
@@ -181,7 +181,8 @@ def _unflat(name: str) -> str:
     return name.replace("%2F", "/").replace("%25", "%")
 
 
-def _root() -> Path:
+def root() -> Path:
+    """The folder of the whole cache."""
     # HF_HOME and HF_HUB_CACHE decide; the library has read them.
     from huggingface_hub import constants
 

@@ -20,6 +20,7 @@ options      limits
 thinking     thinking as clients ask for it, as far as a model has switches for it
 errors       what a request is told instead of an answer
 dialects/    one module for each API
+page/        the page in which people chat, and what it alone may ask
 
 All runs in one event loop, but for prompts, which are laid out in threads, and the models' own
 schedulers. Needs starlette, msgspec and anyio: only this package imports them.
@@ -28,5 +29,6 @@ schedulers. Needs starlette, msgspec and anyio: only this package imports them.
 from pestle.server.app import create_app
 from pestle.server.model import ModelFile
 from pestle.server.options import ServerOptions
+from pestle.server.page.serving import Disk
 
-__all__ = ["ModelFile", "ServerOptions", "create_app"]
+__all__ = ["Disk", "ModelFile", "ServerOptions", "create_app"]

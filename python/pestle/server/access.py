@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pestle.server.endpoint import Dialect, Refusal
 from pestle.server.errors import ApiError
 from pestle.server.options import ServerOptions
+from pestle.server.page.assets import is_public
 
 _OPEN = frozenset({"/health"})  # without a key: whoever watches over a server has none
 _PREFLIGHT_S = 600  # how long a browser may remember that it may ask
@@ -108,7 +109,7 @@ class Access:
 
     def _checked_key(self, headers: Headers, path: str) -> str | None:
         """Whose key it is; None where none is demanded."""
-        if not self._keys or path in _OPEN:
+        if not self._keys or path in _OPEN or is_public(path, headers.get("accept", "")):
             return None
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":

@@ -36,6 +36,9 @@ from pestle.server.metrics import Metrics
 from pestle.server.model import ModelFile
 from pestle.server.models import Models
 from pestle.server.options import ServerOptions
+from pestle.server.page.downloads import Downloads
+from pestle.server.page.routes import routes as page_routes
+from pestle.server.page.serving import Disk
 from pestle.server.service import Service
 
 _OPENAI, _ANTHROPIC, _OLLAMA = OpenAi(), Anthropic(), Ollama()
@@ -57,22 +60,27 @@ _POSTS: tuple[tuple[str, Dialect, Any, Any], ...] = (
 
 
 def create_app(
-    models: Mapping[str, LLM | ModelFile] | LLM, options: ServerOptions | None = None
+    models: Mapping[str, LLM | ModelFile] | LLM,
+    options: ServerOptions | None = None,
+    disk: Disk | None = None,
 ) -> Starlette:
-    """An ASGI application that answers requests to `models`, by their names.
+    """An ASGI application that answers requests to `models`, by their names, and shows the page.
 
     An LLM stays the caller's, who closes it once the application has ended. The first model answers
-    where a request names none.
+    where a request names none. With a `disk` the page may add models from there, and there may be
+    none at the start.
     """
     options = options or ServerOptions()
     known = Models(models if isinstance(models, Mapping) else {models.name: models}, options)
     metrics = Metrics(known)
     service = Service(options, known, metrics)
+    downloads = Downloads()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         known.begin()
         yield
+        await downloads.close()
         await known.close()
 
     async def tokenizer_info(request: Request) -> Any:
@@ -97,6 +105,7 @@ def create_app(
     app = Starlette(
         routes=[
             *operations.routes(known, service, metrics, _OPENAI),
+            *page_routes(known, service, _OPENAI, downloads, disk),
             Route("/tokenizer_info", tokenizer_info),
             *ollama.listing.routes(known, options.keep_alive),
             *(

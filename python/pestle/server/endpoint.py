@@ -129,7 +129,7 @@ class Endpoint:
         except ApiError:
             raise
         except Exception as error:
-            raise _told(error) from error
+            raise told(error) from error
 
     async def _stream(self, connection: Connection, stream: Stream) -> None:
         headers = {self._dialect.id_header: connection.id, **stream.headers}
@@ -139,11 +139,11 @@ class Endpoint:
                 async for frame in frames:
                     await connection.send(frame)
             except Exception as error:
-                told = _told(error)
+                failure = told(error)
                 if stream.failed is None:
-                    await connection.send(self._dialect.in_stream(told, connection.id))
+                    await connection.send(self._dialect.in_stream(failure, connection.id))
                 else:
-                    await connection.send(stream.failed(told))
+                    await connection.send(stream.failed(failure))
         await connection.end()
 
     def _tell_ignored(self, raw: Mapping[str, Any]) -> None:
@@ -201,9 +201,9 @@ async def _parsed(body: bytes) -> dict[str, Any]:
     return fields.parsed(body)
 
 
-def _told(error: Exception) -> ApiError:
+def told(error: Exception) -> ApiError:
     """What the client hears; a defect is logged with its trace."""
-    told = errors.of(error)
-    if told.status == 500:
+    known = errors.of(error)
+    if known.status == 500:
         log.error("a request failed", exc_info=error)
-    return told
+    return known

@@ -64,6 +64,11 @@ class _Loading:
     def finish(self) -> None:
         pass
 
+    @property
+    def share(self) -> float:
+        """How much of it is there; 1 is all."""
+        return min(self._done / self._total, 1.0) if self._total else 0.0
+
     def told(self, name: str) -> ApiError:
         """What a request hears that does not wait any longer."""
         if self.waits:
@@ -71,7 +76,7 @@ class _Loading:
         elif not self._total or not self._done:
             said, rest = f"the model {name!r} is being loaded", 5.0
         else:
-            share = min(self._done / self._total, 1.0)
+            share = self.share
             said = f"the model {name!r} is being loaded, {share:.0%} of it is there"
             rest = (time.monotonic() - self._began) * (1 - share) / share
         after = min(max(round(rest), 1), 60)
@@ -98,6 +103,8 @@ class Model:
         self.file = source if isinstance(source, ModelFile) else None
         self.llm: LLM | None = source.loaded if isinstance(source, ModelFile) else source
         """None while it is not in memory."""
+        self.failed: str | None = None
+        """Why it could not be loaded, when that was last tried."""
         self._make_room = make_room
         self._keep_alive = keep_alive
         self._progress = _Loading()
@@ -119,6 +126,11 @@ class Model:
     def loading(self) -> bool:
         """Whether it is on its way into memory, or waits for it."""
         return self._loading is not None
+
+    @property
+    def loaded_share(self) -> float | None:
+        """How much of it is there while it is being loaded, 1 is all; None while it is not."""
+        return self._progress.share if self.loading else None
 
     @property
     def arriving(self) -> int:
@@ -221,7 +233,9 @@ class Model:
 
     def _loaded(self, loading: asyncio.Task[LLM]) -> None:
         self._loading = None  # one that failed may be tried again
+        self.failed = None
         if not loading.cancelled() and (error := loading.exception()) is not None:
+            self.failed = str(error)
             log.error("the model %s could not be loaded: %s", self.name, error)
 
     def _leave(self) -> None:

@@ -35,11 +35,10 @@ class Models:
     def __init__(self, known: Mapping[str, LLM | ModelFile], options: ServerOptions) -> None:
         """Raises ValueError for an alias of nothing."""
         self._options = options
-        self._models = {
-            name: Model(name, source, self._make_room, options.keep_alive)
-            for name, source in known.items()
-        }
-        self._names = dict(self._models)
+        self._models: dict[str, Model] = {}
+        self._names: dict[str, Model] = {}
+        for name, source in known.items():
+            self.add(name, source)
         for alias, name in options.aliases.items():
             if name not in self._models or alias in self._models:
                 raise ValueError(f"{alias!r} cannot be another name of {name!r}")
@@ -47,6 +46,13 @@ class Models:
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
+
+    def add(self, name: str, source: LLM | ModelFile) -> Model:
+        """Have a further model, under a name that none has."""
+        assert name not in self._names, name
+        model = Model(name, source, self._make_room, self._options.keep_alive)
+        self._models[name] = self._names[name] = model
+        return model
 
     @property
     def names(self) -> Mapping[str, Model]:
@@ -67,6 +73,8 @@ class Models:
 
     def find(self, name: str | None) -> Model:
         """The model of a name. Raises ModelNotFoundError."""
+        if not self._models:
+            raise ModelNotFoundError("there is no model here yet; the page of this server adds one")
         if name is None:
             return next(iter(self))
         try:

@@ -9,7 +9,7 @@ saved         a session's own file, and what is kept of its memory from one save
 
 from pestle.sessions.fingerprint import Fingerprint, fingerprint_of
 from pestle.sessions.places import SessionEntry, SessionFolder, saved_sessions
-from pestle.sessions.saved import RestoredSession, SavedSession, load, remove, require, save
+from pestle.sessions.saved import RestoredSession, SavedSession, load, read, remove, require, save
 
 __all__ = [
     "Fingerprint",
@@ -19,6 +19,7 @@ __all__ = [
     "SessionFolder",
     "fingerprint_of",
     "load",
+    "read",
     "remove",
     "require",
     "save",

@@ -196,6 +196,11 @@ def require(name: str | os.PathLike[str]) -> SessionFolder:
     return folder
 
 
+def read(name: str | os.PathLike[str]) -> SavedSession:
+    """What was saved under `name`. Raises SessionError, FormatError where the file is damaged."""
+    return _read(require(name).path / STATE)
+
+
 def remove(name: str | os.PathLike[str]) -> int:
     """Delete a session; return its size in bytes. Raises SessionError, also for a link to one."""
     folder = require(name)

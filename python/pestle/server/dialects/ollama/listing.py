@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from pestle.errors import Error
@@ -24,7 +24,8 @@ from pestle.server.models import Models
 
 _VERSION = "0.12.6"
 """The version of the API whose fields these are: clients ask for one at least."""
-_RUNNING = "Pestle is running, and speaks Ollama's API"
+RUNNING = "Pestle is running, and speaks Ollama's API"
+"""What clients look for at `/`."""
 _FOREVER = "9999-12-31T23:59:59Z"
 
 
@@ -42,11 +43,7 @@ def routes(models: Models, keep_alive: float | None) -> list[Route]:
     def version(request: Request) -> JSONResponse:
         return JSONResponse({"version": _VERSION})
 
-    def root(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(_RUNNING)
-
     return [
-        Route("/", root),  # HEAD too
         Route("/api/tags", tags),
         Route("/api/ps", running),
         Route("/api/version", version),
@@ -184,4 +181,4 @@ def _read(path: str, size: int, modified: int) -> _File:
     )
 
 
-__all__ = ["ShowFields", "routes", "show"]
+__all__ = ["RUNNING", "ShowFields", "routes", "show"]
