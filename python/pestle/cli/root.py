@@ -19,6 +19,7 @@ from pestle.cli.options import verbosity
 _MODULES = {
     "chat": "chat",
     "run": "run",
+    "ui": "ui",
     "serve": "serve",
     "info": "info",
     "plan": "plan",
@@ -124,6 +125,7 @@ def main(ctx: click.Context) -> None:
     \b
     pestle chat                        talk to the default model, or to another: pestle chat NAME
     pestle run "Why is the sky blue?"  one question, one answer
+    pestle ui                          chat in the browser
     pestle serve                       answer programs that speak OpenAI's API
     pestle ls --all                    models to be had, and what fits this machine
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,7 +83,7 @@ class Given:
 
 
 def find(
-    named: dict[str, str | None], options: ModelOptions, given: Given, console: Console
+    named: Mapping[str, str | None], options: ModelOptions, given: Given, console: Console
 ) -> list[Offer]:
     """The models by their names, fetched where they must be, with memory shared out to them."""
     from pestle.gguf import describe
@@ -103,6 +103,8 @@ def sources(
 
     `prefixes`: a folder for what outlasts the server.
     """
+    if not offers:
+        return {}
     first = offers[0]
     options = replace(first.options, model=str(first.path))
     llm = held.enter_context(loading.load(options, console))
@@ -114,6 +116,20 @@ def sources(
             store.restore(llm)
         found[offer.name] = offer.source(llm if offer is first else None, store)
     return found
+
+
+def opening(
+    options: ModelOptions, given: Given, prefixes: str | None
+) -> Callable[[str, Path], ModelFile]:
+    """How a model is served that the page adds: its name and its file to what the server takes."""
+    from pestle.gguf import describe
+
+    def opened(name: str, path: Path) -> ModelFile:
+        offer = Offer(name, path, describe(path), options, given.parallel)
+        (offer,) = _with_memory([offer], given, memory.read().available)
+        return offer.source(None, None if prefixes is None else _store(Path(prefixes), name))
+
+    return opened
 
 
 def _store(folder: Path, name: str) -> PrefixStore:
@@ -147,6 +163,8 @@ def _with_memory(offers: Sequence[Offer], given: Given, free: int) -> list[Offer
     Together they get half of what the weights leave, so that the rest of the machine lives on; but
     a text as long as the context has to fit where it can.
     """
+    if not offers:
+        return []
     weights = [offer.file.file_bytes for offer in offers]
     # Where not all fit, they take turns.
     left = max(free - (sum(weights) if sum(weights) < free else max(weights)), 0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli.options import POSITIVE, Command, Number, collect
+from pestle.cli.options import COUNT, POSITIVE, Command, Number, collect
 
 if TYPE_CHECKING:
     from pestle.server import ServerOptions
@@ -19,6 +20,17 @@ _MOST_KEY_FILE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which models are served, and how they share the memory; `prefixes`: a folder."""
+
+    models: tuple[str, ...]
+    aliases: tuple[str, ...]
+    keep_alive: float | None
+    parallel: int
+    prefixes: str | None
+
+
+@dataclass(frozen=True)
 class Address:
     """Where the server listens, and how long it takes to end."""
 
@@ -26,6 +38,21 @@ class Address:
     port: int
     grace: float
 
+
+_CHOICE = (
+    click.option("--alias", "aliases", multiple=True, metavar="NAME[=MODEL]",
+                 help="A further name of a model, of the first one if it does not say which: for "
+                      "clients that insist on a name. May be repeated."),
+    click.option("--keep-alive", type=SECONDS, metavar="SECONDS",
+                 help="Unload a model that nobody has asked for so long.  [default: only where "
+                      "the memory is needed for another one]"),
+    click.option("--parallel", type=COUNT, default=0, metavar="N",
+                 help="Answers that each model writes at once; others wait.  "
+                      "[default: as many as memory for keys and values allows]"),
+    click.option("--prefix-dir", "prefixes", metavar="FOLDER", type=click.Path(file_okay=False),
+                 help="Save keys and values of the last texts there, and use them again after the "
+                      "next start."),
+)  # fmt: skip
 
 _ADDRESS = (
     click.option("--host", default="127.0.0.1", show_default=True, metavar="NAME",
@@ -60,6 +87,20 @@ _ACCESS = (
     click.option("--log-prompts", is_flag=True,
                  help="Log what is asked. Without it no log has a word of a prompt."),
 )  # fmt: skip
+
+
+def choice_options(default: str) -> Callable[[Command], Command]:
+    """Add what says which models are served, as `choice: Choice`; `default`: without -m."""
+    models = click.option(
+        "-m", "--model", "models", multiple=True, metavar="[NAME=]FILE|NAME",
+        help="A GGUF file or a name that `pestle ls` lists, and the name by which requests choose "
+             "it; may be repeated. The first one answers where a request names none.  "
+             f"[default: {default}]")  # fmt: skip
+
+    def add(command: Command) -> Command:
+        return collect(command, (models, *_CHOICE), "choice", lambda values: Choice(**values))
+
+    return add
 
 
 def address_options(command: Command) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import sys
 from collections.abc import Sequence
@@ -34,12 +35,14 @@ def show(
     console.out("A client of OpenAI's API takes:")
     key = f"one of the {len(options.keys)} given" if options.keys else "any text; none is demanded"
     rows = [
-        ("base URL", f"{_reached(*where[0])}/v1"),
+        ("base URL", f"{reached(*where[0])}/v1"),
         ("API key", key),
         ("model", " or ".join([*(offer.name for offer in offers), *options.aliases])),
     ]
     for line in units.aligned(rows):
         console.out(f"  {line}")
+    console.out("")
+    console.out(f"To chat in a browser, open {reached(*where[0])}")
     sys.stdout.flush()
 
 
@@ -56,9 +59,10 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _reached(host: str, port: int) -> str:
-    """By which address a client on this machine gets there."""
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified:
-        host = "127.0.0.1" if address.version == 4 else "::1"
+def reached(host: str, port: int) -> str:
+    """By which address a client on this machine gets there; `host`: a name, or an address."""
+    with contextlib.suppress(ValueError):  # a name
+        address = ipaddress.ip_address(host)
+        if address.is_unspecified:
+            host = "127.0.0.1" if address.version == 4 else "::1"
     return _url(escaped(host), port)
