@@ -131,20 +131,21 @@ void bind_engine(py::module_& m) {
   py::class_<Engine, std::shared_ptr<Engine>>(m, "Engine", "Runs a model; holds threads and the KV cache.")
       .def(py::init([](const ModelHandle& model, int n_ctx, int threads, int threads_prefill,
                        const std::string& type, int chunk, bool gather_inputs, int64_t prefix_cache,
-                       int64_t kv_memory) {
+                       int64_t kv_memory, int64_t pass_memory) {
              if (n_ctx < 0 || threads < 0 || threads_prefill < 0 || prefix_cache < 0 || kv_memory < 0 ||
-                 chunk < 1)
+                 pass_memory < 0 || chunk < 1)
                throw std::invalid_argument(
-                   "n_ctx, threads, threads_prefill, prefix_cache and kv_memory must not be negative, chunk "
-                   "must be positive");
+                   "n_ctx, threads, threads_prefill, prefix_cache, kv_memory and pass_memory must not be "
+                   "negative, chunk must be positive");
              return std::make_shared<Engine>(
-                 model.model, EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk,
-                                            gather_inputs, size_t(prefix_cache), size_t(kv_memory)});
+                 model.model,
+                 EngineOptions{n_ctx, threads, threads_prefill, kv_types(type), chunk, gather_inputs,
+                               size_t(prefix_cache), size_t(kv_memory), size_t(pass_memory)});
            }),
            py::arg("model"), py::kw_only(), py::arg("n_ctx") = 0, py::arg("threads") = 0,
            py::arg("threads_prefill") = 0, py::arg("kv_type") = "i16",
            py::arg("chunk") = EngineOptions().chunk, py::arg("gather_inputs") = false,
-           py::arg("prefix_cache") = 0, py::arg("kv_memory") = 0,
+           py::arg("prefix_cache") = 0, py::arg("kv_memory") = 0, py::arg("pass_memory") = 0,
            "n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable "
            "performance core.\n"
            "chunk: rows of one forward pass at most. kv_type: \"i16\", \"f16\", \"f32\" or \"q8_0\", or one "
@@ -157,7 +158,10 @@ void bind_engine(py::module_& m) {
            "any more; see `recall`. kv_memory: bytes that these and all sequences may hold together; beyond "
            "it a "
            "step\n"
-           "raises MemoryLimitError. 0: what the system has.")
+           "raises MemoryLimitError. 0: what the system has. pass_memory: bytes that a forward pass works "
+           "with; "
+           "rows for\n"
+           "which they do not suffice are run in several. 0: as many as it needs.")
       .def_property_readonly("n_ctx", &Engine::n_ctx)
       .def_property_readonly("threads", &Engine::threads)
       .def_property_readonly("threads_prefill", &Engine::threads_prefill)

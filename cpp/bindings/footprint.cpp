@@ -15,6 +15,9 @@ void bind_footprint(py::module_& m) {
       .def_readonly("weights", &Footprint::weights, "What every token reads, and the embedding.")
       .def_readonly("experts", &Footprint::experts, "The experts of all mixtures; 0: there are none.")
       .def_readonly("kv", &Footprint::kv, "Keys and values of one text of n_ctx tokens.")
+      .def_readonly("kv_pages", &Footprint::kv_pages, "Of `kv`, its pages: kv_memory has to be as much.")
+      .def_readonly("kv_slack", &Footprint::kv_slack, "What is allocated beyond kv_memory at most.")
+      .def_readonly("pass_memory", &Footprint::pass, "Of `workspace`, what pass_memory has to be.")
       .def_readonly("workspace", &Footprint::workspace,
                     "One forward pass of up to `chunk` rows, at the end of the context.")
       .def_readonly("logits", &Footprint::logits, "One row of logits.")

@@ -5,15 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <string>
 #include <vector>
 
 #include "core/assume.h"
 #include "core/buffer.h"
+#include "core/error.h"
 
 namespace pestle {
 
 // Pieces are 64-byte aligned and hold whatever an earlier step left there. A step that outgrows the memory
-// takes more chunks; once it is over, they become one chunk of the size that it needed.
+// takes more chunks; once it is over, they become one chunk of the size that it needed. With a limit there is
+// one chunk of that size from the beginning, and what needs more is a MemoryLimitError.
 class Arena {
  public:
   template <class T>
@@ -24,6 +27,7 @@ class Arena {
   }
 
   size_t most() const { return most_; }  // bytes taken at once so far
+  void limit(size_t bytes) { limit_ = bytes; }
 
   // Gives back everything taken during its life.
   class Scope {
@@ -48,7 +52,8 @@ class Arena {
     }
     if (chunk_ == chunks_.size()) {
       constexpr size_t kChunk = size_t(1) << 20;
-      chunks_.emplace_back(std::max({n, kChunk, chunks_.empty() ? most_ : 0}));
+      if (limit_ > 0 && (n > limit_ || !chunks_.empty())) refuse(n);
+      chunks_.emplace_back(limit_ > 0 ? limit_ : std::max({n, kChunk, chunks_.empty() ? most_ : 0}));
       used_ = 0;
     }
     PESTLE_ASSUME(used_ + n <= chunks_[chunk_].size());
@@ -57,6 +62,13 @@ class Arena {
     taken_ += n;
     most_ = std::max(most_, taken_);
     return p;
+  }
+
+  [[noreturn]] void refuse(size_t n) {
+    chunk_ = chunks_.empty() ? 0 : chunks_.size() - 1;
+    used_ = chunks_.empty() ? 0 : chunks_[chunk_].size();
+    throw MemoryLimitError("a forward pass holds " + std::to_string(taken_) + " bytes and needs " +
+                           std::to_string(n) + " more, the limit is " + std::to_string(limit_));
   }
 
   void rewind(size_t chunk, size_t used, size_t taken) {
@@ -73,6 +85,7 @@ class Arena {
   std::vector<Buffer> chunks_;
   size_t chunk_ = 0, used_ = 0;  // where the next piece comes from
   size_t taken_ = 0, most_ = 0;  // bytes, now and at most
+  size_t limit_ = 0;             // 0: none
 };
 
 }  // namespace pestle

@@ -1,5 +1,7 @@
 #include "model/kv.h"
 
+#include "core/buffer.h"
+
 namespace pestle {
 namespace {
 
@@ -89,6 +91,19 @@ size_t KvLayout::token_bytes() const {
   size_t sum = 0;
   for (const KvGroup& g : groups_)
     if (g.window() == 0) sum += g.page_bytes() / kPageTokens;
+  return sum;
+}
+
+size_t KvLayout::text_bytes(int n_tokens, int pass) const {
+  size_t sum = 0;
+  for (const KvGroup& g : groups_)
+    sum += g.page_bytes() * size_t(n_tokens > 0 ? g.most_pages(n_tokens, std::min(n_tokens, pass)) : 0);
+  return sum;
+}
+
+size_t KvLayout::slack_bytes() const {
+  size_t sum = 0;
+  for (const KvGroup& g : groups_) sum += Buffer::committed(g.slab_bytes());
   return sum;
 }
 

@@ -92,6 +92,10 @@ class KvLayout {
   size_t token_bytes() const;
   // The most that the pages of windows take, of a text of up to n_ctx tokens, read `pass` at once.
   size_t window_bytes(int n_ctx, int pass) const;
+  // What a text of so many tokens takes, read `pass` at once.
+  size_t text_bytes(int n_tokens, int pass) const;
+  // What the slabs of all groups may hold beyond the pages in use: of each, one that is begun.
+  size_t slack_bytes() const;
 
  private:
   struct Place { int group, layer; };

@@ -28,6 +28,8 @@ struct Batch {
   uint64_t* expert_counts = nullptr;
   std::vector<int> hidden_rows = {};  // rows that are wanted as they are before the head
   const KvPage* pages(const Slice& s, int layer) const { return s.pages[kv->group_of(layer)]; }
+  // Its rows from `begin` to `end`, as a batch of their own.
+  Batch rows(size_t begin, size_t end) const;
 };
 
 struct Angles {  // of every row of the batch: [rows][half]

@@ -61,6 +61,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const EngineOptions& o)
       expert_counts_(model_->decoder.layers.size() * size_t(model_->decoder.n_experts())) {
   if (!model_->part.is_whole())
     throw std::invalid_argument("an engine runs a whole model, not a part of one");
+  workspace_.arena.limit(o.pass_memory);
   if (!o.gather_inputs) return;
   input_sums_ = std::make_unique<InputSums>(pool_);
   workspace_.observer = input_sums_.get();
@@ -98,24 +99,21 @@ void Engine::check(const Pooler& pooler, const Sequence& sequence) const {
                                 " tokens, its sequence holds " + std::to_string(sequence.n_tokens()));
 }
 
-// Texts that nobody holds make room for one that is read, here as in `restore`.
+bool Engine::make_room(size_t bytes) {
+  // Where the pages would be allowed, it is slabs that are missing.
+  const bool allowed = kv_limit() == 0 || kv_used() + bytes <= kv_limit();
+  return (allowed && cache_.trim()) || prefixes_.make_room(bytes);
+}
+
 void Engine::grow(Sequence& sequence, int more) {
   for (;;) try {
       return sequence.pages_.grow(sequence.n_tokens(), more);
     } catch (const MemoryLimitError&) {
-      if (!prefixes_.make_room(sequence.pages_.growth(sequence.n_tokens(), more, more))) throw;
+      if (!make_room(sequence.pages_.growth(sequence.n_tokens(), more, more))) throw;
     }
 }
 
-size_t Engine::kv_size(int n) const {
-  const int read = std::clamp(n, 0, n_ctx_);
-  size_t sum = 0;
-  for (int g = 0; g < kv_layout().n_groups(); g++) {
-    const KvGroup& group = kv_layout().group(g);
-    sum += group.page_bytes() * size_t(read > 0 ? group.most_pages(read, std::min(read, chunk_)) : 0);
-  }
-  return sum;
-}
+size_t Engine::kv_size(int n) const { return kv_layout().text_bytes(std::clamp(n, 0, n_ctx_), chunk_); }
 
 void Engine::append(Sequence& s, std::span<const int32_t> tokens) {
   const auto settled = [&] { return std::max(0, s.n_tokens() - kWindowSlack) / kPageTokens; };
@@ -151,7 +149,7 @@ Sequence Engine::restore(std::span<const int32_t> tokens, const ReadPage& read) 
         return table.pool().take(table.page(page - 1), page);
       } catch (const MemoryLimitError&) {
         const auto stepping = lock();
-        if (!prefixes_.make_room(table.pool().group().page_bytes())) throw;
+        if (!make_room(table.pool().group().page_bytes())) throw;
       }
   };
   std::vector<char> row;
@@ -246,7 +244,17 @@ void Engine::run(const Batch& batch, int first_logits, Rows hidden) {
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
   const Rows logits{reinterpret_cast<float*>(logits_memory_.data()) + stride * first_logits,
                     int(batch.logit_rows.size()), model_->n_vocab, stride};
-  model_->decoder(workspace_, batch, logits, hidden);
+  counts_before_ = expert_counts_;
+  try {
+    return model_->decoder(workspace_, batch, logits, hidden);
+  } catch (const MemoryLimitError&) {
+    if (batch.tokens.size() < 2 || workspace_.observer) throw;  // which has heard of some rows already
+  }
+  expert_counts_ = counts_before_;
+  const size_t middle = batch.tokens.size() / 2;
+  const Batch first = batch.rows(0, middle), second = batch.rows(middle, batch.tokens.size());
+  run(first, first_logits, hidden.take(int(first.hidden_rows.size())));
+  run(second, first_logits + int(first.logit_rows.size()), hidden);
 }
 
 std::span<const float> Engine::logits(int row) const {

@@ -24,6 +24,7 @@ struct EngineOptions {
   bool gather_inputs = false;  // whether there are input_sums()
   size_t prefix_cache = 0;     // bytes for texts that no sequence holds any more
   size_t kv_memory = 0;        // bytes for these and what sequences hold; 0: what the system has
+  size_t pass_memory = 0;      // bytes that a forward pass works with; 0: as many as it needs
 };
 
 enum class LogitsOf { none, last, all };
@@ -129,8 +130,11 @@ class Engine {
   void check(std::span<const int32_t> tokens) const;
   void check(const Pooler& pooler, const Sequence& sequence) const;
   void grow(Sequence& sequence, int more);
+  // Whether texts that nobody holds, or memory that holds none, could make room for so many bytes of pages.
+  bool make_room(size_t bytes);
   void append(Sequence& sequence, std::span<const int32_t> tokens);
-  // The logits of batch.logit_rows go into logits_memory_, from row first_logits on.
+  // The logits of batch.logit_rows go into logits_memory_, from row first_logits on. Where the memory does
+  // not suffice, one half of the rows is run after the other, which changes no bit.
   void run(const Batch& batch, int first_logits, Rows hidden);
 
   std::shared_ptr<const Model> model_;
@@ -139,7 +143,7 @@ class Engine {
   Workspace workspace_;
   KvCache cache_;
   PrefixCache prefixes_;
-  std::vector<uint64_t> expert_counts_;
+  std::vector<uint64_t> expert_counts_, counts_before_;  // now, and before the pass
   std::unique_ptr<InputSums> input_sums_;
   mutable std::mutex stepping_;
   Buffer logits_memory_;

@@ -104,8 +104,11 @@ Footprint Footprint::of(const gguf::File& file, const RopeOverride& rope, const 
 
   const KvLayout kv(decoder.kv_shapes(), o.kv_types);
   f.kv = kv_bytes(kv, f.n_ctx, f.chunk);
+  f.kv_pages = kv.text_bytes(f.n_ctx, f.chunk);
+  f.kv_slack = kv.slack_bytes();
   const int most = std::max(f.threads, f.threads_prefill);
-  f.workspace = Workspace::committed(largest_pass(decoder, kv, f), decoder.scratch_bytes(), most);
+  f.pass = largest_pass(decoder, kv, f);
+  f.workspace = Workspace::committed(f.pass, decoder.scratch_bytes(), most);
   f.logits = size_t(padded(outline.n_vocab)) * sizeof(float);
   return f;
 }

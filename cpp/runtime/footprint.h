@@ -24,7 +24,10 @@ struct Footprint {
   size_t weights = 0;    // what every token reads, and the embedding
   size_t experts = 0;    // of mixtures, all of them
   size_t kv = 0;         // of one text that fills the context
+  size_t kv_pages = 0;   // of these, its pages: a limit on keys and values has to be as high
+  size_t kv_slack = 0;   // that is allocated beyond such a limit at most
   size_t workspace = 0;  // of one pass of up to `chunk` rows, at the end of the context
+  size_t pass = 0;       // of these, what its arena takes
   size_t logits = 0;     // one row of them
   // What a tokenizer is made of.
   size_t metadata = 0;  // bytes of the file's header

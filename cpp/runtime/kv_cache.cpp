@@ -7,6 +7,19 @@
 
 namespace pestle {
 
+namespace {
+constexpr int kNoMemory = -1;
+}
+
+void KvBudget::allocate(size_t bytes) {
+  const size_t allocated = allocated_.fetch_add(bytes) + bytes;
+  if (limit_ == 0 || allocated <= limit_ + slack_) return;
+  allocated_ -= bytes;
+  throw MemoryLimitError("keys and values take " + std::to_string(allocated - bytes) + " bytes, " +
+                         std::to_string(bytes) + " more are needed, the limit is " +
+                         std::to_string(limit_ + slack_));
+}
+
 void KvBudget::take(size_t bytes) {
   const size_t used = used_.fetch_add(bytes) + bytes;
   if (limit_ == 0 || used <= limit_) return;
@@ -41,11 +54,39 @@ int PagePool::find(int before, int index) const {
 }
 
 void PagePool::grow() {
-  const int pages = group_->slab_pages();
-  owners_.reserve(owners_.size() + static_cast<size_t>(pages));
-  slabs_.emplace_back(group_->slab_bytes());
-  owners_.resize(owners_.size() + static_cast<size_t>(pages), 0);
-  n_free_ += pages;
+  const auto pages = static_cast<size_t>(group_->slab_pages());
+  const auto empty = std::find_if(slabs_.begin(), slabs_.end(), [](const Buffer& b) { return !b.data(); });
+  const auto place = static_cast<size_t>(empty - slabs_.begin());
+  if (empty == slabs_.end()) {
+    slabs_.emplace_back();
+    owners_.resize(slabs_.size() * pages, kNoMemory);
+  }
+  const size_t bytes = Buffer::committed(group_->slab_bytes());
+  budget_->allocate(bytes);
+  try {
+    slabs_[place] = Buffer(group_->slab_bytes());
+  } catch (...) {
+    budget_->free(bytes);
+    throw;
+  }
+  std::fill_n(owners_.begin() + ptrdiff_t(place * pages), pages, 0);
+  n_free_ += static_cast<int>(pages);
+}
+
+bool PagePool::trim() {
+  const std::lock_guard lock(mutex_);
+  const auto pages = static_cast<size_t>(group_->slab_pages());
+  bool any = false;
+  for (size_t i = 0; i < slabs_.size(); i++) {
+    const auto first = owners_.begin() + ptrdiff_t(i * pages), end = first + ptrdiff_t(pages);
+    if (!std::all_of(first, end, [](int owners) { return owners == 0; })) continue;
+    slabs_[i] = Buffer();
+    budget_->free(Buffer::committed(group_->slab_bytes()));
+    std::fill(first, end, kNoMemory);
+    n_free_ -= static_cast<int>(pages);
+    any = true;
+  }
+  return any;
 }
 
 PagePool::Page PagePool::take_locked(const Page& before, int index) {
