@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductProbe', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int8', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'ExpertTraffic', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductProbe', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int16', 'measure_int8', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -116,90 +116,6 @@ class GgufFile:
     @property
     def version(self) -> int:
         ...
-class KvMemory:
-    """
-    What keys and values of one text take.
-    """
-    @property
-    def bytes_per_token(self) -> int:
-        """
-        What each token adds.
-        """
-    @property
-    def window_bytes(self) -> int:
-        """
-        The most that layers with a window take, however long the text is.
-        """
-class RopeOverride:
-    """
-    What takes the place of a file's rotary base and scaling.
-    """
-    def __init__(self, *, rope_scaling: str | None = None, rope_scale: typing.SupportsFloat | typing.SupportsIndex | None = None, yarn_orig_ctx: typing.SupportsInt | typing.SupportsIndex | None = None, rope_freq_base: typing.SupportsFloat | typing.SupportsIndex | None = None) -> None:
-        """
-        rope_scaling: "none", "linear" or "yarn". ValueError for values that do not go together.
-        """
-class Model:
-    """
-    A model's weights, packed for the kernels. Immutable; engines share it.
-    """
-    @typing.overload
-    def __init__(self, file: GgufFile, *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None, only: typing.SupportsInt | typing.SupportsIndex | str | None = None) -> None:
-        """
-        Packs the weights of a GGUF file that is open.
-        """
-    @typing.overload
-    def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None, only: typing.SupportsInt | typing.SupportsIndex | str | None = None) -> None:
-        """
-        Opens a GGUF file and packs its weights. Where something else is read of the same file, open it once, as a GgufFile, and load that: another file may take its place in between.
-        
-        progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.
-        rope takes the place of the file's rotary base and scaling. only: "embedding", the number of a layer, or "output": that part alone, which a PartRunner runs; the file need not hold the others. IndexError: there is no such layer. Raises FormatError, UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.
-        """
-    def kv_bytes_per_token(self, kv_type: str = 'f16') -> int:
-        """
-        Bytes of keys and values that each token adds.
-        """
-    @property
-    def architecture(self) -> str:
-        ...
-    @property
-    def decode_bytes(self) -> int:
-        """
-        Weight bytes that one decoded token reads, head included.
-        """
-    @property
-    def dim(self) -> int:
-        ...
-    @property
-    def n_ctx_train(self) -> int:
-        ...
-    @property
-    def n_layers(self) -> int:
-        ...
-    @property
-    def n_params(self) -> int:
-        ...
-    @property
-    def n_vocab(self) -> int:
-        ...
-    @property
-    def notes(self) -> list[str]:
-        """
-        What was decided where the file leaves something open, one sentence each.
-        """
-    @property
-    def path(self) -> str:
-        ...
-    @property
-    def prefill_ops(self) -> int:
-        """
-        Two operations per multiply-add with weights of one prefilled token, head excluded.
-        """
-    @property
-    def weight_bytes(self) -> int:
-        """
-        Packed, resident.
-        """
 class ExpertLayout:
     """
     What experts take that are read from the file when tokens ask for them.
@@ -242,6 +158,145 @@ class ExpertLayout:
     def slot_bytes(self) -> int:
         """
         Of every slot, which holds one expert.
+        """
+class ExpertTraffic:
+    """
+    What streaming experts has read since the model was loaded.
+    """
+    @property
+    def asked(self) -> int:
+        """
+        Experts that passes asked for; one counts once for each pass of its layer.
+        """
+    @property
+    def hits(self) -> int:
+        """
+        Of these, those that were in memory before.
+        """
+    @property
+    def read_bytes(self) -> int:
+        ...
+    @property
+    def reads(self) -> int:
+        """
+        Experts that were read.
+        """
+    @property
+    def stall_bytes(self) -> int:
+        """
+        What was read meanwhile.
+        """
+    @property
+    def stall_seconds(self) -> float:
+        """
+        That products have waited for reads.
+        """
+    @property
+    def tokens(self) -> int:
+        ...
+class KvMemory:
+    """
+    What keys and values of one text take.
+    """
+    @property
+    def bytes_per_token(self) -> int:
+        """
+        What each token adds.
+        """
+    @property
+    def window_bytes(self) -> int:
+        """
+        The most that layers with a window take, however long the text is.
+        """
+class RopeOverride:
+    """
+    What takes the place of a file's rotary base and scaling.
+    """
+    def __init__(self, *, rope_scaling: str | None = None, rope_scale: typing.SupportsFloat | typing.SupportsIndex | None = None, yarn_orig_ctx: typing.SupportsInt | typing.SupportsIndex | None = None, rope_freq_base: typing.SupportsFloat | typing.SupportsIndex | None = None) -> None:
+        """
+        rope_scaling: "none", "linear" or "yarn". ValueError for values that do not go together.
+        """
+class Model:
+    """
+    A model's weights, packed for the kernels. Immutable; engines share it.
+    """
+    @typing.overload
+    def __init__(self, file: GgufFile, *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None, only: typing.SupportsInt | typing.SupportsIndex | str | None = None, expert_memory: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        Packs the weights of a GGUF file that is open.
+        """
+    @typing.overload
+    def __init__(self, path: str | os.PathLike[str], *, threads: typing.SupportsInt | typing.SupportsIndex = 0, progress: collections.abc.Callable[[int, int], bool] | None = None, rope: RopeOverride | None = None, only: typing.SupportsInt | typing.SupportsIndex | str | None = None, expert_memory: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+        """
+        Opens a GGUF file and packs its weights. Where something else is read of the same file, open it once, as a GgufFile, and load that: another file may take its place in between.
+        
+        progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.
+        rope takes the place of the file's rotary base and scaling. only: "embedding", the number of a layer, or "output": that part alone, which a PartRunner runs; the file need not hold the others. IndexError: there is no such layer. expert_memory: bytes for experts, which are then read from the file when tokens ask for them (see expert_layout); 0: all are in memory. Raises FormatError, UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.
+        """
+    def kv_bytes_per_token(self, kv_type: str = 'i16') -> int:
+        """
+        Bytes of keys and values that each token adds.
+        """
+    @property
+    def architecture(self) -> str:
+        ...
+    @property
+    def decode_bytes(self) -> int:
+        """
+        Weight bytes that one decoded token reads, head included.
+        """
+    @property
+    def dim(self) -> int:
+        ...
+    @property
+    def expert_memory(self) -> int:
+        """
+        Bytes that are allocated for streamed experts; 0: all are in memory, in weight_bytes.
+        """
+    @property
+    def expert_read_rate(self) -> float:
+        """
+        Bytes a second at which the file could be read when the model was loaded; 0: not measured.
+        """
+    @property
+    def expert_traffic(self) -> ExpertTraffic | None:
+        """
+        What streaming experts has read so far; None where they are in memory.
+        """
+    @property
+    def experts_past_cache(self) -> bool:
+        """
+        Whether experts are read past the system's page cache.
+        """
+    @property
+    def n_ctx_train(self) -> int:
+        ...
+    @property
+    def n_layers(self) -> int:
+        ...
+    @property
+    def n_params(self) -> int:
+        ...
+    @property
+    def n_vocab(self) -> int:
+        ...
+    @property
+    def notes(self) -> list[str]:
+        """
+        What was decided where the file leaves something open, one sentence each.
+        """
+    @property
+    def path(self) -> str:
+        ...
+    @property
+    def prefill_ops(self) -> int:
+        """
+        Two operations per multiply-add with weights of one prefilled token, head excluded.
+        """
+    @property
+    def weight_bytes(self) -> int:
+        """
+        Packed, resident.
         """
 class ProductWork:
     """
@@ -444,11 +499,11 @@ class Engine:
     """
     Runs a model; holds threads and the KV cache.
     """
-    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False, prefix_cache: typing.SupportsInt | typing.SupportsIndex = 0, kv_memory: typing.SupportsInt | typing.SupportsIndex = 0, pass_memory: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    def __init__(self, model: Model, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'i16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, gather_inputs: bool = False, prefix_cache: typing.SupportsInt | typing.SupportsIndex = 0, kv_memory: typing.SupportsInt | typing.SupportsIndex = 0, pass_memory: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
         n_ctx: tokens a sequence may hold, 0 for the model's own. threads: 0 for one per usable performance core.
-        chunk: rows of one forward pass at most. kv_type: "f16", "f32" or "q8_0", or one for keys and one for values,
-        as in "q8_0/f16". gather_inputs: whether input_sums are kept. prefix_cache: bytes for texts that no sequence holds
+        chunk: rows of one forward pass at most. kv_type: "i16", "f16", "f32" or "q8_0", or one for keys and one for values,
+        as in "q8_0/i16". gather_inputs: whether input_sums are kept. prefix_cache: bytes for texts that no sequence holds
         any more; see `recall`. kv_memory: bytes that these and all sequences may hold together; beyond it a step
         raises MemoryLimitError. 0: what the system has. pass_memory: bytes that a forward pass works with; rows for
         which they do not suffice are run in several. 0: as many as it needs.
@@ -684,7 +739,7 @@ class PartRunner:
     """
     Runs a part of a model over whole texts; not thread safe.
     """
-    def __init__(self, model: Model, *, threads: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> None:
+    def __init__(self, model: Model, *, threads: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'i16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> None:
         """
         model: loaded with `only`. What the engine hands from part to part, these methods do too, to the bit. ValueError where the model is another part.
         """
@@ -742,7 +797,7 @@ def expert_layout(file: GgufFile) -> ExpertLayout:
     """
     What the file's experts would take if they were streamed. Reads no weights; raises as loading does.
     """
-def footprint(file: GgufFile, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, rope: RopeOverride | None = None) -> Footprint:
+def footprint(file: GgufFile, *, n_ctx: typing.SupportsInt | typing.SupportsIndex = 0, threads: typing.SupportsInt | typing.SupportsIndex = 0, threads_prefill: typing.SupportsInt | typing.SupportsIndex = 0, kv_type: str = 'i16', chunk: typing.SupportsInt | typing.SupportsIndex = 512, rope: RopeOverride | None = None) -> Footprint:
     """
     What Model and Engine would take, to the byte, with the kernels of this machine. Reads no weights, and nothing but the
     header; raises as loading does. 0: as Engine chooses.
@@ -759,7 +814,7 @@ def isas() -> list[str]:
     """
     The kernel sets that this machine can run, best first.
     """
-def kv_memory(file: GgufFile, kv_type: str = 'f16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> KvMemory:
+def kv_memory(file: GgufFile, kv_type: str = 'i16', chunk: typing.SupportsInt | typing.SupportsIndex = 512) -> KvMemory:
     """
     What an engine would keep, in passes of up to `chunk` tokens. Reads no weights; raises as loading does.
     """
@@ -770,6 +825,10 @@ def linux_topology(root: str, allowed: collections.abc.Set[typing.SupportsInt | 
 def measure_bandwidth(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
     """
     Bytes per second read from DRAM through huge pages, best of five rounds.
+    """
+def measure_int16(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
+    """
+    The same of int16, with which keys and values are multiplied.
     """
 def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> float:
     """
@@ -809,5 +868,5 @@ def widen_fp8(codes: numpy.typing.NDArray[numpy.uint8], scales: numpy.typing.NDA
     E4M3 codes, uint8 [rows, columns], times the float32 scale of each 128 x 128 block, to float32.
     """
 GEMMA3_LAYERS_OF_27B: int = 62
-KV_LAYOUT_VERSION: int = 1
+KV_LAYOUT_VERSION: int = 2
 KV_PAGE_TOKENS: int = 64
