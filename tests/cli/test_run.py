@@ -125,9 +125,9 @@ def test_scaling_that_makes_no_sense(pestle: Pestle, llm: FakeLLM, flags: str, w
 @pytest.mark.parametrize(
     ("flags", "kv_type"),
     [
-        ("", "f16"),
+        ("", "i16"),
         ("-ctk q8_0", "q8_0"),
-        ("-ctv q8_0", "f16/q8_0"),
+        ("-ctv q8_0", "i16/q8_0"),
         ("-ctk q8_0 -ctv f16", "q8_0/f16"),
         ("-ctk q8_0 -ctv q8_0", "q8_0"),
     ],
@@ -254,7 +254,7 @@ def test_interrupt_keeps_what_was_said(pestle: Pestle, use: Use) -> None:
         (["--logprobs", "1", "-p", "a"], "--logprobs needs --json"),
         (["-m", "x", "-hf", "y/z", "-p", "a"], "-m and -hf exclude each other"),
         (["-ctk", "q4_0", "-p", "a"],
-         "Invalid value for '-ctk': 'q4_0' is not one of 'f16', 'f32', 'q8_0'"),
+         "Invalid value for '-ctk': 'q4_0' is not one of 'i16', 'f16', 'f32', 'q8_0'"),
         (["-q", "-v", "-p", "a"], "-v and -q exclude each other"),
         (["--logit-bias", "5", "-p", "a"],
          "Invalid value for '--logit-bias': '5' is not ID=VALUE, as in 1234=-5 or 1234=-inf"),

@@ -272,7 +272,7 @@ def offers(free: int, *sizes: int, **given: int | None) -> list[tuple[int, int]]
     found = [
         Offer("x", Path("x"), SimpleNamespace(  # type: ignore[arg-type]
             file_bytes=size * 10**6, context_length=1000,
-            kv_cache=[KvCache("f16", 10**6, 0)]), ModelOptions())
+            kv_cache=[KvCache("i16", 10**6, 0)]), ModelOptions())
         for size in sizes
     ]  # fmt: skip
     kv, cache = (None if (m := given.get(n)) is None else m * 10**6 for n in ("kv", "cache"))

@@ -86,7 +86,7 @@ def test_what_is_said_of_it(pestle: Pestle, model: Path) -> None:
     assert " reused" in again
     other = pestle(*run, "-ctk", "f32", SECOND).stderr
     assert (
-        "Session trip: 4 messages. All of it is read again: keys and values were f16, now they are "
+        "Session trip: 4 messages. All of it is read again: keys and values were i16, now they are "
         "f32.\n"
     ) in other
 

@@ -57,7 +57,7 @@ def report(error: BaseException, console: Console) -> int:
         return INTERRUPTED
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "pestle"
-        message = error.format_message().rstrip(".")
+        message = error.format_message().rstrip(".") + _model_hint(error)
         console.error(f"{message} (see `{where} -h`)")
         return USAGE
     if isinstance(error, click.ClickException):
@@ -74,6 +74,14 @@ def report(error: BaseException, console: Console) -> int:
         console.error_text(_trace(error))
     console.error(in_flags(_said(error)))
     return code
+
+
+def _model_hint(error: click.UsageError) -> str:
+    """What to type instead where something stands that may be meant as the model."""
+    if error.ctx is None or not error.format_message().startswith("Got unexpected extra argument"):
+        return ""
+    flags = {flag for each in error.ctx.command.params for flag in each.opts}
+    return ": -m NAME says which model" if "-m" in flags else ""
 
 
 def _said(error: BaseException) -> str:

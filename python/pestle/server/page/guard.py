@@ -1,10 +1,10 @@
 """Who may manage the server: a browser on this machine, at this server's own page.
 
 `Access` has let the request through: its host is one of the server's, and a key was given where
-one is demanded. Managing asks for more. A page of another origin, also one that `--cors` allows,
-is told from ours by `Origin`, which browsers send with every POST. A proxy on this machine that
-others reach is told by the name in `Host`. The token is a secret of this start that only a page of
-the server's own origin can have read.
+one is demanded. Managing asks for more. A page of another origin, also one that
+`ServerOptions.cors` allows, is told from ours by `Origin`, which browsers send with every POST. A
+proxy on this machine that others reach is told by the name in `Host`. The token is a secret of this
+start that only a page of the server's own origin can have read.
 """
 
 from __future__ import annotations
