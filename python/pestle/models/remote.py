@@ -27,8 +27,10 @@ from pestle.models.transfer import RemoteFile
 
 _LONGEST: Final = 64 << 20
 """Bytes of a header. A vocabulary of 262,144 tokens makes some 16 MB."""
+_FIRST: Final = 64 << 10
+"""Bytes that have to come before a header is parsed; of a shard that is not the first they do."""
 _STEP: Final = 1 << 20
-"""Bytes that have to come before a header is parsed again."""
+"""As many more, at most, before it is parsed again."""
 _WORTH_SPLICING: Final = 256 << 10
 _TAIL: Final = 64 << 10
 """Bytes by which the lists of tensors of two quantizations may differ in length."""
@@ -132,9 +134,11 @@ class _Headers:
 
     def _file(self, model: GgufModel, known: dict[str, bytes]) -> GgufFile:
         remotes = [self._listing.files[name] for name in model.files]
-        return GgufFile.of_headers(
-            [(r.name, known.get(r.name) or self._header(r), r.size) for r in remotes]
-        )
+        missing = [remote for remote in remotes if remote.name not in known]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            fetched = zip(missing, pool.map(self._header, missing), strict=True)
+            headers = known | {remote.name: header for remote, header in fetched}
+        return GgufFile.of_headers([(r.name, headers[r.name], r.size) for r in remotes])
 
     def _reader(self, remote: RemoteFile) -> RemoteParts:
         self._parts.append(RemoteParts(self._repo, self._listing.commit, remote))
@@ -146,14 +150,14 @@ class _Headers:
         if cached is not None and _holds_all(cached, remote):
             return cached
         have = bytearray()
-        needed = _STEP
+        needed = _FIRST
         for chunk in self._reader(remote).stream(0, min(remote.size, _LONGEST)):
             have += chunk
             if len(have) >= needed:
                 needed, _ = gguf_extent(bytes(have), remote.size, remote.name)
                 if needed <= len(have):
                     break
-                needed = max(needed, len(have) + _STEP)
+                needed = max(needed, len(have) + min(len(have), _STEP))
         else:
             needed, _ = gguf_extent(bytes(have), remote.size, remote.name)
         if needed > len(have):

@@ -171,6 +171,24 @@ def test_shards(hub: HubStandIn) -> None:
         ask("Q8_0")
 
 
+def test_many_shards_cost_little(hub: HubStandIn) -> None:
+    files = {}
+    for number in range(20):
+        entries = [entry("split.no", U16, number), entry("split.count", U16, 20)]
+        if number == 0:
+            entries += [entry("split.tensors.count", U32, 20)]
+            entries += [array("tokenizer.ggml.tokens", STRING, WORDS)]
+        tensor = Tensor(f"t{number}", (500_000,))
+        files[f"m-Q8_0-{number + 1:05d}-of-00020.gguf"] = gguf_bytes(
+            entries, [tensor], bytes(2_000_000)
+        )
+    repo_of(hub, files)
+    (found,), received = ask("Q8_0")
+    assert not isinstance(found.file, Error)
+    assert len(found.file.tensors) == 20
+    assert received < 5 << 20
+
+
 def test_wrong_files_are_errors_and_the_others_are_told(hub: HubStandIn) -> None:
     repo_of(
         hub,
@@ -256,5 +274,5 @@ def test_damaged_headers_are_typed_errors(hub: HubStandIn, seed: int) -> None:
         (found,), received = ask("Q8_0")
     except Error:
         return
-    assert received == len(data)
+    assert 0 < received <= len(data)
     assert not isinstance(found.file, Error)
