@@ -174,8 +174,8 @@ def command(
         raise click.UsageError("Give a model either by name or with -hf.")
     if hub is None and _is_repository(model):
         model, hub = None, model
-    plans = plan(model, hf=hub, memory=memory, offline=options.offline,
-                 fresh=fresh or verify, **asdict(options.engine))  # fmt: skip
+    engine = asdict(options.engine) | {"memory": memory}
+    plans = plan(model, hf=hub, offline=options.offline, fresh=fresh or verify, **engine)
     trial = _verified(plans[0], model, hub, options) if verify else None
     if as_json:
         data = {"version": 1, "plans": [each.to_json() for each in plans]}
