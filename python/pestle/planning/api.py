@@ -8,6 +8,7 @@ from typing import Any
 
 from pestle import _core, files
 from pestle import memory as of_machine
+from pestle.errors import ModelNotFoundError, OfflineError
 from pestle.models import hub_cache
 from pestle.models.catalogue import DEFAULT_NAME
 from pestle.models.hub import HubReference, find_cached
@@ -70,7 +71,13 @@ def subjects(
     text = os.fspath(model) if model is not None else DEFAULT_NAME
     reference = reference_of(model, hf=hf)
     if reference is None:
-        return [_here(text, "-m", resolve(model, offline=True))]
+        try:
+            return [_here(text, "-m", resolve(model, offline=True))]
+        except OfflineError as error:  # the default, whose wheel is no file that has a header
+            raise ModelNotFoundError(
+                f"{text} is not on this machine, and only a model on the hub is planned before it "
+                "is fetched; `pestle pull` fetches it"
+            ) from error
     name, flag = (hf, "-hf") if hf is not None else (text, "-m")
     cached = find_cached(reference)
     every = every and reference.quant is None

@@ -107,6 +107,8 @@ def test_what_is_planned_is_json(sparse: Path) -> None:
 def test_names(dense: Path, caches: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"no file .*missing\.gguf"):
         pestle.plan(dense.with_name("missing.gguf"))
+    with pytest.raises(ModelNotFoundError, match="smollm2-135m is not on this machine, and only"):
+        pestle.plan()
     with pytest.raises(ModelNotFoundError, match="is not the name of a hub model"):
         pestle.plan(hf="no repository")
     with pytest.raises(OfflineError, match="u/m is not on this machine"):
