@@ -200,6 +200,7 @@ class World:
             path="m",
             architecture="a",
             expert_counts=lambda: np.full((2, 4), self.draw.randrange(3)),
+            expert_traffic=None,
         )
         path = str(self.work / self.draw.choice(["stats.json", "to-stats.json", "folder"]))
         expert_stats.check(llm, path)

@@ -192,7 +192,10 @@ def converse(
         except KeyboardInterrupt:
             console.note("Stopped.")
             _keep_question(dialogue, None, console)
-        kept = dialogue.keep(console)
+        try:
+            kept = dialogue.keep(console)
+        except KeyboardInterrupt:
+            kept = False
     return kept
 
 

@@ -180,7 +180,10 @@ class Dialogue:
             self.set_system(system)
 
     def keep(self, console: Console) -> bool:
-        """Bring what is kept up to date; False where that cannot be, which is said."""
+        """Bring what is kept up to date; False where that cannot be, which is said.
+
+        Raises KeyboardInterrupt, having said what became of it.
+        """
         messages = self.conversation.messages
         if self.folder is None or messages == self._kept:
             return True
@@ -191,7 +194,7 @@ class Dialogue:
             return False
         except KeyboardInterrupt:
             console.note("Stopped: the session is as it was before this turn.")
-            return False
+            raise
         self._kept = [*messages]
         if console.verbose:
             console.note(sessions.saved_line(self.folder.name, saved))
