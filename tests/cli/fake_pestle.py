@@ -1,7 +1,7 @@
 """`pestle` as a process of its own, with a model that says a thousand words, ten a second.
 
 Its first answer in a chat is short. What FAKE_ANSWER holds it says at once, and nothing else, once
-it has read the prompt for FAKE_READING seconds.
+it was asked FAKE_READING times how much of the prompt is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def load(options: Any, console: Any) -> Any:
     """Stand in for `loading.load`."""
     if "FAKE_ANSWER" in os.environ:
         llm = fakes.FakeLLM(os.environ["FAKE_ANSWER"], n_ctx=5000)
-        llm.reading_s = float(os.environ.get("FAKE_READING", "0"))
+        llm.reading = int(os.environ.get("FAKE_READING", "0"))
         return llm
     answers = [*(["Short."] if "chat" in sys.argv else []), " ".join(["word"] * 1000)]
     return fakes.FakeLLM(*answers, n_ctx=5000, delay=0.1)

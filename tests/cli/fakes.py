@@ -32,7 +32,7 @@ class FakeRun:
     cancel: threading.Event = field(default_factory=threading.Event)
     said: list[str] = field(default_factory=list)
     reason: str = "cancelled"
-    began: float = 0.0
+    looks: int = 0
     _chunks: Generator[Chunk, None, None] | None = None
 
     def next(self) -> Chunk | None:
@@ -45,14 +45,14 @@ class FakeRun:
 
     def status(self) -> RunStatus:
         phase: Phase = "answering" if self.said else "reading"
+        self.looks += 1
         n = 1000 * self.prompt_tokens  # tokens that a terminal hears of
         return RunStatus(phase, 0, int(n * self.read), n)
 
     @property
     def read(self) -> float:
         """The part of the prompt that is read."""
-        needed = self.llm.reading_s
-        return min((time.monotonic() - self.began) / needed, 1.0) if needed else 1.0
+        return min(self.looks / self.llm.reading, 1.0) if self.llm.reading else 1.0
 
     def settle(self) -> None:
         pass
@@ -72,7 +72,6 @@ class FakeRun:
                 self.on_end(self.result())
 
     def _words(self) -> Iterator[Chunk]:
-        self.began = time.monotonic()
         while self.read < 1 and not self.cancel.is_set():
             time.sleep(0.01)
         if self.llm.thought:
@@ -188,7 +187,7 @@ class FakeLLM:
         self.template = None if template is None else SimpleNamespace(source=template)
         self.reasons = False
         self.silent = False  # says nothing before its error
-        self.reading_s = 0.0  # how long it reads a prompt
+        self.reading = 0  # how often one has to ask how far it is until its prompt is read
         self.interrupted = 0  # how many answers are
         self.has_switches = "thinking" in (template or "")
         self.model = SimpleNamespace(

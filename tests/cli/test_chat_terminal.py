@@ -189,7 +189,7 @@ def test_several_lines_and_completion(spawn: Spawn) -> None:
 
 def test_a_long_prompt(spawn: Spawn) -> None:
     """What is read of it is shown, and is gone when the answer comes; keys do not show."""
-    terminal = spawn(FAKE_ANSWER="Good.", FAKE_READING="3")
+    terminal = spawn(FAKE_ANSWER="Good.", FAKE_READING="30")
     ask(terminal, "one two")
     terminal.expect(r"Reading [^/]*[1-9][\d,]*/[1-9][\d,]* tokens \S*0:0\d")
     terminal.send("typed ahead")
@@ -202,7 +202,7 @@ def test_a_long_prompt(spawn: Spawn) -> None:
 
 
 def test_interrupted_while_it_reads(spawn: Spawn) -> None:
-    terminal = spawn(FAKE_ANSWER="Good.", FAKE_READING="60")
+    terminal = spawn(FAKE_ANSWER="Good.", FAKE_READING="100000")
     ask(terminal, "one two three")
     terminal.expect("Reading")
     terminal.send(CTRL_C)
@@ -215,7 +215,7 @@ def test_interrupted_while_it_reads(spawn: Spawn) -> None:
 def test_echo_is_there_again(number: signal.Signals | None) -> None:
     """However the command ends, the terminal is as it was."""
     environment = os.environ | {"FAKE_ANSWER": "Good.", "TERM": "xterm"}
-    environment["FAKE_READING"] = "2" if number is None else "60"
+    environment["FAKE_READING"] = "20" if number is None else "100000"
     child = pexpect.spawn(
         sys.executable, [str(FAKE_PESTLE), "run", "-p", "x"], env=environment, encoding="utf-8",
         timeout=20, preexec_fn=listening,
