@@ -23,8 +23,7 @@ constexpr size_t kHuge = size_t(2) << 20;
 
 size_t Buffer::committed(size_t bytes) {
   constexpr size_t kPage = 4096;
-  const size_t page = bytes >= kHuge ? kHuge : kPage;
-  return (bytes + page - 1) / page * page;
+  return (bytes + kPage - 1) / kPage * kPage;
 }
 
 Buffer::Buffer(size_t bytes) {
@@ -46,8 +45,12 @@ Buffer::Buffer(size_t bytes) {
   const auto at = reinterpret_cast<uintptr_t>(base_);
   data_ = reinterpret_cast<char*>(huge ? (at + kHuge - 1) / kHuge * kHuge : at);
 #if defined(MADV_HUGEPAGE)
-  if (huge)
-    madvise(data_, mapped_ - (data_ - static_cast<char*>(base_)), MADV_HUGEPAGE);  // advice: may be refused
+  if (huge) {  // advice: may be refused
+    const size_t whole = bytes / kHuge * kHuge,
+                 rest = mapped_ - size_t(data_ - static_cast<char*>(base_)) - whole;
+    madvise(data_, whole, MADV_HUGEPAGE);
+    if (rest > 0) madvise(data_ + whole, rest, MADV_NOHUGEPAGE);
+  }
 #endif
 #endif
   size_ = bytes;

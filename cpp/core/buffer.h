@@ -6,8 +6,9 @@
 
 namespace pestle {
 
-// Page aligned; blocks of 2 MiB and more are aligned to it and advised for huge pages: DRAM reads of packed
-// weights gain 10 to 25 % from them. MemoryLimitError when the system has no more.
+// Page aligned; blocks of 2 MiB and more are aligned to it and advised for huge pages as far as these are
+// whole: DRAM reads of packed weights gain 10 to 25 % from them. MemoryLimitError when the system has no
+// more.
 class Buffer {
  public:
   Buffer() = default;
@@ -20,8 +21,7 @@ class Buffer {
   }
   char* data() const { return data_; }
   size_t size() const { return size_; }
-  // What a block of so many bytes may come to hold of the machine's memory: whole pages, huge ones from 2 MiB
-  // on.
+  // What a block of so many bytes may come to hold of the machine's memory: whole small pages.
   static size_t committed(size_t bytes);
 
  private:
