@@ -59,8 +59,10 @@ class Attend {
       const int own = std::min(tokens, s.n_rows);
       // Few queries wait for memory, which is read best in long runs: over all KV heads of a span.
       const int together = own * group() <= 8 ? std::max(1, kMaxQueries / (own * group())) : 1;
-      for (int end = s.n_rows; end > 0; end -= tokens)  // the longest first: the threads finish together
-        for (int h = 0; h < shape_.n_kv_heads; h += together)
+      // A head after the other: what is read of it stays in the cache that threads share. Of each the longest
+      // first: the threads finish together.
+      for (int h = 0; h < shape_.n_kv_heads; h += together)
+        for (int end = s.n_rows; end > 0; end -= tokens)
           for (int p = 0; p < parts; p++) {
             const int first = h * group() + p * heads, begin = std::max(0, end - tokens);
             const int last = together > 1 ? std::min(h + together, shape_.n_kv_heads) * group()
