@@ -15,7 +15,7 @@
 namespace pestle::PESTLE_ISA_NAMESPACE {
 namespace {
 
-// What an instance of the kernels knows of integers: their types, and whether rows are rotated.
+// Whether rows of a type are rotated before they are rounded.
 constexpr bool is_rotated(KvType t) { return t == KvType::q8_0; }
 
 // Queries in units of ln 2, rows padded with zeros. Those of latent keys stand side by side.
