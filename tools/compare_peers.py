@@ -1,7 +1,7 @@
 """Pestle's speed beside that of other engines: one file, the same threads, interleaved rounds.
 
 Usage: python tools/compare_peers.py MODEL.gguf ... [--threads 2] [--rounds 5]
-           [--prefill 512] [--decode 128] [--depth 0 4096 16384] [--kv f16] [--isa auto avx2]
+           [--prefill 512] [--decode 128] [--depth 0 4096 16384] [--kv i16] [--isa auto avx2]
            [--llama-bench "NAME=BINARY OPTION ..."] [--llama-cpp-python PYTHON]
 
 In each round every engine runs once, in a process of its own and in an order that rotates, so
@@ -87,9 +87,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--depth", type=int, nargs="*", default=[0], help="tokens before decode")
     parser.add_argument(
         "--kv",
-        default="f16",
-        choices=["f16", "f32", "q8_0"],
-        help="type of the KV cache, of every engine; f16: Pestle's own i16",
+        default="i16",
+        choices=["i16", "f16", "f32", "q8_0"],
+        help="type of the KV cache, of every engine; i16: f16 in others",
     )
     parser.add_argument("--isa", nargs="+", help="Pestle's kernels; auto: its own choice")
     parser.add_argument("--llama-bench", action="append", default=[], metavar="NAME=COMMAND")

@@ -10,7 +10,12 @@ import llama_cpp as lc
 import numpy as np
 from scores import Logits
 
-KV_TYPES = {"f32": lc.GGML_TYPE_F32, "f16": lc.GGML_TYPE_F16, "q8_0": lc.GGML_TYPE_Q8_0}
+KV_TYPES = {
+    "f32": lc.GGML_TYPE_F32,
+    "f16": lc.GGML_TYPE_F16,
+    "i16": lc.GGML_TYPE_F16,  # the 16 bits that it has
+    "q8_0": lc.GGML_TYPE_Q8_0,
+}
 FLASH_ATTENTION = {
     "auto": lc.LLAMA_FLASH_ATTN_TYPE_AUTO,
     "on": lc.LLAMA_FLASH_ATTN_TYPE_ENABLED,

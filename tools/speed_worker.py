@@ -27,8 +27,7 @@ def run_pestle(path: str, plan: Plan) -> Samples:
         samples.machine["bandwidth"].append(_core.measure_bandwidth(plan.threads))
         samples.machine["int8_ops"].append(_core.measure_int8(plan.threads))
 
-    kv_type = "i16" if plan.kv == "f16" else plan.kv  # where others have 16 bits, Pestle's default
-    with LLM(path, n_ctx=plan.n_ctx, threads=plan.threads, kv_type=kv_type) as llm:
+    with LLM(path, n_ctx=plan.n_ctx, threads=plan.threads, kv_type=plan.kv) as llm:
         model = llm.model
         samples.engine = f"Pestle {pestle.__version__}, {_core.isa()}"
         samples.model = {
@@ -37,7 +36,7 @@ def run_pestle(path: str, plan: Plan) -> Samples:
             "weight_bytes": model.weight_bytes,
             "decode_bytes": model.decode_bytes,
             "prefill_ops": model.prefill_ops,
-            "kv_bytes_per_token": model.kv_bytes_per_token(kv_type),
+            "kv_bytes_per_token": model.kv_bytes_per_token(plan.kv),
         }
         samples.seconds = measure(Pestle(llm), plan, between=probe)
     return samples

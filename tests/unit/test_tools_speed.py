@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -122,6 +123,8 @@ def test_each_llama_bench_is_asked_in_its_own_words() -> None:
     deep = [*common, "-p", "0", "-n", "2", "-d", "6,9", "-r", "1"]
     assert bench_arguments(plan, says_gp=False) == [shallow, deep]
     assert len(bench_arguments(Plan(0, 2, (6,)), says_gp=True)) == 1
+    of_16_bits = bench_arguments(replace(plan, kv="i16"), says_gp=False)
+    assert of_16_bits == bench_arguments(replace(plan, kv="f16"), says_gp=False)
 
 
 @pytest.mark.parametrize("text", ["binary", "=binary", "name=", "name= "])

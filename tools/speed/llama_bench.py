@@ -50,7 +50,8 @@ class LlamaBench:
 
 def bench_arguments(plan: Plan, says_gp: bool) -> list[list[str]]:
     """The command lines of a plan. A repetition more where the first one warms up."""
-    common = ["-t", str(plan.threads), "-ctk", plan.kv, "-ctv", plan.kv]
+    kv = "f16" if plan.kv == "i16" else plan.kv  # the 16 bits that it has
+    common = ["-t", str(plan.threads), "-ctk", kv, "-ctv", kv]
     decode = plan.decode if 0 in plan.depths else 0
     lines = []
     if plan.prefill or decode:
