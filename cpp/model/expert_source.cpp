@@ -14,10 +14,11 @@
 namespace pestle {
 namespace {
 
-// Enough to tell the ways apart; what has less needs no measuring.
-constexpr int kSamples = 48;
-constexpr auto kLongestProbe = std::chrono::milliseconds(150);
-// Reads through the page cache push out what others keep there, so they must be clearly faster.
+// The ways take turns, because others use the disk too; a round is so many reads, and not longer than that.
+constexpr int kRounds = 6, kSamples = 16;
+constexpr auto kLongestRound = std::chrono::milliseconds(60);
+// Reads through the page cache push out what others keep there, so they must be clearly faster in every
+// round.
 constexpr double kClearly = 1.1;
 
 std::optional<std::vector<InputFile>> past_cache(const std::vector<InputFile>& files) {
@@ -65,25 +66,32 @@ void ExpertSource::read(const PackPiece& piece, std::span<std::byte> buffer, cha
 
 void ExpertSource::choose_way() {
   std::optional<std::vector<InputFile>> direct = pestle::past_cache(files_);
-  double direct_rate = 0;
-  if (direct) try {
-      direct_rate = rate(*direct, 0);
-    } catch (const Error&) { direct.reset(); }  // a file system that takes the flag and refuses the reads
-  const double cached_rate = rate(files_, kSamples);
-  past_cache_ = direct && direct_rate * kClearly >= cached_rate;
+  double direct_rate = 0, cached_rate = 0;
+  bool is_clear = true;
+  for (int round = 0; round < kRounds; round += 2) {
+    double rates[2] = {};
+    if (direct) try {
+        rates[0] = rate(*direct, round);
+      } catch (const Error&) { direct.reset(); }  // a file system that takes the flag and refuses the reads
+    rates[1] = rate(files_, round + 1);
+    is_clear = is_clear && rates[1] > rates[0] * kClearly;
+    direct_rate = std::max(direct_rate, rates[0]);
+    cached_rate = std::max(cached_rate, rates[1]);
+  }
+  past_cache_ = direct && !is_clear;
   probed_rate_ = past_cache_ ? direct_rate : cached_rate;
   if (past_cache_) files_ = std::move(*direct);
 }
 
 // Reads here and there in the tensors, by as many threads as will read experts.
-double ExpertSource::rate(const std::vector<InputFile>& files, int first_sample) const {
+double ExpertSource::rate(const std::vector<InputFile>& files, int round) const {
   using Clock = std::chrono::steady_clock;
   constexpr size_t kRead = kExpertReadBytes;
   uint64_t reads = 0;  // that the tensors are long
   for (const gguf::Tensor& t : tensors_) reads += t.nbytes / kRead;
-  const bool measures = reads >= 4 * kSamples;
+  const bool measures = reads >= 2 * kRounds * kSamples;
   const auto read = [&](int sample, std::span<std::byte> buffer) {
-    uint64_t at = reads * uint64_t(first_sample + sample) / (2 * kSamples);
+    uint64_t at = reads * uint64_t(sample * kRounds + round) / (kRounds * kSamples);
     const gguf::Tensor* t = &tensors_.front();
     if (measures)
       for (size_t i = 0; at >= t->nbytes / kRead; t = &tensors_[++i]) at -= t->nbytes / kRead;
@@ -101,7 +109,7 @@ double ExpertSource::rate(const std::vector<InputFile>& files, int first_sample)
   for (int i = 0; i < pool.threads(); i++) buffers.emplace_back(kRead + 2 * kReadAlignment);
   const Clock::time_point begin = Clock::now();
   pool.run(measures ? kSamples : 1, 1, [&](int sample, int, int thread) {
-    if (measures && Clock::now() - begin > kLongestProbe) return;
+    if (measures && Clock::now() - begin > kLongestRound) return;
     try {
       const Buffer& memory = buffers[size_t(thread)];
       read(sample, {reinterpret_cast<std::byte*>(memory.data()), memory.size()});

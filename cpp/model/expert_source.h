@@ -30,7 +30,7 @@ class ExpertSource {
 
  private:
   void choose_way();
-  double rate(const std::vector<InputFile>& files, int first_sample) const;
+  double rate(const std::vector<InputFile>& files, int round) const;
 
   std::deque<std::string> names_;
   std::deque<gguf::Tensor> tensors_;

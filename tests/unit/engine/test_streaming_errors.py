@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -118,6 +119,15 @@ def test_budgets_that_are_too_small(path: Path) -> None:
 def test_a_model_without_experts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expert_memory is 5, and m\.gguf has no experts"):
         _core.Model(parts().write(tmp_path / "m.gguf"), expert_memory=5)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a file system in memory")
+def test_a_file_system_in_memory() -> None:
+    """It may know no reads past the page cache, or serve them from there."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = write(Path(folder) / "m.gguf")
+        expected = fresh(_core.Engine(_core.Model(path), n_ctx=64), TOKENS)
+        assert same_bits(fresh(_core.Engine(streamed(path), n_ctx=64), TOKENS), expected)
 
 
 def test_a_model_in_several_files(
