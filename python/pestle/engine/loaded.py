@@ -130,6 +130,7 @@ class Loaded:
     sampling_source: str | None = None  # who says so; None: these are Pestle's own defaults
     pooling: str | None = None  # how the file has vectors made of texts; None: not at all
     seed: int | None = None
+    streams: bool = False  # whether experts are read from the file when tokens ask for them
     drafter: Callable[[], TokenDrafter] | None = None  # None: no speculation
     unknown_characters: str = "error"  # or "replace": what becomes of those in prompts
     files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

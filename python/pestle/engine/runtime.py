@@ -26,12 +26,11 @@ class Runtime:
     """
 
     def __init__(self, loaded: Loaded) -> None:
-        streams = loaded.options.streams
-        self.scheduler = Scheduler(loaded.engine, Pace(streams=streams))
+        self.scheduler = Scheduler(loaded.engine, Pace(streams=loaded.streams))
         self._loaded: Loaded | None = loaded
         self._held: WeakSet[HeldSequence] = WeakSet()
         self._holding = threading.Lock()  # over the set
-        self._costs = StepCosts(streams=streams)
+        self._costs = StepCosts(streams=loaded.streams)
 
     @property
     def loaded(self) -> Loaded:

@@ -81,6 +81,7 @@ def load(
         sampling_source=source,
         pooling=_pooling(file, model.architecture),
         seed=seed,
+        streams=model.expert_memory > 0,
         drafter=Drafter,
         files=files,
         options=options,
