@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from pestle import LLM
@@ -14,6 +15,9 @@ from tests.unit.models.hub_stand_in import HubStandIn
 
 from .conftest import REPO
 from .driving import Chat
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: .[dev]").expect
 
@@ -133,3 +137,21 @@ def test_a_key_is_asked_for(serve: Serve, visit: Visit, make_llm: Make) -> None:
     page.page.get_by_label("The key that this server was started with").fill("secret")
     page.button("Use it").click()
     expect(page.answered("One")).to_contain_text("Good.")
+
+
+def test_a_browser_on_another_machine_chats_but_does_not_manage(
+    serve: Serve, visit: Visit, context: BrowserContext, make_llm: Make
+) -> None:
+    error = {"message": "only a browser on the server's own machine", "code": "page_elsewhere"}
+    context.route("**/page/api/**", lambda route: route.fulfill(status=403, json={"error": error}))
+    page = visit(serve({"one": make_llm("First."), "two": make_llm("Second.")}))
+    page.watched.allowed = ("403 (Forbidden)",)
+    expect(page.page.get_by_text("goes to the computer that this page came from")).to_be_visible()
+    expect(page.answered("Hello")).to_contain_text("First.")
+    page.page.keyboard.press("Alt+m")
+    dialog = page.page.get_by_role("dialog", name="Models")
+    expect(dialog.get_by_role("button", name="Unload")).to_have_count(0)
+    dialog.get_by_role("button", name="Use").click()
+    expect(page.answered("Hello")).to_contain_text("Second.")
+    page.button("Export, import, save").click()
+    expect(page.page.get_by_text("On this machine's disk")).to_have_count(0)

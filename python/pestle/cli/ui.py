@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli import browser, serve_models, serve_screen, server_process
+from pestle.cli import serve_models, serve_screen, server_process
 from pestle.cli.console import current
 from pestle.cli.options import (
     ModelOptions,
@@ -84,6 +83,8 @@ def _show(url: str, no_browser: bool) -> None:
     sys.stdout.flush()
     if no_browser:
         return
+    from pestle.cli import browser
+
     if browser.is_here():
         browser.open_page(url)
     else:
@@ -92,6 +93,8 @@ def _show(url: str, no_browser: bool) -> None:
 
 def _runs(address: Address) -> bool:
     """Whether a server of Pestle listens at the address already."""
+    import http.client  # here: the help of all commands imports this module
+
     connection = http.client.HTTPConnection(address.host, address.port, timeout=_ANSWER_S)
     try:
         connection.request("GET", "/", headers={"accept": "text/html", "host": "localhost"})

@@ -10,6 +10,7 @@ import { current, messages, open, opened, update, writing } from "./state";
 import { type Attachment, type Chat, type Ending, type Message, branch, newId } from "./tree";
 import { fenced } from "./transfer";
 
+const SHOWN_MS = 80;
 const LOADING_MS = 1_000;
 const SAVE_MS = 1_000; // a page that is closed loses no more than this of an answer
 
@@ -25,6 +26,16 @@ export interface Live {
 export const live = signal<ReadonlyMap<string, Live>>(new Map());
 /** Changes whenever there is more to be seen of any answer. */
 export const grown = signal(0);
+let growing: ReturnType<typeof setTimeout> | undefined;
+
+/** There is more to be seen. What sees it is told a few times a second, not for each token. */
+function grow(): void {
+  growing ??= setTimeout(() => {
+    growing = undefined;
+    grown.value++;
+  }, SHOWN_MS);
+}
+
 /** What a screen reader is told. */
 export const announced = signal("");
 
@@ -128,7 +139,7 @@ async function writeOnceLoaded(now: Live, body: object, signal: AbortSignal): Pr
     } catch (error) {
       if (!(error instanceof ServerError) || error.code !== "model_loading") throw error;
       now.waiting = error.message;
-      grown.value++;
+      grow();
       void look();
       await pause(LOADING_MS, signal);
     }
@@ -171,7 +182,7 @@ async function write(now: Live, body: object, signal: AbortSignal): Promise<Endi
         void keepHalf(now);
       }
     }
-    grown.value++;
+    grow();
   }
   return ending;
 }

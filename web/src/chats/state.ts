@@ -2,9 +2,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import * as database from "./database";
-import {
-  type Chat, type Message, alternatives, branch, children, end, newId, subtree, titleOf,
-} from "./tree";
+import { type Chat, type Message, alternatives, branch, end, newId, subtree, titleOf } from "./tree";
 
 export const chats = signal<readonly Chat[]>([]);
 /** The chat that is shown; null: a new one, which nothing has been said in. */
@@ -31,10 +29,14 @@ async function openFromAddress(): Promise<void> {
 
 const newestFirst = (all: readonly Chat[]) => [...all].sort((a, b) => b.updated - a.updated);
 
+let showing = 0;
+
 /** Show a chat; null: a new one. */
 export async function show(id: string | null): Promise<void> {
+  const turn = ++showing;
   const chat = chats.value.find((each) => each.id === id) ?? null;
   const found = chat === null ? [] : await database.readMessages(chat.id);
+  if (turn !== showing) return; // another one is wanted meanwhile
   batch(() => {
     open.value = chat;
     messages.value = new Map(found.map((message) => [message.id, message]));
@@ -148,5 +150,3 @@ export async function search(text: string, signal: AbortSignal): Promise<Set<str
   }
   return found;
 }
-
-export { children };

@@ -6,7 +6,7 @@ import { grown } from "../chats/answering";
 import { GrowingMarkdown } from "./growing";
 import { languages } from "./highlight";
 
-const LEAST_MS = 66; // between two looks at what has grown
+const QUICK_MS = 8; // a drawing that takes less may be done whenever there is something new
 const SHARE = 0.12; // of a core that drawing may take
 
 /** `text` gives the text as it is now; while `growing`, it is looked at again and again. */
@@ -42,7 +42,7 @@ export function Markdown({ text, growing }: { text: () => string; growing: boole
       return;
     }
     grown.value;
-    timer.current ??= setTimeout(draw, Math.max(LEAST_MS, took.current / SHARE));
+    timer.current ??= setTimeout(draw, took.current > QUICK_MS ? took.current / SHARE : 0);
   });
 
   return <div class="markdown" ref={element} />;

@@ -31,19 +31,20 @@ export async function* answer(body: object, signal: AbortSignal): AsyncGenerator
       else found.push(...pieces(JSON.parse(data)));
     },
   });
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = response.body!.getReader();
+  const decoder = new TextDecoder(); // by hand: a stream of streams costs more for each token
   while (!done) {
     const { done: ended, value } = await read(reader, signal);
     if (ended) throw new UnreachableError(); // without [DONE]: the server is gone
-    parser.feed(value);
+    parser.feed(decoder.decode(value, { stream: true }));
     yield* found.splice(0);
   }
 }
 
 async function read(
-  reader: ReadableStreamDefaultReader<string>,
+  reader: ReadableStreamDefaultReader<Uint8Array>,
   signal: AbortSignal,
-): Promise<ReadableStreamReadResult<string>> {
+): Promise<ReadableStreamReadResult<Uint8Array>> {
   try {
     return await reader.read();
   } catch (error) {
