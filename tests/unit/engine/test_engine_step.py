@@ -33,7 +33,7 @@ def test_settings_left_out(model: _core.Model) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_ctx": -1}, "prefix_cache and kv_memory must not be negative"),
+        ({"n_ctx": -1}, "kv_memory and pass_memory must not be negative"),
         ({"kv_memory": -1}, "must not be negative"),
         ({"prefix_cache": -1}, "must not be negative"),
         ({"threads": -1}, "must not be negative"),
