@@ -215,6 +215,8 @@ void bind_gguf(py::module_& module) {
            "megabytes keep memory bounded. KeyError: there is no such tensor; IndexError: it ends before. "
            "Error "
            "when the system refuses, or the file was cut or written to since it was opened.")
+      .def("spare_cache", &File::spare_cache, py::call_guard<py::gil_scoped_release>(),
+           "From now on reads leave nothing in the system's page cache.")
       .def("check_unchanged", &File::check_unchanged, py::call_guard<py::gil_scoped_release>(),
            "Error when a shard was cut or written to since it was opened, as far as its size and the time of "
            "its "

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "core/assume.h"
+#include "core/buffer.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "gguf/format.h"
@@ -25,6 +27,19 @@ void check_quantization_version(const Metadata& metadata, std::span<const Tensor
     if (type_info(tensor.type).block_elems > 1)
       throw UnsupportedError(metadata.name() + ": key " + quoted(kKey) + " is " + std::to_string(version) +
                              ", Pestle reads version " + std::to_string(kQuantizationVersion));
+}
+
+void read_past_cache(const InputFile& file, uint64_t offset, std::span<std::byte> out) {
+  constexpr size_t kPart = size_t(1) << 20;
+  thread_local Buffer buffer;
+  if (!buffer.data()) buffer = Buffer(kPart + 2 * kReadAlignment);
+  const std::span pages(reinterpret_cast<std::byte*>(buffer.data()), buffer.size());
+  while (!out.empty()) {
+    const size_t n = std::min(kPart, out.size());
+    std::copy_n(file.read_pages(offset, n, pages), n, out.data());
+    offset += n;
+    out = out.subspan(n);
+  }
 }
 
 }  // namespace
@@ -123,11 +138,29 @@ void File::require_whole() const {
 void File::read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const {
   if (files_.empty())
     throw Error(name() + ": only the header is here, not the data of tensor " + quoted(tensor.name));
-  files_[static_cast<size_t>(tensor.shard)].read(tensor.offset + offset, out);
+  const auto shard = static_cast<size_t>(tensor.shard);
+  if (!past_cache_.empty()) return read_past_cache(past_cache_[shard], tensor.offset + offset, out);
+  files_[shard].read(tensor.offset + offset, out);
+  if (!spares_cache_) return;
+  // Pages are cached in folios, which are dropped as a whole.
+  constexpr uint64_t kFolio = uint64_t(2) << 20;
+  const uint64_t first = (tensor.offset + offset) / kFolio * kFolio;
+  files_[shard].wont_need(first, tensor.offset + offset + out.size() - first);
+}
+
+void File::spare_cache() {
+  spares_cache_ = true;
+  std::vector<InputFile> found;
+  for (const InputFile& file : files_) {
+    std::optional<InputFile> again = file.past_cache();
+    if (!again) return;
+    found.push_back(std::move(*again));
+  }
+  past_cache_ = std::move(found);
 }
 
 void File::will_need(const Tensor& tensor, uint64_t offset, uint64_t bytes) const {
-  if (files_.empty()) return;
+  if (files_.empty() || spares_cache_) return;
   files_[static_cast<size_t>(tensor.shard)].will_need(tensor.offset + offset, bytes);
 }
 

@@ -59,6 +59,10 @@ class File : public Metadata {
   // Copies bytes of a tensor from `offset` on, which it has. Error when the system refuses, or its file was
   // cut.
   void read(const Tensor& tensor, uint64_t offset, std::span<std::byte> out) const;
+  // From now on reads pass the system's page cache, or leave nothing there where the file system knows no
+  // such: in a control group what is cached counts, and where that reaches its limit everything waits.
+  void spare_cache();
+  bool spares_cache() const { return spares_cache_; }
   // Asks the system to read a part of a tensor ahead.
   void will_need(const Tensor& tensor, uint64_t offset, uint64_t bytes) const;
   // Error when a shard was written to or cut since it was opened: what was read may be of two files.
@@ -75,6 +79,8 @@ class File : public Metadata {
 
   std::vector<std::string> paths_;
   std::vector<InputFile> files_;  // none where only the headers are here
+  bool spares_cache_ = false;
+  std::vector<InputFile> past_cache_;  // the same files, or none
   uint64_t size_ = 0;
   std::vector<std::unique_ptr<std::byte[]>> headers_;
   std::string damage_;

@@ -42,7 +42,7 @@ ExpertSource::ExpertSource(const gguf::File& file, std::vector<PackJob> jobs)
     job.at = 0;
   }
   for (const InputFile& shard : file.shards()) files_.push_back(shard.again());
-  choose_way();
+  choose_way(file.spares_cache());
 }
 
 const PackJob& ExpertSource::job(const Matrix* matrix) const {
@@ -64,7 +64,7 @@ void ExpertSource::read(const PackPiece& piece, std::span<std::byte> buffer, cha
   pack_piece(piece, bytes, file_name_, out);
 }
 
-void ExpertSource::choose_way() {
+void ExpertSource::choose_way(bool spares_cache) {
   std::optional<std::vector<InputFile>> direct = pestle::past_cache(files_);
   double direct_rate = 0, cached_rate = 0;
   bool is_clear = true;
@@ -73,12 +73,12 @@ void ExpertSource::choose_way() {
     if (direct) try {
         rates[0] = rate(*direct, round);
       } catch (const Error&) { direct.reset(); }  // a file system that takes the flag and refuses the reads
-    rates[1] = rate(files_, round + 1);
+    if (!direct || !spares_cache) rates[1] = rate(files_, round + 1);
     is_clear = is_clear && rates[1] > rates[0] * kClearly;
     direct_rate = std::max(direct_rate, rates[0]);
     cached_rate = std::max(cached_rate, rates[1]);
   }
-  past_cache_ = direct && !is_clear;
+  past_cache_ = direct && (spares_cache || !is_clear);
   probed_rate_ = past_cache_ ? direct_rate : cached_rate;
   if (past_cache_) files_ = std::move(*direct);
 }

@@ -29,7 +29,7 @@ class ExpertSource {
   double probed_rate() const { return probed_rate_; }
 
  private:
-  void choose_way();
+  void choose_way(bool spares_cache);
   double rate(const std::vector<InputFile>& files, int round) const;
 
   std::deque<std::string> names_;
