@@ -51,8 +51,9 @@ PYTHON_LAYERS = {
     "untrusted_json": "files errors",
     "types": "",
     "gguf": "options types untrusted_json errors _core",
-    "options": "errors _core",
-    "footprint": "options errors _core",
+    "options": "sizes errors _core",
+    "footprint": "memory sizes options errors _core",
+    "sizes": "",
     "results": "errors _core",
     "tokenizer": "gguf untrusted_json errors _core",
     "template": "tokenizer errors _core",
@@ -71,20 +72,20 @@ PYTHON_LAYERS = {
     "conversion": "huggingface tensors quality quantization.budget quantization.importance "
     "quantization models tokenizer gguf files progress types version untrusted_json errors _core",
     "constraints": "formats options tokenizer errors _core",
-    "engine": "formats results options tokenizer gguf errors _core",
+    "engine": "footprint formats results options tokenizer gguf errors _core",
     "sessions": "files engine models options progress version untrusted_json errors _core",
     "chat": "sessions engine constraints template models formats results options tokenizer gguf "
     "untrusted_json errors _core",
-    "llm": "chat sessions engine constraints template models formats results options tokenizer "
-    "gguf progress errors _core",
+    "llm": "footprint chat sessions engine constraints template models formats results options "
+    "tokenizer gguf progress errors _core",
     "server": "planning llm chat sessions engine models files gguf memory progress options results "
     "tokenizer untrusted_json version errors",
     "harness": "llm results errors",
     "lm_eval": "harness llm errors",
     "__init__": "planning quality conversion llm chat engine results options version errors _core",
     "__main__": "cli",
-    "cli": "files __init__ planning footprint server llm chat sessions engine template models "
-    "formats results options quality memory conversion quantization.importance quantization "
+    "cli": "files __init__ planning footprint sizes server llm chat sessions engine template "
+    "models formats results options quality memory conversion quantization.importance quantization "
     "tokenizer gguf progress types untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.

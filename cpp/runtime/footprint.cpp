@@ -7,10 +7,10 @@
 
 namespace pestle {
 
-size_t pass_bytes(const Decoder& decoder, const KvLayout& kv, const PassShape& pass, int threads, int most) {
-  ThreadPool pool(ThreadPool::Unstarted{most});
-  pool.set_active(threads);
-  Workspace ws(pool, 0);
+namespace {
+
+void walk(Workspace& ws, const Decoder& decoder, const KvLayout& kv, const PassShape& pass, int threads) {
+  ws.pool.set_active(threads);
   const int n_rows = pass.sequences * pass.rows;
   const std::vector<int32_t> tokens(static_cast<size_t>(n_rows));
   const std::vector<const KvPage*> no_pages(static_cast<size_t>(kv.n_groups()));
@@ -21,10 +21,7 @@ size_t pass_bytes(const Decoder& decoder, const KvLayout& kv, const PassShape& p
   const int n_vocab = decoder.lm_head.rows();
   const Rows logits{nullptr, pass.logit_rows, n_vocab, static_cast<size_t>(padded(n_vocab))};
   decoder(ws, batch, logits, {});
-  return ws.arena.most();
 }
-
-namespace {
 
 size_t kv_bytes(const KvLayout& kv, int n_ctx, int chunk) {
   size_t sum = 0;
@@ -64,16 +61,23 @@ size_t largest_pass(const Decoder& all, const KvLayout& kv, const Footprint& f) 
   constexpr int kFew = 256;
   const Decoder decoder = distinct_layers(all);
   const int most = std::max(f.threads, f.threads_prefill), chunk = std::min(f.chunk, f.n_ctx);
-  size_t bytes = pass_bytes(decoder, kv, {1, 1, f.n_ctx - 1}, f.threads, most);
-  const auto read = [&](int rows) {
-    bytes = std::max(bytes, pass_bytes(decoder, kv, {1, rows, f.n_ctx - rows}, f.threads_prefill, most));
-  };
-  for (int rows = 2; rows < std::min(chunk, kFew); rows++) read(rows);
-  read(chunk);
-  return bytes;
+  ThreadPool pool(ThreadPool::Unstarted{most});
+  Workspace ws(pool, 0);
+  const auto read = [&](int rows) { walk(ws, decoder, kv, {1, rows, f.n_ctx - rows}, f.threads_prefill); };
+  read(chunk);  // the largest first, mostly: the arena's memory stays
+  walk(ws, decoder, kv, {1, 1, f.n_ctx - 1}, f.threads);
+  for (int rows = std::min(chunk, kFew) - 1; rows > 1; rows--) read(rows);
+  return ws.arena.most();
 }
 
 }  // namespace
+
+size_t pass_bytes(const Decoder& decoder, const KvLayout& kv, const PassShape& pass, int threads, int most) {
+  ThreadPool pool(ThreadPool::Unstarted{most});
+  Workspace ws(pool, 0);
+  walk(ws, decoder, kv, pass, threads);
+  return ws.arena.most();
+}
 
 Footprint Footprint::of(const gguf::File& file, const RopeOverride& rope, const EngineOptions& o) {
   const Outline outline = Outline::of(file, rope);

@@ -90,6 +90,10 @@ class GgufFile:
         """
         `size` bytes of a tensor from `offset` on, or all that follow: uint8 [size], a copy. Parts of some megabytes keep memory bounded. KeyError: there is no such tensor; IndexError: it ends before. Error when the system refuses, or the file was cut or written to since it was opened.
         """
+    def spare_cache(self) -> None:
+        """
+        From now on reads leave nothing in the system's page cache.
+        """
     @property
     def damage(self) -> str | None:
         """

@@ -29,15 +29,18 @@ def read() -> Memory:
     return linux(Path("/"))
 
 
-def resident() -> int | None:
-    """Bytes of memory that this process takes, files that it maps included; None where the system
-    does not tell.
-    """
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:  # not Linux, or a container that hides it
-        return None
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+def resident() -> int:
+    """Bytes of memory that this process holds, those of libraries included."""
+    if sys.platform == "win32":
+        return _windows_resident()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, ValueError):
+            pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+            return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # no less than what it holds now
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def linux(root: Path) -> Memory:
@@ -145,3 +148,26 @@ def _windows() -> Memory:
     if not kernel.GlobalMemoryStatusEx(ctypes.byref(status)):
         raise ctypes.WinError()  # type: ignore[attr-defined,unused-ignore]
     return Memory(status.total, status.available)
+
+
+class _MemoryCounters(ctypes.Structure):
+    """PROCESS_MEMORY_COUNTERS of the Windows API."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("faults", ctypes.c_uint32),
+        *((name, ctypes.c_size_t) for name in ("peak", "resident", "pool_peak", "pool",
+                                               "other_peak", "other", "file", "file_peak")),
+    )  # fmt: skip
+
+
+def _windows_resident() -> int:
+    counters = _MemoryCounters()
+    counters.length = ctypes.sizeof(counters)
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    kernel.GetCurrentProcess.restype = ctypes.c_void_p
+    get = kernel.K32GetProcessMemoryInfo
+    get.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+    if not get(kernel.GetCurrentProcess(), ctypes.byref(counters), counters.length):
+        raise ctypes.WinError()  # type: ignore[attr-defined,unused-ignore]
+    return int(counters.resident)

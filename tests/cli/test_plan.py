@@ -19,6 +19,7 @@ GB = 10**9
 MEMORY = Footprint(
     program=64_000_000, text=80_000_000, weights=2_480_000_000, experts=0, kv=6_040_000_000,
     prefix_cache=536_000_000, workspace=60_000_000, logits=20_000_000, n_ctx=40960,
+    kv_slack=16_000_000, pass_memory=58_000_000,
 )  # fmt: skip
 FITS = Plan(
     name="u/m:Q4_K_M",

@@ -35,7 +35,7 @@ def loaded(options: ModelOptions, console: Console) -> Iterator[LLM]:
 def load(options: ModelOptions, console: Console) -> LLM:
     """Find the model, fetching it if it must be, and load it; bars show both."""
     llm = open_file(find(options, console), options, Loading(console))
-    for note in llm.model.notes:
+    for note in llm.notes:
         console.note(note)
     trained = llm.model.n_ctx_train
     if llm.n_ctx > trained:

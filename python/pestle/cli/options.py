@@ -16,6 +16,7 @@ import click
 
 from pestle.cli.console import current
 from pestle.options import EngineOptions, Sampling
+from pestle.options.checks import check_size
 from pestle.options.values import KV_TYPES, ROPE_SCALINGS, UNKNOWN_CHARACTERS
 
 if TYPE_CHECKING:
@@ -86,6 +87,20 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
         if not self._allows(number):
             self.fail(f"{value} is out of range: {self._wanted} is expected.", param, ctx)
         return number
+
+
+class MemorySize(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
+    """Bytes, as in 12GB, 12G or 800MiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return check_size("memory", str(value))
+        except ValueError:
+            self.fail(f"'{value}' is not a size, as in 12GB or 800MiB.", param, ctx)
 
 
 def whole_number(least: int) -> Number:
@@ -234,6 +249,14 @@ _ENGINE_OPTIONS = (
         callback=lambda ctx, param, mib: mib << 20,
         help="Memory for keys and values of texts that are over, to be used again where a "
         f"prompt begins alike.  [default: {_ENGINE.prefix_cache >> 20}]",
+    ),
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        type=MemorySize(),
+        help="What the whole process may take, as in 12GB or 800MiB: context and cache are chosen "
+        "to fit, and experts of a mixture that do not fit are read from the file as they are "
+        "needed.  [default: what is free]",
     ),
     click.option(
         "--kv-memory",

@@ -9,7 +9,6 @@ import click
 
 from pestle.cli import exits, units
 from pestle.cli.console import current
-from pestle.cli.conversion import Size
 from pestle.cli.options import ModelOptions, engine_options, json_option, verbosity
 
 if TYPE_CHECKING:
@@ -140,8 +139,6 @@ def beside(plan: Plan, needed: int, trial: Trial) -> list[str]:
 @click.command("plan", short_help="Say what to expect of a model before it is downloaded.")
 @click.argument("model", metavar="[FILE|NAME|USER/REPO]", required=False)
 @click.option("-hf", "hub", metavar="USER/REPO[:QUANT]", help="A model on the Hugging Face hub.")
-@click.option("--memory", metavar="SIZE", type=Size(), default=None,
-              help="The memory that it may take, as in 12G.  [default: what is free]")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Measure the machine anew.")
 @click.option("--verify", is_flag=True,
               help="Run the model, which has to be here, and compare.")  # fmt: skip
@@ -153,7 +150,6 @@ def command(
     ctx: click.Context,
     model: str | None,
     hub: str | None,
-    memory: int | None,
     fresh: bool,
     verify: bool,
     as_json: bool,
@@ -174,8 +170,9 @@ def command(
         raise click.UsageError("Give a model either by name or with -hf.")
     if hub is None and _is_repository(model):
         model, hub = None, model
-    engine = asdict(options.engine) | {"memory": memory}
-    plans = plan(model, hf=hub, offline=options.offline, fresh=fresh or verify, **engine)
+    plans = plan(
+        model, hf=hub, offline=options.offline, fresh=fresh or verify, **asdict(options.engine)
+    )
     trial = _verified(plans[0], model, hub, options) if verify else None
     if as_json:
         data = {"version": 1, "plans": [each.to_json() for each in plans]}

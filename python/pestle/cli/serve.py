@@ -46,7 +46,8 @@ def command(
     reach the server unless --host says otherwise. -v logs a line for each request.
 
     The first model is loaded at the start, others when a request names them. Keys and values have
-    half of the memory that the weights leave, unless --kv-memory says how much; what is kept of
+    half of the memory that the weights leave, or all that they leave of --memory, unless
+    --kv-memory says how much; what is kept of
     earlier texts may have all of that, unless --cache-ram says how much.
     """
     options = replace(options, unknown_characters=unknown_characters)

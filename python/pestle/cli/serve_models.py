@@ -132,6 +132,17 @@ def opening(
     return opened
 
 
+def as_loaded(offers: Sequence[Offer], served: Mapping[str, ModelFile]) -> list[Offer]:
+    """The offers; of what is loaded, with the options that it came to."""
+    found = []
+    for offer in offers:
+        llm = served[offer.name].loaded
+        if llm is not None:
+            offer = replace(offer, options=replace(offer.options, engine=llm.options))
+        found.append(offer)
+    return found
+
+
 def _store(folder: Path, name: str) -> PrefixStore:
     from pestle.server.prefix_store import PrefixStore
 
@@ -165,6 +176,15 @@ def _with_memory(offers: Sequence[Offer], given: Given, free: int) -> list[Offer
     """
     if not offers:
         return []
+    limit = offers[0].options.engine.memory
+    if limit is not None:
+        if len(offers) > 1:
+            raise click.UsageError("--memory is for one model; --kv-memory limits each of several.")
+        # What the weights leave of it, which loading finds out: as much as it gives, for both.
+        engine = offers[0].options.engine
+        kept = limit if given.prefix_cache is None else given.prefix_cache
+        engine = replace(engine, kv_memory=given.kv_memory or 0, prefix_cache=kept)
+        return [replace(offers[0], options=replace(offers[0].options, engine=engine))]
     weights = [offer.file.file_bytes for offer in offers]
     # Where not all fit, they take turns.
     left = max(free - (sum(weights) if sum(weights) < free else max(weights)), 0)

@@ -59,6 +59,7 @@ def run(
             held.enter_context(each)
         offers = serve_models.find(named, options, given, console)
         served = serve_models.sources(offers, choice.prefixes, console, held)
+        offers = serve_models.as_loaded(offers, served)
         where = [each.getsockname()[:2] for each in sockets]
         opening = serve_models.opening(options, given, choice.prefixes)
         app = create_app(served, server_options, Disk(opening, options.offline))

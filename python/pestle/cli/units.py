@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from pestle import sizes
 from pestle.cli.harmless import escaped
 
 
 def size(n_bytes: float) -> str:
     """Bytes with three significant digits: 98.4 MB."""
-    return _scaled(n_bytes, ("B", "kB", "MB", "GB", "TB"))
+    return sizes.shown(n_bytes)
 
 
 def binary(n_bytes: int) -> str:
@@ -24,7 +25,7 @@ def binary(n_bytes: int) -> str:
 
 def count(n: float) -> str:
     """A count with three significant digits: 135M parameters, 7.24B."""
-    return _scaled(n, ("", "k", "M", "B", "T")).replace(" ", "")
+    return sizes.scaled(n, ("", "k", "M", "B", "T")).replace(" ", "")
 
 
 def gigabytes(per_second: float) -> str:
@@ -35,15 +36,6 @@ def gigabytes(per_second: float) -> str:
 def gigaops(per_second: float) -> str:
     """Operations a second: 938 GOPS."""
     return f"{per_second / 1e9:,.0f} GOPS"
-
-
-def _scaled(value: float, names: tuple[str, ...]) -> str:
-    power = 0
-    while abs(value) >= 999.5 and power < len(names) - 1:
-        value /= 1000
-        power += 1
-    whole = power == 0 or abs(value) >= 99.95
-    return f"{value:.0f} {names[power]}" if whole else f"{value:#.3g} {names[power]}"
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> list[str]:

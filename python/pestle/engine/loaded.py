@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pestle._core import Model
+    from pestle.footprint import Settled
     from pestle.tokenizer import Tokenizer
 
 
@@ -136,6 +137,8 @@ class Loaded:
     files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The files as they were before they were read."""
     options: EngineOptions = field(default_factory=EngineOptions)
+    settled: Settled | None = None
+    """What the options came to in the memory that there is; None: nobody asked."""
 
     def token_bytes(self, token: int) -> bytes:
         """What a token stands for; nothing, if it is of the rows that only pad the vocabulary."""

@@ -85,6 +85,9 @@ class _RowsOfText(ABC, Generic[T]):
         self._tokens = tokens
         self._stop = stop
         self._most = max(1, _LOGITS_BYTES // (4 * runtime.loaded.n_vocab))
+        settled = runtime.loaded.settled
+        if settled is not None and settled.parallel:  # as many rows as there is memory for
+            self._most = min(self._most, settled.parallel)
         self._wanted = first  # the first token whose logits were not used yet
         self._at = self._end = 0
 

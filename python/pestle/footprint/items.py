@@ -28,11 +28,14 @@ class Footprint:
     text          the file's header and the tokenizer, at the peak of its making
     weights       the weights that every token reads, and the embedding
     experts       the weights of a mixture's experts, as many as are in memory
-    kv            keys and values: of one text that fills the context
+    kv            keys and values: of one text that fills the context, or all that the options
+                  allow; and what is allocated beyond that at most
     prefix_cache  keys and values that are kept beyond those
     workspace     what a forward pass works with
     logits        of the rows of one pass, and what choosing from them takes
     n_ctx         tokens that `kv` is of
+    kv_slack      of `kv`, what is beyond the limit on keys and values
+    pass_memory   of `workspace`, the limit on what a pass works with
     """
 
     program: int
@@ -44,6 +47,8 @@ class Footprint:
     workspace: int
     logits: int
     n_ctx: int
+    kv_slack: int
+    pass_memory: int
 
     @property
     def total(self) -> int:
@@ -59,7 +64,9 @@ class Footprint:
 _ITEMS = (
     "program", "text", "weights", "experts", "kv", "prefix_cache", "workspace", "logits",
 )  # fmt: skip
-_LOGIT_ROWS = 33  # a token and the most that are drafted behind it
+LOGIT_ROWS = 33
+"""Rows of a pass that have logits: a token and the most that are drafted behind it. Each is copied
+where a token is chosen."""
 
 
 def footprint(file: GgufFile, options: EngineOptions) -> Footprint:
@@ -82,9 +89,11 @@ def footprint(file: GgufFile, options: EngineOptions) -> Footprint:
         text=_TEXT + _TOKEN * of_core.n_tokens + _MERGE * of_core.n_merges,
         weights=of_core.weights,
         experts=of_core.experts,
-        kv=of_core.kv,
+        kv=(options.kv_memory or of_core.kv_pages) + of_core.kv_slack,
         prefix_cache=options.prefix_cache,
         workspace=of_core.workspace,
-        logits=_LOGIT_ROWS * of_core.logits,
+        logits=2 * LOGIT_ROWS * of_core.logits,
         n_ctx=of_core.n_ctx,
+        kv_slack=of_core.kv_slack,
+        pass_memory=of_core.pass_memory,
     )

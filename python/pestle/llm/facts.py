@@ -89,8 +89,15 @@ class ModelFacts:
 
     @property
     def options(self) -> EngineOptions:
-        """How it computes, as it was told to."""
+        """How it computes: as it was told to, and within `memory` as that allows."""
         return self._runtime.loaded.options
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided where file and options leave something open, one sentence each."""
+        loaded = self._runtime.loaded
+        note = loaded.settled.note if loaded.settled is not None else None
+        return (*loaded.model.notes, *([note] if note else []))
 
     @property
     def model(self) -> Model:

@@ -60,7 +60,11 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     expert_memory   bytes for the experts of a mixture: as many as fit into them stay in memory, the
                     others are read from the file when tokens ask for them, which changes the speed
                     and no result (docs/streaming.md; long prompts like a `chunk` of 2,048 then);
-                    0: all are in memory
+                    0: all are in memory, or as `memory` has it
+    memory          what the whole process may take, in bytes or as "12GiB": context, keys and
+                    values, passes and experts are chosen to fit. None: what fits beside the rest
+                    of the machine is loaded whole, and of what does not, experts are streamed. No
+                    bit depends on it
     chunk           most prompt tokens in one forward pass; changes speed and memory, never results
     rope_scaling    "none", "linear" or "yarn": how positions are stretched beyond the context that
                     the model was trained for; None, here and below: as the file has it. The
@@ -102,6 +106,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         prefix_cache: int = EngineOptions.prefix_cache,
         kv_memory: int = EngineOptions.kv_memory,
         expert_memory: int = EngineOptions.expert_memory,
+        memory: int | str | None = None,
         rope_scaling: str | None = None,
         rope_scale: float | None = None,
         yarn_orig_ctx: int | None = None,
@@ -126,6 +131,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
             prefix_cache=prefix_cache,
             kv_memory=kv_memory,
             expert_memory=expert_memory,
+            memory=memory,  # type: ignore[arg-type]  # a text becomes a number
             rope_scaling=rope_scaling,
             rope_scale=rope_scale,
             yarn_orig_ctx=yarn_orig_ctx,
@@ -154,6 +160,8 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     def _use(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._idle: list[HeldSequence] = []
+        if runtime.loaded.settled is not None:
+            self.parallel = 0
 
     def close(self) -> None:
         """Free the model and what its sessions hold, once the forward pass in progress has ended.
@@ -225,7 +233,11 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
 
     @parallel.setter
     def parallel(self, most: int) -> None:
-        self._runtime.scheduler.parallel = check_integer("parallel", most, 0)
+        most = check_integer("parallel", most, 0)
+        settled = self._runtime.loaded.settled
+        # As many as there is memory for logits of.
+        allowed = settled.parallel if settled is not None else 0
+        self._runtime.scheduler.parallel = min(most or allowed, allowed) if allowed else most
 
     def save_prefix(self, folder: str | os.PathLike[str], text: Sequence[int]) -> int:
         """Save in `folder` what `prefix_cache` has of a text, which is given by its tokens.

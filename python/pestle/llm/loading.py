@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pestle._core import Drafter, Engine, GgufFile, Model, Sampler
 from pestle.engine.loaded import Loaded
 from pestle.errors import FormatError, shown
+from pestle.footprint import settle
 from pestle.formats import format_of
 from pestle.models.catalogue import entry_of_file
 from pestle.models.stamp import open_stamped
@@ -43,6 +44,10 @@ def load(
     """
     file, files = open_stamped(path)
     name = _name(file)
+    settled = settle(file, options)
+    options = settled.options
+    if settled.spare_cache:
+        file.spare_cache()
     with (
         task(progress, f"loading {Path(path).name}", file.size) as advance,
         ThreadPoolExecutor(max_workers=1) as aside,
@@ -64,7 +69,7 @@ def load(
             f"{file.path}: the vocabulary has {tokenizer.n_vocab} tokens, "
             f"expected {model.n_vocab} at most, as the embedding has rows"
         )
-    engine = Engine(model, **options.of_core())
+    engine = Engine(model, pass_memory=settled.pass_memory, **options.of_core())
     sampling, source = _sampling(file, path, model.architecture)
     return Loaded(
         name=name or Path(path).stem,
@@ -85,6 +90,7 @@ def load(
         drafter=Drafter,
         files=files,
         options=options,
+        settled=settled,
     )
 
 

@@ -35,6 +35,20 @@ def check_integer(name: str, value: Any, least: int, most: int | None = None) ->
     return number
 
 
+def check_size(name: str, value: Any) -> int:
+    """Return a number of bytes, given as one or as a text such as "12GiB". Raises as above."""
+    if not isinstance(value, str):
+        return check_integer(name, value, 1, INT64_MAX)
+    from pestle import sizes
+
+    try:
+        return check_integer(name, sizes.parsed(value), 1, INT64_MAX)
+    except ValueError as error:
+        from pestle.errors import ArgumentError
+
+        raise ArgumentError(f"{name}: {error}") from error
+
+
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """Return `value`, which is one of `choices`. Raises ArgumentTypeError and ArgumentError."""
     if not isinstance(value, str):

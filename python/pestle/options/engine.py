@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from pestle.options.checks import INT32_MAX, INT64_MAX, check_integer, mistyped
+from pestle.options.checks import INT32_MAX, INT64_MAX, check_integer, check_size, mistyped
 from pestle.options.values import KV_TYPES
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class EngineOptions:
     """The options of `LLM` that say how it computes, which explains each, with their defaults.
 
     One object from the command line to the core: each is `_core.Engine`'s argument of the same
-    name, but for those of the rotary positions and of streamed experts, which go into the model.
+    name, but for those of the rotary positions and of streamed experts, which go into the model,
+    and for `memory`, by which others are chosen (`pestle.footprint.settle`).
     Raises ArgumentError and ArgumentTypeError.
     """
 
@@ -36,6 +37,7 @@ class EngineOptions:
     prefix_cache: int = _count(512 << 20, most=INT64_MAX)
     kv_memory: int = _count(0, most=INT64_MAX)
     expert_memory: int = _count(0, most=INT64_MAX)
+    memory: int | None = None
     rope_scaling: str | None = None
     rope_scale: float | None = None
     yarn_orig_ctx: int | None = _count(None, least=1)
@@ -47,6 +49,8 @@ class EngineOptions:
             if "range" in each.metadata and value is not each.default:
                 checked = check_integer(each.name, value, *each.metadata["range"])
                 object.__setattr__(self, each.name, checked)  # frozen for everyone else
+        if self.memory is not None:
+            object.__setattr__(self, "memory", check_size("memory", self.memory))
         _check_kv_type(self.kv_type)
         if self._rope():
             self.rope()
@@ -56,7 +60,7 @@ class EngineOptions:
         return {
             each.name: getattr(self, each.name)
             for each in fields(self)
-            if each.name not in _OF_MODEL
+            if each.name not in _OF_MODEL and each.name != "memory"
         }
 
     @property

@@ -11,8 +11,8 @@ streaming     what experts on the disk cost
 probes        what this machine was measured to do
 """
 
+from pestle.footprint.fit import Fit
 from pestle.planning.api import plan
-from pestle.planning.fit import Fit
 from pestle.planning.planned import PROMPT, Plan, Rate
 
 __all__ = ["PROMPT", "Fit", "Plan", "Rate", "plan"]

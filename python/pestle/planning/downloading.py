@@ -23,7 +23,7 @@ def in_vain(reference: HubReference, options: EngineOptions) -> Plan | None:
     """
     try:
         (subject,) = subjects(None, str(reference), offline=False, every=False)
-        plan = unmeasured_plan(subject, options, memory.read().available)
+        plan = unmeasured_plan(subject, options, options.memory or memory.read().available)
     except (DownloadError, ModelNotFoundError):
         return None
     except (FormatError, UnsupportedError) as error:

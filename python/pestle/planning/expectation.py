@@ -9,10 +9,10 @@ from typing import Final
 
 from pestle import _core
 from pestle.errors import Error
+from pestle.footprint.fit import fit
 from pestle.options import EngineOptions
 from pestle.planning import speed, streaming
 from pestle.planning.disk import read_rate
-from pestle.planning.fit import fit
 from pestle.planning.planned import PROMPT, Plan, Rate, Streaming
 from pestle.planning.probes import Probes
 

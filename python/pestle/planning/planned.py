@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from pestle.planning.fit import Fit
+from pestle.footprint.fit import Fit
 
 PROMPT: Final = 512
 """Tokens of the prompt whose reading is predicted."""

@@ -22,8 +22,8 @@ NOT_FLAGS = {"chunk"}
 KV_FLAGS = {"kv_k", "kv_v"}  # two flags make kv_type
 OTHERS: dict[str, Any] = {
     "n_ctx": 77, "threads": 2, "threads_prefill": 3, "kv_type": "q8_0/f16", "chunk": 33,
-    "prefix_cache": 5 << 20, "kv_memory": 50 << 20, "rope_scaling": "yarn", "rope_scale": 2,
-    "yarn_orig_ctx": 64, "rope_freq_base": 5000,
+    "prefix_cache": 5 << 20, "kv_memory": 50 << 20, "memory": 4 << 30, "rope_scaling": "yarn",
+    "rope_scale": 2, "yarn_orig_ctx": 64, "rope_freq_base": 5000,
 }  # fmt: skip
 
 
@@ -63,8 +63,10 @@ def test_all_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (llm.n_ctx, llm.engine.chunk) == (77, 33)
         assert (llm.engine.threads, llm.engine.threads_prefill) == (2, 3)
         mark = fingerprint_of(llm._runtime.loaded)
+    assert seen.pop("pass_memory") > 0  # of `memory`, what is left for it
     assert seen.items() <= OTHERS.items()
-    assert seen.keys() == {name for name in FIELDS if "rope" not in name and "yarn" not in name}
+    of_model = {name for name in FIELDS if "rope" in name or "yarn" in name}
+    assert seen.keys() == FIELDS.keys() - of_model - {"memory"}
     assert mark.kv_type == "q8_0/f16"
     assert mark.options == (
         "rope_scaling=yarn rope_scale=2.0 yarn_orig_ctx=64 rope_freq_base=5000.0"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pestle import _core
 from pestle.footprint import footprint
+from pestle.footprint.fit import LEAST_CONTEXT, fit
 from pestle.options import EngineOptions
-from pestle.planning.fit import LEAST_CONTEXT, fit
 
 from tests.unit.test_kv_memory import header
 

@@ -1,6 +1,6 @@
 """Whether a model fits into some memory: whole, with its experts streamed from the disk, or not.
 
-All sizes are the engine's own (`pestle.footprint`, `_core.expert_layout`), told from the header.
+All sizes are the engine's own (`footprint.items`, `_core.expert_layout`), told from the header.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from pestle import _core
-from pestle.footprint import Footprint, footprint
+from pestle.footprint.items import Footprint, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
