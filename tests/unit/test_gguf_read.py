@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 from fuzzing import gguf_bytes
 from fuzzing.gguf_bytes import BOOL, F64, I8, I16, STRING, U8, U16, U64, Tensor, array, entry
+from numpy.typing import NDArray
 from pestle._core import GgufFile
 
 SCALARS = {
@@ -117,13 +119,13 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alignment", [32, 64, 4096])
 def test_tensors(tmp_path: Path, alignment: int) -> None:
     rng = np.random.default_rng(0)
-    tensors = {
+    tensors: dict[str, NDArray[Any]] = {
         "a.weight": rng.standard_normal((3, 5)).astype(np.float32),
         "b.weight": rng.standard_normal(7).astype(np.float16),
         "c.weight": rng.integers(-9, 9, (2, 3, 4, 5)).astype(np.int32),
         "d.weight": rng.standard_normal((1, 1)).astype(np.float64),
     }
-    path = write(tmp_path / "m.gguf", tensors, alignment)  # type: ignore[arg-type]
+    path = write(tmp_path / "m.gguf", tensors, alignment)
     file = GgufFile(path)
     assert file.size == path.stat().st_size
     assert [(t.name, t.type, t.shape) for t in file.tensors] == [
@@ -134,9 +136,9 @@ def test_tensors(tmp_path: Path, alignment: int) -> None:
     ]
     for tensor in file.tensors:
         assert tensor.offset % alignment == 0
-        assert tensor.nbytes == tensors[tensor.name].nbytes  # type: ignore[attr-defined]
+        assert tensor.nbytes == tensors[tensor.name].nbytes
         assert tensor.shard == 0
-        assert file.read(tensor.name).tobytes() == tensors[tensor.name].tobytes()  # type: ignore[attr-defined]
+        assert file.read(tensor.name).tobytes() == tensors[tensor.name].tobytes()
         whole = path.read_bytes()
         assert (
             whole[tensor.offset : tensor.offset + tensor.nbytes] == file.read(tensor.name).tobytes()
