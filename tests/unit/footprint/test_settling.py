@@ -84,7 +84,7 @@ def test_the_sum_and_what_would_fit(dense: _core.GgufFile) -> None:
     said = str(refused.value)
     assert "m.gguf: 7.2" in said
     assert "context of 32,768 tokens, and there are 4.00 GB: program" in said
-    assert "keys and values 4.8" in said
+    assert "keys and values 4.9" in said
     assert said.endswith("; a context of 8,192 tokens, or 7.30 GB of memory would do")
     within(dense, 4 * GB, n_ctx=8192)
     within(dense, 7.3 * GB, n_ctx=32768)

@@ -18,12 +18,12 @@ from pestle.sessions import fingerprint_of
 from tests.unit.sessions.models import write
 
 FIELDS = {field.name: field.default for field in dataclasses.fields(EngineOptions)}
-NOT_FLAGS = {"chunk"}
+NOT_FLAGS = {"chunk", "expert_memory"}  # which --memory leaves to `settle`
 KV_FLAGS = {"kv_k", "kv_v"}  # two flags make kv_type
 OTHERS: dict[str, Any] = {
     "n_ctx": 77, "threads": 2, "threads_prefill": 3, "kv_type": "q8_0/f16", "chunk": 33,
-    "prefix_cache": 5 << 20, "kv_memory": 50 << 20, "memory": 4 << 30, "rope_scaling": "yarn",
-    "rope_scale": 2, "yarn_orig_ctx": 64, "rope_freq_base": 5000,
+    "prefix_cache": 5 << 20, "kv_memory": 50 << 20, "expert_memory": 1 << 30,
+    "memory": 4 << 30, "rope_scaling": "yarn", "rope_scale": 2, "yarn_orig_ctx": 64, "rope_freq_base": 5000,
 }  # fmt: skip
 
 
@@ -59,14 +59,15 @@ def test_all_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return _core.Engine(model, **given)
 
     monkeypatch.setattr("pestle.llm.loading.Engine", engine)
-    with LLM(write(tmp_path / "m.gguf"), **OTHERS) as llm:
+    of_dense = {**OTHERS, "expert_memory": 0}  # the model has no experts
+    with LLM(write(tmp_path / "m.gguf"), **of_dense) as llm:
         assert (llm.n_ctx, llm.engine.chunk) == (77, 33)
         assert (llm.engine.threads, llm.engine.threads_prefill) == (2, 3)
         mark = fingerprint_of(llm._runtime.loaded)
     assert seen.pop("pass_memory") > 0  # of `memory`, what is left for it
     assert seen.items() <= OTHERS.items()
     of_model = {name for name in FIELDS if "rope" in name or "yarn" in name}
-    assert seen.keys() == FIELDS.keys() - of_model - {"memory"}
+    assert seen.keys() == FIELDS.keys() - of_model - {"memory", "expert_memory"}
     assert mark.kv_type == "q8_0/f16"
     assert mark.options == (
         "rope_scaling=yarn rope_scale=2.0 yarn_orig_ctx=64 rope_freq_base=5000.0"
