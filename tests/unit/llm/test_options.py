@@ -23,7 +23,8 @@ KV_FLAGS = {"kv_k", "kv_v"}  # two flags make kv_type
 OTHERS: dict[str, Any] = {
     "n_ctx": 77, "threads": 2, "threads_prefill": 3, "kv_type": "q8_0/f16", "chunk": 33,
     "prefix_cache": 5 << 20, "kv_memory": 50 << 20, "expert_memory": 1 << 30,
-    "memory": 4 << 30, "rope_scaling": "yarn", "rope_scale": 2, "yarn_orig_ctx": 64, "rope_freq_base": 5000,
+    "memory": 4 << 30, "rope_scaling": "yarn", "rope_scale": 2, "yarn_orig_ctx": 64,
+    "rope_freq_base": 5000,
 }  # fmt: skip
 
 
