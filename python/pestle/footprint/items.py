@@ -17,7 +17,7 @@ PROGRAM = 64 << 20
 imports; and what buffers are rounded up to, as the system gives whole huge pages."""
 _TOKEN, _MERGE, _TEXT = 310, 670, 2 << 20
 """Bytes that building a tokenizer takes at its peak, for each token and each merge, and besides.
-Measured with vocabularies of 32,000 to 201,088 tokens; afterwards about two thirds stay."""
+Measured with vocabularies of 32,000 to 151,936 tokens; afterwards about two thirds stay."""
 
 
 @dataclass(frozen=True, kw_only=True)
