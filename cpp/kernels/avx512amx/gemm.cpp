@@ -226,6 +226,7 @@ void use_tiles(KernelTable& t) {
   const auto use = [&t]<class F>(F, Format f) {
     t.multiply[0][static_cast<int>(f)] = multiply_rows_of<F, false>;
     t.multiply[1][static_cast<int>(f)] = multiply_rows_of<F, true>;
+    for (PanelKind* kinds : t.panel) kinds[static_cast<int>(f)].max_rows = kRows;
   };
 #define PESTLE_USE(F) use(F{}, Format::F);
   PESTLE_INTEGER_FORMATS(PESTLE_USE)
