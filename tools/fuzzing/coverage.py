@@ -20,7 +20,10 @@ PYTHON_TARGETS = ("template", "tokenizer", "messages", "constraint", "answer", "
 _SEEDS = 400  # cases that the search begins with
 _MOST_SECONDS = 5  # for one case
 _MOST_MB = 2048
-_SOURCES = ("cpp/core/input_file.cpp", "cpp/core/text.cpp", "tools/fuzzing/gguf_target.cpp")
+_SOURCES = (
+    *(f"cpp/core/{name}.cpp" for name in ("buffer", "input_file", "text")),
+    "tools/fuzzing/gguf_target.cpp",
+)
 
 
 def run(target: str, minutes: float, out: Path) -> int:
