@@ -149,8 +149,14 @@ def main() -> None:
         results[f"sigmoid {name}"] = KERNELS.sigmoid(logits)
     # The softmax over one key is 1: what comes out is the value as it was stored.
     one = np.ones((1, 1), np.float32)
-    numbers = attention.conversions()[None]
-    results["to f16"] = KERNELS.KvPages(one[None], numbers[None], "f16").attend(one, [1])
+    numbers = attention.conversions()
+    results["to f16"] = np.concatenate(
+        [
+            KERNELS.KvPages(one[None], x[None, None], "f16").attend(one, [1])
+            for x in np.split(numbers, range(4096, len(numbers), 4096))  # rows as models have them
+        ],
+        axis=1,
+    )
     for kv_type in ("i16", "q8_0"):
         results[f"to {kv_type}"] = np.concatenate(
             [
