@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from .attention import (
+    EVERY,
     MOST,
     MOST_VALUE,
     NORM,
