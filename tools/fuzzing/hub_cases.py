@@ -6,11 +6,13 @@ import hashlib
 import importlib
 import json
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from pestle.errors import Error
 from pestle.models import checkpoint, resolve
 from pestle.models.hub import HubReference
 from pestle.models.remote import remote_models
@@ -98,12 +100,12 @@ def run(case: bytes, folder: Path, rng: Random) -> None:
     transfer.time.sleep = lambda seconds: None  # type: ignore[attr-defined]
     os.environ["PESTLE_CACHE"] = str(folder / "pestle")
     if rng.random() < 0.3:  # as `pestle plan` does
-        models, received = remote_models(
-            HubReference("user/repo"), offline=False, every=rng.random() < 0.5
-        )
-        assert received < 1 << 20
-        assert all(model.size < 1 << 50 for model in models)
-        return
+        with suppress(Error):
+            models, received = remote_models(
+                HubReference("user/repo"), offline=False, every=rng.random() < 0.5
+            )
+            assert received < 1 << 20
+            assert all(model.size < 1 << 50 for model in models)
     if _client.case["checkpoint"]:  # type: ignore[attr-defined]
         found = checkpoint("user/repo")
     else:
