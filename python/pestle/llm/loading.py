@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pestle._core import Drafter, Engine, GgufFile, Model, Sampler
 from pestle.engine.loaded import Loaded
-from pestle.errors import FormatError, shown
+from pestle.errors import ArgumentError, FormatError, shown
 from pestle.footprint import settle
 from pestle.formats import format_of
 from pestle.models.catalogue import entry_of_file
@@ -56,13 +56,16 @@ def load(
         steps = _steps(advance, text)
         # Packing shares its work out as prefill does.
         threads = options.threads_prefill or options.threads
-        model = Model(
-            file,
-            threads=threads,
-            progress=steps,
-            rope=options.rope(),
-            expert_memory=options.expert_memory,
-        )
+        try:
+            model = Model(
+                file,
+                threads=threads,
+                progress=steps,
+                rope=options.rope(),
+                expert_memory=options.expert_memory,
+            )
+        except ValueError as error:  # of an option that the file cannot follow
+            raise ArgumentError(str(error)) from None
         tokenizer, template = text.result()
     if tokenizer.n_vocab > model.n_vocab:
         raise FormatError(

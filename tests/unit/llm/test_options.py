@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from pestle import LLM, _core
 from pestle.cli.options import ModelOptions, model_options
+from pestle.errors import ArgumentError
 from pestle.options import ChatOptions, EngineOptions, GenerateOptions, Sampling
 from pestle.sessions import fingerprint_of
 
@@ -89,3 +90,9 @@ def test_help_explains_every_option(options: Any) -> None:
     defaults = dataclasses.asdict(Sampling())
     stated = {name: f"\n    {name:18} {defaults[name]:g}" for name in own & defaults.keys()}
     assert {name for name, text in stated.items() if text not in options.__doc__} == set()
+
+
+def test_experts_that_a_model_does_not_have(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.gguf")
+    with pytest.raises(ArgumentError, match=r"expert_memory is 1000, and m\.gguf has no experts"):
+        LLM(path, expert_memory=1000)
