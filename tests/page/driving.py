@@ -19,6 +19,16 @@ _KEPT = """() => new Promise((found) => {
   };
 })"""
 
+_RELOAD_ONCE = """([selector, count]) => {
+  const look = () => {
+    if (document.querySelectorAll(selector).length !== count) return;
+    watcher.disconnect();
+    location.reload();
+  };
+  const watcher = new MutationObserver(look);
+  watcher.observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+
 
 class Watched:
     """Hears what a page complains of, and which addresses it asks."""
@@ -82,6 +92,10 @@ class Chat:
         """The messages that the browser has on its disk."""
         found: list[dict[str, Any]] = self.page.evaluate(_KEPT)
         return found
+
+    def reload_once(self, selector: str, count: int) -> None:
+        """Leave the page and come back in the moment that it shows so many of these."""
+        self.page.evaluate(_RELOAD_ONCE, [selector, count])
 
     def ask(self, text: str) -> None:
         """Say something; its answer is not waited for."""

@@ -48,6 +48,23 @@ def test_search_rename_and_delete(chat: Start) -> None:
     expect(page.questions).to_have_count(1)  # the one that was open is open again
 
 
+def test_what_is_deleted_stays_deleted_for_whoever_leaves_at_once(chat: Start) -> None:
+    page = chat("Yes.", "And more.")
+    page.answered("One")
+    page.answered("Two")
+    page.reload_once("article.question", 1)
+    with page.page.expect_event("load"):
+        page.questions.last.get_by_role("button", name="Delete from here").click()
+    expect(page.questions.locator(".said")).to_have_text(["One"])
+    page.reload_once("nav .title", 0)
+    page.button("Delete One").click()
+    with page.page.expect_event("load"):
+        page.button("Delete").click()
+    expect(page.message).to_be_visible()
+    expect(page.titles).to_have_count(0)
+    expect(page.questions).to_have_count(0)
+
+
 def test_an_answer_survives_a_reload_as_far_as_it_came(
     make_llm: Callable[..., LLM], serve: Callable[..., Client], visit: Visit
 ) -> None:

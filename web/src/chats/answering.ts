@@ -107,6 +107,12 @@ export function withFiles(content: string, files: readonly Attachment[]): string
   return [...files.map((file) => `${file.name}:\n${fenced(file.text)}`), content].join("\n\n").trim();
 }
 
+/** While the page is left, until it is shown again: the browser ends its requests then, not the server. */
+let here: Promise<unknown> = Promise.resolve();
+addEventListener("pagehide", () => {
+  here = new Promise((shown) => addEventListener("pageshow", shown, { once: true }));
+});
+
 async function answerTo(chat: Chat, parent: string): Promise<void> {
   if (live.value.has(chat.id)) return;
   const asked = branch(messages.value, parent);
@@ -123,6 +129,7 @@ async function answerTo(chat: Chat, parent: string): Promise<void> {
     const body = { model, messages: conversation(asked, settings.value.system), ...fields(settings.value) };
     ending = await writeOnceLoaded(now, body, stopping.signal);
   } catch (error) {
+    await here; // a page that is left for good keeps an answer without an ending
     ending = stopping.signal.aborted ? "stopped" : "error";
     if (ending === "error") message.error = described(error);
     void look();

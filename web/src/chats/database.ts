@@ -53,7 +53,7 @@ export async function write(chat: Chat, messages: readonly Message[] = []): Prom
   const transaction = (await database()).transaction(["chats", "messages"], "readwrite");
   void transaction.objectStore("chats").put(chat);
   for (const message of messages) void transaction.objectStore("messages").put(message);
-  await transaction.done;
+  await finish(transaction);
   tabs.postMessage(chat.id);
 }
 
@@ -61,7 +61,7 @@ export async function removeMessages(chat: Chat, ids: readonly string[]): Promis
   const transaction = (await database()).transaction(["chats", "messages"], "readwrite");
   void transaction.objectStore("chats").put(chat);
   for (const id of ids) void transaction.objectStore("messages").delete(id);
-  await transaction.done;
+  await finish(transaction);
   tabs.postMessage(chat.id);
 }
 
@@ -70,6 +70,12 @@ export async function removeChat(id: string): Promise<void> {
   void transaction.objectStore("chats").delete(id);
   const messages = transaction.objectStore("messages");
   for (const key of await messages.index("chat").getAllKeys(id)) void messages.delete(key);
-  await transaction.done;
+  await finish(transaction);
   tabs.postMessage(id);
+}
+
+/** Commit at once: what still waits for its requests' answers is lost when the page is left. */
+async function finish(transaction: { commit(): void; done: Promise<void> }): Promise<void> {
+  transaction.commit();
+  await transaction.done;
 }

@@ -75,8 +75,13 @@ export async function update(chat: Chat, changed: readonly Message[] = []): Prom
       }
     }
   });
+  await kept(database.write(chat, changed));
+}
+
+/** Once it is written, or it is told that nothing can be written. */
+async function kept(written: Promise<void>): Promise<void> {
   try {
-    await database.write(chat, changed);
+    await written;
   } catch (error) {
     storageFailed.value = error instanceof Error ? error.message : String(error);
   }
@@ -104,10 +109,11 @@ export async function rename(chat: Chat, title: string): Promise<void> {
   await update({ ...chat, title: titleOf(title) });
 }
 
+/** What is shown as deleted is deleted: whoever leaves the page then does not find it again. */
 export async function remove(chat: Chat): Promise<void> {
+  await kept(database.removeChat(chat.id));
   chats.value = chats.value.filter((each) => each.id !== chat.id);
   if (open.value?.id === chat.id) await show(null);
-  await database.removeChat(chat.id);
 }
 
 /** Show the branch that goes through `message`. */
@@ -120,18 +126,19 @@ export async function follow(message: Message): Promise<void> {
 export async function removeMessage(message: Message): Promise<void> {
   const chat = open.value;
   if (chat === null) return;
-  const gone = subtree(messages.value, message).map((each) => each.id);
-  const left = new Map(messages.value);
-  for (const id of gone) left.delete(id);
+  const gone = new Set(subtree(messages.value, message).map((each) => each.id));
+  const without = () => new Map([...messages.value].filter(([id]) => !gone.has(id)));
+  const left = without();
   const other = alternatives(left, message).at(-1) ?? null;
   const leaf = other === null ? message.parent : end(left, other);
   const changed = { ...chat, leaf };
+  await kept(database.removeMessages(changed, [...gone]));
   batch(() => {
-    messages.value = left;
-    open.value = changed;
     chats.value = newestFirst([changed, ...chats.value.filter((each) => each.id !== chat.id)]);
+    if (open.value?.id !== chat.id) return; // another one is shown meanwhile
+    messages.value = without();
+    open.value = changed;
   });
-  await database.removeMessages(changed, gone);
 }
 
 /** Have a chat from outside among those of this browser. */
