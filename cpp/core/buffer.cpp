@@ -14,7 +14,7 @@
 
 namespace pestle {
 namespace {
-constexpr size_t kHuge = size_t(2) << 20;
+constexpr size_t kHuge = Buffer::kHugePage;
 
 [[noreturn]] void refuse(size_t bytes) {
   throw MemoryLimitError("the system has no " + std::to_string(bytes >> 20) + " MiB of memory left");

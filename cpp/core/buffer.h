@@ -11,6 +11,7 @@ namespace pestle {
 // more.
 class Buffer {
  public:
+  static constexpr size_t kHugePage = size_t(2) << 20;
   Buffer() = default;
   explicit Buffer(size_t bytes);
   ~Buffer();

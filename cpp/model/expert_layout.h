@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/input_file.h"
+#include "core/read_buffers.h"
 
 namespace pestle {
 
@@ -14,8 +15,9 @@ struct Matrix;
 
 // Threads that read and pack. Disks reach their rate with several requests at once; more gain nothing.
 constexpr int kExpertReaders = 4;
-// What a reader asks for at once, at most, unless 16 rows are more.
-constexpr size_t kExpertReadBytes = size_t(1) << 20;
+// What a reader asks for at once, at most, unless 16 rows are more: with the pages around it, the buffers of
+// all readers are two huge pages.
+constexpr size_t kExpertReadBytes = (size_t(1) << 20) - 2 * kReadAlignment;
 
 struct ExpertLayout {
   // Where the parts of one expert stand in its slot. A layer without experts has n_experts 0.
@@ -35,7 +37,7 @@ struct ExpertLayout {
 
   // All that is allocated for so many slots.
   size_t bytes(int n_slots) const {
-    return slot_bytes * size_t(n_slots) + reader_bytes * size_t(kExpertReaders);
+    return slot_bytes * size_t(n_slots) + ReadBuffers::bytes(kExpertReaders, reader_bytes);
   }
   // The slots that fit into so many bytes; never more than there are experts, and 0 where fewer than
   // min_slots fit.

@@ -1,21 +1,17 @@
 #include "model/expert_source.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <exception>
-#include <mutex>
 #include <optional>
 
-#include "core/buffer.h"
 #include "core/error.h"
-#include "core/thread_pool.h"
+#include "core/read_rate.h"
 
 namespace pestle {
 namespace {
 
 // The ways take turns, because others use the disk too; a round is so many reads, and not longer than that.
-constexpr int kRounds = 6, kSamples = 16;
+constexpr int kRounds = 6, kSamples = 24;
 constexpr auto kLongestRound = std::chrono::milliseconds(60);
 // Reads through the page cache push out what others keep there, so they must be clearly faster in every
 // round.
@@ -68,12 +64,13 @@ void ExpertSource::choose_way(bool spares_cache) {
   std::optional<std::vector<InputFile>> direct = pestle::past_cache(files_);
   double direct_rate = 0, cached_rate = 0;
   bool is_clear = true;
+  const ReadBuffers buffers(kExpertReaders, kExpertReadBytes + 2 * kReadAlignment);
   for (int round = 0; round < kRounds; round += 2) {
     double rates[2] = {};
     if (direct) try {
-        rates[0] = rate(*direct, round);
+        rates[0] = rate(*direct, round, buffers);
       } catch (const Error&) { direct.reset(); }  // a file system that takes the flag and refuses the reads
-    if (!direct || !spares_cache) rates[1] = rate(files_, round + 1);
+    if (!direct || !spares_cache) rates[1] = rate(files_, round + 1, buffers);
     is_clear = is_clear && rates[1] > rates[0] * kClearly;
     direct_rate = std::max(direct_rate, rates[0]);
     cached_rate = std::max(cached_rate, rates[1]);
@@ -84,43 +81,23 @@ void ExpertSource::choose_way(bool spares_cache) {
 }
 
 // Reads here and there in the tensors, by as many threads as will read experts.
-double ExpertSource::rate(const std::vector<InputFile>& files, int round) const {
-  using Clock = std::chrono::steady_clock;
+double ExpertSource::rate(const std::vector<InputFile>& files, int round, const ReadBuffers& buffers) const {
   constexpr size_t kRead = kExpertReadBytes;
   uint64_t reads = 0;  // that the tensors are long
   for (const gguf::Tensor& t : tensors_) reads += t.nbytes / kRead;
   const bool measures = reads >= 2 * kRounds * kSamples;
-  const auto read = [&](int sample, std::span<std::byte> buffer) {
+  std::vector<FileSpan> spans;
+  for (int sample = 0; sample < (measures ? kSamples : 1); sample++) {
     uint64_t at = reads * uint64_t(sample * kRounds + round) / (kRounds * kSamples);
     const gguf::Tensor* t = &tensors_.front();
     if (measures)
       for (size_t i = 0; at >= t->nbytes / kRead; t = &tensors_[++i]) at -= t->nbytes / kRead;
-    const InputFile& file = files[size_t(t->shard)];
-    const size_t n = std::min<size_t>(kRead, t->nbytes);
+    spans.push_back({&files[size_t(t->shard)], t->offset + at * kRead, std::min<size_t>(kRead, t->nbytes)});
     // What the page cache happens to hold says nothing of what a model that is larger than memory will meet.
-    if (measures) file.wont_need(t->offset + at * kRead, n);
-    file.read_pages(t->offset + at * kRead, n, buffer);
-  };
-  std::atomic<size_t> done{0};
-  std::exception_ptr failure;
-  std::mutex failing;
-  ThreadPool pool(measures ? kExpertReaders : 1);
-  std::vector<Buffer> buffers;
-  for (int i = 0; i < pool.threads(); i++) buffers.emplace_back(kRead + 2 * kReadAlignment);
-  const Clock::time_point begin = Clock::now();
-  pool.run(measures ? kSamples : 1, 1, [&](int sample, int, int thread) {
-    if (measures && Clock::now() - begin > kLongestRound) return;
-    try {
-      const Buffer& memory = buffers[size_t(thread)];
-      read(sample, {reinterpret_cast<std::byte*>(memory.data()), memory.size()});
-      done.fetch_add(kRead, std::memory_order_relaxed);
-    } catch (...) {
-      const std::lock_guard lock(failing);
-      failure = std::current_exception();
-    }
-  });
-  if (failure) std::rethrow_exception(failure);
-  return measures ? double(done) / std::chrono::duration<double>(Clock::now() - begin).count() : 0;
+    if (measures) spans.back().file->wont_need(spans.back().offset, kRead);
+  }
+  const double found = measure_reads(spans, buffers, kLongestRound);
+  return measures ? found : 0;
 }
 
 }  // namespace pestle

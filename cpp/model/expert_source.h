@@ -30,7 +30,7 @@ class ExpertSource {
 
  private:
   void choose_way(bool spares_cache);
-  double rate(const std::vector<InputFile>& files, int round) const;
+  double rate(const std::vector<InputFile>& files, int round, const ReadBuffers& buffers) const;
 
   std::deque<std::string> names_;
   std::deque<gguf::Tensor> tensors_;

@@ -25,7 +25,10 @@ constexpr float kTurn = 1e-4f;
 
 ExpertStream::ExpertStream(const gguf::File& file, const Decoder& decoder, std::vector<PackJob> jobs,
                            size_t budget)
-    : layout_(ExpertLayout::of(decoder)), source_(file, std::move(jobs)), policy_(layout_) {
+    : layout_(ExpertLayout::of(decoder)),
+      source_(file, std::move(jobs)),
+      buffers_(kExpertReaders, layout_.reader_bytes),
+      policy_(layout_) {
   const int n_slots = layout_.slots(budget);
   if (n_slots == 0)
     throw MemoryLimitError(file.name() + ": " + std::to_string(budget) +
@@ -46,10 +49,9 @@ ExpertStream::ExpertStream(const gguf::File& file, const Decoder& decoder, std::
   }
   memory_ = Buffer(layout_.slot_bytes * size_t(n_slots));
   slots_.resize(size_t(n_slots));
-  for (int i = 0; i < kExpertReaders; i++) buffers_.emplace_back(layout_.reader_bytes);
   try {
-    for (const Buffer& b : buffers_)
-      readers_.emplace_back([this, &b] { read_loop({reinterpret_cast<std::byte*>(b.data()), b.size()}); });
+    for (int i = 0; i < buffers_.readers(); i++)
+      readers_.emplace_back([this, i] { read_loop(buffers_.of(i)); });
   } catch (const std::system_error& error) {
     stop();
     throw Error(std::string("a thread that reads experts cannot be started: ") + error.what());

@@ -89,7 +89,7 @@ class ExpertStream {
   std::vector<Expert> experts_;
   int first_layer_ = 0;  // that has experts
   Buffer memory_;
-  std::vector<Buffer> buffers_;  // of the readers
+  ReadBuffers buffers_;
 
   std::mutex leases_;         // one layer at a time
   mutable std::mutex state_;  // of all that follows

@@ -33,7 +33,9 @@ def test_counts_of_published_shapes(name: str, tmp_path: Path) -> None:
 def test_slots_of_a_budget(name: str, tmp_path: Path) -> None:
     layout = _core.expert_layout(_core.GgufFile(header(tmp_path / "a.gguf", name)))
     least = layout.bytes(layout.min_slots)
-    assert layout.bytes(0) == layout.readers * layout.reader_bytes
+    # Huge pages: what is read into small ones takes a disk several requests.
+    assert layout.bytes(0) % (2 << 20) == 0
+    assert layout.readers * layout.reader_bytes <= layout.bytes(0) <= 4 << 20
     assert (layout.slots(0), layout.slots(least - 1)) == (0, 0)
     assert layout.slots(least) == layout.min_slots
     assert layout.slots(layout.bytes(layout.n_experts) - 1) == layout.n_experts - 1
