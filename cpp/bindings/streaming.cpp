@@ -6,6 +6,8 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "bindings/path.h"
+#include "core/read_rate.h"
 #include "model/model.h"
 
 namespace py = pybind11;
@@ -50,6 +52,17 @@ void bind_streaming(py::module_& m) {
       .def_readonly("read_bytes", &ExpertTraffic::read_bytes)
       .def_readonly("stall_seconds", &ExpertTraffic::stall_seconds, "That products have waited for reads.")
       .def_readonly("stall_bytes", &ExpertTraffic::stall_bytes, "What was read meanwhile.");
+  m.def(
+      "measure_reads",
+      [](const PathArgument& path) {
+        const py::gil_scoped_release released;
+        return measure_random_reads(path.text, kExpertReadBytes, kExpertReaders,
+                                    std::chrono::milliseconds(400));
+      },
+      py::arg("path"),
+      "Bytes a second of reading a file here and there, past the page cache, in such pieces and by so many "
+      "threads as experts are read; takes 0.4 s. 0: there are no such reads, or the file is too small for "
+      "them.");
   m.def(
       "expert_layout", [](const gguf::File& file) { return Outline::of(file).experts; }, py::arg("file"),
       "What the file's experts would take if they were streamed. Reads no weights; raises as loading does.");

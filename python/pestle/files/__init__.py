@@ -18,7 +18,7 @@ space       how much room is left
 from pestle.files.folders import MadeFolder, make_folders, remove_if_empty, remove_made
 from pestle.files.identity import Identity, identity_of, is_at, is_same, names_in, status_at
 from pestle.files.locking import Lock, try_lock, wait_for_lock
-from pestle.files.opening import open_direct, read_bounded, reading, require_regular
+from pestle.files.opening import read_bounded, reading, require_regular
 from pestle.files.owned import (
     created,
     identity_of_open,
@@ -53,7 +53,6 @@ __all__ = [
     "make_private",
     "move",
     "names_in",
-    "open_direct",
     "opened",
     "placed",
     "point",

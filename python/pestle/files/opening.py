@@ -52,16 +52,6 @@ def require_regular(path: Path, status: os.stat_result) -> None:
         raise OSError(errno.EINVAL, f"it is {kind(status)}, expected a file", str(path))
 
 
-def open_direct(path: Path) -> int:
-    """A descriptor of a regular file, whose reads pass the system's cache of files.
-
-    They begin and end at multiples of 4096. Raises OSError, also where there are no such reads.
-    """
-    if not hasattr(os, "O_DIRECT"):
-        raise OSError(errno.ENOTSUP, "this system has no direct reads", str(path))
-    return open_regular(path, os.O_RDONLY | os.O_DIRECT, follow=True)
-
-
 @contextmanager
 def reading(path: Path) -> Iterator[BinaryIO]:
     """A regular file, or one that a link leads to, to be read. Raises OSError."""

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import random
-import time
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pestle import files
+from pestle import _core, files
+from pestle.errors import Error
 
-PIECE: Final = 1 << 20
-"""Bytes of a read, and"""
-READERS: Final = 4
-"""the threads that read, as cpp/model/expert_layout.h has them."""
 _SCRATCH: Final = 192 << 20
-_SECONDS: Final = 0.4
+_BLOCK: Final = 1 << 20
 
 
 def read_rate(folder: Path, path: Path | None = None) -> float | None:
@@ -26,40 +20,21 @@ def read_rate(folder: Path, path: Path | None = None) -> float | None:
 
     None: the system has no such reads, or refuses; then nothing is known of the disk.
     """
-    with suppress(OSError):
+    if sys.platform == "darwin":  # whose F_NOCACHE is a hint: what is cached comes from there
+        return None
+    with suppress(OSError, Error):
         if path is not None and path.stat().st_size >= _SCRATCH:
-            return _measured(path)
+            return _core.measure_reads(path) or None
         existing = next(each for each in (folder, *folder.parents) if each.is_dir())
         if files.free_space(existing) < 2 * _SCRATCH:
             return None
         with files.scratch_folder(existing) as scratch:
             made = scratch / "reads"
             with files.created(made) as stream:
-                block = random.Random(0).randbytes(PIECE)
-                for _ in range(_SCRATCH // PIECE):
+                block = random.Random(0).randbytes(_BLOCK)
+                for _ in range(_SCRATCH // _BLOCK):
                     stream.write(block)
                 stream.flush()
                 files.sync(stream)
-            return _measured(made)
+            return _core.measure_reads(made) or None
     return None
-
-
-def _measured(path: Path) -> float:
-    descriptor = files.open_direct(path)
-    try:
-        pieces = path.stat().st_size // PIECE
-        until = time.perf_counter() + _SECONDS
-
-        def read(seed: int) -> int:
-            chance, done = random.Random(seed), 0
-            with mmap.mmap(-1, PIECE) as page:  # aligned, as such reads want it
-                while time.perf_counter() < until:
-                    done += os.preadv(descriptor, [page], chance.randrange(pieces) * PIECE)
-            return done
-
-        begin = time.perf_counter()
-        with ThreadPoolExecutor(READERS) as pool:
-            total = sum(pool.map(read, range(READERS)))
-        return total / (time.perf_counter() - begin)
-    finally:
-        os.close(descriptor)

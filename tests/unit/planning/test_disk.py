@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ from pestle.planning import disk
 
 def test_a_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "_SCRATCH", 8 << 20)
-    monkeypatch.setattr(disk, "_SECONDS", 0.05)
     rate = disk.read_rate(tmp_path / "not" / "there")
     assert rate is None or 0 < rate < 1e12
     assert list(tmp_path.iterdir()) == []
@@ -21,8 +20,18 @@ def test_a_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert (again is None) == (rate is None)
 
 
+@pytest.mark.parametrize("size", [0, 1, 3 << 20])
+def test_nothing_is_known_of_a_file_that_is_too_small(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "_SCRATCH", 0)
+    path = tmp_path / "model"
+    path.write_bytes(bytes(size))
+    assert disk.read_rate(tmp_path, path) is None
+
+
 def test_nothing_is_known_where_nothing_can_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(os, "O_DIRECT", raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert disk.read_rate(tmp_path) is None
