@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -25,10 +24,3 @@ def mixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "mixture.gguf"
     gguf_file.write(path, SHAPE, "Q8_0", tokenizer, pure=True)
     return path
-
-
-def forget(path: Path) -> None:
-    """Have the page cache drop a file, so that whoever reads it next is charged for it."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

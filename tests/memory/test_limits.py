@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from control_group import ControlGroup, forget
 
-from .conftest import forget
-from .control_group import ControlGroup, control_group
+from .groups import control_group
 
 SCRIPT = Path(__file__).with_name("run_model.py")
 MB = 10**6
@@ -23,7 +23,7 @@ def run(group: ControlGroup, path: Path, budget: int, *options: str) -> dict[str
     forget(path)
     group.limit(budget // 4096 * 4096)
     command = [sys.executable, str(SCRIPT), str(path), str(budget), str(N_CTX), str(PROMPT)]
-    done = group.run([*command, *options])
+    done = group.run([*command, *options], timeout=300)
     assert done.returncode == 0, (budget, done.returncode, done.stderr)  # not killed, for one
     found: dict[str, Any] = json.loads(done.stdout)
     return found

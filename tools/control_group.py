@@ -10,9 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+
+
+class NoControlGroupError(Exception):
+    """None can be made here; it says why."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +50,23 @@ class ControlGroup:
         events = (self.folder / "memory.events").read_text().split()
         return dict(zip(events[::2], map(int, events[1::2]), strict=True))["max"]
 
-    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command in the group from its first instruction on."""
+    def run(self, command: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+        """Run a command in the group from its first instruction on, for so many seconds at most."""
         into = f'echo $$ > "{self.folder}/cgroup.procs" && exec "$@"'
         return subprocess.run(
             ["sh", "-c", into, "sh", *command],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout,
             check=False,
         )
 
 
 @contextmanager
 def control_group(name: str) -> Iterator[ControlGroup]:
-    """A group of its own; skips the test where there can be none."""
+    """A group of its own. Raises NoControlGroupError."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root makes control groups, on Linux")
+        raise NoControlGroupError("only root makes control groups, on Linux")
     version = 1 if (V1 / "memory.limit_in_bytes").exists() else 2
     folder = (V1 if version == 1 else V2) / f"pestle-{os.getpid()}-{name}"
     try:
@@ -77,8 +79,15 @@ def control_group(name: str) -> Iterator[ControlGroup]:
     except OSError as error:
         with suppress(OSError):
             folder.rmdir()
-        pytest.skip(f"no memory control group can be made here: {error}")
+        raise NoControlGroupError(f"no memory control group can be made here: {error}") from error
     try:
         yield group
     finally:
         folder.rmdir()
+
+
+def forget(path: Path) -> None:
+    """Have the page cache drop a file, so that whoever reads it next is charged for it."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
