@@ -53,7 +53,8 @@ std::vector<uint64_t> stacked(std::vector<uint64_t> shape, int count) {
 }  // namespace
 
 const Matrix* Weights::matrix(const std::string& name, int in, int out, int count, const RowSource& rows) {
-  const bool wide = is_wide(dimensions_.dim, in);
+  const bool head = name == "output" || name == "token_embd";  // a tied embedding is multiplied as the head
+  const bool wide = is_wide(dimensions_.dim, in, head);
   if (is_absent(name)) {
     storage_.absent.push_back({name, Format::F32, out, in, wide, count});
     return &storage_.absent.back();
