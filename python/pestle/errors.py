@@ -37,6 +37,10 @@ class GrammarError(Error, ValueError):
     """A schema or grammar is wrong or cannot be held, or no token can follow as it wants."""
 
 
+class ParseError(Error, ValueError):
+    """An answer is not the JSON that it was to be: it ended early, or its class refuses it."""
+
+
 class ModelNotFoundError(Error):
     """No model has this name, path or hub repository."""
 
@@ -84,6 +88,7 @@ __all__ = [
     "MemoryLimitError",
     "ModelNotFoundError",
     "OfflineError",
+    "ParseError",
     "QuantizeError",
     "SessionError",
     "TemplateError",

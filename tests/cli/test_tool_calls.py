@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 import pytest
-from pestle.chat.conversation import REFUSED
+from pestle.chat.rounds import REFUSED
 from pestle.cli import chat, tool_calls
 from pestle.cli.console import Console
 from pestle.cli.dialogue import Dialogue

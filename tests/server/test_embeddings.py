@@ -99,7 +99,7 @@ def test_nothing_is_cut(make_llm: MakeLlm, serve: Serve) -> None:
         ({"input": []}, "input", "expected a string, an array"),
         ({"input": ["x", None]}, "input", "input[1] is None"),
         ({"input": ["x"] * 2049}, "input", "2049 texts, expected 2048 at most"),
-        ({"input": ["x", ""]}, None, "texts[1]: the prompt has no tokens"),
+        ({"input": ["x", ""]}, None, "texts[1] has no tokens"),
         ({"input": "x", "dimensions": 13}, None, "dimensions is 13, expected"),
         ({"input": "x", "encoding_format": "hex"}, "encoding_format", "hex"),
         ({"input": "x", "pooling": "cls"}, "pooling", "cls"),

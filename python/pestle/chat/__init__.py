@@ -5,7 +5,8 @@ requests       what a call asks for, read and checked once; runs makes generatio
 session        the calls over one sequence that keeps its prefix
 tools          functions that a model may call; schemas tells it of them
 thinking       the switches of models that reason
-conversation   a chat that keeps its history; sliding drops what the context cannot hold
+conversation   a chat that keeps its history, and conversation_async the same for asyncio; rounds
+               has what its calls of tools ask for; sliding drops what the context cannot hold
 """
 
 from pestle.chat.conversation import Conversation

@@ -19,7 +19,7 @@ from pestle.chat.runs import chat_run, chat_tokens, text_run
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.run import Lease, R, Run
 from pestle.engine.stream import AsyncStream, Stream
-from pestle.options import ChatOptions, GenerateOptions
+from pestle.options import ChatOptions, GenerateOptions, check_bool, explained
 from pestle.results import ChatCompletion, Completion
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ Awaited: TypeAlias = "Coroutine[Any, Any, R]"
 class GeneratingCalls(ABC):
     """Text from a prompt or a chat: at once, streamed, or for asyncio.
 
-    All four calls take the keyword options of `pestle.options.GenerateOptions`: max_tokens, stop,
-    temperature, top_k, top_p, min_p, repeat_penalty, repeat_last_n, frequency_penalty,
-    presence_penalty, seed, logit_bias, logprobs, speculation, and json_schema, grammar, regex or
-    choice, which say what the text has to be.
+    All four calls take the keyword options of `GenerateOptions`, those of chats of `ChatOptions`
+    too; `help()` of each call lists them.
 
     They check everything before any work. ArgumentError, a ValueError: an option, the prompt, a
     message or a tool is wrong; ArgumentTypeError, a TypeError too, where its type is, or there is
@@ -68,6 +66,7 @@ class GeneratingCalls(ABC):
         stream: Literal[True],
         **options: Unpack[GenerateOptions],
     ) -> Stream[Completion]: ...
+    @explained(GenerateOptions)
     def generate(
         self,
         prompt: Prompt,
@@ -79,10 +78,13 @@ class GeneratingCalls(ABC):
         """Continue `prompt`: text, or token ids that are used as they are.
 
         `parse_special`: text like `<|im_end|>` in the prompt means the control token of that name.
-        Leave it off for text that you did not write.
+        Leave it off for text that you did not write. With `stream=True` it gives a `Stream` of
+        chunks, which closes as a context manager does. Raises ArgumentError, ArgumentTypeError,
+        GrammarError, ContextLengthError and MemoryLimitError, all before any work.
         """
+        streams = check_bool("stream", stream)
         result = Stream(self.text_run(self.text_request(prompt, parse_special, options)))
-        return result if stream else result.result()
+        return result if streams else result.result()
 
     @overload
     def agenerate(
@@ -102,6 +104,7 @@ class GeneratingCalls(ABC):
         stream: Literal[True],
         **options: Unpack[GenerateOptions],
     ) -> AsyncStream[Completion]: ...
+    @explained(GenerateOptions)
     def agenerate(
         self,
         prompt: Prompt,
@@ -111,8 +114,9 @@ class GeneratingCalls(ABC):
         **options: Unpack[GenerateOptions],
     ) -> Awaited[Completion] | AsyncStream[Completion]:
         """`generate` for asyncio: await it, or iterate with `async for` when streaming."""
+        streams = check_bool("stream", stream)
         result = AsyncStream(self.text_run(self.text_request(prompt, parse_special, options)))
-        return result if stream else result.result()
+        return result if streams else result.result()
 
     @overload
     def chat(
@@ -134,6 +138,7 @@ class GeneratingCalls(ABC):
         stream: Literal[True],
         **options: Unpack[ChatOptions],
     ) -> Stream[ChatCompletion]: ...
+    @explained(GenerateOptions, ChatOptions)
     def chat(
         self,
         messages: Messages,
@@ -157,14 +162,14 @@ class GeneratingCalls(ABC):
         the tools. Where the answer is held to a schema, or the tool to its own by `strict`, it
         does not.
 
-        `reasoning`, `reasoning_effort` and `reasoning_budget` are further options, for models that
-        think; so are `response_format`, `tool_choice` and `parallel_tool_calls`, as in the OpenAI
-        API. A schema holds what comes after the reasoning. See `pestle.options.ChatOptions`.
-        Raises TemplateError when the file has no template, or its template fails or refuses the
-        messages.
+        The options are those of `GenerateOptions` and `ChatOptions`. A schema holds what comes
+        after the reasoning. Raises as `generate` does, TemplateError when the file has no template,
+        or its template fails or refuses the messages, and UnsupportedError for a switch that the
+        model does not have.
         """
+        streams = check_bool("stream", stream)
         result = Stream(self.chat_run(self.chat_request(messages, tools, template_args, options)))
-        return result if stream else result.result()
+        return result if streams else result.result()
 
     @overload
     def achat(
@@ -186,6 +191,7 @@ class GeneratingCalls(ABC):
         stream: Literal[True],
         **options: Unpack[ChatOptions],
     ) -> AsyncStream[ChatCompletion]: ...
+    @explained(GenerateOptions, ChatOptions)
     def achat(
         self,
         messages: Messages,
@@ -196,10 +202,11 @@ class GeneratingCalls(ABC):
         **options: Unpack[ChatOptions],
     ) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
         """`chat` for asyncio: await it, or iterate with `async for` when streaming."""
+        streams = check_bool("stream", stream)
         result = AsyncStream(
             self.chat_run(self.chat_request(messages, tools, template_args, options))
         )
-        return result if stream else result.result()
+        return result if streams else result.result()
 
     def chat_tokens(
         self,
@@ -235,7 +242,7 @@ class GeneratingCalls(ABC):
         return chat_request(self._runtime.loaded, messages, tools, template_args, options)
 
     def prompt_of(self, request: ChatRequest) -> list[int]:
-        """The tokens that the model reads for a request."""
+        """The tokens that the model reads for a request. Raises TemplateError."""
         return chat_tokens(self._runtime.loaded, request)[0]
 
     def chat_run(

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pestle.chat.choice import once_called
-from pestle.chat.messages import check_calls
+from pestle.chat.conversation_async import AsyncConversing
+from pestle.chat.rounds import REFUSED, check_rounds, requested_calls, result_message
 from pestle.chat.sliding import slide
 from pestle.chat.tools import Tool, Tools
 from pestle.engine.stream import Stream
 from pestle.errors import ArgumentError, TemplateError
-from pestle.options import check_choice
+from pestle.options import (
+    ChatOptions,
+    GenerateOptions,
+    check_bool,
+    check_choice,
+    explained,
+)
 from pestle.options.values import ON_FULL
-from pestle.results import ToolCall
+from pestle.results import ChatCompletion, ToolCall
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.chat.requests import ChatRequest
     from pestle.chat.session import Session
+    from pestle.engine.run import Run
     from pestle.models import Progress
-    from pestle.options import ChatOptions
-    from pestle.results import ChatCompletion
     from pestle.sessions import RestoredSession, SavedSession, SessionFolder
 
 
-REFUSED = "error: the user does not allow this call"
-
-
-class Conversation:
+class Conversation(AsyncConversing):
     """Messages and the session that answers them. Made by `LLM.conversation`.
 
     `messages` is the history, a plain list of dicts that may be saved, loaded and edited between
@@ -44,7 +46,8 @@ class Conversation:
     system's messages; `dropped` has what the last call dropped.
 
     Where the answer calls `tools`, `answer_calls` carries them out and `proceed` lets the model
-    go on with their results; `converse` does both until there is an answer without calls.
+    go on with their results; `converse` does both until there is an answer without calls. `aask`,
+    `aregenerate`, `aproceed`, `aanswer_calls` and `aconverse` are the same for asyncio.
     """
 
     def __init__(
@@ -83,13 +86,12 @@ class Conversation:
     def ask(
         self, text: str, *, stream: Literal[True], **options: Unpack[ChatOptions]
     ) -> Stream[ChatCompletion]: ...
+    @explained(GenerateOptions, ChatOptions)
     def ask(
         self, text: str, *, stream: bool = False, **options: Unpack[ChatOptions]
     ) -> ChatCompletion | Stream[ChatCompletion]:
         """Say `text` as the user. Options and errors are those of `LLM.chat`."""
-        question = {"role": "user", "content": text}
-        result = self._answer([*self.messages, question], options)
-        return result if stream else result.result()
+        return _given(self._question(text, options), stream)
 
     @overload
     def regenerate(
@@ -99,6 +101,7 @@ class Conversation:
     def regenerate(
         self, *, stream: Literal[True], **options: Unpack[ChatOptions]
     ) -> Stream[ChatCompletion]: ...
+    @explained(GenerateOptions, ChatOptions)
     def regenerate(
         self, *, stream: bool = False, **options: Unpack[ChatOptions]
     ) -> ChatCompletion | Stream[ChatCompletion]:
@@ -106,11 +109,7 @@ class Conversation:
 
         Raises ArgumentError when nothing was asked yet.
         """
-        asked = [i for i, message in enumerate(self.messages) if message.get("role") == "user"]
-        if not asked:
-            raise ArgumentError("there is no question to answer again")
-        result = self._answer(self.messages[: asked[-1] + 1], options)
-        return result if stream else result.result()
+        return _given(self._last_question(options), stream)
 
     @overload
     def proceed(
@@ -120,35 +119,33 @@ class Conversation:
     def proceed(
         self, *, stream: Literal[True], **options: Unpack[ChatOptions]
     ) -> Stream[ChatCompletion]: ...
+    @explained(GenerateOptions, ChatOptions)
     def proceed(
         self, *, stream: bool = False, **options: Unpack[ChatOptions]
     ) -> ChatCompletion | Stream[ChatCompletion]:
-        """Let the model go on from the messages as they are, such as the results of its calls."""
-        result = self._answer([*self.messages], options)
-        return result if stream else result.result()
+        """Let the model go on from the messages as they are, such as the results of its calls.
+
+        Options and errors are those of `LLM.chat`.
+        """
+        return _given(self._going_on(options), stream)
 
     def answer_calls(self, results: Mapping[int, str] | None = None) -> int:
         """Append a result for each call of the last message; return how many there are.
 
         `results` are those that the caller has, by the number of the call; the others are carried
-        out. What goes wrong is a result too (see `pestle.chat.tools.Tools.run`).
+        out. What goes wrong is a result too (see `pestle.chat.tools.Tools.run`). Raises
+        ArgumentTypeError for a coroutine function, which `aanswer_calls` awaits.
         """
-        last = self.messages[-1] if self.messages else {}
-        calls = last.get("tool_calls") or ()
-        check_calls("tool_calls of the last message", calls)
+        calls = requested_calls(self.messages)
         said = []
-        for n, call in enumerate(calls):
-            arguments = call["function"].get("arguments", "")
-            if not isinstance(arguments, str):
-                arguments = json.dumps(arguments, ensure_ascii=False)
-            asked = ToolCall(call["function"]["name"], arguments)
+        for n, (identity, call) in enumerate(calls):
             given = (results or {}).get(n)
-            content = self._tools.run(asked) if given is None else given
-            named = {"tool_call_id": call["id"]} if call.get("id") else {}
-            said.append({"role": "tool", **named, "name": asked.name, "content": content})
+            content = self._tools.run(call) if given is None else given
+            said.append(result_message(identity, call, content))
         self.messages += said  # all or none, if one is interrupted
         return len(calls)
 
+    @explained(GenerateOptions, ChatOptions)
     def converse(
         self,
         text: str,
@@ -161,8 +158,9 @@ class Conversation:
 
         Each call is put to `approve` before; one that is refused is told so to the model. After
         `most_rounds` of calls the answer is given back as it is. A call that `tool_choice` forces
-        is forced once.
+        is forced once. Raises as `LLM.chat` does.
         """
+        most_rounds = check_rounds(approve, most_rounds, options)
         answer = self.ask(text, **options)
         options["tool_choice"] = once_called(options.get("tool_choice"))
         for _ in range(most_rounds):
@@ -211,9 +209,22 @@ class Conversation:
         first = next((i for i, role in enumerate(roles) if role != "system"), len(roles))
         del self.messages[first:]
 
-    def _answer(
-        self, messages: list[dict[str, Any]], options: ChatOptions
-    ) -> Stream[ChatCompletion]:
+    def __repr__(self) -> str:
+        return f"Conversation({len(self.messages)} messages, {self.session!r})"
+
+    def _question(self, text: str, options: ChatOptions) -> Run[ChatCompletion]:
+        return self._answer([*self.messages, {"role": "user", "content": text}], options)
+
+    def _last_question(self, options: ChatOptions) -> Run[ChatCompletion]:
+        asked = [i for i, message in enumerate(self.messages) if message.get("role") == "user"]
+        if not asked:
+            raise ArgumentError("there is no question to answer again")
+        return self._answer(self.messages[: asked[-1] + 1], options)
+
+    def _going_on(self, options: ChatOptions) -> Run[ChatCompletion]:
+        return self._answer([*self.messages], options)
+
+    def _answer(self, messages: list[dict[str, Any]], options: ChatOptions) -> Run[ChatCompletion]:
         def keep(answer: ChatCompletion) -> None:
             if answer.text or answer.finish_reason != "cancelled":
                 self.messages[:] = [*messages, answer.message]
@@ -229,10 +240,15 @@ class Conversation:
                 request.options.generation.max_tokens,
             )
             request = request.with_messages(messages)
-        return Stream(self.session.chat_run(request, keep))
+        return self.session.chat_run(request, keep)
 
     def _request(self, messages: list[dict[str, Any]], options: ChatOptions) -> ChatRequest:
         return self.session.chat_request(messages, self._tools, self.template_args, options)
+
+
+def _given(run: Run[ChatCompletion], stream: bool) -> ChatCompletion | Stream[ChatCompletion]:
+    answer = Stream(run)
+    return answer if check_bool("stream", stream) else answer.result()
 
 
 def _folder(session: str | os.PathLike[str] | SessionFolder) -> SessionFolder:

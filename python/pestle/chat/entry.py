@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pestle.chat.characters import encoded
 from pestle.engine.admission import check_fits
-from pestle.errors import ArgumentError, ArgumentTypeError, prompt_too_long, shown
+from pestle.errors import ArgumentError, ArgumentTypeError, Error, prompt_too_long, shown
 
 if TYPE_CHECKING:
     from pestle.engine.loaded import Loaded
@@ -25,22 +26,60 @@ _ELSEWHERE = {
     "repetition_penalty": "repeat_penalty",
     "format": "json_schema",
     "schema": "json_schema",
+    "function_call": "tool_choice",
     "functions": "tools",
+    "max_output_tokens": "max_tokens",
+    "stop_sequences": "stop",
+    "stop_strings": "stop",
     "enable_thinking": "reasoning",
     "think": "reasoning",
+}
+_IN_OTHER_WORDS = {
+    "model": "LLM takes it",
+    "n": "generate_all and chat_all take a list, in which one may occur several times",
+    "system": "a message of the role system says it",
 }
 _OURS = ("messages", "tools", "add_generation_prompt")  # variables that are not the caller's
 
 
-def check_names(options: Mapping[str, Any], known: Iterable[str], kind: str = "generation") -> None:
-    """Raise ArgumentTypeError for an option that is not in `known`."""
+def check_names(
+    options: Mapping[str, Any],
+    known: Iterable[str],
+    kind: str = "generation",
+    beside: Iterable[str] = (),
+) -> None:
+    """Raise ArgumentTypeError for an option that is not in `known`.
+
+    `beside` are the call's other keywords, which may be what was meant.
+    """
     from pestle.models.suggest import did_you_mean  # brings the hub
 
-    known = sorted(known)
-    for name in sorted(options.keys() - {*known}):
+    unknown = sorted(options.keys() - {*known})
+    known = sorted({*known, *beside})
+    for name in unknown:
         elsewhere = _ELSEWHERE.get(name, "")
         meant = f"; did you mean {elsewhere}?" if elsewhere in known else did_you_mean(name, known)
+        if name in _IN_OTHER_WORDS:
+            meant = f"; {_IN_OTHER_WORDS[name]}"
         raise ArgumentTypeError(f"unknown {kind} option {name!r}{meant}")
+
+
+@contextmanager
+def about(where: str) -> Iterator[None]:
+    """Have the errors that are raised within name `where`, if they do not already."""
+    try:
+        yield
+    except Error as error:
+        if not str(error).startswith(where):
+            error.args = (f"{where}: {error}",)
+        raise
+
+
+def several(name: str, values: Any, expected: str) -> list[Any]:
+    """`values` as a list. Raises ArgumentTypeError for what is one value, or none."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ArgumentTypeError(f"{name} is {shown(values)}, expected {expected}")
+    return list(values)
 
 
 def checked_variables(template_args: Any) -> dict[str, Any]:
@@ -58,9 +97,11 @@ def checked_variables(template_args: Any) -> dict[str, Any]:
 
 
 def prompt_tokens(
-    loaded: Loaded, prompt: Any, *, parse_special: bool = False
+    loaded: Loaded, prompt: Any, *, parse_special: bool = False, name: str = "prompt"
 ) -> tuple[list[int], tuple[str, ...]]:
     """The tokens of a prompt, which is text or token ids, and what was replaced in the text.
+
+    `name` is what messages call it.
 
     Raises ArgumentTypeError for anything else, ArgumentError for a token that the model does not
     know, UnknownCharacterError and ContextLengthError.
@@ -70,8 +111,8 @@ def prompt_tokens(
         encode = partial(loaded.tokenizer.encode, parse_special=parse_special)
         tokens, notes = encoded(loaded, prompt, encode)
     else:
-        tokens = token_ids("prompt", prompt, "text or token ids")
-    check_prompt(loaded, tokens)
+        tokens = token_ids(name, prompt, "text or token ids")
+    check_prompt(loaded, tokens, name)
     return tokens, notes
 
 
@@ -86,8 +127,12 @@ def _token_id(where: str, token: Any) -> int:
     try:
         return operator.index(token)
     except TypeError:
-        one = "; generate_all takes several texts" if isinstance(token, str) else ""
-        raise ArgumentTypeError(f"{where} is {shown(token)}, expected a token id{one}") from None
+        hint = ""
+        if isinstance(token, str):
+            hint = "; generate_all takes several texts"
+        elif isinstance(token, Mapping):
+            hint = "; chat takes messages"
+        raise ArgumentTypeError(f"{where} is {shown(token)}, expected a token id{hint}") from None
 
 
 def check_tokens(name: str, tokens: Sequence[int], n_vocab: int) -> None:
@@ -97,11 +142,11 @@ def check_tokens(name: str, tokens: Sequence[int], n_vocab: int) -> None:
         raise ArgumentError(f"{name}: token {wrong} is not in [0, {n_vocab})")
 
 
-def check_prompt(loaded: Loaded, prompt: Sequence[int]) -> None:
+def check_prompt(loaded: Loaded, prompt: Sequence[int], name: str = "prompt") -> None:
     """Raise ArgumentError, ContextLengthError or MemoryLimitError unless the model can read it."""
     if not prompt:
-        raise ArgumentError("the prompt has no tokens")
-    check_tokens("prompt", prompt, loaded.n_vocab)
+        raise ArgumentError(f"{'the prompt' if name == 'prompt' else name} has no tokens")
+    check_tokens(name, prompt, loaded.n_vocab)
     if len(prompt) > loaded.engine.n_ctx:
         raise prompt_too_long(len(prompt), loaded.engine.n_ctx)
     check_fits(loaded.engine, len(prompt))

@@ -22,8 +22,20 @@ _ELSEWHERE = {
     "thinking": "reasoning_content",
     "tool_name": "name",
 }
+_ROLES_ELSEWHERE = {
+    "ai": "assistant",
+    "bot": "assistant",
+    "function": "tool",
+    "human": "user",
+    "model": "assistant",
+}
+# Where other programs have what a message says, and who says it.
+_CONTENTS = ("message", "parts", "prompt", "text", "value")
+_AUTHORS = ("author", "from", "sender", "speaker")
 _TYPO = 0.8  # how like a key another one has to be; most others are simply other keys
 _EXAMPLE = '[{"role": "user", "content": "Hello!"}]'
+_TEXTS_ELSEWHERE = ("input_text", "output_text")  # of another API of OpenAI's
+_MAY_BE_EMPTY = ("assistant", "tool")  # what they say may be nothing at all
 _BETWEEN_PARTS = "\n"
 _QUOTED = re.compile(r"""(['"])(\w+)\1|\.(\w+)""")
 
@@ -42,6 +54,8 @@ def checked_messages(messages: Any, template: str = "") -> list[dict[str, Any]]:
         )
     if not messages:
         raise ArgumentError(f"messages is empty, expected one at least, such as {_EXAMPLE}")
+    if isinstance(messages[0], (list, tuple)):
+        raise ArgumentTypeError("messages is a list of chats, expected one; chat_all takes several")
     named = {match[2] or match[3] for match in _QUOTED.finditer(template)}
     return [_checked(f"messages[{n}]", message, named) for n, message in enumerate(messages)]
 
@@ -60,8 +74,10 @@ def _checked(where: str, message: Any, named: set[str]) -> dict[str, Any]:
         check_calls(f"{where}: tool_calls", calls)
     content = message.get("content")
     if content is None and not calls:
-        raise ArgumentError(f"{where} has no content")
-    checked["content"] = None if content is None else _text(f"{where}: content", content)
+        raise ArgumentError(f"{where} has no content{_instead(message, _CONTENTS, 'content')}")
+    if content is not None:
+        content = _text(f"{where}: content", content, may_be_empty=checked["role"] in _MAY_BE_EMPTY)
+    checked["content"] = content
     for key in ("name", "reasoning_content", "tool_call_id"):
         if not isinstance(message.get(key), (str, type(None))):
             raise ArgumentTypeError(f"{where}: {key} is {shown(message[key])}, expected a string")
@@ -81,13 +97,21 @@ def _refuse_key(where: str, key: str) -> None:
 def _role(where: str, message: Mapping[str, Any], named: set[str]) -> str:
     role = message.get("role")
     if role is None:
-        raise ArgumentError(f"{where} has no role, expected {', '.join(ROLES)}")
+        instead = _instead(message, _AUTHORS, "role")
+        raise ArgumentError(f"{where} has no role, expected {', '.join(ROLES)}{instead}")
     if not isinstance(role, str):
         raise ArgumentTypeError(f"{where}: role is {shown(role)}, expected {', '.join(ROLES)}")
     if role not in ROLES and role not in named:
-        expected = f"expected {', '.join(ROLES)}{_nearest(role, ROLES)}"
-        raise ArgumentError(f"{where}: role is {shown(role)}, {expected}")
+        elsewhere = _ROLES_ELSEWHERE.get(role.lower())
+        meant = f"; did you mean {elsewhere}?" if elsewhere else _nearest(role, ROLES)
+        raise ArgumentError(f"{where}: role is {shown(role)}, expected {', '.join(ROLES)}{meant}")
     return role
+
+
+def _instead(message: Mapping[str, Any], keys: Sequence[str], meant: str) -> str:
+    """What to write where a message has one of `keys` in place of the one that is `meant`."""
+    found = next((key for key in keys if message.get(key) is not None), None)
+    return "" if found is None else f"; did you mean {meant}, not {found}?"
 
 
 def _nearest(word: str, known: Sequence[str], cutoff: float = 0.6) -> str:
@@ -96,13 +120,15 @@ def _nearest(word: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     return did_you_mean(word, known, cutoff=cutoff)
 
 
-def _text(where: str, content: Any) -> str:
+def _text(where: str, content: Any, *, may_be_empty: bool) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, (bytes, Mapping)) or not isinstance(content, Sequence):
         raise ArgumentTypeError(
             f"{where} is {shown(content)}, expected a string or a list of text parts"
         )
+    if not content and not may_be_empty:
+        raise ArgumentError(f"{where} is empty, expected a string or text parts")
     return _BETWEEN_PARTS.join(_part(f"{where}[{n}]", part) for n, part in enumerate(content))
 
 
@@ -113,7 +139,12 @@ def _part(where: str, part: Any) -> str:
         raise ArgumentTypeError(f"{where} is {shown(part)}, expected a text part")
     kind = part.get("type")
     if kind != "text":
-        raise ArgumentError(f"{where} is of the type {shown(kind)}; only text parts can be read")
+        if kind is None:
+            raise ArgumentError(f'{where} has no type, expected "text"')
+        meant = "; did you mean text?" if kind in _TEXTS_ELSEWHERE else ""
+        raise ArgumentError(
+            f"{where} is of the type {shown(kind)}; only text parts can be read{meant}"
+        )
     text = part.get("text")
     if not isinstance(text, str):
         raise ArgumentTypeError(f"{where}: text is {shown(text)}, expected a string")

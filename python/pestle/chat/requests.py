@@ -5,14 +5,14 @@ Nothing here keeps the model: a request may outlive it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pestle.chat.choice import ToolChoice, tool_choice
 from pestle.chat.entry import check_names, checked_variables, prompt_tokens
 from pestle.chat.messages import checked_messages
-from pestle.chat.structure import plan_of_text, planner_of, wanted_of
+from pestle.chat.structure import parser_of, plan_of_text, planner_of, wanted_of
 from pestle.chat.thinking import lead_out, template_variables
 from pestle.chat.tools import Tool, Tools
 from pestle.errors import TemplateError
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pestle.engine.loaded import ChatEncoder, Loaded
 
 _OF_TEXTS = GenerateOptions.__optional_keys__
+_BESIDE_TEXTS = ("parse_special", "stream")
 _OF_CHATS = ChatOptions.__optional_keys__  # those of texts too
+_BESIDE_CHATS = ("stream", "template_args", "tools")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class TextRequest:
     prompt: list[int]
     generation: Request
     plan: Plan | None
+    parser: Callable[[str], Any] | None  # of JSON
     notes: tuple[str, ...]  # what was replaced in the prompt
 
 
@@ -47,6 +50,7 @@ class CheckedOptions:
     wanted      what the answer is held to, by the plans of `planner`; None: to nothing
     lead_out    the tokens that end the model's reasoning
     one_call    whether the answer ends after its first call
+    parser      what reads an answer that is to be JSON
     """
 
     generation: Request
@@ -58,6 +62,7 @@ class CheckedOptions:
     planner: Planner | None
     lead_out: tuple[int, ...]
     one_call: bool
+    parser: Callable[[str], Any] | None
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,23 @@ class ChatRequest:
 
 
 def text_request(
-    loaded: Loaded, prompt: Any, options: GenerateOptions, *, parse_special: bool = False
+    loaded: Loaded,
+    prompt: Any,
+    options: GenerateOptions,
+    *,
+    parse_special: bool = False,
+    name: str = "prompt",
 ) -> TextRequest:
-    """Read what `generate` was given. Raises as it does."""
-    check_names(options, _OF_TEXTS)
-    generation = _generation(loaded, options)
-    tokens, notes = prompt_tokens(loaded, prompt, parse_special=parse_special)
-    return TextRequest(tokens, generation, plan_of_text(loaded, options), notes)
+    """Read what `generate` was given. Raises as it does; `name` is what it calls the prompt."""
+    generation, plan = text_options(loaded, options)
+    tokens, notes = prompt_tokens(loaded, prompt, parse_special=parse_special, name=name)
+    return TextRequest(tokens, generation, plan, parser_of(options), notes)
+
+
+def text_options(loaded: Loaded, options: GenerateOptions) -> tuple[Request, Plan | None]:
+    """Read the options of a text. Raises as `generate` does."""
+    check_names(options, _OF_TEXTS, beside=_BESIDE_TEXTS)
+    return _generation(loaded, options), plan_of_text(loaded, options)
 
 
 def chat_request(
@@ -113,7 +128,7 @@ def checked_options(
     loaded: Loaded, tools: Tools | Sequence[Tool] | None, options: ChatOptions
 ) -> CheckedOptions:
     """Read the options and the tools of a chat. Raises as `chat` does."""
-    check_names(options, _OF_CHATS)
+    check_names(options, _OF_CHATS, beside=_BESIDE_CHATS)
     known = Tools.of(tools)
     generation = _generation(loaded, options)
     variables = template_variables(loaded, options)
@@ -132,6 +147,7 @@ def checked_options(
         planner=planner_of(loaded, wanted),
         lead_out=out,
         one_call=options.get("parallel_tool_calls") is False and not forced,
+        parser=parser_of(options),
     )
 
 

@@ -42,6 +42,7 @@ def text_run(
         constraint=None if request.plan is None else request.plan.constraint(),
         notes=request.notes,
         client=client,
+        parser=request.parser,
     )
 
 
@@ -87,6 +88,7 @@ def chat_run(
         None if plan is None else plan.constraint(),
         notes,
         client,
+        options.parser,
     )
 
 

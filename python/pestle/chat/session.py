@@ -37,6 +37,11 @@ class Session(GeneratingCalls):
         self._sequence = runtime.new_sequence() if sequence is None else sequence
         self._busy = Lock()
 
+    def __repr__(self) -> str:
+        if self._runtime.closed:
+            return "Session(closed)"
+        return f"Session({self.n_tokens} of {self.n_ctx} tokens)"
+
     @property
     def n_ctx(self) -> int:
         """How many tokens the session may hold."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pestle.chat.choice import ToolChoice
@@ -26,6 +27,20 @@ def plan_of_text(loaded: Loaded, options: Mapping[str, Any]) -> Plan | None:
     from pestle.constraints import text_plan
 
     return text_plan(grammar, loaded.tokenizer, loaded.n_vocab, loaded.format)
+
+
+def parser_of(options: Mapping[str, Any]) -> Callable[[str], Any] | None:
+    """What reads an answer that the options want as JSON; None where they want none.
+
+    A class that has a schema reads what is of it, as pydantic's models do.
+    """
+    schema, form = options.get("json_schema"), options.get("response_format")
+    if schema is None and (not isinstance(form, Mapping) or form.get("type") != "text"):
+        schema = form
+    if schema is None:
+        return None
+    reads = getattr(schema, "model_validate_json", None)
+    return reads if isinstance(schema, type) and callable(reads) else json.loads
 
 
 def planner_of(loaded: Loaded, wanted: Requirements | None) -> Planner | None:

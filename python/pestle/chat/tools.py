@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from pestle.chat.schemas import Function, function_of
@@ -70,20 +72,48 @@ class Tools:
         """Carry out a call: its result, as the model is to read it.
 
         Whatever goes wrong is the result too, so that the model can do better: a function that
-        does not exist, arguments that do not fit, an exception.
+        does not exist, arguments that do not fit, an exception. Raises ArgumentTypeError
+        for a coroutine function.
         """
+        asked = self._asked(call)
+        if isinstance(asked, str):
+            return asked
+        function, arguments = asked
+        if inspect.iscoroutinefunction(function):
+            raise ArgumentTypeError(
+                f"the tool {call.name} is a coroutine function; use aconverse or aanswer_calls"
+            )
+        try:
+            return _as_text(function(**arguments))
+        except (Exception, SystemExit) as error:  # of a function that is not ours
+            return _failed(error)
+
+    async def arun(self, call: ToolCall) -> str:
+        """`run` for asyncio: coroutine functions are awaited, others run in a thread.
+
+        Cancelled, it returns when the thread has ended.
+        """
+        asked = self._asked(call)
+        if isinstance(asked, str):
+            return asked
+        function, arguments = asked
+        try:
+            if inspect.iscoroutinefunction(function):
+                return _as_text(await function(**arguments))
+            return _as_text(await _in_a_thread(partial(function, **arguments)))
+        except (Exception, SystemExit) as error:
+            return _failed(error)
+
+    def _asked(self, call: ToolCall) -> tuple[Callable[..., Any], dict[str, Any]] | str:
+        """The function of a call, and its arguments; else what is wrong, for the model to read."""
         function = self._functions.get(call.name)
         if function is None or call.builtin:
             known = ", ".join(self._functions) or "none"
             return f"error: there is no tool {call.name!r}; known: {known}"
         try:
-            arguments = function.arguments(call.arguments)
+            return function.function, function.arguments(call.arguments)
         except ValueError as error:
             return f"error: {error}"
-        try:
-            return _as_text(function.function(**arguments))
-        except (Exception, SystemExit) as error:  # of a function that is not ours
-            return f"error: {type(error).__name__}: {error}"
 
 
 def _checked(where: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -103,6 +133,21 @@ def _checked(where: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
                 f"{where} ({name:.60}): {key} is {shown(function[key])}, expected {expected}"
             )
     return tool if function is not tool else {"type": "function", "function": tool}
+
+
+async def _in_a_thread(function: Callable[[], Any]) -> Any:
+    import asyncio  # here: `import pestle` does without it
+
+    running = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+def _failed(error: BaseException) -> str:
+    return f"error: {type(error).__name__}: {error}"
 
 
 def _as_text(result: object) -> str:

@@ -157,7 +157,7 @@ class Dialogue:
 
         Whatever is interrupted, each call has a result: that it was not allowed.
         """
-        from pestle.chat.conversation import REFUSED
+        from pestle.chat.rounds import REFUSED
 
         if not self._tools.given or not calls:
             return None

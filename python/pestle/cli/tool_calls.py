@@ -74,7 +74,7 @@ class Approval:
 
     def results(self, calls: Sequence[ToolCall], tools: Tools) -> dict[int, str]:
         """The results that the person gives: of calls that are refused, or not ours to run."""
-        from pestle.chat.conversation import REFUSED
+        from pestle.chat.rounds import REFUSED
 
         given: dict[int, str] = {}
         for n, call in enumerate(calls):

@@ -88,6 +88,10 @@ def grammar_of_schema(name: str, schema: Any) -> Grammar:
             raise GrammarError(f"{name} is nested too deeply") from error
     if not isinstance(schema, (Mapping, bool)):
         raise ArgumentTypeError(f"{name} is {shown(schema)}, expected a JSON schema")
+    if isinstance(schema, bool):  # the library wants an object
+        if not schema:
+            raise GrammarError(f"{name} is false, which no JSON fits")
+        schema = {}
     check_schema(name, schema)
     try:
         schema = ecma_schema(schema)

@@ -51,10 +51,11 @@ class Run(Generic[R]):
         constraint: TokenConstraint | None = None,
         notes: tuple[str, ...] = (),
         client: str = "",
+        parser: Callable[[str], Any] | None = None,
     ) -> None:
         """`answer` makes what reads the tokens; `lead_out` and `constraint` are as `Generation` has
         them. `on_end` hears of the end, early or not. `notes` are warnings about the prompt.
-        `client` is whom it is for: see `Scheduler.add`.
+        `client` is whom it is for: see `Scheduler.add`. `parser` reads the result, if it is JSON.
         """
         self.cancel = Event()
         """Set by any thread; takes effect before the next forward pass."""
@@ -69,6 +70,7 @@ class Run(Generic[R]):
         self._constraint = constraint
         self._notes = self._untold = notes
         self._client = client
+        self._parser = parser
         self._held = ExitStack()
         self._sequence: HeldSequence | None = None
         self._progress = Progress()
@@ -225,6 +227,7 @@ class Run(Generic[R]):
             logprobs=None if self._logprobs is None else tuple(self._logprobs),
             reuse=self._progress.reuse,
             warnings=self._notes + said.warnings,
+            parser=self._parser,
             **chat,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pestle.engine.loaded import Choice, Sampled, Scored
@@ -57,6 +57,13 @@ def logits(
 ) -> Iterator[NDArray[float32]]:
     """The logits after each of the tokens, in parts of (n_tokens, n_vocab)."""
     return _results(runtime, _Logits(runtime, sequence, list(tokens)))
+
+
+def alogits(
+    runtime: Runtime, sequence: HeldSequence, tokens: Sequence[int]
+) -> AsyncIterator[NDArray[float32]]:
+    """The same for asyncio."""
+    return results(runtime.scheduler.add(_Logits(runtime, sequence, list(tokens))))
 
 
 def _results(runtime: Runtime, work: Work[T]) -> Iterator[T]:

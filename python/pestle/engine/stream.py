@@ -34,6 +34,9 @@ class Stream(Iterator[Chunk], Generic[R]):
         # wait for itself.
         self._turn = RLock()
 
+    def __repr__(self) -> str:
+        return f"Stream({self.status().phase})"
+
     def __next__(self) -> Chunk:
         with self._turn:
             chunk = self._run.next()
@@ -100,6 +103,9 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
     def __init__(self, run: Run[R]) -> None:
         self._run = run
         self._stream = Stream(run)
+
+    def __repr__(self) -> str:
+        return f"Async{self._stream!r}"
 
     async def __anext__(self) -> Chunk:
         if not self._run.cancel.is_set():

@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from pestle.engine.run import R, Run
-from pestle.engine.stream import Stream
+from pestle.engine.stream import AsyncStream, Stream
 from pestle.engine.ticket import patience
 
 AT_ONCE = 16
 """Generations whose passes are shared. More gain little on a CPU, and each holds memory."""
 
 
-def results(runs: Sequence[Run[R]]) -> list[R]:
+def results(
+    runs: Sequence[Run[R]], progress: Callable[[int, int], object] | None = None
+) -> list[R]:
     """The results of all, in their order. Raises what the first failing one raises.
 
-    Where one fails, or Ctrl-C comes, the others end early.
+    `progress` is told in the caller's thread how many are done, and of how many. Where a
+    generation or `progress` fails, or Ctrl-C comes, the others end early.
     """
     streams = [Stream(run) for run in runs]
     with ThreadPoolExecutor(min(AT_ONCE, max(len(runs), 1)), "pestle-together") as waiting:
         try:
             futures = [waiting.submit(stream.result) for stream in streams]
-            while True:
-                done, left = wait(futures, patience(), FIRST_EXCEPTION)
-                if not left or any(future.exception() is not None for future in done):
-                    return [future.result() for future in futures if future in done or not left]
+            left = set(futures)
+            while left:
+                done, left = wait(left, patience(), FIRST_COMPLETED)
+                for future in done:
+                    future.result()  # raises what went wrong
+                if done and progress is not None:
+                    progress(len(futures) - len(left), len(futures))
+            return [future.result() for future in futures]
         except BaseException:
             waiting.shutdown(wait=False, cancel_futures=True)
             for run in runs:
                 run.abandon()
             raise
+
+
+async def aresults(
+    runs: Sequence[Run[R]], progress: Callable[[int, int], object] | None = None
+) -> list[R]:
+    """The same for asyncio. Cancelled, it returns when the passes in progress have ended."""
+    import asyncio  # here: `import pestle` does without it
+
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def result(run: Run[R]) -> R:
+        async with places:
+            return await AsyncStream(run).result()
+
+    tasks = [asyncio.ensure_future(result(run)) for run in runs]
+    try:
+        for done, ended in enumerate(asyncio.as_completed(tasks), 1):
+            await ended
+            if progress is not None:
+                progress(done, len(tasks))
+        return [task.result() for task in tasks]
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -1,6 +1,7 @@
 """`LLM`: from a file or name to a model that generates.
 
-language_model  the class: how it is made and closed; lists, sessions and conversations
+language_model  the class: how it is made and closed; sessions and conversations
+lists           calls for many prompts or chats at once
 texts           what it tells of texts without generating: tokens, logits, scores
 embedding       vectors of texts
 facts           its names, sizes and parts

@@ -8,21 +8,36 @@ from typing import Any, TypeVar, cast
 
 from pestle.errors import ArgumentTypeError
 
-Init = TypeVar("Init", bound=Callable[..., None])
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+# Names that other programs have for what is meant, too far from ours to be recognised as such.
+_ELSEWHERE = {
+    "context_length": "n_ctx",
+    "ctx_size": "n_ctx",
+    "max_model_len": "n_ctx",
+    "max_seq_len": "n_ctx",
+    "repo_id": "hf",
+    "add_special_tokens": "add_special",
+    "skip_special_tokens": "skip_special",
+    "system_prompt": "system",
+}
 
 
-def known_arguments(init: Init) -> Init:
-    """Have a constructor raise ArgumentTypeError for a name it does not have, with the nearest."""
-    code = init.__code__
+def known_arguments(call: Call) -> Call:
+    """Have a method raise ArgumentTypeError for a name it does not have, with the nearest."""
+    code = call.__code__
     names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
 
-    @wraps(init)
-    def checked(*given: Any, **options: Any) -> None:
+    @wraps(call)
+    def checked(*given: Any, **options: Any) -> Any:
         for name in options:
             if name not in names:
                 from pestle.models.suggest import did_you_mean  # brings the hub
 
-                raise ArgumentTypeError(f"unknown argument {name!r}{did_you_mean(name, names)}")
-        init(*given, **options)
+                elsewhere = _ELSEWHERE.get(name)
+                near = did_you_mean(name, names)
+                meant = f"; did you mean {elsewhere}?" if elsewhere in names else near
+                raise ArgumentTypeError(f"unknown argument {name!r}{meant}")
+        return call(*given, **options)
 
-    return cast("Init", checked)
+    return cast("Call", checked)

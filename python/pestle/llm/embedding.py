@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pestle.chat.characters import warn_of
-from pestle.chat.entry import check_names, prompt_tokens
+from pestle.chat.entry import about, check_names, prompt_tokens, several
 from pestle.engine.embedding import EmbeddingRequest, EmbeddingRun
-from pestle.errors import ArgumentTypeError, Error, UnsupportedError, shown
-from pestle.options import EmbedOptions, check_bool, check_choice, check_integer
+from pestle.errors import UnsupportedError
+from pestle.options import EmbedOptions, check_bool, check_choice, check_integer, explained
 from pestle.options.values import POOLINGS
 
 if TYPE_CHECKING:
@@ -30,12 +30,13 @@ class EmbeddingCalls:
 
     _runtime: Runtime
 
+    @explained(EmbedOptions)
     def embed(self, texts: Texts, **options: Unpack[EmbedOptions]) -> NDArray[float32]:
         """The vectors of `texts`: float32 (n_texts, dimensions), of one text (dimensions,).
 
         `texts` is one text or a list of them. A text gets the tokens around it that the file wants;
-        it may be token ids instead, which are used as they are. Options: pooling, normalize,
-        dimensions and parse_special; see `pestle.options.EmbedOptions`.
+        it may be token ids instead, which are used as they are. The options are those of
+        `EmbedOptions`.
 
         A vector depends on its text alone, to the bit. All texts are checked before any work.
         Raises ContextLengthError for one that is longer than the context: nothing is cut.
@@ -47,6 +48,7 @@ class EmbeddingCalls:
         vectors = self.embedding_run(request).result()
         return vectors[0] if _is_one(texts) else vectors
 
+    @explained(EmbedOptions)
     async def aembed(self, texts: Texts, **options: Unpack[EmbedOptions]) -> NDArray[float32]:
         """`embed` for asyncio. Cancelling it ends the work before its next forward pass."""
         request = self.embedding_request(texts, options)
@@ -100,17 +102,13 @@ def _read(
     """The tokens of each text, and what was replaced in it."""
     if _is_one(texts):
         return [prompt_tokens(loaded, texts, parse_special=parse_special)]
-    if isinstance(texts, (bytes, Mapping)) or not isinstance(texts, Iterable):
-        raise ArgumentTypeError(f"texts is {shown(texts)}, expected text, token ids or a list")
+    given = several("texts", texts, "text, token ids or a list")
 
-    def read(n: int, text: Any) -> tuple[list[int], tuple[str, ...]]:
-        try:
-            return prompt_tokens(loaded, text, parse_special=parse_special)
-        except Error as error:
-            error.args = (f"texts[{n}]: {error}",)
-            raise
+    def read(name: str, text: Any) -> tuple[list[int], tuple[str, ...]]:
+        with about(name):
+            return prompt_tokens(loaded, text, parse_special=parse_special, name=name)
 
-    return [read(n, text) for n, text in enumerate(texts)]
+    return [read(f"texts[{n}]", text) for n, text in enumerate(given)]
 
 
 def _is_one(texts: Any) -> bool:

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from pestle.chat.calls import GeneratingCalls
 from pestle.chat.session import Session
 from pestle.chat.tools import Tools
 from pestle.engine.runtime import Runtime
 from pestle.llm.arguments import known_arguments
 from pestle.llm.embedding import EmbeddingCalls
 from pestle.llm.facts import ModelFacts
+from pestle.llm.lists import ListCalls
 from pestle.llm.texts import TextCalls
-from pestle.options import EngineOptions, check_choice, check_integer, check_seed
+from pestle.options import EngineOptions, check_bool, check_choice, check_integer, check_seed
 from pestle.options.checks import mistyped
 from pestle.options.values import UNKNOWN_CHARACTERS
 
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from numpy import uint64
     from numpy.typing import NDArray
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Self
 
-    from pestle.chat.calls import Messages, Prompt
     from pestle.chat.conversation import Conversation
     from pestle.chat.tools import Tool
     from pestle.engine.activity import Activity
@@ -37,49 +36,47 @@ if TYPE_CHECKING:
     from pestle.engine.run import Lease
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
-    from pestle.options import ChatOptions, GenerateOptions
-    from pestle.results import ChatCompletion, Completion
 
 
-class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
+class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
     """A language model, loaded for use on this CPU.
 
-    model           a GGUF file, a name that `pestle ls` lists, or None for the default model
-    hf              `user/repo[:QUANT]` on the Hugging Face hub, instead of `model`
-    n_ctx           context in tokens; 0: what the model was trained for. Memory for it is taken
-                    only as it fills
-    threads         threads that decode; 0: chosen for this CPU
-    threads_prefill threads that read prompts; 0: as `threads`
-    kv_type         "i16", "f16", "f32" or "q8_0": how keys and values are kept; "q8_0/i16" names
-                    the keys' type and the values'. q8_0 takes half the memory of i16
-    prefix_cache    bytes of keys and values that are kept of texts which nothing holds any more,
-                    so that a prompt that begins as one of them is not read from its beginning;
-                    what has not been used for longest goes first
-    kv_memory       the most bytes of keys and values, those of `prefix_cache` included; 0: what
-                    the system has. Where more is wanted at once, calls wait for each other
-    expert_memory   bytes for the experts of a mixture: as many as fit into them stay in memory, the
-                    others are read from the file when tokens ask for them, which changes the speed
-                    and no result (docs/streaming.md; long prompts like a `chunk` of 2,048 then);
-                    0: all are in memory, or as `memory` has it
-    memory          what the whole process may take, in bytes or as "12GiB": context, keys and
-                    values, passes and experts are chosen to fit. None: what fits beside the rest
-                    of the machine is loaded whole, and of what does not, experts are streamed. No
-                    bit depends on it
-    chunk           most prompt tokens in one forward pass; changes speed and memory, never results
-    rope_scaling    "none", "linear" or "yarn": how positions are stretched beyond the context that
-                    the model was trained for; None, here and below: as the file has it. The
-                    context grows with them
-    rope_scale      by what factor
-    yarn_orig_ctx   the context, in tokens, that yarn stretches
-    rope_freq_base  the base of the rotary frequencies
-    chat_template   the text of a Jinja template to use instead of the file's own, or the name of
-                    another one that the file has
-    unknown_characters  what becomes of characters of a prompt that the vocabulary cannot express:
-                    "error", or "replace": U+FFFD is read in their place, or what else it has of
-                    "?" and a space, and the result's `warnings` tell of it
-    seed            for calls that do not give their own; None: a new random one for each
-    offline         never use the network
-    progress        hears how far downloading and loading are; see `pestle.models.Progress`
+    Args:
+        model: A GGUF file, a name that `pestle ls` lists, or None for the default model.
+        hf: `user/repo[:QUANT]` on the Hugging Face hub, instead of `model`.
+        n_ctx: Context in tokens; 0: what the model was trained for. Memory for it is taken only as
+            it fills.
+        threads: Threads that decode; 0: chosen for this CPU.
+        threads_prefill: Threads that read prompts; 0: as `threads`.
+        kv_type: "i16", "f16", "f32" or "q8_0": how keys and values are kept; "q8_0/i16" names the
+            keys' type and the values'. q8_0 takes half the memory of i16.
+        prefix_cache: Bytes of keys and values that are kept of texts which nothing holds any more,
+            so that a prompt that begins as one of them is not read from its beginning; what has not
+            been used for longest goes first.
+        kv_memory: The most bytes of keys and values, those of `prefix_cache` included; 0: what the
+            system has. Where more is wanted at once, calls wait for each other.
+        expert_memory: Bytes for the experts of a mixture: as many as fit into them stay in memory,
+            the others are read from the file when tokens ask for them, which changes the speed and
+            no result (docs/streaming.md; long prompts like a `chunk` of 2,048 then); 0: all are in
+            memory, or as `memory` has it.
+        memory: What the whole process may take, in bytes or as "12GiB": context, keys and values,
+            passes and experts are chosen to fit. None: what fits beside the rest of the machine is
+            loaded whole, and of what does not, experts are streamed. No bit depends on it.
+        chunk: Most prompt tokens in one forward pass; changes speed and memory, never results.
+        rope_scaling: "none", "linear" or "yarn": how positions are stretched beyond the context
+            that the model was trained for; None, here and below: as the file has it. The context
+            grows with them.
+        rope_scale: By what factor.
+        yarn_orig_ctx: The context, in tokens, that yarn stretches.
+        rope_freq_base: The base of the rotary frequencies.
+        chat_template: The text of a Jinja template to use instead of the file's own, or the name of
+            another one that the file has.
+        unknown_characters: What becomes of characters of a prompt that the vocabulary cannot
+            express: "error", or "replace": U+FFFD is read in their place, or what else it has of
+            "?" and a space, and the result's `warnings` tell of it.
+        seed: For calls that do not give their own; None: a new random one for each.
+        offline: Never use the network.
+        progress: Hears how far downloading and loading are; see `pestle.models.Progress`.
 
     Besides ValueError or TypeError for an argument, raises ModelNotFoundError, DownloadError or
     OfflineError (the model could not be had), FormatError or UnsupportedError (its file cannot be
@@ -119,6 +116,12 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     ) -> None:
         if not isinstance(model, (str, os.PathLike, NoneType)):
             raise mistyped("model", model, "a file or a name")
+        for name, text in (("hf", hf), ("chat_template", chat_template)):
+            if not isinstance(text, (str, NoneType)):
+                raise mistyped(name, text, "a string")
+        check_bool("offline", offline)
+        if progress is not None and not hasattr(progress, "advance"):
+            raise mistyped("progress", progress, "a pestle.models.Progress")
         if seed is not None:
             seed = check_seed(seed)
         check_choice("unknown_characters", unknown_characters, UNKNOWN_CHARACTERS)
@@ -163,6 +166,11 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         if runtime.loaded.settled is not None:
             self.parallel = 0
 
+    def __repr__(self) -> str:
+        if self._runtime.closed:
+            return "LLM(closed)"
+        return f"LLM({self.name!r}, architecture={self.architecture!r}, n_ctx={self.n_ctx})"
+
     def close(self) -> None:
         """Free the model and what its sessions hold, once the forward pass in progress has ended.
 
@@ -182,38 +190,6 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def generate_all(
-        self,
-        prompts: Sequence[Prompt],
-        *,
-        parse_special: bool = False,
-        **options: Unpack[GenerateOptions],
-    ) -> list[Completion]:
-        """What `generate` gives for each of `prompts`, to the bit, in less time than one by one.
-
-        Up to 16 are worked on at once, and their forward passes are shared. All prompts are checked
-        before any work; where one fails later, the others end, and its error is raised.
-        """
-        from pestle.engine.together import results
-
-        asked = [self.text_request(p, parse_special, options) for p in prompts]
-        return results([self.text_run(request) for request in asked])
-
-    def chat_all(
-        self,
-        chats: Sequence[Messages],
-        *,
-        tools: Sequence[Tool] | None = None,
-        template_args: Mapping[str, Any] | None = None,
-        **options: Unpack[ChatOptions],
-    ) -> list[ChatCompletion]:
-        """What `chat` gives for each of `chats`, as `generate_all` does for prompts."""
-        from pestle.engine.together import results
-
-        known = Tools.of(tools)
-        asked = [self.chat_request(m, known, template_args, options) for m in chats]
-        return results([self.chat_run(request) for request in asked])
 
     def activity(self) -> Activity:
         """What runs, waits and was done since the model was loaded. Any thread may ask.
@@ -269,6 +245,7 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
         """A new session: generation that keeps what it has read between calls."""
         return Session(self._runtime)
 
+    @known_arguments
     def conversation(
         self,
         system: str | None = None,
@@ -279,11 +256,14 @@ class LLM(GeneratingCalls, TextCalls, EmbeddingCalls, ModelFacts):
     ) -> Conversation:
         """A new chat that keeps its history, begun with a system message if there is one.
 
-        `on_full`: what happens when it outgrows the context; "error", or "slide", which drops the
-        oldest turns.
+        `tools` and `template_args` are as in `chat`. `on_full`: what happens when it outgrows the
+        context; "error", or "slide", which drops the oldest turns. Raises ArgumentError and
+        ArgumentTypeError.
         """
         from pestle.chat.conversation import Conversation
 
+        if not isinstance(system, (str, NoneType)):
+            raise mistyped("system", system, "a string")
         messages = [] if system is None else [{"role": "system", "content": system}]
         return Conversation(
             self.session(), messages, tools=tools, template_args=template_args, on_full=on_full

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from pestle.chat.characters import encoded, warn_of
 from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
-from pestle.engine.scoring import ascores, logits, scores
+from pestle.engine.scoring import alogits, ascores, logits, scores
+from pestle.llm.arguments import known_arguments
 from pestle.options import check_integer
+from pestle.options.checks import mistyped
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pestle.chat.calls import Prompt
     from pestle.engine.run import Lease
     from pestle.engine.runtime import Runtime
+    from pestle.engine.sequence import HeldSequence
     from pestle.results import ScoredToken
 
 
@@ -32,22 +35,27 @@ class TextCalls(ABC):
     def _lease(self) -> Lease:
         """Gives a sequence for the time of one call."""
 
+    @known_arguments
     def tokenize(
         self, text: str, *, add_special: bool = True, parse_special: bool = False
     ) -> list[int]:
-        """Token ids of `text`.
+        """Token ids of `text`: (n_tokens,), each in [0, n_vocab).
 
         `add_special`: with the tokens that the file wants around a text, such as BOS.
         `parse_special`: text like `<|im_end|>` means the control token of that name.
+        Raises ArgumentTypeError for anything but a string, and UnknownCharacterError.
         """
+        if not isinstance(text, str):
+            raise mistyped("text", text, "a string")
         loaded = self._runtime.loaded
         encode = partial(
             loaded.tokenizer.encode, add_special=add_special, parse_special=parse_special
         )
         tokens, notes = encoded(loaded, text, encode)
-        warn_of(notes)
+        warn_of(notes, above=2)
         return tokens
 
+    @known_arguments
     def detokenize(self, tokens: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of token ids. Control tokens have none, or are spelled out.
 
@@ -62,20 +70,35 @@ class TextCalls(ABC):
         """Logits after every token of `prompt` (text or token ids): (n_tokens, n_vocab) float32.
 
         Row i scores what may follow token i. They are the model's own: no temperature, no bias.
-        Raises ValueError for an empty prompt, ContextLengthError for one over the context.
+        Raises ArgumentError for an empty prompt, ContextLengthError for one over the context.
         """
+        tokens, rows = self._to_fill(prompt)
+        at = 0
+        for part in logits(self._runtime, self._unremembered(), tokens):
+            rows[at : at + len(part)] = part
+            at += len(part)
+        return rows
+
+    async def alogits(self, prompt: Prompt) -> NDArray[float32]:
+        """`logits` for asyncio. Cancelling it ends the work before its next forward pass."""
+        tokens, rows = self._to_fill(prompt)
+        at = 0
+        async for part in alogits(self._runtime, self._unremembered(), tokens):
+            rows[at : at + len(part)] = part
+            at += len(part)
+        return rows
+
+    def _to_fill(self, prompt: Prompt) -> tuple[list[int], NDArray[float32]]:
+        """The tokens of a prompt, and the array for their logits."""
         import numpy as np
 
         loaded = self._runtime.loaded
         tokens, notes = prompt_tokens(loaded, prompt)
-        warn_of(notes)
-        rows = np.empty((len(tokens), loaded.n_vocab), np.float32)
-        sequence = self._runtime.new_sequence(remembered=False, lasting=False)
-        at = 0
-        for part in logits(self._runtime, sequence, tokens):
-            rows[at : at + len(part)] = part
-            at += len(part)
-        return rows
+        warn_of(notes, above=2)
+        return tokens, np.empty((len(tokens), loaded.n_vocab), np.float32)
+
+    def _unremembered(self) -> HeldSequence:
+        return self._runtime.new_sequence(remembered=False, lasting=False)
 
     def score(
         self, prompt: Prompt, *, start: int = 1, logprobs: int = 0

@@ -5,6 +5,7 @@ embedding    what vectors of texts shall be
 engine       how a model is set up: context, threads, keys and values, rotary positions
 values       the values that options may have
 checks       whether a value may be one
+explained    the options, for `help()` of the calls that take them
 
 Nothing here brings the core unless something is wrong: the command line describes itself by it.
 """
@@ -12,6 +13,7 @@ Nothing here brings the core unless something is wrong: the command line describ
 from pestle.options.checks import check_bool, check_choice, check_integer, check_seed
 from pestle.options.embedding import EmbedOptions
 from pestle.options.engine import EngineOptions
+from pestle.options.explained import explained
 from pestle.options.generation import (
     ChatOptions,
     GenerateOptions,
@@ -34,6 +36,7 @@ __all__ = [
     "check_integer",
     "check_seed",
     "decide",
+    "explained",
     "sampling_of_file",
     "states_sampling",
 ]

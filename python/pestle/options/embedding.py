@@ -8,15 +8,24 @@ from typing import TypedDict
 class EmbedOptions(TypedDict, total=False):
     """The keyword options of `embed` and `aembed`.
 
-    pooling        "mean": of the states of all tokens; "last": the last token's; default: as the
-                   file has it, and where it says nothing, there are no vectors
-    normalize      True: scaled to length 1
-    dimensions     so many columns, the first, which only models that were trained for it make good
-                   use of; default: all
-    parse_special  False; True: text like `<|im_end|>` means the control token of that name
+    Attributes:
+        pooling: "mean": of the states of all tokens; "last": the last token's; default: as the file
+            has it, and where it says nothing, there are no vectors.
+        normalize: True: scaled to length 1.
+        dimensions: So many columns, the first, which only models that were trained for it make good
+            use of; default: all.
+        parse_special: False; True: text like `<|im_end|>` means the control token of that name.
     """
 
     pooling: str | None
+    """"mean": of the states of all tokens; "last": the last token's; default: as the file has it,
+    and where it says nothing, there are no vectors.
+    """
     normalize: bool
+    """True: scaled to length 1."""
     dimensions: int | None
+    """So many columns, the first, which only models that were trained for it make good use of;
+    default: all.
+    """
     parse_special: bool
+    """False; True: text like `<|im_end|>` means the control token of that name."""

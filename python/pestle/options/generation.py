@@ -27,52 +27,73 @@ class GenerateOptions(TypedDict, total=False):
 
     An option that is absent or None has the model file's own value where it states any
     (`general.sampling.*`), else, for models of the catalogue, what their makers publish
-    (`LLM.sampling_source` names the page), else the default given here.
+    (`LLM.sampling_source` names the page), else the default given here. Of `json_schema`,
+    `grammar`, `regex` and `choice`, which say what the text has to be (in a chat, what the model
+    says to the user), one at most may be given.
 
-    max_tokens         most tokens of the text; default: until the model ends its answer or the
-                       context is full
-    stop               end before this string, or any of several; they are not in the text
-    temperature        0.8; 0 takes the likeliest token
-    top_k              40 tokens, the likeliest, are kept; 0 keeps all
-    top_p              0.95: the likeliest tokens that sum to it are kept; 1 keeps all
-    min_p              0.05: tokens below this part of the likeliest go; 0 keeps all
-    repeat_penalty     1: off; more than 1 makes recent tokens less likely
-    repeat_last_n      64: how many tokens the three penalties look back on; -1: all
-    frequency_penalty  0: off; taken off a recent token's logit each time it occurred
-    presence_penalty   0: off; taken off a recent token's logit once
-    seed               default: the LLM's seed, else a random one, which the result names
-    logit_bias         added to logits by token id; -inf forbids a token
-    logprobs           report each token's log probability and so many alternatives
-    speculation        True: faster where the text repeats itself; never other output
-
-    What the text has to be, one of these at most; in a chat, what the model says to the user:
-
-    json_schema        JSON of this schema: a mapping, JSON, or a class that has one, such as a
-                       pydantic model
-    grammar            a text of this grammar, in Lark or GBNF
-    regex              what matches, in Rust's syntax; \\d, \\w, \\s and (?i) are ASCII, Unicode's
-                       behind (?u)
-    choice             one of these strings
+    Attributes:
+        max_tokens: The most tokens of the text; default: until the model ends its answer or the
+            context is full.
+        stop: End before this string, or any of several; they are not in the text.
+        temperature: 0.8; 0 takes the likeliest token.
+        top_k: 40 tokens, the likeliest, are kept; 0 keeps all.
+        top_p: 0.95: the likeliest tokens that sum to it are kept; 1 keeps all.
+        min_p: 0.05: tokens below this part of the likeliest go; 0 keeps all.
+        repeat_penalty: 1: off; more than 1 makes recent tokens less likely.
+        repeat_last_n: 64: how many tokens the three penalties look back on; -1: all.
+        frequency_penalty: 0: off; taken off a recent token's logit each time it occurred.
+        presence_penalty: 0: off; taken off a recent token's logit once.
+        seed: Default: the LLM's seed, else a random one, which the result names.
+        logit_bias: Added to logits by token id; -inf forbids a token.
+        logprobs: Report each token's log probability and so many alternatives.
+        speculation: True: faster where the text repeats itself; never other output.
+        json_schema: JSON of this schema: a mapping, JSON, or a class that has one, such as a
+            pydantic model; the result's `parsed` has its values.
+        grammar: A text of this grammar, in Lark or GBNF.
+        regex: What matches, in Rust's syntax; \\d, \\w, \\s and (?i) are ASCII, Unicode's behind
+            (?u).
+        choice: One of these strings.
     """
 
     max_tokens: int | None
+    """The most tokens of the text; default: until the model ends its answer or the context is full.
+    """
     stop: str | Sequence[str] | None
+    """End before this string, or any of several; they are not in the text."""
     temperature: float | None
+    """0.8; 0 takes the likeliest token."""
     top_k: int | None
+    """40 tokens, the likeliest, are kept; 0 keeps all."""
     top_p: float | None
+    """0.95: the likeliest tokens that sum to it are kept; 1 keeps all."""
     min_p: float | None
+    """0.05: tokens below this part of the likeliest go; 0 keeps all."""
     repeat_penalty: float | None
+    """1: off; more than 1 makes recent tokens less likely."""
     repeat_last_n: int | None
+    """64: how many tokens the three penalties look back on; -1: all."""
     frequency_penalty: float | None
+    """0: off; taken off a recent token's logit each time it occurred."""
     presence_penalty: float | None
+    """0: off; taken off a recent token's logit once."""
     seed: int | None
+    """Default: the LLM's seed, else a random one, which the result names."""
     logit_bias: Mapping[int, float] | None
+    """Added to logits by token id; -inf forbids a token."""
     logprobs: int | None
+    """Report each token's log probability and so many alternatives."""
     speculation: bool | None
+    """True: faster where the text repeats itself; never other output."""
     json_schema: Mapping[str, Any] | str | bool | type | None
+    """JSON of this schema: a mapping, JSON, or a class that has one, such as a pydantic model; the
+    result's `parsed` has its values.
+    """
     grammar: str | None
+    """A text of this grammar, in Lark or GBNF."""
     regex: str | None
+    """What matches, in Rust's syntax; \\d, \\w, \\s and (?i) are ASCII, Unicode's behind (?u)."""
     choice: Sequence[str] | None
+    """One of these strings."""
 
 
 class ChatOptions(GenerateOptions, total=False):
@@ -81,24 +102,36 @@ class ChatOptions(GenerateOptions, total=False):
     They are those of `GenerateOptions`, and these. A switch that the model does not have raises
     UnsupportedError; None is the model's own way.
 
-    reasoning            whether the model thinks before it answers
-    reasoning_effort     "low", "medium" or "high"
-    reasoning_budget     after so many tokens of reasoning it is led to its answer
-    response_format      json_schema, as the OpenAI API has it
-    tool_choice          "auto", "none", "required", a function as the OpenAI API names it, or
-                         {"type": "allowed_tools", "allowed_tools": {"mode": "auto" or "required",
-                         "tools": [...]}}, of which no others are called
-    parallel_tool_calls  whether an answer may have several calls: True, but for one that names the
-                         function to call. False ends the answer after its first call, and holds a
-                         forced one to one
+    Attributes:
+        reasoning: Whether the model thinks before it answers.
+        reasoning_effort: "low", "medium" or "high".
+        reasoning_budget: After so many tokens of reasoning it is led to its answer.
+        response_format: The `json_schema`, as the OpenAI API has it.
+        tool_choice: "auto", "none", "required", a function as the OpenAI API names it, or {"type":
+            "allowed_tools", "allowed_tools": {"mode": "auto" or "required", "tools": [...]}}, of
+            which no others are called.
+        parallel_tool_calls: Whether an answer may have several calls: True, but for one that names
+            the function to call. False ends the answer after its first call, and holds a forced one
+            to one.
     """
 
     reasoning: bool | None
+    """Whether the model thinks before it answers."""
     reasoning_effort: str | None
+    """"low", "medium" or "high"."""
     reasoning_budget: int | None
+    """After so many tokens of reasoning it is led to its answer."""
     response_format: Mapping[str, Any] | type | None
+    """The `json_schema`, as the OpenAI API has it."""
     tool_choice: str | Mapping[str, Any] | None
+    """"auto", "none", "required", a function as the OpenAI API names it, or {"type":
+    "allowed_tools", "allowed_tools": {"mode": "auto" or "required", "tools": [...]}}, of which no
+    others are called.
+    """
     parallel_tool_calls: bool | None
+    """Whether an answer may have several calls: True, but for one that names the function to call.
+    False ends the answer after its first call, and holds a forced one to one.
+    """
 
 
 @dataclass(frozen=True, slots=True)

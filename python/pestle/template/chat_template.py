@@ -207,7 +207,10 @@ class ChatTemplate:
         if self.others:
             uses = " or ".join(f"chat_template={name!r}" for name in self.others)
             return f"another one of the file knows them: {uses}"
-        return "load the model with chat_template=... to use one that does"
+        return (
+            "models that were trained to call them have one that does, such as qwen3-4b-2507; "
+            "chat_template=... gives this model another one"
+        )
 
     @cached_property
     def _conventions(self) -> Conventions:

@@ -54,6 +54,23 @@ def untouched(monkeypatch: pytest.MonkeyPatch, make_llm: MakeLlm) -> LLM:
             "role is 'usr', expected system, developer, user, assistant, tool; did you mean user?",
         ),
         ([{"role": "user"}], ValueError, "messages[0] has no content"),
+        ([HELLO], TypeError, "messages is a list of chats, expected one; chat_all takes several"),
+        ([{"role": "human", "content": "x"}], ValueError, "'human', expected system, developer,"),
+        ([{"role": "human", "content": "x"}], ValueError, "did you mean user?"),
+        ([{"role": "AI", "content": "x"}], ValueError, "did you mean assistant?"),
+        ([{"from": "user", "content": "x"}], ValueError, "; did you mean role, not from?"),
+        ([{"role": "user", "text": "x"}], ValueError, "; did you mean content, not text?"),
+        ([{"role": "user", "content": []}], ValueError, "messages[0]: content is empty, expected"),
+        (
+            [{"role": "user", "content": [{"text": "x"}]}],
+            ValueError,
+            'messages[0]: content[0] has no type, expected "text"',
+        ),
+        (
+            [{"role": "user", "content": [{"type": "input_text", "text": "x"}]}],
+            ValueError,
+            "is of the type 'input_text'; only text parts can be read; did you mean text?",
+        ),
         (
             [{"role": "user", "contnet": "x"}],
             ValueError,
@@ -180,6 +197,12 @@ def test_a_function_alone_is_a_tool(make_llm: MakeLlm) -> None:
         ({"max_new_tokens": 3}, "'max_new_tokens'; did you mean max_tokens?"),
         ({"temprature": 0}, "'temprature'; did you mean temperature?"),
         ({"qqq": 0}, "unknown generation option 'qqq'"),
+        ({"tool": []}, "'tool'; did you mean tools?"),
+        ({"functions": []}, "'functions'; did you mean tools?"),
+        ({"stop_sequences": []}, "'stop_sequences'; did you mean stop?"),
+        ({"system": "x"}, "'system'; a message of the role system says it"),
+        ({"n": 2}, "'n'; generate_all and chat_all take a list"),
+        ({"stream": "yes"}, "stream is 'yes', expected True or False"),
         ({"parallel_tool_calls": "no"}, "parallel_tool_calls is 'no', expected True or False"),
         ({"template_args": 3}, "template_args is 3, expected a mapping"),
         ({"template_args": {3: 4}}, "template_args: the name 3 is not a string"),
@@ -221,6 +244,7 @@ def test_options_of_chats_are_not_those_of_texts(untouched: LLM) -> None:
         (None, TypeError, "^prompt is None, expected text or token ids"),
         (3, TypeError, "^prompt is 3, expected text or token ids"),
         ({"a": 1}, TypeError, "^prompt is {'a': 1}, expected text or token ids"),
+        (HELLO, TypeError, r"^prompt\[0\] is .*, expected a token id; chat takes messages$"),
         ([1.5], TypeError, r"^prompt\[0\] is 1.5, expected a token id$"),
         ([1, -1], ValueError, r"^prompt: token -1 is not in \[0, 259\)$"),
     ],
@@ -311,6 +335,11 @@ def test_values_that_are_nested_deeper_than_python_follows(untouched: LLM, depth
         ((), {"threads": 1, "kvtype": "f16"}, "unknown argument 'kvtype'; did you mean kv_type?"),
         ((5,), {}, "model is 5, expected a file or a name"),
         ((b"x.gguf",), {}, "model is b'x.gguf', expected a file or a name"),
+        ((), {"max_model_len": 5}, "unknown argument 'max_model_len'; did you mean n_ctx?"),
+        ((), {"hf": 3}, "hf is 3, expected a string"),
+        ((), {"chat_template": 3}, "chat_template is 3, expected a string"),
+        ((), {"offline": "yes"}, "offline is 'yes', expected True or False"),
+        ((), {"progress": 3}, "progress is 3, expected a pestle.models.Progress"),
     ],
 )
 def test_arguments_of_a_model_that_are_wrong(
@@ -319,3 +348,35 @@ def test_arguments_of_a_model_that_are_wrong(
     with pytest.raises(ArgumentTypeError) as raised:
         LLM(*given, **options)
     assert str(raised.value) == why
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "options", "why"),
+    [
+        ("tokenize", (3,), {}, "text is 3, expected a string"),
+        ("tokenize", ("x",), {"add_specials": True}, "'add_specials'; did you mean add_special?"),
+        ("detokenize", ([1],), {"skip_special_tokens": True}, "did you mean skip_special?"),
+        ("conversation", (3,), {}, "system is 3, expected a string"),
+        ("conversation", (), {"system_prompt": "x"}, "did you mean system?"),
+        ("conversation", (), {"tools": len}, "tools is <built-in function len>, expected a list"),
+        ("embed", (["a", 3],), {"pooling": "mean"}, "texts[1] is 3, expected text or token ids"),
+    ],
+)
+def test_other_calls(
+    untouched: LLM, call: str, given: tuple[Any, ...], options: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ArgumentTypeError) as raised:
+        getattr(untouched, call)(*given, **options)
+    assert why in str(raised.value)
+
+
+def test_what_an_assistant_or_a_tool_says_may_be_nothing(make_llm: MakeLlm) -> None:
+    for role in ("assistant", "tool"):
+        messages = [*HELLO, {"role": role, "content": []}, *HELLO]
+        assert make_llm("x").chat(messages, temperature=0).text == "x"
+
+
+def test_a_schema_that_is_a_bool(make_llm: MakeLlm) -> None:
+    assert make_llm("[1]").chat(HELLO, temperature=0, json_schema=True).text == "[1]"
+    with pytest.raises(pestle.GrammarError, match="json_schema is false, which no JSON fits"):
+        make_llm("[1]").chat(HELLO, json_schema=False)

@@ -117,7 +117,7 @@ def test_all_is_checked_before_a_chat_is_laid_out(
 
 
 def test_a_list_is_checked_before_any_of_it_is_laid_out(make_llm: MakeLlm) -> None:
-    with pytest.raises(ArgumentError, match=r"^messages\[0\] has no content$"):
+    with pytest.raises(ArgumentError, match=r"^chats\[1\]: messages\[0\] has no content$"):
         make_llm(template=REFUSES).chat_all([HELLO, [{"role": "user"}]])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from pestle import LLM, CallDelta, Chunk, ScoredToken, ToolCall
+from pestle import LLM, CallDelta, Chunk, ScoredToken, TokenLogprob, ToolCall
 from pestle.results import ChatCompletion, Completion, Reuse, Timings, Usage
 
 MakeLlm = Callable[..., LLM]
@@ -79,6 +79,27 @@ def test_a_repr_is_one_short_line() -> None:
         "finish_reason='length')"
     )
     assert repr(Chunk("x", (4,))) == "Chunk('x', 1 tokens)"
+
+
+def test_tokens_have_texts_beside_bytes() -> None:
+    whole, part = TokenLogprob(1, "é".encode(), -1.0), ScoredToken(2, b"\xc3", -1.0, True)
+    assert (whole.text, part.text) == ("é", "\N{REPLACEMENT CHARACTER}")
+
+
+def test_what_is_in_use_has_a_short_repr(make_llm: MakeLlm) -> None:
+    llm = make_llm("hi")
+    assert repr(llm) == "LLM('fake', architecture='fake', n_ctx=256)"
+    session, chat = llm.session(), llm.conversation("Be brief.")
+    stream = session.chat(HELLO, temperature=0, stream=True)
+    assert repr(stream) == "Stream(waiting)"
+    assert repr(llm.agenerate("x", stream=True)) == "AsyncStream(waiting)"
+    stream.result()
+    assert repr(stream) == "Stream(ended)"
+    assert repr(session) == f"Session({session.n_tokens} of 256 tokens)"
+    assert repr(chat) == "Conversation(1 messages, Session(0 of 256 tokens))"
+    llm.close()
+    assert repr(llm) == "LLM(closed)"
+    assert repr(chat) == "Conversation(1 messages, Session(closed))"
 
 
 def test_a_completion_has_warnings(make_llm: MakeLlm) -> None:

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from pestle import LLM, ArgumentError, ToolCall
 from pestle.chat.call_ids import call_ids
-from pestle.chat.conversation import REFUSED
+from pestle.chat.rounds import REFUSED
 from pestle.chat.schemas import function_of
 from pestle.chat.tools import Tools
 
