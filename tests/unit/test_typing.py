@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,19 +14,25 @@ import pestle
 import pytest
 
 PACKAGE = Path(pestle.__file__).parent
-PROGRAM = """\
-from pestle import LLM, ArgumentError, ChatCompletion
+PROGRAMS = Path(__file__).parent.parent / "typing"
+MISTAKES = """\
+from pestle import LLM
 
-with LLM() as llm:
-    answer: ChatCompletion = llm.chat([{"role": "user", "content": "Hi"}], temperature=0.5)
-    for chunk in llm.chat([{"role": "user", "content": "Hi"}], stream=True):
-        print(chunk.text.upper())
-    reveal_type(llm.generate("x").usage.prompt_tokens)
-    reveal_type(answer.message)
-    try:
-        llm.chat([], temp=0)
-    except ArgumentError as error:
-        print(str(error))
+llm = LLM(n_ctx="4096")
+llm.chat("Hello")
+llm.chat([{"role": "user", "content": "Hi"}], temp=0)
+llm.generate("x", temperature="0")
+llm.generate(["a", "b"])
+llm.embed("x", poling="mean")
+LLM(modell="x")
+llm.generate("x").txt
+"""
+REVEALED = """\
+from pestle import LLM
+from typing_extensions import reveal_type
+
+reveal_type(LLM().generate("x").usage.prompt_tokens)
+reveal_type(LLM().chat([]).message)
 """
 
 
@@ -31,24 +40,68 @@ def test_the_package_says_that_it_is_typed() -> None:
     assert (PACKAGE / "py.typed").read_bytes() == b""
 
 
-@pytest.mark.slow
-def test_a_users_program_is_checked(tmp_path: Path) -> None:
-    """An option that does not exist is the only mistake in it."""
+def mypy(*arguments: str | Path, folder: Path) -> list[str]:
     pytest.importorskip("mypy", reason="needs mypy (.[dev])")
-    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    return said(
+        *(sys.executable, "-m", "mypy", "--strict", "--config-file=", *arguments), folder=folder
+    )
+
+
+def pyright(*arguments: str | Path, folder: Path) -> list[str]:
+    """Strict, about files in `folder`; with the packages that this Python has."""
+    pytest.importorskip("pyright", reason="needs pyright (.[dev])")
+    settings = {"typeCheckingMode": "strict", "extraPaths": [str(PACKAGE.parent)]}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    return said(
+        *(sys.executable, "-m", "pyright", "--pythonpath", sys.executable, *arguments),
+        folder=folder,
+    )
+
+
+def said(*command: str | Path, folder: Path) -> list[str]:
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "program.py"],
-        cwd=tmp_path,
+        command,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    said = run.stdout.splitlines()
-    assert [line for line in said if "note: Revealed" in line] == [
-        'program.py:7: note: Revealed type is "int"',
-        'program.py:8: note: Revealed type is "dict[str, Any]"',
+    return run.stdout.splitlines()
+
+
+def copied(folder: Path) -> Path:
+    """The users' programs, in a folder that has nothing of this project around it."""
+    return Path(shutil.copytree(PROGRAMS, folder / "programs"))
+
+
+def lines_of(said: list[str], name: str) -> set[int]:
+    """Where a file has errors."""
+    found = (re.search(rf"{name}:(\d+):(?:\d+ -)? error: ", line) for line in said)
+    return {int(match[1]) for match in found if match}
+
+
+@pytest.mark.slow
+def test_mypy_on_users_programs(tmp_path: Path) -> None:
+    programs = copied(tmp_path)
+    (tmp_path / "revealed.py").write_text(REVEALED, encoding="utf-8")
+    (tmp_path / "mistakes.py").write_text(MISTAKES, encoding="utf-8")
+    lines = mypy(programs, "revealed.py", "mistakes.py", folder=tmp_path)
+    assert [line for line in lines if "note: Revealed" in line] == [
+        'revealed.py:4: note: Revealed type is "int"',
+        'revealed.py:5: note: Revealed type is "dict[str, Any]"',
     ]
-    errors = [line for line in said if ": error: " in line]
-    assert errors
-    assert all(error.startswith("program.py:10: error: ") for error in errors)
+    # Each mistake is found, and nothing else is one.
+    assert [line for line in lines if " error: " in line and "mistakes.py" not in line] == []
+    assert lines_of(lines, "mistakes.py") == {3, 4, 5, 6, 7, 8, 9, 10}
+
+
+@pytest.mark.slow
+def test_pyright_on_users_programs(tmp_path: Path) -> None:
+    copied(tmp_path)
+    (tmp_path / "mistakes.py").write_text(MISTAKES, encoding="utf-8")
+    lines = pyright(folder=tmp_path)
+    assert [line for line in lines if " error: " in line and "mistakes.py" not in line] == []
+    assert lines_of(lines, "mistakes.py") == {3, 4, 5, 6, 7, 8, 9, 10}
+    assert re.search(r"\d+ errors?, 0 warnings", lines[-1])

@@ -372,7 +372,7 @@ def test_other_calls(
 
 def test_what_an_assistant_or_a_tool_says_may_be_nothing(make_llm: MakeLlm) -> None:
     for role in ("assistant", "tool"):
-        messages = [*HELLO, {"role": role, "content": []}, *HELLO]
+        messages: list[Any] = [*HELLO, {"role": role, "content": []}, *HELLO]
         assert make_llm("x").chat(messages, temperature=0).text == "x"
 
 
