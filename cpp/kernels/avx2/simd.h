@@ -12,6 +12,15 @@ inline constexpr int kFloatRows = 6;  // of float weights: 12 accumulators
 inline constexpr bool kWords = true;
 inline constexpr bool kPairs = true;
 
+// Clang turns chains of sums into trees and multiplies row after row, which needs more registers than there
+// are: with its sums kept in order 192 rows take 29 % less time in Q8_0 and 17 % less in Q4_0 (Zen 5). GCC
+// keeps the order by itself.
+PESTLE_INLINE void in_order([[maybe_unused]] I32& sum) {
+#ifdef __clang__
+  asm volatile("" : "+x"(sum));
+#endif
+}
+
 // vpmaddubsw adds two products in 16 bits. How many of its results one 16-bit sum may hold follows from the
 // largest weight: 15*127*2*8 = 30480, 31*127*2*4 = 31496, 63*127*2*2 = 32004, 128*127*2 = 32512: none
 // saturates.
@@ -24,6 +33,7 @@ struct Dot {
     const I32 p = kSigned ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
                           : _mm256_maddubs_epi16(w, x);
     s = k % kSums ? _mm256_add_epi16(s, p) : p;
+    in_order(s);
     if (k % kSums == kSums - 1) flush();
     pending = k % kSums != kSums - 1;
   }
@@ -54,7 +64,10 @@ struct OffsetDot {
   }
   I32 s;
   PESTLE_INLINE void start(I32 pairs) { s = pairs; }
-  PESTLE_INLINE void step(U8 w, I32 x, int) { s = _mm256_add_epi16(s, _mm256_maddubs_epi16(w, x)); }
+  PESTLE_INLINE void step(U8 w, I32 x, int) {
+    s = _mm256_add_epi16(s, _mm256_maddubs_epi16(w, x));
+    in_order(s);
+  }
   PESTLE_INLINE I32 value() const { return _mm256_madd_epi16(s, _mm256_set1_epi16(1)); }
 };
 
@@ -63,7 +76,10 @@ struct OffsetDot {
 struct WordDot {
   I32 v;
   PESTLE_INLINE void start(I32 init) { v = init; }
-  PESTLE_INLINE void step(U8 w, I32 x, int) { v = _mm256_add_epi32(v, _mm256_madd_epi16(w, x)); }
+  PESTLE_INLINE void step(U8 w, I32 x, int) {
+    v = _mm256_add_epi32(v, _mm256_madd_epi16(w, x));
+    in_order(v);
+  }
   PESTLE_INLINE I32 value() const { return v; }
   // Of each lane the bytes 2 Half and 2 Half + 1, signed, as int16.
   template <int Half>
