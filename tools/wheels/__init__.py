@@ -1,0 +1,1 @@
+"""Wheels for Linux, from one machine, the same bytes on every machine."""

@@ -1,0 +1,75 @@
+"""What wheels are built for, and by which Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+GLIBC = "2.28"
+"""The oldest that a wheel runs with: Debian 10, RHEL 8, Ubuntu 18.10 and all that came later."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A kind of machine."""
+
+    machine: str  # as `uname -m` and wheels' tags name it
+
+    @property
+    def zig_target(self) -> str:
+        """The cross compiler's name for it."""
+        return f"{self.machine}-linux-gnu.{GLIBC}"
+
+    @property
+    def tag(self) -> str:
+        """The wheel's platform tag."""
+        return f"manylinux_{GLIBC.replace('.', '_')}_{self.machine}"
+
+
+PLATFORMS = {machine: Platform(machine) for machine in ("x86_64", "aarch64")}
+
+_QUESTION = """
+import json, sys, sysconfig
+print(json.dumps({
+    "implementation": sys.implementation.name,
+    "version": sys.version_info[:2],
+    "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    "include": sysconfig.get_path("include"),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A CPython of this machine. Its headers serve any 64-bit Linux: pyconfig.h says the same."""
+
+    path: Path
+    version: tuple[int, int]
+    free_threaded: bool
+
+    @classmethod
+    def of(cls, path: Path) -> Interpreter:
+        """Ask the program at `path`. Raises SystemExit where it cannot build."""
+        done = subprocess.run([path, "-I", "-c", _QUESTION], capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(
+                f"build_wheels: {path} ended with {done.returncode}, expected a CPython"
+            )
+        found = json.loads(done.stdout)
+        if found["implementation"] != "cpython":
+            raise SystemExit(f"build_wheels: {path} is {found['implementation']}, expected cpython")
+        if not (Path(found["include"]) / "Python.h").is_file():
+            raise SystemExit(f"build_wheels: {path}: no Python.h in {found['include']}")
+        return cls(path, (found["version"][0], found["version"][1]), found["free_threaded"])
+
+    @property
+    def tag(self) -> str:
+        """As in cp312."""
+        return f"cp{self.version[0]}{self.version[1]}{'t' if self.free_threaded else ''}"
+
+    def extension_suffix(self, platform: Platform) -> str:
+        """Of modules for this Python on that platform: .cpython-312-aarch64-linux-gnu.so."""
+        number = self.tag.removeprefix("cp")
+        return f".cpython-{number}-{platform.machine}-linux-gnu.so"
