@@ -38,7 +38,7 @@ void prepare(const Tile& t, float* q_step, float* q_rest) {
   }
 }
 
-using Score = void (*)(const Tile&, const void* page, const void* next, Range queries, int start);
+using Score = void (*)(const Tile&, const void* page, Ahead, Range queries, int start);
 Score score_of(const AttendArgs& a) {
   switch (a.types.keys) {
     case KvType::i16:
@@ -66,14 +66,15 @@ void soften(const Tile& t, const void* const* pages, Range queries, int start, M
 }
 
 // What a span gives to the queries that see some of it, in Tile::part.
-void gather(const Tile& t, const void* const* pages, Range queries, int start, const float* step) {
+void gather(const Tile& t, const void* const* pages, Ahead ahead, Range queries, int start,
+            const float* step) {
   const AttendArgs& a = t.a;
   const bool bytes = a.types.values == KvType::q8_0;
   if (is_integer(a.types.values) && a.latent)
-    return (bytes ? gather_latent_integers<int8_t> : gather_latent_integers<int16_t>)(t, pages, queries,
-                                                                                      start, step);
+    return (bytes ? gather_latent_integers<int8_t> : gather_latent_integers<int16_t>)(t, pages, ahead,
+                                                                                      queries, start, step);
   if (is_integer(a.types.values))
-    return (bytes ? gather_span_of<int8_t> : gather_span_of<int16_t>)(t, pages, queries, start, step);
+    return (bytes ? gather_span_of<int8_t> : gather_span_of<int16_t>)(t, pages, ahead, queries, start, step);
   std::memset(t.part(queries.begin), 0, sizeof(float) * queries.size() * t.s.value_stride);
   for (int i = 0; i < kSpanPages; i++) {
     const int from = start + i * kPageTokens;
@@ -81,26 +82,38 @@ void gather(const Tile& t, const void* const* pages, Range queries, int start, c
   }
 }
 
-// What a span gives to each query that sees some of it, in Tile::part; returns these queries.
-Range attend_span(const Tile& t, int span, Mass* masses) {
+// The first page of a span that is read.
+const void* first_page(const AttendArgs& a, int span) {
+  const int start = span * kSpanTokens;
+  const KvPage& page = a.pages[(a.first_key[0] > start ? a.first_key[0] : start) / kPageTokens];
+  return page.slab ? (a.latent ? value_page : key_page)(a.head, page) : nullptr;
+}
+
+// What a span gives to each query that sees some of it, in Tile::part; returns these queries. `next` is the
+// first page of what is read after it; of the span itself where there is nothing.
+Range attend_span(const Tile& t, int span, const void* next, Mass* masses) {
   const AttendArgs& a = t.a;
   const int start = span * kSpanTokens;
   const Range queries = t.seeing(start, kSpanTokens);
-  const void *values[kSpanPages] = {}, *keys[kSpanPages + 1] = {};
+  const void *values[kSpanPages] = {}, *keys[kSpanPages] = {};
   for (int i = 0; i < kSpanPages; i++) {
     const int page = span * kSpanPages + i;
     if (t.seeing(page * kPageTokens, kPageTokens).empty()) continue;
     values[i] = value_page(a.head, a.pages[page]);
     keys[i] = a.latent ? values[i] : key_page(a.head, a.pages[page]);
   }
+  // While keys are read, their values are asked for; then the keys that come next. Of rows that are both,
+  // those of the page that comes next.
   const Score score = score_of(a);
   for (int i = 0; i < kSpanPages; i++) {
+    if (!keys[i]) continue;
     const int from = start + i * kPageTokens;
-    if (keys[i]) score(t, keys[i], keys[i + 1], t.seeing(from, kPageTokens), from);
+    const void* ahead = !a.latent ? values[i] : i + 1 < kSpanPages && keys[i + 1] ? keys[i + 1] : next;
+    score(t, keys[i], Ahead(ahead), t.seeing(from, kPageTokens), from);
   }
   float step[kMaxQueries];
   soften(t, values, queries, start, masses, step);
-  gather(t, values, queries, start, step);
+  gather(t, values, Ahead(next), queries, start, step);
   return queries;
 }
 
@@ -188,7 +201,8 @@ void attend(const AttendArgs& a) {
   Merged merged(a, s);
   Mass masses[kMaxQueries];
   for (int span = first_span(a); span < end_span(a); span++) {
-    const Range queries = attend_span(t, span, masses);
+    const void* next = first_page(a, span + 1 < end_span(a) ? span + 1 : span);
+    const Range queries = attend_span(t, span, next, masses);
     for (int n = queries.begin; n < queries.end; n++) merged.add(n, masses[n], t.part(n));
   }
   merged.finish();
@@ -211,7 +225,10 @@ void attend_spans(const AttendArgs* heads, int n_heads, int begin, int end) {
   for (int i = begin; i < end; i++) {
     const int h = i % n_heads, span = first_span(heads[h]) + i / n_heads;
     const Tile t = tile_of(h);
-    const Range queries = attend_span(t, span, masses);
+    const int following = i + 1 < end ? i + 1 : i;
+    const AttendArgs& after = heads[following % n_heads];
+    const void* next = first_page(after, first_span(after) + following / n_heads);
+    const Range queries = attend_span(t, span, next, masses);
     for (int n = queries.begin; n < queries.end; n++) {
       float* out = span_of(heads[h], n, span);
       std::memcpy(out, &masses[n], sizeof(Mass));

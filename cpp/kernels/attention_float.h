@@ -140,7 +140,7 @@ void each_group(const Tile& t, const void* page, KvType type, size_t rows, Range
   }
 }
 
-inline void score_floats(const Tile& t, const void* page, const void*, Range queries, int start) {
+inline void score_floats(const Tile& t, const void* page, Ahead, Range queries, int start) {
   each_group<score_group<F16Page>, score_group<F32Page>>(t, page, t.a.types.keys, size_t(t.a.head_dim),
                                                          queries, start);
 }

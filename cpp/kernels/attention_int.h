@@ -38,12 +38,12 @@ inline float integer_query(const float* q, int head_dim, int stride, float facto
 }
 
 // Sums of products of N rows of int16 with R registers of T, for `pairs` pairs of what the products run over.
-// kAhead: what is read comes from DRAM, in this order.
+// kAhead: what is read comes from DRAM, and as much of what comes next is asked for.
 template <bool kAhead, int N, int R, class T>
 PESTLE_INLINE void add_products(const int16_t* rows, int row_stride, const T* columns, int column_stride,
-                                int pairs, PairSum (&dot)[N][R]) {
+                                int pairs, Ahead& ahead, PairSum (&dot)[N][R]) {
   for (; pairs > 0; pairs--, columns += column_stride, rows += 2) {
-    if constexpr (kAhead) fetch_ahead(columns, 2 * R * L * sizeof(T));
+    if constexpr (kAhead) ahead.fetch(2 * R * L * sizeof(T));
     I32 x[R];
     PESTLE_UNROLL for (int r = 0; r < R; r++) x[r] = simd::load_pairs(columns + 2 * r * L);
     PESTLE_UNROLL for (int n = 0; n < N; n++) {
@@ -60,12 +60,12 @@ PESTLE_INLINE void start(PairSum (&dot)[N][R]) {
 
 template <bool kAhead, class T, int N>
 PESTLE_NOINLINE void score_integers(const int16_t* q, int q_stride, const float* q_step, int pairs,
-                                    IntegerPage<T> page, float* scores, Range seen) {
+                                    IntegerPage<T> page, Ahead ahead, float* scores, Range seen) {
   constexpr int R = group_registers<PairSum>(N, kPageTokens / L);
   for (int p = seen.begin / (R * L) * (R * L); p < seen.end; p += R * L) {
     PairSum dot[N][R];
     start(dot);
-    add_products<kAhead>(q, q_stride, page.data + 2 * p, 2 * kPageTokens, pairs, dot);
+    add_products<kAhead>(q, q_stride, page.data + 2 * p, 2 * kPageTokens, pairs, ahead, dot);
     PESTLE_UNROLL for (int r = 0; r < R; r++) {
       const F32 scale = load_scales(page.scales + p + r * L);
       PESTLE_UNROLL for (int n = 0; n < N; n++) {
@@ -76,19 +76,18 @@ PESTLE_NOINLINE void score_integers(const int16_t* q, int q_stride, const float*
   }
 }
 
-// Where there are many queries, the first group of them asks for the page that comes next.
 template <class T>
-void score_page_of(const Tile& t, const void* page, const void* next, Range queries, int start) {
+void score_page_of(const Tile& t, const void* page, Ahead ahead, Range queries, int start) {
   const bool few = queries.size() <= kGroup;
   const Groups groups(queries, few ? kGroup : kManyGroup);
-  const Prefetch ahead(few ? nullptr : next, key_page_bytes(t.a.types.keys, t.a.head_dim), groups.count);
+  const size_t share = key_page_bytes(t.a.types.keys, t.a.head_dim) / size_t(groups.count);
   for (int g = 0; g < groups.count; g++) {
     const Range group = groups[g];
-    ahead.share(g);
+    if (!few) ahead.fetch(share);
     with_count(group.size(), [&]<int N>() {
       const auto score = few ? score_integers<true, T, N> : score_integers<false, T, N>;
       score(t.integer_q(group.begin), t.s.key_stride, t.q_step + group.begin, (t.a.head_dim + 1) / 2,
-            IntegerPage<T>(page), t.scores(group.begin) + start % kSpanTokens, t.seen(group, start));
+            IntegerPage<T>(page), ahead, t.scores(group.begin) + start % kSpanTokens, t.seen(group, start));
     });
   }
 }
@@ -144,7 +143,7 @@ struct ValuePages {
 // The channels from `channel` on of N queries, as many registers as R: what the positions [all) give.
 template <bool kAhead, class T, int N, int R>
 PESTLE_INLINE void sum_channels(const int16_t* weights, const ValuePages& pages, int channel, Range all,
-                                const float* step, float* out, int out_stride) {
+                                const float* step, Ahead& ahead, float* out, int out_stride) {
   PairSum dot[N][R];
   start(dot);
   for (int page = all.begin / kPageTokens; page * kPageTokens < all.end; page++) {
@@ -154,7 +153,7 @@ PESTLE_INLINE void sum_channels(const int16_t* weights, const ValuePages& pages,
               end = from + kPageTokens < all.end ? from + kPageTokens : all.end;
     add_products<kAhead>(weights + begin, kSpanTokens,
                          static_cast<const T*>(pages.data[page]) + (begin - from) * pages.width + 2 * channel,
-                         2 * pages.width, (end - begin) / 2, dot);
+                         2 * pages.width, (end - begin) / 2, ahead, dot);
   }
   PESTLE_UNROLL for (int n = 0; n < N; n++) PESTLE_UNROLL for (int r = 0; r < R; r++)
       simd::store(out + n * out_stride + channel + r * L,
@@ -162,47 +161,51 @@ PESTLE_INLINE void sum_channels(const int16_t* weights, const ValuePages& pages,
 }
 template <bool kAhead, class T, int N, int R>
 PESTLE_INLINE int sum_from(int channel, int end, const int16_t* weights, const ValuePages& pages, Range all,
-                           const float* step, float* out, int out_stride) {
+                           const float* step, Ahead& ahead, float* out, int out_stride) {
   for (; channel + R * L <= end; channel += R * L)
-    sum_channels<kAhead, T, N, R>(weights, pages, channel, all, step, out, out_stride);
+    sum_channels<kAhead, T, N, R>(weights, pages, channel, all, step, ahead, out, out_stride);
   if constexpr (R > 1)
     if (channel < end)
-      return sum_from<kAhead, T, N, R / 2>(channel, end, weights, pages, all, step, out, out_stride);
+      return sum_from<kAhead, T, N, R / 2>(channel, end, weights, pages, all, step, ahead, out, out_stride);
   return channel;
 }
 template <bool kAhead, class T, int N>
 PESTLE_NOINLINE void sum_values(Range channels, const int16_t* weights, const ValuePages& pages, Range all,
-                                const float* step, float* out, int out_stride) {
+                                const float* step, Ahead ahead, float* out, int out_stride) {
   sum_from<kAhead, T, N, group_registers<PairSum>(N, 8)>(channels.begin, channels.end, weights, pages, all,
-                                                         step, out, out_stride);
+                                                         step, ahead, out, out_stride);
 }
 
-// The channels of all queries that begin at `out` of their rows: what a span gives.
-template <class T>
+// The channels of all queries that begin at `out` of their rows: what a span gives. kAhead: the pages
+// are those of the cache, not copies.
+template <bool kAhead, class T>
 void gather_integers(const Tile& t, const ValuePages& pages, Range channels, Range queries, int start,
-                     const float* step, int out) {
+                     const float* step, Ahead& ahead, int out) {
   const bool few = queries.size() <= kGroup;
   const Groups groups(queries, few ? kGroup : kManyGroup);
   for (int g = 0; g < groups.count; g++) {
     const Range group = groups[g];
     const Range all{t.seen(group.begin, start, kSpanTokens).begin / 2 * 2,
                     round_up(t.seen(group.end - 1, start, kSpanTokens).end, 2)};
+    if (kAhead && !few) ahead.fetch(kSpanTokens * size_t(channels.size()) * sizeof(T) / size_t(groups.count));
     with_count(group.size(), [&]<int N>() {
-      const auto sum = few ? sum_values<true, T, N> : sum_values<false, T, N>;
-      sum(channels, t.weights(group.begin), pages, all, step + group.begin, t.part(group.begin) + out,
+      const auto sum = kAhead && few ? sum_values<true, T, N> : sum_values<false, T, N>;
+      sum(channels, t.weights(group.begin), pages, all, step + group.begin, ahead, t.part(group.begin) + out,
           t.s.value_stride);
     });
   }
 }
 // Of many queries some channels at a time: these stay in L1 while the groups pass.
 template <class T>
-void gather_span_of(const Tile& t, const void* const* pages, Range queries, int start, const float* step) {
+void gather_span_of(const Tile& t, const void* const* pages, Ahead ahead, Range queries, int start,
+                    const float* step) {
   const int width = value_stride(t.a.value_dim), together = queries.size() <= kGroup ? width : kTogether;
   ValuePages values{{}, width};
   for (int i = 0; i < kSpanPages; i++)
     if (pages[i]) values.data[i] = IntegerPage<T>(pages[i]).data;
   for (int c = 0; c < width; c += together)
-    gather_integers<T>(t, values, {c, c + together < width ? c + together : width}, queries, start, step, 0);
+    gather_integers<true, T>(t, values, {c, c + together < width ? c + together : width}, queries, start,
+                             step, ahead, 0);
 }
 // The scales of a span's values as floats.
 inline void span_scales(const void* const* pages, float* out) {

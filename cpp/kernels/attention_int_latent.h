@@ -92,7 +92,8 @@ PESTLE_INLINE PairRows pair_rows(const Tile& t, const int8_t* data, int stride, 
 
 // The dot products over the channels [part) of the queries of `sides` with the positions [whole) of a page.
 template <class T>
-void dot_products(const Tile& t, const T* data, Range part, Range sides, Range whole, int32_t* sums) {
+void dot_products(const Tile& t, const T* data, Range part, Range sides, Range whole, Ahead& ahead,
+                  int32_t* sums) {
   constexpr int P = L == 16 ? 8 : L == 8 ? 4 : 2, kMostSides = L == 16 ? 3 : 1;
   const int stride = latent_stride(t.a.types.keys, t.a.head_dim);
   for (int c = part.begin; c < part.end; c += kScorePiece) {
@@ -104,6 +105,7 @@ void dot_products(const Tile& t, const T* data, Range part, Range sides, Range w
       for (int p = whole.begin; p < whole.end; p += P) {
         const int16_t* row = rows.data + p * rows.stride;
         int32_t* s = sums + (side * kPageTokens + p) * kSide;
+        if (side == sides.begin) ahead.fetch(P * sizeof(T) * size_t(channels.size()));
         const auto score = [&]<int Sides>() {
           score_pairs<P, Sides>(q, kSide * t.s.key_stride, channels.size() / 2, row, rows.stride,
                                 c == part.begin, s);
@@ -125,7 +127,7 @@ void dot_products(const Tile& t, const T* data, Range part, Range sides, Range w
 }
 
 template <class T>
-void score_latent_integers(const Tile& t, const void* page, const void* next, Range queries, int start) {
+void score_latent_integers(const Tile& t, const void* page, Ahead ahead, Range queries, int start) {
   const IntegerRows<T> rows(page);
   const Range seen = t.seen(queries, start);
   const Range whole{seen.begin / kSide * kSide, round_up(seen.end, kSide)};
@@ -133,11 +135,9 @@ void score_latent_integers(const Tile& t, const void* page, const void* next, Ra
   // [queries / 16][position][16 queries]
   int32_t* sums = reinterpret_cast<int32_t*>(t.s.page + kPageTokens * kLatentPiece);
   int32_t* rest_sums = sums + kPageTokens * kMaxQueries;
-  const Prefetch ahead(next, latent_page_bytes(t.a.types.keys, t.a.head_dim), 1);
-  ahead.share(0);
   const bool rest = t.s.key_stride > t.a.value_dim;
-  dot_products(t, rows.data, {0, t.a.value_dim}, sides, whole, sums);
-  if (rest) dot_products(t, rows.data, {t.a.value_dim, t.s.key_stride}, sides, whole, rest_sums);
+  dot_products(t, rows.data, {0, t.a.value_dim}, sides, whole, ahead, sums);
+  if (rest) dot_products(t, rows.data, {t.a.value_dim, t.s.key_stride}, sides, whole, ahead, rest_sums);
   const auto floats = [](const int32_t* s) PESTLE_INLINE_LAMBDA {
     Vec16 x;
     PESTLE_UNROLL for (int i = 0; i < Vec16::kRegisters; i++) x.r[i] = simd::to_f32(simd::load(s + i * L));
@@ -178,7 +178,7 @@ void pair_positions(const T* data, int stride, int channels, int16_t* out) {
 }
 
 template <class T>
-void gather_latent_integers(const Tile& t, const void* const* pages, Range queries, int start,
+void gather_latent_integers(const Tile& t, const void* const* pages, Ahead ahead, Range queries, int start,
                             const float* step) {
   const int width = t.a.value_dim, stride = latent_stride(t.a.types.keys, t.a.head_dim);
   int16_t* copies = reinterpret_cast<int16_t*>(t.s.page);
@@ -191,7 +191,7 @@ void gather_latent_integers(const Tile& t, const void* const* pages, Range queri
       pair_positions(IntegerRows<T>(pages[i]).data + c, stride, channels, copy);
       values.data[i] = copy;
     }
-    gather_integers<int16_t>(t, values, {0, channels}, queries, start, step, c);
+    gather_integers<false, int16_t>(t, values, {0, channels}, queries, start, step, ahead, c);
   }
 }
 // Back into their order.

@@ -64,7 +64,7 @@ PESTLE_NOINLINE void score_side(const float* q, int channels, const float* rows,
   PESTLE_UNROLL for (int p = 0; p < P; p++) store16(sums + kSide * p, sum[p]);
 }
 
-inline void score_latent(const Tile& t, const void* page, const void* next, Range queries, int start) {
+inline void score_latent(const Tile& t, const void* page, Ahead ahead, Range queries, int start) {
   // As many positions as hide the latency of an fma; the pointers to sixteen rows would not stay in
   // registers.
   constexpr int P = L == 16 ? 8 : 4;
@@ -75,10 +75,10 @@ inline void score_latent(const Tile& t, const void* page, const void* next, Rang
   const auto sums_of = [&](int side, int p) { return sums + (side * kPageTokens + p) * kSide; };
   std::memset(sums_of(begin, 0), 0, sizeof(float) * kSide * kPageTokens * (end - begin));
   const int pieces = (dim + kLatentPiece - 1) / kLatentPiece;
-  const Prefetch ahead(next, latent_page_bytes(t.a.types.keys, dim), pieces);
+  const size_t share = latent_page_bytes(t.a.types.keys, dim) / size_t(pieces);
   for (int i = 0; i < pieces; i++) {
     const Range channels{i * kLatentPiece, i + 1 < pieces ? (i + 1) * kLatentPiece : dim};
-    ahead.share(i);
+    ahead.fetch(share);
     const LatentRows rows = latent_rows(t, page, t.a.types.keys, channels, whole);
     for (int side = begin; side < end; side++)
       for (int p = whole.begin; p < whole.end; p += P)

@@ -39,19 +39,19 @@ PESTLE_INLINE void fetch_ahead(const void* p, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) simd::prefetch_l2(static_cast<const char*>(p) + kDistance + i);
 }
 
-// Asks for what comes next, in so many shares.
-struct Prefetch {
-  const char* data;
-  size_t bytes;
-  int shares;
-  Prefetch(const void* what, size_t size, int count)
-      : data(static_cast<const char*>(what)), bytes(what ? size : 0), shares(count) {}
-  PESTLE_INLINE void share(int i) const {
-    for (size_t at = bytes * size_t(i) / size_t(shares) / 64 * 64,
-                end = bytes * size_t(i + 1) / size_t(shares);
-         at < end; at += 64)
-      simd::prefetch_l2(data + at);
+// What is read next, and asked for while the work goes on, as much at a time as is read meanwhile: so the
+// memory is busy whatever order the work reads its own pages in. An address only: it may run past what there
+// is.
+class Ahead {
+ public:
+  explicit Ahead(const void* next) : at_(reinterpret_cast<uintptr_t>(next)) {}
+  PESTLE_INLINE void fetch(size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) simd::prefetch(reinterpret_cast<const void*>(at_ + i));
+    at_ += bytes;
   }
+
+ private:
+  uintptr_t at_;
 };
 
 struct Range {
