@@ -52,16 +52,28 @@ Score score_of(const AttendArgs& a) {
 
 // Turns the scores of a span into weights; what integer weights are worth goes to `step`.
 void soften(const Tile& t, const void* const* pages, Range queries, int start, Mass* masses, float* step) {
-  for (int n = queries.begin; n < queries.end; n++)
-    masses[n].max = largest_score(t.scores(n), t.seen(n, start, kSpanTokens));
+  const auto seen = [&](int n) { return t.seen(n, start, kSpanTokens); };
+  for (int n = queries.begin; n < queries.end; n++) masses[n].max = largest_score(t.scores(n), seen(n));
   const bool integers = is_integer(t.a.types.values);
   const float most = t.a.types.values == KvType::q8_0 ? kMost8 : kMostValue;
-  if (integers) span_scales(pages, t.s.value_scales);
-  for (int n = queries.begin; n < queries.end; n++) {
-    const Range seen = t.seen(n, start, kSpanTokens);
-    masses[n].sum = integers ? integer_weights(t.scores(n), seen, masses[n].max, t.s.value_scales, most,
-                                               t.weights(n), step + n)
-                             : exponentiate(t.scores(n), seen, masses[n].max);
+  if (!integers) {
+    for (int n = queries.begin; n < queries.end; n++)
+      masses[n].sum = exponentiate(t.scores(n), seen(n), masses[n].max);
+    return;
+  }
+  span_scales(pages, t.s.value_scales);
+  // Steps come at the end of long chains: those of a group are made while its scores are in L1.
+  const Groups groups(queries, kGroup);
+  for (int g = 0; g < groups.count; g++) {
+    Steps steps[kGroup];
+    const Range group = groups[g];
+    for (int n = group.begin; n < group.end; n++)
+      steps[n - group.begin] =
+          weigh_values(t.scores(n), seen(n), masses[n].max, t.s.value_scales, most, &masses[n].sum);
+    for (int n = group.begin; n < group.end; n++) {
+      integer_weights(t.scores(n), seen(n), steps[n - group.begin], t.weights(n));
+      step[n] = steps[n - group.begin].size;
+    }
   }
 }
 

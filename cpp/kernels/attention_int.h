@@ -92,12 +92,11 @@ void score_page_of(const Tile& t, const void* page, Ahead ahead, Range queries, 
   }
 }
 
-// Turns scores into weights relative to the largest, and these, times the scales of the values, into
-// integers: zero where the query sees nothing. What they are worth goes to `step`. Returns the sum of the
-// weights. The integers are bounded by 16 bits, and their sum by what keeps its product with any value
-// within 32.
-inline float integer_weights(float* s, Range seen, float largest, const float* scales, float most_value,
-                             int16_t* out, float* step) {
+// Turns scores into weights relative to the largest, and these into their products with the scales of the
+// values, which become integers next. `sum` is that of the weights; returns the step of the integers, which
+// bounds them by 16 bits, and their sum by what keeps its product with any value within 32.
+PESTLE_INLINE Steps weigh_values(float* s, Range seen, float largest, const float* scales, float most_value,
+                                 float* sum) {
   const int begin = seen.begin / 32 * 32, end = round_up(seen.end, 32);
   const Vec16 m = splat16(largest);
   Vec16 a = splat16(0.0f), b = a, c = a, d = a;
@@ -126,12 +125,15 @@ inline float integer_weights(float* s, Range seen, float largest, const float* s
   const int32_t bits = simd::reduce_max(top);
   constexpr float kSum = 2.14e9f;  // and each of 256 roundings adds half a step: below 2^31
   const float size = float_of(bits) * (1 / kMost16), all = reduce_add(c + d) * (most_value / kSum);
-  const Steps steps = steps_of(size > all ? size : all, bits);
+  *sum = reduce_add(a + b);
+  return steps_of(size > all ? size : all, bits);
+}
+// Zero where the query sees nothing.
+PESTLE_INLINE void integer_weights(const float* s, Range seen, const Steps& steps, int16_t* out) {
+  const int begin = seen.begin / 32 * 32, end = round_up(seen.end, 32);
   std::memset(out, 0, sizeof(int16_t) * size_t(begin));
   to_steps(s + begin, end - begin, steps, out + begin);
   std::memset(out + end, 0, sizeof(int16_t) * size_t(kSpanTokens - end));
-  *step = steps.size;
-  return reduce_add(a + b);
 }
 
 // The values of a span, page by page: [pair of positions][width][2]. Null where no query sees a position.
