@@ -51,7 +51,10 @@ void bind_streaming(py::module_& m) {
       .def_readonly("reads", &ExpertTraffic::reads, "Experts that were read.")
       .def_readonly("read_bytes", &ExpertTraffic::read_bytes)
       .def_readonly("stall_seconds", &ExpertTraffic::stall_seconds, "That products have waited for reads.")
-      .def_readonly("stall_bytes", &ExpertTraffic::stall_bytes, "What was read meanwhile.");
+      .def_readonly("stall_bytes", &ExpertTraffic::stall_bytes, "What was read meanwhile.")
+      .def_readonly("guesses", &ExpertTraffic::guesses,
+                    "Experts that a token was guessed to ask for in its next layer.")
+      .def_readonly("right", &ExpertTraffic::right, "Of these, those that it did ask for.");
   m.def(
       "measure_reads",
       [](const PathArgument& path) {
@@ -60,8 +63,8 @@ void bind_streaming(py::module_& m) {
                                     std::chrono::milliseconds(400));
       },
       py::arg("path"),
-      "Bytes a second of reading a file here and there, past the page cache, in such pieces and by so many "
-      "threads as experts are read; takes 0.4 s. 0: there are no such reads, or the file is too small for "
+      "Bytes a second of reading a file here and there, past the page cache, in such pieces and so many at "
+      "once as experts are read; takes 0.4 s. 0: there are no such reads, or the file is too small for "
       "them.");
   m.def(
       "expert_layout", [](const gguf::File& file) { return Outline::of(file).experts; }, py::arg("file"),

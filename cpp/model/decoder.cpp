@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -26,7 +27,12 @@ void Decoder::run_layers(Step& step, Rows x) const {
     std::visit([&](const auto& attention) { attention(step, x, l.attn_residual, i); }, l.attention);
     if (const auto* moe = std::get_if<SparseMoe>(&l.ffn)) {
       uint64_t* counts = step.batch.expert_counts;
-      (*moe)(step, x, l.ffn_residual, counts ? counts + size_t(i) * size_t(n_experts()) : nullptr);
+      std::optional<NextMoe> next;
+      if (size_t(i) + 1 < layers.size())
+        if (const auto* other = std::get_if<SparseMoe>(&layers[size_t(i) + 1].ffn))
+          next.emplace(layers[size_t(i) + 1].ffn_residual.norm, *other);
+      (*moe)(step, x, l.ffn_residual, counts ? counts + size_t(i) * size_t(n_experts()) : nullptr,
+             next ? &*next : nullptr);
     } else {
       std::get<GatedMlp>(l.ffn)(step, x, l.ffn_residual);
     }

@@ -13,10 +13,12 @@ namespace pestle {
 struct Decoder;
 struct Matrix;
 
-// Threads that read and pack. Disks reach their rate with several requests at once; more gain nothing.
-constexpr int kExpertReaders = 4;
+// Reads at once. Disks reach their rate with several; more gain nothing.
+constexpr int kExpertReads = 4;
+// Threads that read and pack: others pack meanwhile.
+constexpr int kExpertReaders = kExpertReads + 2;
 // What a reader asks for at once, at most, unless 16 rows are more: with the pages around it, the buffers of
-// all readers are two huge pages.
+// two readers are a huge page.
 constexpr size_t kExpertReadBytes = (size_t(1) << 20) - 2 * kReadAlignment;
 
 struct ExpertLayout {

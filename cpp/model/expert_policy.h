@@ -30,6 +30,8 @@ class ExpertPolicy {
   }
   // Whether a pass like the last one is as good as certain to ask for it.
   bool is_certain(int expert) const { return passes_[size_t(expert)] < kCertain; }
+  // As `wait`, of the next token's first layer: what a guess may take the place of is asked for later.
+  float wait_of_next_token() const { return float(turns_); }
   // The next layer that has experts in the same pass; -1: there is none.
   int next_layer() const { return next_; }
 

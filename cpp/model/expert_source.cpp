@@ -45,26 +45,25 @@ const PackJob& ExpertSource::job(const Matrix* matrix) const {
   return *std::find_if(jobs_.begin(), jobs_.end(), [&](const PackJob& j) { return j.matrix == matrix; });
 }
 
-void ExpertSource::read(const PackPiece& piece, std::span<std::byte> buffer, char* out) const {
+const std::byte* ExpertSource::read(const PackPiece& piece, std::span<std::byte> buffer) const {
   const gguf::Tensor& tensor = *piece.job->tensor;
   const InputFile& file = files_[size_t(tensor.shard)];
   const SourceBytes source = source_of(piece);
-  const std::byte* bytes = nullptr;
   try {
-    bytes = file.read_pages(tensor.offset + source.offset, source.size, buffer);
+    const std::byte* bytes = file.read_pages(tensor.offset + source.offset, source.size, buffer);
     file.check_unchanged();
+    return bytes;
   } catch (const Error& error) {
     throw Error(std::string(error.what()) + ": tensor `" + std::string(tensor.name) + "`, expert " +
                 std::to_string(piece.matrix));
   }
-  pack_piece(piece, bytes, file_name_, out);
 }
 
 void ExpertSource::choose_way(bool spares_cache) {
   std::optional<std::vector<InputFile>> direct = pestle::past_cache(files_);
   double direct_rate = 0, cached_rate = 0;
   bool is_clear = true;
-  const ReadBuffers buffers(kExpertReaders, kExpertReadBytes + 2 * kReadAlignment);
+  const ReadBuffers buffers(kExpertReads, kExpertReadBytes + 2 * kReadAlignment);
   for (int round = 0; round < kRounds; round += 2) {
     double rates[2] = {};
     if (direct) try {
@@ -80,7 +79,7 @@ void ExpertSource::choose_way(bool spares_cache) {
   if (past_cache_) files_ = std::move(*direct);
 }
 
-// Reads here and there in the tensors, by as many threads as will read experts.
+// Reads here and there in the tensors, as many at once as experts are read.
 double ExpertSource::rate(const std::vector<InputFile>& files, int round, const ReadBuffers& buffers) const {
   constexpr size_t kRead = kExpertReadBytes;
   uint64_t reads = 0;  // that the tensors are long

@@ -20,12 +20,17 @@ class ExpertSource {
   ExpertSource(const ExpertSource&) = delete;
 
   const PackJob& job(const Matrix* matrix) const;
-  // Reads a piece and packs it. `buffer` has ExpertLayout::reader_bytes. Error, which names the file, the
-  // tensor and the expert, when the system refuses or the file has changed since it was opened.
-  void read(const PackPiece& piece, std::span<std::byte> buffer, char* out) const;
+  // Reads what a piece is made of, into `buffer`, which has ExpertLayout::reader_bytes: where it stands
+  // there. Error, which names the file, the tensor and the expert, when the system refuses or the file has
+  // changed since it was opened.
+  const std::byte* read(const PackPiece& piece, std::span<std::byte> buffer) const;
+  // Packs what was read.
+  void pack(const PackPiece& piece, const std::byte* bytes, char* out) const {
+    pack_piece(piece, bytes, file_name_, out);
+  }
 
   bool past_cache() const { return past_cache_; }
-  // Bytes a second at kExpertReaders reads of kExpertReadBytes at once; 0: there is too little to measure.
+  // Bytes a second at kExpertReads reads of kExpertReadBytes at once; 0: there is too little to measure.
   double probed_rate() const { return probed_rate_; }
 
  private:

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <variant>
 
 #include "core/error.h"
@@ -18,6 +20,10 @@ constexpr int kMostAtOnce = 16;
 // Experts that are being read ahead: enough to keep the readers busy, few enough not to be in the way of what
 // is asked for.
 constexpr int kMostAhead = 8;
+// The same of those that are only guessed: each takes the place of another one.
+constexpr int kMostGuessed = 2;
+// Guesses after which one counts for half.
+constexpr float kGuessHalfLife = 512;
 // What the layer in hand is still to come to is needed before all else, in its order.
 constexpr float kTurn = 1e-4f;
 
@@ -47,6 +53,7 @@ ExpertStream::ExpertStream(const gguf::File& file, const Decoder& decoder, std::
     parts_.push_back({&source_.job(e.gate.w), &source_.job(e.up.w), &source_.job(e.down.w)});
     for (int j = 0; j < e.count(); j++) experts_.push_back({static_cast<int>(i), j});
   }
+  foreseen_.resize(decoder.layers.size());
   memory_ = Buffer(layout_.slot_bytes * size_t(n_slots));
   slots_.resize(size_t(n_slots));
   try {
@@ -83,8 +90,8 @@ int ExpertStream::victim(float later_than) const {
   int best = -1;
   for (int i = 0; i < n_slots(); i++) {
     const Slot& s = slots_[size_t(i)];
-    if (s.expert < 0) return i;
     if (s.pins > 0 || s.loading()) continue;
+    if (s.expert < 0) return i;
     const float w = wait(s.expert);
     if (w > later_than) later_than = w, best = i;
   }
@@ -96,7 +103,7 @@ void ExpertStream::clear(Slot& s) {
   s = {};
 }
 
-void ExpertStream::load(int expert, int slot, std::deque<Read>& gate_up, std::deque<Read>& down) {
+void ExpertStream::load(int expert, int slot, std::deque<Read>& reads) {
   Slot& s = slots_[size_t(slot)];
   clear(s);
   s.expert = expert;
@@ -105,7 +112,7 @@ void ExpertStream::load(int expert, int slot, std::deque<Read>& gate_up, std::de
   e.slot = slot;
   const ExpertLayout::Layer& l = layout_.layers[size_t(e.layer)];
   const Parts& parts = parts_[size_t(e.layer)];
-  const auto queue = [&](std::deque<Read>& reads, const PackJob& job, Phase phase, size_t at) {
+  const auto queue = [&](const PackJob& job, Phase phase, size_t at) {
     const Matrix& m = *job.matrix;
     const int rows = 2 * m.strips(), step = tile_rows_a_read(m);
     for (int begin = 0; begin < rows; begin += step) {
@@ -114,22 +121,77 @@ void ExpertStream::load(int expert, int slot, std::deque<Read>& gate_up, std::de
       s.pending[phase]++;
     }
   };
-  queue(gate_up, *parts.gate, kGateUp, 0);
-  queue(gate_up, *parts.up, kGateUp, l.up_at);
-  queue(down, *parts.down, kDown, l.down_at);
+  queue(*parts.gate, kGateUp, 0);
+  queue(*parts.up, kGateUp, l.up_at);
+  queue(*parts.down, kDown, l.down_at);
 }
 
 void ExpertStream::load_ahead() {
-  for (; !plan_.empty() && loading_ahead_ < kMostAhead; plan_.pop_front()) {
-    const int expert = plan_.front();
-    if (experts_[size_t(expert)].slot >= 0) continue;
-    const int slot = victim(wait(expert));
-    if (slot < 0) break;
-    load(expert, slot, ahead_, ahead_);
-    slots_[size_t(slot)].ahead = true;
-    loading_ahead_++;
-  }
+  const auto load_from = [&](std::deque<int>& experts, int most, const auto& later_than) {
+    for (; !experts.empty() && loading_ahead_ < most; experts.pop_front()) {
+      const int expert = experts.front();
+      if (experts_[size_t(expert)].slot >= 0) continue;
+      const int slot = victim(later_than(expert));
+      if (slot < 0) return;
+      load(expert, slot, ahead_);
+      slots_[size_t(slot)].ahead = true;
+      loading_ahead_++;
+    }
+  };
+  load_from(plan_, kMostAhead, [&](int expert) { return wait(expert); });
+  if (plan_.empty() && demanded_.empty())
+    load_from(guess_, kMostGuessed, [&](int) { return policy_.wait_of_next_token(); });
   if (!ahead_.empty()) work_.notify_all();
+}
+
+void ExpertStream::foresee(int layer, std::span<const int> experts) {
+  const std::lock_guard lock(state_);
+  foreseen_[size_t(layer)].assign(experts.begin(), experts.end());
+}
+
+void ExpertStream::weigh(int layer, std::span<const ExpertDemand> demands) {
+  std::vector<int>& guessed = foreseen_[size_t(layer)];
+  if (guessed.empty()) return;
+  const auto is_asked_for = [&](int e) {
+    return std::any_of(demands.begin(), demands.end(), [&](const ExpertDemand& d) { return d.expert == e; });
+  };
+  const auto right = std::count_if(guessed.begin(), guessed.end(), is_asked_for);
+  const float kept = std::exp2(-float(guessed.size()) / kGuessHalfLife);
+  right_ = right_ * kept + float(right);
+  guessed_ = guessed_ * kept + float(guessed.size());
+  traffic_.guesses += guessed.size();
+  traffic_.right += uint64_t(right);
+  guessed.clear();
+}
+
+void ExpertStream::take_back(int slot, std::deque<Read>& out) {
+  const auto rest =
+      std::stable_partition(ahead_.begin(), ahead_.end(), [&](const Read& r) { return r.slot != slot; });
+  out.insert(out.end(), rest, ahead_.end());
+  ahead_.erase(rest, ahead_.end());
+}
+
+void ExpertStream::settle(int layer, std::span<const ExpertDemand> demands) {
+  if (loading_ahead_ == 0) return;
+  for (const ExpertDemand& d : demands)
+    if (const int slot = experts_[size_t(id(layer, d.expert))].slot;
+        slot >= 0 && slots_[size_t(slot)].ahead) {
+      take_back(slot, demanded_);
+      slots_[size_t(slot)].ahead = false;
+      loading_ahead_--;
+    }
+  for (int i = 0; i < n_slots(); i++) {
+    Slot& s = slots_[size_t(i)];
+    if (!s.ahead || experts_[size_t(s.expert)].layer != layer) continue;
+    std::deque<Read> unread;
+    take_back(i, unread);
+    s.ahead = false;
+    loading_ahead_--;
+    if (unread.empty()) continue;  // it will be there in a moment
+    for (const Read& r : unread) s.pending[r.phase]--;
+    experts_[size_t(std::exchange(s.expert, -1))].slot = -1;
+    if (!s.loading()) clear(s);
+  }
 }
 
 void ExpertStream::unpin(Slot& s) {
@@ -146,26 +208,38 @@ void ExpertStream::finish(const Read& read, std::exception_ptr failure) {
         read.piece.job->matrix->tile_row_bytes() * size_t(read.piece.end - read.piece.begin);
   if (s.pending[read.phase] == 0 || failure) arrival_.notify_all();
   if (s.loading()) return;
-  traffic_.reads += !s.failure;
   loading_ahead_ -= s.ahead;
   s.ahead = false;
-  if (s.failure && s.pins == 0) clear(s);
+  traffic_.reads += !s.failure && s.expert >= 0;
+  if ((s.failure || s.expert < 0) && s.pins == 0) clear(s);
   load_ahead();
 }
 
 void ExpertStream::read_loop(std::span<std::byte> buffer) {
   std::unique_lock lock(state_);
   for (;;) {
-    work_.wait(lock, [&] { return stopping_ || !demanded_.empty() || !ahead_.empty(); });
+    work_.wait(lock, [&] {
+      return stopping_ || (reading_ < kExpertReads && !(demanded_.empty() && ahead_.empty()));
+    });
     if (stopping_) return;
     std::deque<Read>& queue = demanded_.empty() ? ahead_ : demanded_;
     const Read read = queue.front();
     queue.pop_front();
+    if (demanded_.empty()) load_ahead();
+    reading_++;
     lock.unlock();
     std::exception_ptr failure;
+    const std::byte* bytes = nullptr;
     try {
-      source_.read(read.piece, buffer, memory(read.slot) + read.at);
+      bytes = source_.read(read.piece, buffer);
     } catch (...) { failure = std::current_exception(); }
+    lock.lock();
+    reading_--;
+    work_.notify_one();  // another one reads while this one packs
+    lock.unlock();
+    if (!failure) try {
+        source_.pack(read.piece, bytes, memory(read.slot) + read.at);
+      } catch (...) { failure = std::current_exception(); }
     lock.lock();
     finish(read, failure);
   }
@@ -178,6 +252,8 @@ ExpertStream::Lease::Lease(ExpertStream& stream, int layer, std::span<const Expe
   down_at_ = l.down_at;
   const std::lock_guard lock(stream.state_);
   stream.policy_.pass(layer, demands, rows);
+  stream.weigh(layer, demands);
+  stream.settle(layer, demands);
   for (size_t i = 0; i < demands.size(); i++) expert(int(i)).turn = int(i);
   if (layer == stream.first_layer_) stream.traffic_.tokens += uint64_t(rows);
 }
@@ -196,7 +272,8 @@ void ExpertStream::Lease::release() {
 }
 
 ExpertStream::Slot& ExpertStream::Lease::hold(int demand) {
-  Slot& s = stream_.slots_[size_t(held_[size_t(demand - first_)] = expert(demand).slot)];
+  held_[size_t(demand - first_)] = expert(demand).slot;
+  Slot& s = slot(demand);
   s.pins++;
   return s;
 }
@@ -207,7 +284,8 @@ int ExpertStream::Lease::take(int first) {
   std::unique_lock lock(stream_.state_);
   release();
   stream_.plan_.clear();
-  first_ = first;
+  stream_.guess_.clear();
+  first_ = whole_ = first;
   end_ = std::min(n, first + most);
   held_.assign(size_t(end_ - first_), -1);
   open_.clear();
@@ -220,22 +298,20 @@ int ExpertStream::Lease::take(int first) {
     s.fresh = false;
   }
   stream_.traffic_.asked += open_.size();
-  std::deque<Read> down;  // products ask for it last
   for (int i = first_; i < end_; i++) {
     if (held_[size_t(i - first_)] >= 0) continue;
     int slot = -1;
     wait_until(lock, [&] { return (slot = stream_.victim(-1)) >= 0; });
-    stream_.load(stream_.id(layer_, demands_[size_t(i)].expert), slot, stream_.demanded_, down);
+    stream_.load(stream_.id(layer_, demands_[size_t(i)].expert), slot, stream_.demanded_);
     hold(i).fresh = false;
   }
-  stream_.demanded_.insert(stream_.demanded_.end(), down.begin(), down.end());
   plan_ahead();
   stream_.load_ahead();
   stream_.work_.notify_all();
   return end_;
 }
 
-// What this layer comes to next, and then what the next one is sure to ask for.
+// What this layer comes to next, and then what the next one is sure to ask for, or is guessed to.
 void ExpertStream::Lease::plan_ahead() {
   for (size_t i = size_t(end_); i < demands_.size(); i++)
     stream_.plan_.push_back(stream_.id(layer_, demands_[i].expert));
@@ -243,32 +319,25 @@ void ExpertStream::Lease::plan_ahead() {
   if (next < 0) return;
   for (int e = 0; e < stream_.layout_.layers[size_t(next)].n_experts; e++)
     if (stream_.policy_.is_certain(stream_.id(next, e))) stream_.plan_.push_back(stream_.id(next, e));
+  if (stream_.guesses())
+    for (const int e : stream_.foreseen_[size_t(next)]) stream_.guess_.push_back(stream_.id(next, e));
 }
 
-std::span<const int> ExpertStream::Lease::arrived() {
-  arrived_.clear();
-  if (open_.empty()) return arrived_;
-  const auto slot = [&](int i) -> const Slot& { return stream_.slots_[size_t(held_[size_t(i - first_)])]; };
-  const auto is_there = [&](int i) { return slot(i).pending[kGateUp] == 0 || slot(i).failure; };
+ExpertStream::Lease::Arrived ExpertStream::Lease::next() {
+  const auto is_gated = [&](int i) { return slot(i).pending[kGateUp] == 0 || slot(i).failure; };
+  const auto is_whole = [&](int i) { return !slot(i).loading() || slot(i).failure; };
+  gated_.clear();
   std::unique_lock lock(stream_.state_);
-  wait_until(lock, [&] { return std::any_of(open_.begin(), open_.end(), is_there); });
-  const auto rest = std::stable_partition(open_.begin(), open_.end(), is_there);
-  arrived_.assign(open_.begin(), rest);
+  wait_until(lock, [&] {
+    return whole_ == end_ || is_whole(whole_) || std::any_of(open_.begin(), open_.end(), is_gated);
+  });
+  const auto rest = std::stable_partition(open_.begin(), open_.end(), is_gated);
+  gated_.assign(open_.begin(), rest);
   open_.erase(open_.begin(), rest);
-  for (const int i : arrived_)
+  while (whole_ < end_ && is_whole(whole_)) whole_++;
+  for (int i = first_; i < end_; i++)
     if (slot(i).failure) std::rethrow_exception(slot(i).failure);
-  return arrived_;
-}
-
-void ExpertStream::Lease::await() {
-  const auto is_over = [&](int i) {
-    const Slot& s = stream_.slots_[size_t(i)];
-    return !s.loading() || s.failure;
-  };
-  std::unique_lock lock(stream_.state_);
-  wait_until(lock, [&] { return std::all_of(held_.begin(), held_.end(), is_over); });
-  for (const int i : held_)
-    if (const Slot& s = stream_.slots_[size_t(i)]; s.failure) std::rethrow_exception(s.failure);
+  return {gated_, whole_};
 }
 
 template <class Ready>

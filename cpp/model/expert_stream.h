@@ -28,6 +28,8 @@ struct ExpertTraffic {
   uint64_t tokens = 0;       // in passes, counted in the first layer that has experts
   double stall_seconds = 0;  // that products have waited for reads
   uint64_t stall_bytes = 0;  // ... which came meanwhile
+  uint64_t guesses = 0;      // experts that the next layer was guessed to ask for
+  uint64_t right = 0;        // ... and did
 };
 
 class ExpertStream {
@@ -42,12 +44,17 @@ class ExpertStream {
   const ExpertSource& source() const { return source_; }
   ExpertTraffic traffic() const;
 
+  // A guess: what `layer`, the next one, will ask for in this pass, the likeliest first.
+  void foresee(int layer, std::span<const int> experts);
+
   class Lease;
 
  private:
+  // A guess that is wrong keeps readers from what is asked for as long as one that is right helps them.
+  static constexpr float kLeastRight = 0.5f;
   enum Phase { kGateUp, kDown, kPhases };
   struct Slot {
-    int expert = -1;  // through all layers; -1: nothing
+    int expert = -1;  // through all layers; -1: nothing, or what nobody wants any more
     int pins = 0;
     int pending[kPhases] = {};  // pieces that are still to be read
     bool ahead = false;         // it is being read ahead
@@ -73,9 +80,14 @@ class ExpertStream {
   // With `state_` held:
   float wait(int expert) const;
   int victim(float later_than) const;  // a slot that may be given to another expert; -1: none
-  // Gives the slot to the expert, whose reads go into two queues, perhaps one.
-  void load(int expert, int slot, std::deque<Read>& gate_up, std::deque<Read>& down);
+  // Gives the slot to the expert, whose reads go into the queue.
+  void load(int expert, int slot, std::deque<Read>& reads);
   void load_ahead();
+  // Of what was being read ahead of a layer: what is asked for comes first now, the rest is given up.
+  void settle(int layer, std::span<const ExpertDemand> demands);
+  void take_back(int slot, std::deque<Read>& out);  // its reads that are ahead and not begun
+  void weigh(int layer, std::span<const ExpertDemand> demands);
+  bool guesses() const { return right_ >= kLeastRight * guessed_; }
   void unpin(Slot& slot);
   void clear(Slot& slot);
   void finish(const Read& read, std::exception_ptr failure);
@@ -96,9 +108,13 @@ class ExpertStream {
   std::condition_variable work_, arrival_;
   ExpertPolicy policy_;
   std::vector<Slot> slots_;
-  std::deque<Read> demanded_, ahead_;  // reads that nobody has begun
-  std::deque<int> plan_;               // experts to be loaded ahead, the next one first
+  std::deque<Read> demanded_, ahead_;       // reads that nobody has begun
+  std::deque<int> plan_;                    // experts to be loaded ahead, the next one first
+  std::deque<int> guess_;                   // ... after these, a few at a time
+  std::vector<std::vector<int>> foreseen_;  // of each layer
+  float right_ = 0, guessed_ = 0;           // guesses, of which each counts for less with every one after it
   int loading_ahead_ = 0;
+  int reading_ = 0;  // threads that wait for the disk
   ExpertTraffic traffic_;
   bool stopping_ = false;
   std::vector<std::thread> readers_;
@@ -115,11 +131,13 @@ class ExpertStream::Lease {
   // Takes up demands [first, end), for which there is room at once, and returns end. What was taken up before
   // may make room.
   int take(int first);
-  // Of those taken up, which have their gate and up in memory and were not named yet: waits for one at least.
-  // None: all were named. Throws what their reading threw.
-  std::span<const int> arrived();
-  // Waits for the rest of those taken up. Throws the same.
-  void await();
+  struct Arrived {
+    std::span<const int> gated;  // have their gate and up in memory
+    int whole;                   // all of those before this one have everything, and were `gated`
+  };
+  // Waits until there is more of those taken up than was told already, and tells what; nothing of it once
+  // all are whole. Throws what their reading threw.
+  Arrived next();
   // Packed matrices of those that have come.
   const char* gate(int demand) const { return stream_.memory(held_[size_t(demand - first_)]); }
   const char* up(int demand) const { return gate(demand) + up_at_; }
@@ -130,6 +148,7 @@ class ExpertStream::Lease {
     return stream_.experts_[size_t(stream_.id(layer_, demands_[size_t(demand)].expert))];
   }
   // With the stream's state held:
+  Slot& slot(int demand) const { return stream_.slots_[size_t(held_[size_t(demand - first_)])]; }
   Slot& hold(int demand);
   void plan_ahead();
   void release();
@@ -141,9 +160,10 @@ class ExpertStream::Lease {
   int layer_;
   std::span<const ExpertDemand> demands_;
   size_t up_at_, down_at_;
-  int first_ = 0, end_ = 0;  // taken up
-  std::vector<int> held_;    // their slots; -1: none yet
-  std::vector<int> open_, arrived_;
+  int first_ = 0, end_ = 0;        // taken up
+  int whole_ = 0;                  // as told last
+  std::vector<int> held_;          // the slots of those taken up; -1: none yet
+  std::vector<int> open_, gated_;  // of those taken up: not told yet, and told last
 };
 
 }  // namespace pestle

@@ -1,6 +1,7 @@
 #include "model/experts.h"
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -28,7 +29,7 @@ class Dispatch {
   Dispatch(Workspace& ws, const Experts& experts, Rows x, const Routing& routing, Rows y)
       : ws_(ws), e_(experts), x_(x), routing_(routing), y_(y) {}
 
-  void run(uint64_t* counts) {
+  void run(uint64_t* counts, const std::function<void()>& meanwhile) {
     sort(counts);
     scratch_ = ws_.arena.take<float>(2 * kScratchFloats * size_t(ws_.pool.threads()));
     quantize_input(e_.gate);
@@ -37,7 +38,7 @@ class Dispatch {
     take(out_);
     if (out_.many.wide || ws_.observer) hidden_ = ws_.rows(slots(), e_.down.w->columns);
     if (e_.stream) {
-      stream();
+      stream(meanwhile);
     } else {
       for (int i = 0; i < n_jobs_; i++) {
         const size_t e = size_t(jobs_[i].expert);
@@ -46,6 +47,7 @@ class Dispatch {
       }
       gate_and_up({jobs_, size_t(n_jobs_)});
       down({jobs_, size_t(n_jobs_)});
+      meanwhile();
     }
     if (ws_.observer) observe();
   }
@@ -130,7 +132,7 @@ class Dispatch {
   }
 
   // Some experts after the others, as many at a time as there is room for: their sums keep their order.
-  void stream() {
+  void stream(const std::function<void()>& meanwhile) {
     std::vector<ExpertDemand> demands;
     std::vector<Job*> first;  // of each demand's jobs
     for (Job* j = jobs_; j < jobs_ + n_jobs_; j++) {
@@ -143,21 +145,22 @@ class Dispatch {
     first.push_back(jobs_ + n_jobs_);
     ExpertStream::Lease lease(*e_.stream, e_.layer, demands, tokens());
     std::vector<Job> come;
-    for (int begin = 0, end; begin < static_cast<int>(demands.size()); begin = end) {
+    const int n = static_cast<int>(demands.size());
+    for (int begin = 0, end; begin < n; begin = end) {
       end = lease.take(begin);
-      for (;;) {
-        const std::span<const int> arrived = lease.arrived();
-        if (arrived.empty()) break;
+      if (begin == 0) meanwhile();
+      for (int done = begin; done < end;) {
+        const auto [gated, whole] = lease.next();
         come.clear();
-        for (const int d : arrived)
+        for (const int d : gated)
           for (Job* j = first[size_t(d)]; j < first[size_t(d) + 1]; j++) {
             j->gate = lease.gate(d), j->up = lease.up(d), j->down = lease.down(d);
             come.push_back(*j);
           }
         gate_and_up(come);
+        if (whole > done) down({first[size_t(done)], first[size_t(whole)]});
+        done = whole;
       }
-      lease.await();
-      down({first[size_t(begin)], first[size_t(end)]});
     }
   }
 
@@ -275,16 +278,32 @@ class Dispatch {
 
 }  // namespace
 
-void Experts::add(Workspace& ws, Rows x, const Routing& routing, Rows y, uint64_t* counts) const {
-  Dispatch(ws, *this, x, routing, y).run(counts);
+void Experts::add(Workspace& ws, Rows x, const Routing& routing, Rows y, uint64_t* counts,
+                  const std::function<void()>& meanwhile) const {
+  Dispatch(ws, *this, x, routing, y).run(counts, meanwhile);
 }
 
-void SparseMoe::operator()(Step& step, Rows x, const Residual& residual, uint64_t* counts) const {
+void NextMoe::foresee(Workspace& ws, Rows x) const {
+  const Arena::Scope scope(ws.arena);
+  const Rows normed = ws.rows(x.n_rows, x.width);
+  norm(ws.kernels, x.row(0), normed.row(0));
+  Activations in(ws, normed);
+  const Routing routing = moe.router(ws, in);
+  moe.experts.stream->foresee(moe.experts.layer, {routing.expert, size_t(routing.top_k)});
+}
+
+void SparseMoe::operator()(Step& step, Rows x, const Residual& residual, uint64_t* counts,
+                           const NextMoe* next) const {
   Workspace& ws = step.ws;
   residual(ws, x, [&](Activations& in, Rows y) {
     const Routing routing = router(ws, in);  // its product has made in.rows()
-    experts.add(ws, in.rows(), routing, y, counts);
-    if (shared) shared->add(ws, in, y);
+    // Of a single token, that is: passes of many are certain to ask for most.
+    if (next && x.n_rows == 1 && experts.stream) next->foresee(ws, x);
+    GatedMlp::Hidden hidden;
+    experts.add(ws, in.rows(), routing, y, counts, [&] {
+      if (shared) hidden = shared->hidden(ws, in);
+    });
+    if (shared) shared->add(ws, hidden, y);
   });
 }
 

@@ -2,6 +2,8 @@
 // tokens, and the outputs added up again.
 #pragma once
 
+#include <functional>
+
 #include "model/modules.h"
 #include "model/router.h"
 
@@ -18,8 +20,22 @@ struct Experts {
   int count() const { return gate.w->count; }
 
   // y += the sum over a token's experts of weight * expert(x), whose order is that of the experts' indices:
-  // it depends on nothing but the token. `counts` [count]: tokens served are added; or null.
-  void add(Workspace& ws, Rows x, const Routing& routing, Rows y, uint64_t* counts) const;
+  // it depends on nothing but the token. `counts` [count]: tokens served are added; or null. `meanwhile`
+  // is called once, while experts are read, if they are.
+  void add(Workspace& ws, Rows x, const Routing& routing, Rows y, uint64_t* counts,
+           const std::function<void()>& meanwhile) const;
+};
+
+struct SparseMoe;
+
+// The next layer of experts, and what reads the stream for it.
+struct NextMoe {
+  const RmsNorm& norm;
+  const SparseMoe& moe;
+  // Has the experts guessed that a token will ask for there, by what the stream holds of it before this layer
+  // has added to it: layers change it little (Eliseev & Mazur 2023). A guess changes what is read, never a
+  // bit.
+  void foresee(Workspace& ws, Rows x) const;
 };
 
 struct SparseMoe {
@@ -27,7 +43,8 @@ struct SparseMoe {
   Experts experts;
   std::optional<GatedMlp> shared = {};  // serves every token (DeepSeekMoE, Dai et al. 2024)
 
-  void operator()(Step& step, Rows x, const Residual& residual, uint64_t* counts) const;
+  // `next`: the layer after it, where that has experts too; or null.
+  void operator()(Step& step, Rows x, const Residual& residual, uint64_t* counts, const NextMoe* next) const;
   LinearUses linears() const;
 };
 

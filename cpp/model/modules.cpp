@@ -35,17 +35,22 @@ void Residual::end(Workspace& ws, Rows x, Rows output) const {
 }
 
 void GatedMlp::operator()(Step& step, Rows x, const Residual& residual) const {
-  residual(step.ws, x, [&](Activations& in, Rows y) { add(step.ws, in, y); });
+  residual(step.ws, x, [&](Activations& in, Rows y) { add(step.ws, hidden(step.ws, in), y); });
 }
 
-void GatedMlp::add(Workspace& ws, Activations& in, Rows y) const {
-  Rows g = ws.rows(y.n_rows, gate.rows()), u = ws.rows(y.n_rows, up.rows());
-  multiply(ws, in, {{gate, g}, {up, u}});
+GatedMlp::Hidden GatedMlp::hidden(Workspace& ws, Activations& in) const {
+  const int n = in.rows().n_rows;
+  const Hidden h{ws.rows(n, gate.rows()), ws.rows(n, up.rows())};
+  multiply(ws, in, {{gate, h.gate}, {up, h.up}});
+  return h;
+}
+
+void GatedMlp::add(Workspace& ws, Hidden h, Rows y) const {
   const auto activate = [&](int row) {
-    ws.kernels.gate_mul(activation, g.row(row), u.row(row), static_cast<int>(g.stride));
+    ws.kernels.gate_mul(activation, h.gate.row(row), h.up.row(row), static_cast<int>(h.gate.stride));
   };
-  Activations hidden(ws, g, activate);
-  multiply(ws, hidden, {{down, y, Epilogue::add}});
+  Activations in(ws, h.gate, activate);
+  multiply(ws, in, {{down, y, Epilogue::add}});
 }
 
 }  // namespace pestle

@@ -51,8 +51,10 @@ struct GatedMlp {
   Linear gate, up, down;
   Activation activation = Activation::silu;
   void operator()(Step& step, Rows x, const Residual& residual) const;
-  // y += mlp(in)
-  void add(Workspace& ws, Activations& in, Rows y) const;
+  // y += mlp(in), in two steps: what gate and up make of it, and the rest.
+  struct Hidden { Rows gate, up; };
+  Hidden hidden(Workspace& ws, Activations& in) const;
+  void add(Workspace& ws, Hidden hidden, Rows y) const;
   LinearUses linears() const { return {{&gate, 1}, {&up, 1}, {&down, 1}}; }
 };
 

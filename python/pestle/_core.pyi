@@ -124,7 +124,7 @@ class ExpertLayout:
     """
     What experts take that are read from the file when tokens ask for them.
     """
-    readers: typing.ClassVar[int] = 4
+    readers: typing.ClassVar[int] = 6
     def bytes(self, n_slots: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
         All that is allocated for so many slots, readers' buffers included.
@@ -173,6 +173,11 @@ class ExpertTraffic:
         Experts that passes asked for; one counts once for each pass of its layer.
         """
     @property
+    def guesses(self) -> int:
+        """
+        Experts that a token was guessed to ask for in its next layer.
+        """
+    @property
     def hits(self) -> int:
         """
         Of these, those that were in memory before.
@@ -184,6 +189,11 @@ class ExpertTraffic:
     def reads(self) -> int:
         """
         Experts that were read.
+        """
+    @property
+    def right(self) -> int:
+        """
+        Of these, those that it did ask for.
         """
     @property
     def stall_bytes(self) -> int:
@@ -840,7 +850,7 @@ def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> floa
     """
 def measure_reads(path: str | os.PathLike[str]) -> float:
     """
-    Bytes a second of reading a file here and there, past the page cache, in such pieces and by so many threads as experts are read; takes 0.4 s. 0: there are no such reads, or the file is too small for them.
+    Bytes a second of reading a file here and there, past the page cache, in such pieces and so many at once as experts are read; takes 0.4 s. 0: there are no such reads, or the file is too small for them.
     """
 def pass_bytes(engine: Engine, rows: typing.SupportsInt | typing.SupportsIndex, position: typing.SupportsInt | typing.SupportsIndex, *, sequences: typing.SupportsInt | typing.SupportsIndex = 1, logit_rows: typing.SupportsInt | typing.SupportsIndex = 1) -> int:
     """

@@ -32,7 +32,7 @@ def test_what_streaming_has_read(pestle: Pestle, llm: FakeLLM, tmp_path: Path) -
     llm.experts = np.ones((1, 4), np.uint64)
     llm.expert_traffic = SimpleNamespace(
         tokens=10, asked=40, hits=30, reads=11, read_bytes=11_000, stall_seconds=0.5,
-        stall_bytes=10_000,
+        stall_bytes=10_000, guesses=20, right=15,
     )  # fmt: skip
     llm.model.expert_memory, llm.model.experts_past_cache = 8000, True
     llm.model.expert_read_rate = 0.0  # too little to measure

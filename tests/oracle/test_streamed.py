@@ -103,6 +103,28 @@ def test_below_a_token_s_experts_some_stay(tiny_file: TinyFile) -> None:
     assert traffic.hits > 0
 
 
+@pytest.mark.parametrize("name", ["qwen3moe-yarn", "deepseek2-groups"])
+def test_the_next_layer_is_foreseen(name: str, tiny_file: TinyFile) -> None:
+    """Of single tokens, better than by chance; of passes of several, nothing is guessed."""
+    path, tokens = tiny_file(name, "Q8_0"), checkpoints.tokens(CASES[name], 300)
+    layout = _core.expert_layout(_core.GgufFile(path))
+    model = _core.Model(path, expert_memory=layout.bytes(layout.cycle))
+    engine = _core.Engine(model, n_ctx=512)
+    sequence = engine.sequence()
+    engine.step([(sequence, tokens[:100])])
+    before = model.expert_traffic
+    assert before is not None
+    assert before.guesses == 0
+    for token in tokens[100:]:
+        engine.step([(sequence, [token])])
+    after = model.expert_traffic
+    assert after is not None
+    top_k = layout.min_slots
+    assert after.guesses == 200 * (layout.cycle - top_k)
+    by_chance = layout.cycle / layout.n_experts
+    assert after.guesses > after.right > by_chance * after.guesses
+
+
 def test_an_engine_shares_the_slots_with_others(tiny_file: TinyFile) -> None:
     """Also in the middle of a text."""
     path, tokens = (

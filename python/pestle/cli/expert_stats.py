@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TRAFFIC = (
     "tokens", "asked", "hits", "reads", "read_bytes", "stall_seconds", "stall_bytes",
+    "guesses", "right",
 )  # fmt: skip
 """Of `_core.ExpertTraffic`."""
 
