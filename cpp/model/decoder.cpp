@@ -1,11 +1,42 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
 namespace pestle {
+namespace {
+
+// The rows of a long pass, some at a time, for what gains nothing from having them all at once: attention and
+// dense layers work with several times the memory of the experts' share. A mixture's experts are read once
+// for all rows.
+class Parts {
+ public:
+  explicit Parts(Step& all) : all_(all) {
+    // Whoever observes inputs adds them up in the order in which they come.
+    if (all.n_rows() <= kRows || all.ws.observer) return;
+    const size_t n = size_t(all.n_rows());
+    for (size_t begin = 0; begin < n; begin += kRows)
+      batches_.push_back(all.batch.rows(begin, std::min(n, begin + kRows)));
+    for (const Batch& batch : batches_) steps_.emplace_back(all.ws, batch);
+  }
+  // body(step, rows) for each part, in order.
+  template <class Body>
+  void each(Rows x, const Body& body) {
+    if (steps_.empty()) return body(all_, x);
+    for (Step& step : steps_) body(step, x.take(step.n_rows()));
+  }
+
+ private:
+  static constexpr int kRows = 512;
+  Step& all_;
+  std::deque<Batch> batches_;
+  std::deque<Step> steps_;
+};
+
+}  // namespace
 
 void Decoder::operator()(Workspace& ws, const Batch& batch, Rows logits, Rows hidden) const {
   const Arena::Scope scope(ws.arena);
@@ -20,12 +51,18 @@ void Decoder::operator()(Workspace& ws, const Batch& batch, Rows logits, Rows hi
 
 void Decoder::run_layers(Step& step, Rows x) const {
   Workspace& ws = step.ws;
-  for (const Layer& l : layers) std::visit([&](const auto& a) { step.angles(*a.rope); }, l.attention);
+  Parts parts(step);
+  for (const Layer& l : layers)
+    std::visit([&](const auto& a) { parts.each(x, [&](Step& part, Rows) { part.angles(*a.rope); }); },
+               l.attention);
   for (int i = 0; i < static_cast<int>(layers.size()); i++) {
     const Layer& l = layers[static_cast<size_t>(i)];
-    const Arena::Scope layer_scope(ws.arena);
-    std::visit([&](const auto& attention) { attention(step, x, l.attn_residual, i); }, l.attention);
+    parts.each(x, [&](Step& part, Rows rows) {
+      const Arena::Scope scope(ws.arena);
+      std::visit([&](const auto& attention) { attention(part, rows, l.attn_residual, i); }, l.attention);
+    });
     if (const auto* moe = std::get_if<SparseMoe>(&l.ffn)) {
+      const Arena::Scope scope(ws.arena);
       uint64_t* counts = step.batch.expert_counts;
       std::optional<NextMoe> next;
       if (size_t(i) + 1 < layers.size())
@@ -34,7 +71,10 @@ void Decoder::run_layers(Step& step, Rows x) const {
       (*moe)(step, x, l.ffn_residual, counts ? counts + size_t(i) * size_t(n_experts()) : nullptr,
              next ? &*next : nullptr);
     } else {
-      std::get<GatedMlp>(l.ffn)(step, x, l.ffn_residual);
+      parts.each(x, [&](Step& part, Rows rows) {
+        const Arena::Scope scope(ws.arena);
+        std::get<GatedMlp>(l.ffn)(part, rows, l.ffn_residual);
+      });
     }
   }
 }
