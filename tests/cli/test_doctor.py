@@ -55,16 +55,17 @@ def test_text(pestle: Pestle, machine: None) -> None:
         "int8 products  938 GOPS: bounds prefill\n"
         "\n"
         "What would run, with 4,096 tokens of context (memory needed, and the decode speed that\n"
-        "the DRAM allows at most; `pestle plan NAME` says more):\n"
-        "  model                memory      tokens/s\n"
-        "  qwen3-0.6b           977 MB          62.6\n"
-        "  llama3.2-1b         1.16 GB          49.4\n"
-        "  qwen3-1.7b          2.24 GB          21.9\n"
-        "  llama3.2-3b         2.44 GB          19.8\n"
-        "  qwen3-4b-2507       2.95 GB          16.0\n"
-        "  gpt-oss-20b         13.1 GB  does not fit\n"
-        "  qwen3-30b-a3b-2507  20.0 GB  does not fit\n"
-        "  gpt-oss-120b        67.5 GB  does not fit"
+        "the DRAM allows at most; what streams reads experts from the disk as they are needed;\n"
+        "`pestle plan NAME` says more):\n"
+        "  model                memory  tokens/s\n"
+        "  qwen3-0.6b           977 MB      62.6\n"
+        "  llama3.2-1b         1.16 GB      49.4\n"
+        "  qwen3-1.7b          2.24 GB      21.9\n"
+        "  llama3.2-3b         2.44 GB      19.8\n"
+        "  qwen3-4b-2507       2.95 GB      16.0\n"
+        "  gpt-oss-20b         13.1 GB   streams\n"
+        "  qwen3-30b-a3b-2507  20.0 GB   streams\n"
+        "  gpt-oss-120b        67.5 GB   streams"
     )
     assert (result.stderr, result.exit_code) == ("", 0)
 
@@ -77,6 +78,6 @@ def test_json(pestle: Pestle, machine: None) -> None:
     assert data["memory"] == {"total": 16 * 10**9, "available": 12 * 10**9, "limit": 13 * 10**9}
     assert (data["bandwidth"], data["int8_ops"]) == (40e9, 938e9)
     assert data["models"][-1] == {
-        "name": "gpt-oss-120b", "bytes_needed": 67_504_000_000, "fits": False,
+        "name": "gpt-oss-120b", "bytes_needed": 67_504_000_000, "fits": False, "way": "streams",
         "max_tokens_per_second": None,
     }  # fmt: skip

@@ -18,6 +18,7 @@ from pestle.models.catalogue import CATALOGUE
 from pestle.models.fitting import LADDER, expect
 
 PROBES = 3  # of which the median is shown: other programs make single probes jump
+_WAYS = {"streams": "streams", "no": "does not fit"}
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -27,7 +28,7 @@ def predict(bandwidth: float, available: int) -> list[dict[str, Any]]:
     for name in reversed(LADDER):
         fit = expect(CATALOGUE[name], available, bandwidth)
         speed = None if fit.speed is None else round(fit.speed, 1)
-        rows.append({"name": name, "bytes_needed": fit.memory, "fits": fit.fits,
+        rows.append({"name": name, "bytes_needed": fit.memory, "fits": fit.fits, "way": fit.way,
                      "max_tokens_per_second": speed})  # fmt: skip
     return rows
 
@@ -96,13 +97,14 @@ def lines(found: dict[str, Any]) -> list[str]:
     ]
     table = [("model", "memory", "tokens/s")]
     for model in found["models"]:
-        speed = f"{model['max_tokens_per_second']:.1f}" if model["fits"] else "does not fit"
+        speed = _WAYS.get(model["way"]) or f"{model['max_tokens_per_second']:.1f}"
         table.append((model["name"], units.size(model["bytes_needed"]), speed))
     return [
         *units.aligned(facts),
         "",
         "What would run, with 4,096 tokens of context (memory needed, and the decode speed that",
-        "the DRAM allows at most; `pestle plan NAME` says more):",
+        "the DRAM allows at most; what streams reads experts from the disk as they are needed;",
+        "`pestle plan NAME` says more):",
         *(f"  {line}" for line in units.aligned(table, numbers=(1, 2))),
     ]
 

@@ -118,7 +118,9 @@ def catalogue_lines(entry: CatalogueEntry) -> list[str]:
     sampling = entry.sampling
     values = ", ".join(f"{n} {v:g}" for n, v in sampling.values.items()) if sampling else ""
     speed = "" if fit.speed is None or entry.embeds else f", {fit.speed:.1f} tokens/s at most"
-    here = f"{units.size(fit.memory)} of memory: fits{speed}" if fit.fits else "does not fit"
+    ways = {"fits": f"fits{speed}", "streams": "streams its experts from the disk"}
+    way = ways.get(fit.way)
+    here = "does not fit" if way is None else f"{units.size(fit.memory)} of memory: {way}"
     rows = [
         ("model", entry.name),
         ("good for", entry.good_for),

@@ -37,9 +37,9 @@ def available_lines(fits: Sequence[Fit]) -> list[str]:
 
 
 def pace(fit: Fit) -> str:
-    """Whether a model fits, and how fast it is at most: "up to 12"."""
+    """Whether a model runs, and how fast it is at most: "up to 12"."""
     if not fit.fits:
-        return "does not fit"
+        return "streams" if fit.way == "streams" else "does not fit"
     if fit.entry.embeds or fit.speed is None:
         return "fits"
     return f"up to {fit.speed:.0f}" if fit.speed >= 9.5 else f"up to {fit.speed:.1f}"
@@ -65,6 +65,7 @@ def _available_json(fit: Fit) -> dict[str, Any]:
         "sampling": None if sampling is None else {**sampling.values, "source": sampling.source},
         "bytes_needed": fit.memory,
         "fits": fit.fits,
+        "way": fit.way,
         "max_tokens_per_second": None if fit.speed is None else round(fit.speed, 1),
     }
 

@@ -1,18 +1,20 @@
-"""Which models of the catalogue fit this machine, and which of them is the best choice.
+"""Which models of the catalogue run on this machine, and which of them is the best choice.
 
-Before anything is fetched: from sizes, free memory and the speed at which it is read.
+Before anything is fetched: from sizes, free memory and the speed at which it is read. Where the
+header of a model is known, `planning` tells it to the byte.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pestle import memory
 from pestle.models.catalogue import CATALOGUE
 from pestle.models.entries import CatalogueEntry
 
+Way = Literal["fits", "streams", "no"]
 _SPARE: Final = 0.3e9
 """Bytes that a process needs beside weights, keys and values."""
 _CACHE: Final = 0.06
@@ -40,14 +42,19 @@ class Fit:
     """What to expect of a model here.
 
     memory  bytes that it needs with 4,096 tokens of context, about
-    fits    whether so many are free
+    way     as in a plan: whether so many are free, or as many as it takes to stream its experts
     speed   tokens a second that it writes at most, by how fast memory is read; None: not known
     """
 
     entry: CatalogueEntry
     memory: int
-    fits: bool
+    way: Way
     speed: float | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of it is in memory."""
+        return self.way == "fits"
 
 
 def fits_here(entries: Iterable[CatalogueEntry] = tuple(CATALOGUE.values())) -> list[Fit]:
@@ -62,10 +69,12 @@ def fits_here(entries: Iterable[CatalogueEntry] = tuple(CATALOGUE.values())) -> 
 def expect(entry: CatalogueEntry, available: int, bandwidth: float | None) -> Fit:
     """What to expect with so many bytes free, of which so many are read in a second."""
     needed = int(entry.size * (1 + _CACHE) + _SPARE)
-    fits = needed <= available
     read = entry.size * entry.active_parameters / entry.parameters  # for a token
-    speed = bandwidth / read if fits and bandwidth else None
-    return Fit(entry, needed, fits, speed)
+    if needed <= available:
+        return Fit(entry, needed, "fits", bandwidth / read if bandwidth else None)
+    # Of a mixture all that one token meets has to be there, if not less.
+    streams = read < entry.size and read * (1 + _CACHE) + _SPARE <= available
+    return Fit(entry, needed, "streams" if streams else "no", None)
 
 
 def best_here() -> Fit | None:

@@ -119,10 +119,15 @@ def test_what_fits() -> None:
     assert roomy.fits
     assert roomy.speed == pytest.approx(10, rel=0.05)
     tight = expect(small, 2 * GB, 25e9)
-    assert (tight.fits, tight.speed) == (False, None)
+    assert (tight.way, tight.fits, tight.speed) == ("no", False, None)
     # A token reads a ninth of the mixture's weights.
     fast = expect(mixture, 32 * GB, 25e9).speed
     assert fast == pytest.approx(12.4, rel=0.05)
+    # And so much of it has to be there, if the rest is read from the disk.
+    assert [expect(mixture, gb * GB, 25e9).way for gb in (1, 2, 4, 18, 32)] == [
+        "no", "no", "streams", "streams", "fits",
+    ]  # fmt: skip
+    assert expect(mixture, 4 * GB, 25e9).speed is None  # that is for the disk to say
 
 
 @pytest.mark.parametrize(
