@@ -18,9 +18,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pestle import _core, footprint
 from pestle.cli.options import ModelOptions
-from pestle.cli.serve_models import Given, Offer, _with_memory
-from pestle.gguf import KvCache
+from pestle.cli.serve_memory import Given, with_memory
+from pestle.cli.serve_models import Offer
+from pestle.gguf import KvCache, describe
+from pestle.options import EngineOptions
 
 from tests.unit.sessions import models
 
@@ -277,7 +280,7 @@ def offers(free: int, *sizes: int, **given: int | None) -> list[tuple[int, int]]
     ]  # fmt: skip
     kv, cache = (None if (m := given.get(n)) is None else m * 10**6 for n in ("kv", "cache"))
     memory = Given(kv, cache)
-    engines = [offer.options.engine for offer in _with_memory(found, memory, free * 10**6)]
+    engines = [offer.options.engine for offer in with_memory(found, memory, free * 10**6)]
     return [(e.kv_memory // 10**6, e.prefix_cache // 10**6) for e in engines]
 
 
@@ -292,6 +295,38 @@ def test_memory_is_shared_out() -> None:
     assert offers(9000, 1000, kv=50) == [(50, 50)]
     assert offers(9000, 1000, cache=0) == [(4000, 0)]
     assert offers(900, 1000, cache=200) == [(200, 200)]
+
+
+def within(limit: int, *paths: Path) -> list[int | None]:
+    """What each model has of a limit on memory."""
+    options = ModelOptions(engine=EngineOptions(n_ctx=1000, memory=limit))
+    found = [Offer(str(path), path, describe(path), options) for path in paths]
+    offered = with_memory(found, Given(None, None), 1 << 40)
+    assert all(o.options.engine.prefix_cache == limit for o in offered)
+    return [offer.share for offer in offered]
+
+
+def test_several_models_share_a_limit(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, held = Path(tiny), 50 * 10**6
+    monkeypatch.setattr(footprint, "held_by_others", lambda: held)
+    options = EngineOptions(n_ctx=1000)
+    needed = footprint.fit(_core.GgufFile(path), options, 1 << 40).needed
+    assert within(10**9, path) == [None]  # all of it
+    both = within(10**9, path, path)
+    assert both == [(10**9 - held) // 2] * 2
+    assert within(held + 2 * needed, path, path) == [needed] * 2
+    assert within(held + 2 * needed - 2, path, path) == [None] * 2  # they take turns
+
+
+@posix
+def test_several_models_within_a_limit(start: Callable[..., Served], tiny: str) -> None:
+    served = start("-m", f"one={tiny}", "-m", f"two={tiny}", "--memory", "700MB", "-c", "1000")
+    for name in ("two", "one"):
+        status, answer = served.ask("POST", "/v1/chat/completions", {**CHAT, "model": name})
+        assert (status, answer["usage"]["completion_tokens"]) == (200, 4)
+    _, said = served.end(signal.SIGTERM)
+    assert "the model two was loaded in" in said
+    assert "is unloaded" not in said  # there is room for both
 
 
 def test_run_imports_nothing_of_the_server() -> None:

@@ -91,6 +91,22 @@ def test_the_request_chooses(shelf: Shelf, serve: Serve) -> None:
     assert shelf.loads == ["First.", "Second."]
 
 
+def test_a_limit_holds_for_all_together(shelf: Shelf, serve: Serve) -> None:
+    shelf.free = 10_000
+    options = ServerOptions(memory=100)
+    files = {name: shelf.file(name.title()) for name in ("one", "two", "three")}
+    client = serve(files, options=options)
+    for name, here in (
+        ("one", ["One"]),
+        ("two", ["One", "Two"]),
+        ("three", ["Two", "Three"]),  # 120 of 100 bytes: the one that was not used for longest went
+        ("two", ["Two", "Three"]),
+        ("one", ["Two", "One"]),
+    ):
+        assert text(client, name) == name.title()
+        assert list(shelf.here) == here
+
+
 def test_what_there_is(shelf: Shelf, serve: Serve) -> None:
     options = ServerOptions(aliases={"gpt-4o": "two", "org/name": "one"})
     client = serve({"one": shelf.file("1", n_ctx=99), "two": shelf.file("2")}, options=options)

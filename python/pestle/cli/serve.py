@@ -46,9 +46,9 @@ def command(
     reach the server unless --host says otherwise. -v logs a line for each request.
 
     The first model is loaded at the start, others when a request names them. Keys and values have
-    half of the memory that the weights leave, or all that they leave of --memory, unless
-    --kv-memory says how much; what is kept of
-    earlier texts may have all of that, unless --cache-ram says how much.
+    half of the memory that the weights leave, or all that they leave of --memory, which is for all
+    models together, unless --kv-memory says how much; what is kept of earlier texts may have all of
+    that, unless --cache-ram says how much.
     """
     options = replace(options, unknown_characters=unknown_characters)
     named = serve_models.names(choice.models)

@@ -16,6 +16,7 @@ from pestle.cli import loading
 from pestle.cli.console import Console
 from pestle.cli.options import ModelOptions
 from pestle.cli.progress import Downloads
+from pestle.cli.serve_memory import LEAST_KV, Given, with_memory
 
 if TYPE_CHECKING:
     from pestle import LLM
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pestle.models import Progress
     from pestle.server import ModelFile
     from pestle.server.prefix_store import PrefixStore
-
-_LEAST_KV = 128 << 20  # bytes: a server with less could answer nobody
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Offer:
     file: FileDescription
     options: ModelOptions
     parallel: int = 0  # answers at once; 0: as many as fit
+    share: int | None = None  # bytes of --memory that it has beside others; None: all of them
 
     @property
     def context_length(self) -> int:
@@ -60,26 +60,31 @@ class Offer:
         keys = self.options.engine.kv_type.partition("/")[0]
         return next((cache for cache in self.file.kv_cache if cache.type == keys), None)
 
+    def options_now(self) -> ModelOptions:
+        """The options with which it is loaded beside what this process holds by now."""
+        if self.share is None:
+            return self.options
+        from pestle.footprint import held_by_others
+
+        limit = self.share + held_by_others()
+        return replace(self.options, engine=replace(self.options.engine, memory=limit))
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it takes."""
+        limit = self.share or self.options.engine.memory
+        return self.file.file_bytes + LEAST_KV if limit is None else limit
+
     def source(self, loaded: LLM | None, store: PrefixStore | None) -> ModelFile:
         """What the server takes."""
         from pestle.server import ModelFile
 
         def load(progress: Progress) -> LLM:
-            llm = loading.open_file(self.path, self.options, progress)
+            llm = loading.open_file(self.path, self.options_now(), progress)
             llm.parallel = self.parallel
             return llm
 
-        size = self.file.file_bytes + _LEAST_KV
-        return ModelFile(load, size, self.context_length, loaded=loaded, store=store)
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the command line says of memory and of how many share it; None: nothing."""
-
-    kv_memory: int | None
-    prefix_cache: int | None
-    parallel: int = 0  # answers at once; 0: as many as fit
+        return ModelFile(load, self.size, self.context_length, loaded=loaded, store=store)
 
 
 def find(
@@ -93,7 +98,7 @@ def find(
     for name, model in named.items():
         path = resolve(model, offline=options.offline, progress=Downloads(console))
         offers.append(Offer(name, path, describe(path), options, given.parallel))
-    return _with_memory(offers, given, memory.read().available)
+    return with_memory(offers, given, memory.read().available)
 
 
 def sources(
@@ -106,7 +111,7 @@ def sources(
     if not offers:
         return {}
     first = offers[0]
-    options = replace(first.options, model=str(first.path))
+    options = replace(first.options_now(), model=str(first.path))
     llm = held.enter_context(loading.load(options, console))
     llm.parallel = first.parallel
     found = {}
@@ -126,7 +131,7 @@ def opening(
 
     def opened(name: str, path: Path) -> ModelFile:
         offer = Offer(name, path, describe(path), options, given.parallel)
-        (offer,) = _with_memory([offer], given, memory.read().available)
+        (offer,) = with_memory([offer], given, memory.read().available)
         return offer.source(None, None if prefixes is None else _store(Path(prefixes), name))
 
     return opened
@@ -165,34 +170,4 @@ def names(models: Sequence[str]) -> dict[str, str | None]:
         if name in found:
             raise click.UsageError(f"Two models are named {name}: NAME=FILE gives another name.")
         found[name] = file
-    return found
-
-
-def _with_memory(offers: Sequence[Offer], given: Given, free: int) -> list[Offer]:
-    """The offers with memory for keys and values of each model.
-
-    Together they get half of what the weights leave, so that the rest of the machine lives on; but
-    a text as long as the context has to fit where it can.
-    """
-    if not offers:
-        return []
-    limit = offers[0].options.engine.memory
-    if limit is not None:
-        if len(offers) > 1:
-            raise click.UsageError("--memory is for one model; --kv-memory limits each of several.")
-        # What the weights leave of it, which loading finds out: as much as it gives, for both.
-        engine = offers[0].options.engine
-        kept = limit if given.prefix_cache is None else given.prefix_cache
-        engine = replace(engine, kv_memory=given.kv_memory or 0, prefix_cache=kept)
-        return [replace(offers[0], options=replace(offers[0].options, engine=engine))]
-    weights = [offer.file.file_bytes for offer in offers]
-    # Where not all fit, they take turns.
-    left = max(free - (sum(weights) if sum(weights) < free else max(weights)), 0)
-    found = []
-    for offer in offers:
-        share = max(left // 2 // len(offers), min(offer.whole_text, left * 4 // 5))
-        kv_memory = given.kv_memory or max(share, _LEAST_KV, given.prefix_cache or 0)
-        kept = kv_memory if given.prefix_cache is None else given.prefix_cache
-        engine = replace(offer.options.engine, kv_memory=kv_memory, prefix_cache=kept)
-        found.append(replace(offer, options=replace(offer.options, engine=engine)))
     return found

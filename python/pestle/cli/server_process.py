@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 from click.core import ParameterSource
 
-from pestle.cli import serve_models
+from pestle.cli import serve_memory, serve_models
 from pestle.cli.console import current
 from pestle.cli.options import ModelOptions
 from pestle.cli.serve_log import logged
@@ -50,7 +50,10 @@ def run(
     console = current()
     server_options = access.of_server(reachable=not _is_loopback(address.host))
     server_options = replace(
-        server_options, aliases=_aliases(choice.aliases, named), keep_alive=choice.keep_alive
+        server_options,
+        aliases=_aliases(choice.aliases, named),
+        keep_alive=choice.keep_alive,
+        memory=options.engine.memory,
     )
     given = _given(choice.parallel)
     with ExitStack() as held, logged(console):
@@ -70,7 +73,7 @@ def run(
             click.get_current_context().exit(128 + ended_by[0])
 
 
-def _given(parallel: int) -> serve_models.Given:
+def _given(parallel: int) -> serve_memory.Given:
     """What the command line says of memory and of how many share it."""
     ctx = click.get_current_context()
     said = {
@@ -78,7 +81,7 @@ def _given(parallel: int) -> serve_models.Given:
         for name in ("kv_memory", "prefix_cache")
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    return serve_models.Given(said.get("kv_memory") or None, said.get("prefix_cache"), parallel)
+    return serve_memory.Given(said.get("kv_memory") or None, said.get("prefix_cache"), parallel)
 
 
 def _aliases(given: tuple[str, ...], named: Mapping[str, object]) -> dict[str, str]:

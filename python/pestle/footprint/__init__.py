@@ -2,6 +2,6 @@
 
 from pestle.footprint.fit import Fit, fit
 from pestle.footprint.items import Footprint, footprint
-from pestle.footprint.settling import Settled, settle
+from pestle.footprint.settling import Settled, held_by_others, settle
 
-__all__ = ["Fit", "Footprint", "Settled", "fit", "footprint", "settle"]
+__all__ = ["Fit", "Footprint", "Settled", "fit", "footprint", "held_by_others", "settle"]

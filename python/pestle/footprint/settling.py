@@ -61,6 +61,11 @@ class Settled:
     note: str | None = None
 
 
+def held_by_others() -> int:
+    """Bytes that this process holds by now beside what `footprint` counts: they count too."""
+    return max(0, memory.resident() + _GROWTH - PROGRAM)
+
+
 def settle(file: GgufFile, options: EngineOptions, room: Memory | None = None) -> Settled:
     """How to load the file with these options: within `options.memory`, where that is given.
 
@@ -70,9 +75,8 @@ def settle(file: GgufFile, options: EngineOptions, room: Memory | None = None) -
     """
     room = room or memory.read()
     if options.memory is not None:
-        # What else this process holds counts too.
-        others = max(0, memory.resident() + _GROWTH - PROGRAM)
-        return _cached(file, _within(file, options, options.memory - others), room)
+        budget = options.memory - held_by_others()
+        return _cached(file, _within(file, options, budget), room)
     here = room.available + memory.resident()
     if 2 * file.size < here or options.expert_memory:
         return Settled(options)  # nothing to be counted: the usual case

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -102,7 +102,7 @@ class Models:
         """Return once the memory for a model is there, or as much as there will be."""
         assert wanted.file is not None
         others = [model for model in self if model is not wanted and model.file is not None]
-        while memory.read().available < wanted.file.size + sum(each.arriving for each in others):
+        while self._is_short(wanted.file.size, others):
             idle = [model for model in others if model.unloadable]
             if idle:
                 await min(idle, key=lambda model: model.last_used).unload()
@@ -110,3 +110,15 @@ class Models:
                 await asyncio.sleep(_LOOK_S)
             else:
                 return  # loading will tell
+
+    def _is_short(self, wanted: int, others: Sequence[Model]) -> bool:
+        """Whether there is no memory for so many bytes beside other models."""
+        arriving = sum(each.arriving for each in others)
+        if memory.read().available < wanted + arriving:
+            return True
+        limit = self._options.memory
+        if limit is None:
+            return False
+        there = [each for each in others if each.llm is not None or each.leaving]
+        held = sum(each.file.size for each in there if each.file is not None)
+        return held + arriving + wanted > limit

@@ -19,6 +19,8 @@ class ServerOptions:
     aliases      further names of models, such as those that a client insists on
     keep_alive   seconds without a request after which a model that can be loaded again is unloaded;
                  None: never, but for others that need the memory
+    memory       bytes that models which are loaded when they are needed may take together, by their
+                 sizes; None: as many as the machine has
     patience     seconds for which a request waits for its model to be loaded, before it is refused
 
     What a request may have:
@@ -56,6 +58,7 @@ class ServerOptions:
     origins: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     keep_alive: float | None = None
+    memory: int | None = None
     patience: float = 10.0
     body_bytes: int = 32 << 20
     n: int = 16
