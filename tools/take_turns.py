@@ -2,12 +2,14 @@
 """Decode or prefill with Pestle and llama-bench in turns, both loaded at once.
 
     python tools/take_turns.py FILE.gguf --turns 60 --llama-bench "PATH/llama-bench -fa 1 -rtr 1"
-    python tools/take_turns.py FILE.gguf --turns 14 --prefill --llama-bench "..."
+    python tools/take_turns.py FILE.gguf --turns 14 --prefill 512 --llama-bench "..."
+    python tools/take_turns.py FILE.gguf --turns 4 --depth 16384 --llama-bench "..."
 
 Where a shared machine is fast for some seconds and slow for others, engines timed one after the
-other meet different machines. Here they take turns of 24 tokens (or of one prompt of 512), the one
+other meet different machines. Here they take turns of 24 tokens (or of one prompt), the one
 that waits is stopped (SIGSTOP), and the result is the median of the ratios of turns. The file must
-fit in memory twice.
+fit in memory twice. --depth decodes behind so many tokens, which llama-bench reads anew each turn
+(-gp, of ik_llama.cpp).
 """
 
 import argparse
@@ -24,26 +26,39 @@ from pathlib import Path
 import numpy as np
 from pestle import _core
 
-DECODE, PROMPT = 24, 512
+DECODE = 24
+ROOM = 1024
 
 
 class Pestle:
-    def __init__(self, file: Path, threads: int) -> None:
-        self.model = _core.Model(str(file), threads=threads)
-        self.engine = _core.Engine(self.model, n_ctx=1024, threads=threads)
-        self.tokens = np.random.default_rng(0).integers(0, self.model.n_vocab, PROMPT).tolist()
+    """Tokens are read as `pestle bench` reads them: in the engine's own chunks."""
 
-    def turn(self, prefill: bool) -> float:
-        """Seconds a token; as llama-bench, without what warms up: the context before a decode."""
-        sequence = self.engine.sequence()
-        if not prefill:
-            self.engine.step([(sequence, self.tokens[:2])])
+    def __init__(self, file: Path, threads: int, prompt: int, depth: int) -> None:
+        self.model = _core.Model(str(file), threads=threads)
+        n_ctx = max(prompt, depth) + ROOM
+        self.engine = _core.Engine(self.model, n_ctx=n_ctx, threads=threads)
+        self.prompt = self._tokens(prompt)
+        self.decoding = self.engine.sequence()
+        self._read(self.decoding, self._tokens(max(depth, 2)))
+
+    def _tokens(self, count: int) -> list[int]:
+        tokens: list[int] = np.random.default_rng(0).integers(0, self.model.n_vocab, count).tolist()
+        return tokens
+
+    def _read(self, sequence: _core.Sequence, tokens: list[int]) -> None:
+        for start in range(0, len(tokens), self.engine.chunk):
+            last = start + self.engine.chunk >= len(tokens)
+            piece = tokens[start : start + self.engine.chunk]
+            self.engine.step([(sequence, piece)], "last" if last else "none")
+
+    def turn(self) -> float:
+        """Seconds a token."""
         begin = time.perf_counter()
-        if prefill:
-            self.engine.step([(sequence, self.tokens)])
-            return (time.perf_counter() - begin) / PROMPT
-        for token in self.tokens[:DECODE]:
-            self.engine.step([(sequence, [token])])
+        if self.prompt:
+            self._read(self.engine.sequence(), self.prompt)
+            return (time.perf_counter() - begin) / len(self.prompt)
+        for token in range(1, DECODE + 1):
+            self.engine.step([(self.decoding, [token])])
         return (time.perf_counter() - begin) / DECODE
 
 
@@ -70,18 +85,27 @@ def main() -> int:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=30)
-    parser.add_argument(
-        "--prefill", action="store_true", help=f"prompts of {PROMPT}, not {DECODE} decoded tokens"
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--prefill", type=int, default=0, metavar="N", help=f"prompts of N, not {DECODE} tokens"
     )
+    kind.add_argument("--depth", type=int, default=0, metavar="N", help="decode behind N tokens")
     args = parser.parse_args()
+    if args.depth + DECODE * (args.turns + 2) > args.depth + ROOM:
+        parser.error(f"--turns: at most {ROOM // DECODE - 2} turns fit behind the tokens")
 
     try:
-        pestle = Pestle(args.file, args.threads)
+        pestle = Pestle(args.file, args.threads, args.prefill, args.depth)
+        pestle.turn()
     except (_core.Error, OSError, MemoryError) as error:
         parser.error(str(error))
-    pestle.turn(args.prefill)
-    tests = ",".join([str(PROMPT if args.prefill else DECODE)] * (args.turns + 1))
-    counts = ["-n", "0", "-p", tests] if args.prefill else ["-p", "0", "-n", tests]
+    tests = args.turns + 1
+    if args.prefill:
+        counts = ["-n", "0", "-p", ",".join([str(args.prefill)] * tests)]
+    elif args.depth:
+        counts = ["-p", "0", "-n", "0", *(["-gp", f"{args.depth},{DECODE}"] * tests)]
+    else:
+        counts = ["-p", "0", "-n", ",".join([str(DECODE)] * tests)]
     command = [
         *shlex.split(args.llama_bench),
         "-m",
@@ -102,7 +126,7 @@ def main() -> int:
     try:
         for seconds in peer_turns(process):
             theirs.append(seconds)
-            ours.append(pestle.turn(args.prefill))
+            ours.append(pestle.turn())
     finally:
         process.kill()
     # Each turn of the peer's is held against ours before and behind it.
@@ -111,10 +135,8 @@ def main() -> int:
         print("llama-bench has ended without two results", file=sys.stderr)
         return 1
     low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    print(
-        f"{args.file.name}: {'prefill' if args.prefill else 'decode'}, "
-        f"{len(ratios)} turns, {_core.isa()}"
-    )
+    what = f"prefill of {args.prefill}" if args.prefill else f"decode behind {args.depth}"
+    print(f"{args.file.name}: {what}, {len(ratios)} turns, {_core.isa()}")
     for name, seconds_a_token in (("Pestle", ours), ("peer", theirs)):
         print(f"  {name:8}{1 / statistics.median(seconds_a_token):8.1f} tokens/s")
     print(f"  Pestle is {middle:.2f}x (quartiles {low:.2f} to {high:.2f})")
