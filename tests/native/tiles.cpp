@@ -29,8 +29,8 @@ std::vector<float> product(const KernelTable& k, Format format, bool wide, const
                 panel_groups(rows, kind.max_rows));
   const Buffer scratch(k.scratch_bytes(format));
   std::vector<float> y(size_t(rows) * width);
-  const MatmulArgs args{tiles,    panels.data(), nullptr, y.data(), size_t(width),
-                        kColumns, rows,          Epilogue::store};
+  const MatmulArgs args{tiles,         panels.data(), nullptr, y.data(),
+                        size_t(width), kColumns,      rows,    Epilogue::store};
   matmul_of(k, format, wide, rows)(args, 0, kStrips, scratch.data());
   return y;
 }
