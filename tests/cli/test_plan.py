@@ -187,7 +187,14 @@ def test_usage(pestle: Pestle, asked: list[Any], arguments: tuple[str, ...]) -> 
 
 
 @pytest.mark.parametrize("plan", [TOO_LARGE, FOREIGN])
-@pytest.mark.parametrize("line", [("pull", "-hf", "u/m"), ("run", "-hf", "u/m", "Hello")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("pull", "-hf", "u/m"),
+        ("run", "-hf", "u/m", "Hello"),
+        ("serve", "-m", "qwen3-4b", "--port", "0"),
+    ],
+)
 def test_a_download_in_vain(
     pestle: Pestle, monkeypatch: pytest.MonkeyPatch, plan: Plan, line: tuple[str, ...]
 ) -> None:
@@ -198,8 +205,9 @@ def test_a_download_in_vain(
     monkeypatch.setattr("pestle.models.pull", lambda *_, **__: fetched.append(1))
     result = pestle(*line)
     cure = "--yes fetches it all the same"
-    if line[0] == "run":
-        cure = "`pestle pull --yes -hf u/m` fetches it all the same"
+    if line[0] != "pull":
+        which = "-hf u/m" if line[0] == "run" else "qwen3-4b"
+        cure = f"`pestle pull --yes {which}` fetches it all the same"
     assert result.stderr == f"pestle: error: {plan.obstacle()}; {cure}\n"
     code = 4 if plan is TOO_LARGE else 3
     assert (result.exit_code, fetched) == (code, [])

@@ -15,7 +15,6 @@ from pestle import memory
 from pestle.cli import loading
 from pestle.cli.console import Console
 from pestle.cli.options import ModelOptions
-from pestle.cli.progress import Downloads
 from pestle.cli.serve_memory import LEAST_KV, Given, with_memory
 
 if TYPE_CHECKING:
@@ -92,11 +91,10 @@ def find(
 ) -> list[Offer]:
     """The models by their names, fetched where they must be, with memory shared out to them."""
     from pestle.gguf import describe
-    from pestle.models import resolve
 
     offers = []
     for name, model in named.items():
-        path = resolve(model, offline=options.offline, progress=Downloads(console))
+        path = loading.find(replace(options, model=model), console)
         offers.append(Offer(name, path, describe(path), options, given.parallel))
     return with_memory(offers, given, memory.read().available)
 
