@@ -42,22 +42,28 @@ def convert(
 ) -> Conversion:
     """Convert a Hugging Face checkpoint to GGUF: the folder `source`, or `hf`, "user/repo".
 
-    output: the file to write; by default the checkpoint's name and the type, in this folder.
-    offline: never use the network; `hf` is then what the cache holds.
-    to: the type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which gives
-    each matrix the type that llama.cpp gives it; or a `Target`: each matrix gets the type that
-    makes the model diverge least in a file of a given size.
-    tensor_types: "REGEX=TYPE", for matrices in whose names the expression is found; the first that
-    matches wins. imatrix: an importance matrix, or its file. allow_requantize: whether MXFP4 may
-    become another type of blocks because of `tensor_types`; without them it stays as it is.
-    name: the model's name; by default what config.json says, or none.
-    tokenizer_pre: GGUF's name of how text is cut into words, as "qwen2", for a tokenizer.json that
-    is damaged or not known; by default it is recognized, or the conversion refused.
-    split_size: bytes of data that a file may have before another is begun; 0 for one file.
-    overwrite: whether a finished file that is there may be replaced.
-    certify: measure the new file against its source, as `pestle.evaluate` does with the built-in
-    texts, and store in it what was found: `Conversion.certificate`.
-    threads: 0 for one per usable core. Never decides a byte.
+    Args:
+        source: The checkpoint's folder.
+        output: The file to write; by default the checkpoint's name and the type, in this folder.
+        hf: The checkpoint on the hub, in place of `source`.
+        offline: Never use the network; `hf` is then what the cache holds.
+        to: The type of matrices, as "Q8_0" or "BF16", or a mixture of types, as "Q4_K_M", which
+            gives each matrix the type that llama.cpp gives it; or a `Target`: each matrix gets the
+            type that makes the model diverge least in a file of a given size.
+        tensor_types: "REGEX=TYPE", for matrices in whose names the expression is found; the first
+            that matches wins.
+        imatrix: An importance matrix, or its file.
+        allow_requantize: Whether MXFP4 may become another type of blocks because of `tensor_types`;
+            without them it stays as it is.
+        name: The model's name; by default what config.json says, or none.
+        tokenizer_pre: GGUF's name of how text is cut into words, as "qwen2", for a tokenizer.json
+            that is damaged or not known; by default it is recognized, or the conversion refused.
+        split_size: Bytes of data that a file may have before another is begun; 0 for one file.
+        overwrite: Whether a finished file that is there may be replaced.
+        certify: Measure the new file against its source, as `pestle.evaluate` does with the
+            built-in texts, and store in it what was found: `Conversion.certificate`.
+        threads: 0 for one per usable core. Never decides a byte.
+        progress: Hears how far it is.
 
     The same source and options give the same bytes. A conversion that was interrupted goes on where
     it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
@@ -111,10 +117,22 @@ def quantize(
 
     Tensors that are of their new type already are copied, bit for bit; so are MXFP4, unless floats
     are wanted, and what is not a matrix. All others are widened exactly before. All metadata stays
-    but what tells of the file alone: `general.alignment`, `split.*` and `pestle.*`.
-    allow_requantize: whether blocks may become blocks of another type, which loses more than
-    quantizing the original does; `Conversion.requantized` counts them.
-    The other options, and what holds of the bytes and of interruptions, as `convert`.
+    but what tells of the file alone: `general.alignment`, `split.*` and `pestle.*`. What holds of
+    the bytes and of interruptions, as `convert`.
+
+    Args:
+        source: The file, of a split model the first.
+        output: The file to write.
+        to: The type of matrices, a mixture of types or a `Target`, as in `convert`.
+        tensor_types: "REGEX=TYPE", for matrices in whose names the expression is found.
+        imatrix: An importance matrix, or its file.
+        allow_requantize: Whether blocks may become blocks of another type, which loses more than
+            quantizing the original does; `Conversion.requantized` counts them.
+        split_size: Bytes of data that a file may have before another is begun; 0 for one file.
+        overwrite: Whether a finished file that is there may be replaced.
+        certify: Measure the new file against its source, and store in it what was found.
+        threads: 0 for one per usable core. Never decides a byte.
+        progress: Hears how far it is.
 
     Raises UnsupportedError for a tensor that would be quantized again or does not fit its type, and
     for architectures and types that Pestle does not read, FormatError for a file that is wrong, and

@@ -74,13 +74,19 @@ def verify(
     """Check every byte of a converted file; with `rederive`, its source, also convert it again.
 
     Headers and tensors are hashed, and what lies between and behind the tensors must be zeros up
-    to the alignment. `sidecar`: whether FILE.manifest.json must be there and say the same as the
-    manifest in the file's metadata.
+    to the alignment. Converting again happens in memory, tensor by tensor, and writes nothing.
 
-    The source is the checkpoint's folder, or the GGUF file that was quantized; where there was an
-    importance matrix, `imatrix` is the same again. Converting again happens in memory, tensor by
-    tensor, and writes nothing. UnsupportedError: the file has no manifest. FormatError: `imatrix`
-    is not that of the manifest. Otherwise raises as opening the file and converting the source do.
+    Args:
+        path: The file, of a split model the first.
+        sidecar: Whether FILE.manifest.json must be there and say the same as the manifest in the
+            file's metadata.
+        rederive: The source: the checkpoint's folder, or the GGUF file that was quantized.
+        imatrix: The importance matrix, where there was one when it was converted.
+        threads: 0 for one per usable core.
+        progress: Hears how far it is.
+
+    UnsupportedError: the file has no manifest. FormatError: `imatrix` is not that of the manifest.
+    Otherwise raises as opening the file and converting the source do.
     """
     file, stamps = open_stamped(checked_path("path", path))
     manifest = read_manifest(file)

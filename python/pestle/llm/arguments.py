@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -32,12 +32,17 @@ def known_arguments(call: Call) -> Call:
     def checked(*given: Any, **options: Any) -> Any:
         for name in options:
             if name not in names:
-                from pestle.models.suggest import did_you_mean  # brings the hub
-
-                elsewhere = _ELSEWHERE.get(name)
-                near = did_you_mean(name, names)
-                meant = f"; did you mean {elsewhere}?" if elsewhere in names else near
-                raise ArgumentTypeError(f"unknown argument {name!r}{meant}")
+                raise unknown_argument(name, names)
         return call(*given, **options)
 
     return cast("Call", checked)
+
+
+def unknown_argument(name: str, names: Sequence[str]) -> ArgumentTypeError:
+    """The error of an argument that is not one of `names`."""
+    from pestle.models.suggest import did_you_mean  # brings the hub
+
+    elsewhere = _ELSEWHERE.get(name)
+    near = did_you_mean(name, names)
+    meant = f"; did you mean {elsewhere}?" if elsewhere in names else near
+    return ArgumentTypeError(f"unknown argument {name!r}{meant}")

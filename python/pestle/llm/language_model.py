@@ -48,9 +48,9 @@ class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
             it fills.
         threads: Threads that decode; 0: chosen for this CPU.
         threads_prefill: Threads that read prompts; 0: as `threads`.
-        kv_type: "i16", "f16", "f32" or "q8_0": how keys and values are kept; "q8_0/i16" names the
-            keys' type and the values'. q8_0 takes half the memory of i16.
-        prefix_cache: Bytes of keys and values that are kept of texts which nothing holds any more,
+        kv_type: How keys and values are kept: "i16", which is the default, "f16", "f32" or "q8_0";
+            "q8_0/i16" names the keys' type and the values'. q8_0 takes half the memory of i16.
+        prefix_cache: Bytes of keys and values (512 MiB) that are kept of texts which nothing holds,
             so that a prompt that begins as one of them is not read from its beginning; what has not
             been used for longest goes first.
         kv_memory: The most bytes of keys and values, those of `prefix_cache` included; 0: what the
@@ -62,7 +62,8 @@ class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
         memory: What the whole process may take, in bytes or as "12GiB": context, keys and values,
             passes and experts are chosen to fit. None: what fits beside the rest of the machine is
             loaded whole, and of what does not, experts are streamed. No bit depends on it.
-        chunk: Most prompt tokens in one forward pass; changes speed and memory, never results.
+        chunk: The most prompt tokens (512) in one forward pass; changes speed and memory, never
+            results.
         rope_scaling: "none", "linear" or "yarn": how positions are stretched beyond the context
             that the model was trained for; None, here and below: as the file has it. The context
             grows with them.

@@ -12,7 +12,7 @@ Nothing here brings the core unless something is wrong: the command line describ
 
 from pestle.options.checks import check_bool, check_choice, check_integer, check_seed
 from pestle.options.embedding import EmbedOptions
-from pestle.options.engine import EngineOptions
+from pestle.options.engine import EngineArguments, EngineOptions
 from pestle.options.explained import explained
 from pestle.options.generation import (
     ChatOptions,
@@ -27,6 +27,7 @@ from pestle.options.generation import (
 __all__ = [
     "ChatOptions",
     "EmbedOptions",
+    "EngineArguments",
     "EngineOptions",
     "GenerateOptions",
     "Request",

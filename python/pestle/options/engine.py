@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pestle.options.checks import INT32_MAX, INT64_MAX, check_integer, check_size, mistyped
 from pestle.options.values import KV_TYPES
@@ -17,6 +17,50 @@ _OF_FILE = "those of the file"
 def _count(default: int | None, *, least: int = 0, most: int = INT32_MAX) -> Any:
     """A field that is an integer in a range, or its default."""
     return field(default=default, metadata={"range": (least, most)})
+
+
+class EngineArguments(TypedDict, total=False):
+    """The options that say how a model computes, as keywords; `LLM` explains each at length.
+
+    Attributes:
+        n_ctx: Context in tokens; 0: what the model was trained for.
+        threads: Threads that decode; 0: chosen for this CPU.
+        threads_prefill: Threads that read prompts; 0: as `threads`.
+        kv_type: How keys and values are kept: "i16", "f16", "f32" or "q8_0".
+        chunk: The most prompt tokens in one forward pass: 512.
+        prefix_cache: Bytes of keys and values that are kept of texts which nothing holds.
+        kv_memory: The most bytes of keys and values; 0: what the system has.
+        expert_memory: Bytes for the experts of a mixture; 0: all are in memory.
+        rope_scaling: "none", "linear" or "yarn"; None, here and below: as the file has it.
+        rope_scale: By what factor positions are stretched.
+        yarn_orig_ctx: The context, in tokens, that yarn stretches.
+        rope_freq_base: The base of the rotary frequencies.
+    """
+
+    n_ctx: int
+    """Context in tokens; 0: what the model was trained for."""
+    threads: int
+    """Threads that decode; 0: chosen for this CPU."""
+    threads_prefill: int
+    """Threads that read prompts; 0: as `threads`."""
+    kv_type: str
+    """How keys and values are kept: "i16", "f16", "f32" or "q8_0"."""
+    chunk: int
+    """The most prompt tokens in one forward pass: 512."""
+    prefix_cache: int
+    """Bytes of keys and values that are kept of texts which nothing holds."""
+    kv_memory: int
+    """The most bytes of keys and values; 0: what the system has."""
+    expert_memory: int
+    """Bytes for the experts of a mixture; 0: all are in memory."""
+    rope_scaling: str | None
+    """"none", "linear" or "yarn"; None, here and below: as the file has it."""
+    rope_scale: float | None
+    """By what factor positions are stretched."""
+    yarn_orig_ctx: int | None
+    """The context, in tokens, that yarn stretches."""
+    rope_freq_base: float | None
+    """The base of the rotary frequencies."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pestle import _core, files
 from pestle import memory as of_machine
 from pestle.errors import ModelNotFoundError, OfflineError
+from pestle.llm.arguments import unknown_argument
 from pestle.models import hub_cache
 from pestle.models.catalogue import DEFAULT_NAME
 from pestle.models.hub import HubReference, find_cached
@@ -16,12 +17,16 @@ from pestle.models.quants import quant_of
 from pestle.models.remote import remote_models
 from pestle.models.resolution import reference_of, resolve
 from pestle.models.storage import network_forbidden
-from pestle.options import EngineOptions
+from pestle.options import EngineArguments, EngineOptions, explained
 from pestle.planning.expectation import Machine, Subject, plan_of
 from pestle.planning.planned import Plan
 from pestle.planning.probes import Probes, Threads
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
+
+@explained(EngineArguments)
 def plan(
     model: str | os.PathLike[str] | None = None,
     *,
@@ -29,21 +34,27 @@ def plan(
     memory: int | None = None,
     offline: bool = False,
     fresh: bool = False,
-    **options: Any,
+    **options: Unpack[EngineArguments],
 ) -> list[Plan]:
     """What to expect of a model on this machine, before it is downloaded.
 
     Of a model on the hub, only the headers of its files are fetched; `hf="user/repo"` without a
     quantization plans all of them, the usual one first. What the machine does was measured before,
-    or is now, for some seconds. `model` and `hf` are as in `LLM`, and so are `options`: n_ctx,
-    threads, kv_type and the others that say how it computes.
+    or is now, for some seconds. The options are those of `LLM` that say how it computes.
 
-    memory: bytes that the process may take. [what is free on this machine]
-    offline: use no network. fresh: measure the machine anew.
+    Args:
+        model: A file or a name, as in `LLM`.
+        hf: A repository of the hub instead, "user/repo[:QUANT]".
+        memory: Bytes that the process may take; None: what is free on this machine.
+        offline: Use no network.
+        fresh: Measure the machine anew.
 
     Raises ModelNotFoundError, DownloadError, OfflineError, FormatError and UnsupportedError; what
     is wrong with one of several quantizations, its plan says.
     """
+    for name in options:
+        if name not in EngineArguments.__optional_keys__:
+            raise unknown_argument(name, sorted(EngineArguments.__optional_keys__))
     engine = EngineOptions(**options)
     found = subjects(model, hf, offline=offline)
     probes = Probes(Threads(engine.threads, engine.threads_prefill), fresh=fresh)

@@ -26,17 +26,18 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model's perplexity, and its divergence from a reference.
 
-    model: a GGUF file, or a name that `pestle ls` lists.
-    reference: a GGUF file of higher precision, or the folder of the checkpoint that the model was
-    made from. A checkpoint is run layer by layer, in full precision, and never as a whole on the
-    disk or in memory.
-    texts: a file of text in UTF-8 to use instead of the built-in set.
-    ctx_size: tokens of the windows into which texts are cut; each is read on its own. Not more
-    than the model was trained for are taken.
-    threads: 0 for one per usable core. Never decides a figure, nor does the instruction set.
-    stream: run the files layer by layer too; None: where they do not fit into memory. The figures
-    are the same.
-    progress: hears of tokens; those of a model that is run by layers count once a layer.
+    Args:
+        model: A GGUF file, or a name that `pestle ls` lists.
+        reference: A GGUF file of higher precision, or the folder of the checkpoint that the model
+            was made from. A checkpoint is run layer by layer, in full precision, and never as a
+            whole on the disk or in memory.
+        texts: A file of text in UTF-8 to use instead of the built-in set.
+        ctx_size: Tokens of the windows into which texts are cut; each is read on its own. Not more
+            than the model was trained for are taken.
+        threads: 0 for one per usable core. Never decides a figure, nor does the instruction set.
+        stream: Run the files layer by layer too; None: where they do not fit into memory. The
+            figures are the same.
+        progress: Hears of tokens; those of a model that is run by layers count once a layer.
 
     Raises TokenizerError where the two read text differently, UnsupportedError and FormatError for
     files that are not run, MemoryLimitError, ModelNotFoundError, and ValueError for a `ctx_size`

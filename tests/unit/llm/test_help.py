@@ -14,9 +14,9 @@ from typing import Any
 import pestle
 import pytest
 from pestle import LLM, ChatOptions, Conversation, EmbedOptions, GenerateOptions, results
-from pestle.options import Sampling
+from pestle.options import EngineArguments, EngineOptions, Sampling
 
-OPTIONS = [GenerateOptions, ChatOptions, EmbedOptions]
+OPTIONS: list[Any] = [GenerateOptions, ChatOptions, EmbedOptions, EngineArguments]
 CALLS: dict[Any, list[Any]] = {
     GenerateOptions: [LLM.generate, LLM.agenerate, LLM.generate_all, LLM.agenerate_all],
     ChatOptions: [
@@ -26,6 +26,7 @@ CALLS: dict[Any, list[Any]] = {
         *(Conversation.proceed, Conversation.aproceed),
     ],
     EmbedOptions: [LLM.embed, LLM.aembed],
+    EngineArguments: [pestle.plan],
 }
 # Where another call's docstring says what is raised.
 REFERS = re.compile(r"`[\w.]+` (for asyncio|does|gives)|errors are those|as `[\w.]+`|As `|again")
@@ -143,3 +144,17 @@ def test_help_of_a_call_lists_its_options(options: Any) -> None:
         shown = " ".join(pydoc.plain(pydoc.render_doc(call)).split())
         for name, text in {**inherited, **said(options)}.items():
             assert f"{name}: {text}" in shown, (call, name)
+
+
+def test_a_plan_takes_what_a_model_does() -> None:
+    fields = {field.name for field in dataclasses.fields(EngineOptions)}
+    assert EngineArguments.__annotations__.keys() == fields - {"memory"}
+
+
+@pytest.mark.parametrize(
+    "call", [LLM, pestle.convert, pestle.quantize, pestle.verify, pestle.evaluate, pestle.plan]
+)
+def test_every_argument_is_explained(call: Any) -> None:
+    names = [name for name in inspect.signature(call).parameters if name != "options"]
+    section = (call.__doc__ or "").partition("    Args:\n")[2]
+    assert [name for name in names if not re.search(rf"^ +{name}: ", section, re.M)] == []

@@ -61,6 +61,8 @@ def test_options_are_those_of_the_engine(dense: Path) -> None:
         pestle.plan(dense, nonsense=1)
     with pytest.raises(ValueError, match="kv_type"):
         pestle.plan(dense, kv_type="q2")
+    with pytest.raises(pestle.ArgumentTypeError, match=r"'ctx'; did you mean n_ctx\?"):
+        pestle.plan(dense, ctx=4096)  # type: ignore[call-arg]
 
 
 def test_a_file_that_streams(sparse: Path) -> None:
