@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import pestle
 import pytest
 
-PACKAGE = Path(pestle.__file__).parent
+from tests.checkers import PACKAGE, mypy, pyright
+
 PROGRAMS = Path(__file__).parent.parent / "typing"
 MISTAKES = """\
 from pestle import LLM
@@ -38,37 +34,6 @@ reveal_type(LLM().chat([]).message)
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (PACKAGE / "py.typed").read_bytes() == b""
-
-
-def mypy(*arguments: str | Path, folder: Path) -> list[str]:
-    pytest.importorskip("mypy", reason="needs mypy (.[dev])")
-    return said(
-        *(sys.executable, "-m", "mypy", "--strict", "--config-file=", *arguments), folder=folder
-    )
-
-
-def pyright(*arguments: str | Path, folder: Path) -> list[str]:
-    """Strict, about files in `folder`; with the packages that this Python has."""
-    pytest.importorskip("pyright", reason="needs pyright (.[dev])")
-    settings = {"typeCheckingMode": "strict", "extraPaths": [str(PACKAGE.parent)]}
-    (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
-    return said(
-        *(sys.executable, "-m", "pyright", "--pythonpath", sys.executable, *arguments),
-        folder=folder,
-    )
-
-
-def said(*command: str | Path, folder: Path) -> list[str]:
-    run = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return run.stdout.splitlines()
 
 
 def copied(folder: Path) -> Path:
