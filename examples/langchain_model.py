@@ -1,0 +1,86 @@
+"""Pestle as a chat model of LangChain's, in process: streamed, with tools and structured output.
+
+    pip install langchain-core
+    python examples/langchain_model.py "What is the capital of France?"
+
+`pestle serve` with langchain-openai needs no code at all (docs/clients.md); this needs no server.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    convert_to_messages,
+    convert_to_openai_messages,
+)
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pestle import LLM
+
+
+class ChatPestle(BaseChatModel):
+    """A model of LangChain's over an `LLM`; keywords of a call are `pestle.ChatOptions`."""
+
+    llm: Any
+    """A `pestle.LLM`."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "pestle"
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        described = [convert_to_openai_tool(tool) for tool in tools]
+        choice = "required" if tool_choice == "any" else tool_choice
+        return self.bind(tools=described, tool_choice=choice, **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        model: LLM = self.llm
+        given: Any = convert_to_openai_messages(messages)
+        answer = model.chat(given, stop=stop, stream=False, **kwargs)
+        message = convert_to_messages([answer.message])[0]
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        model: LLM = self.llm
+        given: Any = convert_to_openai_messages(messages)
+        with model.chat(given, stop=stop, stream=True, **kwargs) as pieces:
+            for piece in pieces:
+                yield ChatGenerationChunk(message=AIMessageChunk(content=piece.text))
+
+
+def main() -> None:
+    question = sys.argv[1] if len(sys.argv) > 1 else "What is the capital of France?"
+    with LLM() as llm:
+        for piece in ChatPestle(llm=llm).stream(question, temperature=0, max_tokens=60):
+            print(piece.content, end="", flush=True)
+    print()
+
+
+if __name__ == "__main__":
+    main()
