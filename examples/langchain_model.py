@@ -19,6 +19,7 @@ from langchain_core.messages import (
     convert_to_messages,
     convert_to_openai_messages,
 )
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
@@ -44,7 +45,12 @@ class ChatPestle(BaseChatModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         described = [convert_to_openai_tool(tool) for tool in tools]
-        choice = "required" if tool_choice == "any" else tool_choice
+        names = [tool["function"]["name"] for tool in described]
+        choice: Any = "required" if tool_choice == "any" else tool_choice
+        if choice == "required" and len(names) == 1:
+            (choice,) = names
+        if choice in names:
+            choice = {"type": "function", "function": {"name": choice}}
         return self.bind(tools=described, tool_choice=choice, **kwargs)
 
     def _generate(
@@ -71,7 +77,17 @@ class ChatPestle(BaseChatModel):
         given: Any = convert_to_openai_messages(messages)
         with model.chat(given, stop=stop, stream=True, **kwargs) as pieces:
             for piece in pieces:
-                yield ChatGenerationChunk(message=AIMessageChunk(content=piece.text))
+                calls = [
+                    tool_call_chunk(
+                        index=delta.index,
+                        id=delta.id or None,
+                        name=delta.name or None,
+                        args=delta.arguments,
+                    )
+                    for delta in piece.call_deltas
+                ]
+                message = AIMessageChunk(content=piece.text, tool_call_chunks=calls)
+                yield ChatGenerationChunk(message=message)
 
 
 def main() -> None:

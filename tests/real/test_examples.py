@@ -156,6 +156,56 @@ def test_langchain_model(default_model: Path, tmp_path: Path) -> None:
     assert run("langchain_model", folder=tmp_path) == "The capital of France is Paris.\n"
 
 
+CALLS = """\
+from pathlib import Path
+from langchain_model import ChatPestle
+from pestle import LLM
+from pydantic import BaseModel
+
+class City(BaseModel):
+    name: str
+    country: str
+
+def add(a: int, b: int) -> int:
+    'Add two numbers.'
+    return a + b
+
+with LLM(chat_template=Path("tools.jinja").read_text()) as llm:
+    model = ChatPestle(llm=llm)
+    tools = model.bind_tools([add], tool_choice="any", parallel_tool_calls=False, temperature=0)
+    whole = tools.invoke("What is 17 plus 25?")
+    streamed = None
+    for piece in tools.stream("What is 17 plus 25?"):
+        streamed = piece if streamed is None else streamed + piece
+    for message in (whole, streamed):
+        (call,) = message.tool_calls
+        print(call["name"], call["args"])
+    print(model.with_structured_output(City).invoke("Paris is in France."))
+"""
+
+
+@pytest.mark.real
+def test_calls_of_the_langchain_model(default_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("langchain_core", reason="needs langchain-core (.[dev])")
+    for name in ("langchain_model.py", "tools.jinja"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    (tmp_path / "calls.py").write_text(CALLS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "calls.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PESTLE_OFFLINE": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "add {'a': 17, 'b': 25}",
+        "add {'a': 17, 'b': 25}",
+        "name='Paris' country='France'",
+    ]
+
+
 @pytest.mark.real
 def test_llamaindex_model(default_model: Path, tmp_path: Path) -> None:
     assert "November" in run("llamaindex_model", folder=tmp_path)
