@@ -58,7 +58,7 @@ def test_options_are_those_of_the_engine(dense: Path) -> None:
     assert plan.fit.n_ctx == 2048
     assert plan.command.endswith(" -c 2048")
     with pytest.raises(TypeError):
-        pestle.plan(dense, nonsense=1)
+        pestle.plan(dense, nonsense=1)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="kv_type"):
         pestle.plan(dense, kv_type="q2")
     with pytest.raises(pestle.ArgumentTypeError, match=r"'ctx'; did you mean n_ctx\?"):
