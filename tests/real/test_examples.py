@@ -202,7 +202,7 @@ def test_calls_of_the_langchain_model(default_model: Path, tmp_path: Path) -> No
     assert done.stdout.splitlines() == [
         "add {'a': 17, 'b': 25}",
         "add {'a': 17, 'b': 25}",
-        "name='Paris' country='France'",
+        "name='Paris' country='FRANCE'",
     ]
 
 
