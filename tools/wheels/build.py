@@ -132,7 +132,13 @@ class Builder:
         programs = self.tools(interpreter)
         pybind11 = run(programs / "python", "-m", "pybind11", "--version").strip()
         write_sbom(sbom, source.folder, source.release, pybind11, self.epoch)
-        defines = self.settings(source, platform) | {"PESTLE_LIBRARY": library, "PESTLE_SBOM": sbom}
+        defines = self.settings(source, platform) | {
+            "PESTLE_LIBRARY": library,
+            "PESTLE_SBOM": sbom,
+            # pybind11 would take this machine's suffix.
+            "PYTHON_MODULE_EXTENSION": interpreter.extension_suffix(platform),
+            "PYTHON_MODULE_DEBUG_POSTFIX": "",
+        }
         options = [f"-Ccmake.define.{name}={value}" for name, value in defines.items()]
         options += [f"-Cbuild-dir={folder / 'build'}", "-Cinstall.strip=false"]
         self.backend(
@@ -145,10 +151,15 @@ class Builder:
         return self.repaired(wheel, platform, out)
 
     def repaired(self, wheel: Path, platform: Platform, out: Path) -> Path:
-        """Let auditwheel hold the wheel to its platform, and name it."""
+        """Let auditwheel name the wheel by the oldest glibc that serves it.
+
+        Raises SystemExit where that is newer than GLIBC. (auditwheel takes the name of a platform
+        only on a machine of that kind.)
+        """
         made = wheel.parent / "repaired"
-        auditwheel = (sys.executable, "-m", "auditwheel")
-        options = ("--plat", platform.tag, "--only-plat", "-w", made)
-        run(*auditwheel, "repair", *options, wheel, env=self.environment)
+        auditwheel = (sys.executable, "-m", "auditwheel", "repair", "--plat", "auto")
+        run(*auditwheel, "--only-plat", "-w", made, wheel, env=self.environment)
         (repaired,) = made.iterdir()
+        if not platform.runs(repaired.name):
+            raise SystemExit(f"build_wheels: {repaired.name} needs more than {platform.tag} has")
         return Path(shutil.copy2(repaired, out / repaired.name))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .build import ROOT, Builder
+from .build import ROOT, Builder, Source
 from .platforms import PLATFORMS, Interpreter
 from .trial import attempt
 
@@ -57,14 +57,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build(
-    builder: Builder, interpreters: list[Interpreter], platforms: list[str], out: Path
+def build_source(builder: Builder, interpreter: Interpreter, out: Path) -> Source:
+    """Build the source distribution, and say how long it took."""
+    started = time.monotonic()
+    source = builder.source(interpreter, out)
+    _report(source.archive, started)
+    return source
+
+
+def build_wheels(
+    builder: Builder,
+    source: Source,
+    interpreters: list[Interpreter],
+    platforms: list[str],
+    out: Path,
 ) -> Iterator[tuple[Path, Interpreter]]:
     """Build all, say how long it took, and yield what was made with the Python that it is for."""
-    started = time.monotonic()
-    source = builder.source(interpreters[0], out)
-    _report(source.archive, started)
-    yield source.archive, interpreters[0]
     for name in platforms:
         chosen = PLATFORMS[name]
         started = time.monotonic()
@@ -81,28 +89,28 @@ def main() -> int:
     """Build what was asked for; return the exit code."""
     asked = _parser().parse_args()
     interpreters = [Interpreter.of(path) for path in asked.python]
-    out = asked.out.resolve()
-    made = []
-    for path, interpreter in build(
-        Builder(asked.work.resolve()), interpreters, asked.platform, out
-    ):
-        made.append(path)
-        if asked.attempt and path.name.endswith(f"_{platform.machine()}.whl"):
+    builder, out = Builder(asked.work.resolve()), asked.out.resolve()
+    source = build_source(builder, interpreters[0], out)
+    wheels = []
+    for path, interpreter in build_wheels(builder, source, interpreters, asked.platform, out):
+        wheels.append(path)
+        here = path.name.endswith(f"_{platform.machine()}.whl")
+        if here and asked.attempt:
             attempt(path, interpreter)
-        elif asked.emulate and path.name.endswith("_aarch64.whl"):
+        if asked.emulate and path.name.endswith("_aarch64.whl"):
             attempt(path, interpreter, asked.emulate.resolve())
     if asked.again:
-        with tempfile.TemporaryDirectory(prefix="build_wheels-") as folder:
-            builder = Builder(Path(folder) / "work", ZIG_GLOBAL_CACHE_DIR=f"{folder}/zig")
-            second = build(builder, interpreters, asked.platform, Path(folder) / "out")
-            differing = [
-                path.name
-                for path, (again, _) in zip(made, second, strict=True)
-                if path.read_bytes() != again.read_bytes()
-            ]
+        with tempfile.TemporaryDirectory(prefix="build_wheels-") as name:
+            folder = Path(name)
+            other = Builder(folder / "work", ZIG_GLOBAL_CACHE_DIR=str(folder / "zig"))
+            made = build_source(other, interpreters[0], folder / "out")
+            again = build_wheels(other, made, interpreters, asked.platform, folder / "out")
+            pairs = [(source.archive, made.archive)]
+            pairs += zip(wheels, (path for path, _ in again), strict=True)
+            differing = [a.name for a, b in pairs if a.read_bytes() != b.read_bytes()]
         if differing:
             raise SystemExit(f"build_wheels: the second build differs: {', '.join(differing)}")
-        print(f"built twice: all {len(made)} files have the same bytes")
+        print(f"built twice: all {len(pairs)} files have the same bytes")
     return 0
 
 

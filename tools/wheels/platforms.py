@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ class Platform:
     def tag(self) -> str:
         """The wheel's platform tag."""
         return f"manylinux_{GLIBC.replace('.', '_')}_{self.machine}"
+
+    def runs(self, wheel: str) -> bool:
+        """Whether a wheel of that file name runs on this platform, by its tag."""
+        found = re.search(rf"-manylinux_2_(\d+)_{self.machine}\.whl$", wheel)
+        return found is not None and int(found[1]) <= int(GLIBC.partition(".")[2])
 
 
 PLATFORMS = {machine: Platform(machine) for machine in ("x86_64", "aarch64")}

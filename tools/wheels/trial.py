@@ -12,6 +12,7 @@ from pathlib import Path
 
 from foreign import ROOT, compare_logits
 from pestle import _core
+from pestle.models import resolve
 
 from .build import run
 from .platforms import Interpreter
@@ -61,6 +62,10 @@ class Trial(ABC):
     @abstractmethod
     def python(self, *arguments: object, cwd: Path | None = None, **env: str) -> str:
         """Run the Python that sees what was installed; return what it printed."""
+
+    def answer(self) -> str:
+        """Of the default model, which is fetched."""
+        return self.python("-m", "pestle", "run", "-p", QUESTION)
 
     def logits(self, isa: str, driver: str, *arguments: object) -> str:
         """As `foreign.Run`, by the installed wheel."""
@@ -113,6 +118,10 @@ class Emulated(Trial):
         options += ["--only-binary=:all:", "--upgrade", "--target", self.site]
         run(sys.executable, "-m", "pip", "install", "-q", *options, *packages)
 
+    def answer(self) -> str:
+        # pip, which fetches the model, is a program of its own: qemu-user would not start it.
+        return self.python("-m", "pestle", "run", "-m", resolve(), "-p", QUESTION)
+
     def python(self, *arguments: object, cwd: Path | None = None, **env: str) -> str:
         return run(*self.command, *arguments, env=self.environment | env, cwd=cwd or self.folder)
 
@@ -132,7 +141,7 @@ def attempt(wheel: Path, interpreter: Interpreter, emulated: Path | None = None)
         started = time.monotonic()
         trial.install(wheel)
         installed = time.monotonic() - started
-        answer = trial.python("-m", "pestle", "run", "-p", QUESTION)
+        answer = trial.answer()
         if ANSWER not in answer:
             raise SystemExit(f"build_wheels: asked {QUESTION!r}, the wheel answered {answer!r}")
         seconds = time.monotonic() - started

@@ -36,6 +36,20 @@ def test_free_threaded_python_has_names_of_its_own() -> None:
     assert free.extension_suffix(PLATFORMS["aarch64"]) == ".cpython-314t-aarch64-linux-gnu.so"
 
 
+@pytest.mark.parametrize(
+    ("tag", "runs"),
+    [
+        ("manylinux_2_17_aarch64", True),
+        ("manylinux_2_28_aarch64", True),
+        ("manylinux_2_29_aarch64", False),
+        ("manylinux_2_28_x86_64", False),
+        ("linux_aarch64", False),
+    ],
+)
+def test_what_auditwheel_named(tag: str, runs: bool) -> None:
+    assert PLATFORMS["aarch64"].runs(f"pestle-1.0-cp312-cp312-{tag}.whl") is runs
+
+
 def test_what_is_no_python_is_refused(tmp_path: Path) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexit 3\n")
