@@ -50,8 +50,13 @@ Score score_of(const AttendArgs& a) {
   }
 }
 
-// Turns the scores of a span into weights; what integer weights are worth goes to `step`.
-void soften(const Tile& t, const void* const* pages, Range queries, int start, Mass* masses, float* step) {
+// Bytes that DRAM gives a core in the time that a query's softmax over a span takes.
+constexpr size_t kWhileSoftened = 2048;
+
+// Turns the scores of a span into weights; what integer weights are worth goes to `step`. Where queries are
+// few, memory must not rest meanwhile.
+void soften(const Tile& t, const void* const* pages, Ahead& ahead, Range queries, int start, Mass* masses,
+            float* step) {
   const auto seen = [&](int n) { return t.seen(n, start, kSpanTokens); };
   for (int n = queries.begin; n < queries.end; n++) masses[n].max = largest_score(t.scores(n), seen(n));
   const bool integers = is_integer(t.a.types.values);
@@ -67,9 +72,11 @@ void soften(const Tile& t, const void* const* pages, Range queries, int start, M
   for (int g = 0; g < groups.count; g++) {
     Steps steps[kGroup];
     const Range group = groups[g];
-    for (int n = group.begin; n < group.end; n++)
+    for (int n = group.begin; n < group.end; n++) {
+      if (queries.size() <= kGroup) ahead.fetch(kWhileSoftened);
       steps[n - group.begin] =
           weigh_values(t.scores(n), seen(n), masses[n].max, t.s.value_scales, most, &masses[n].sum);
+    }
     for (int n = group.begin; n < group.end; n++) {
       integer_weights(t.scores(n), seen(n), steps[n - group.begin], t.weights(n));
       step[n] = steps[n - group.begin].size;
@@ -102,7 +109,7 @@ const void* first_page(const AttendArgs& a, int span) {
 }
 
 // What a span gives to each query that sees some of it, in Tile::part; returns these queries. `next` is the
-// first page of what is read after it; of the span itself where there is nothing.
+// first page of what is read after it, or null.
 Range attend_span(const Tile& t, int span, const void* next, Mass* masses) {
   const AttendArgs& a = t.a;
   const int start = span * kSpanTokens;
@@ -115,17 +122,22 @@ Range attend_span(const Tile& t, int span, const void* next, Mass* masses) {
     keys[i] = a.latent ? values[i] : key_page(a.head, a.pages[page]);
   }
   // While keys are read, their values are asked for; then the keys that come next. Of rows that are both,
-  // those of the page that comes next.
+  // those of the page that comes next. Where nothing follows, most often a short text's only span, one or two
+  // queries do better with what they read themselves, some lines on: nobody has asked for its keys.
+  const bool near = !next && !a.latent && queries.size() <= 2;
+  if (!next) next = first_page(a, span);
   const Score score = score_of(a);
   for (int i = 0; i < kSpanPages; i++) {
     if (!keys[i]) continue;
     const int from = start + i * kPageTokens;
     const void* ahead = !a.latent ? values[i] : i + 1 < kSpanPages && keys[i + 1] ? keys[i + 1] : next;
-    score(t, keys[i], Ahead(ahead), t.seeing(from, kPageTokens), from);
+    score(t, keys[i], near ? Ahead(keys[i], kNear) : Ahead(ahead), t.seeing(from, kPageTokens), from);
   }
   float step[kMaxQueries];
-  soften(t, values, queries, start, masses, step);
-  gather(t, values, Ahead(next), queries, start, step);
+  const int first = t.seen(queries.begin, start, kSpanTokens).begin / kPageTokens;
+  Ahead following = near ? Ahead(values[first], kNear) : Ahead(next);
+  soften(t, values, following, queries, start, masses, step);
+  gather(t, values, following, queries, start, step);
   return queries;
 }
 
@@ -213,7 +225,7 @@ void attend(const AttendArgs& a) {
   Merged merged(a, s);
   Mass masses[kMaxQueries];
   for (int span = first_span(a); span < end_span(a); span++) {
-    const void* next = first_page(a, span + 1 < end_span(a) ? span + 1 : span);
+    const void* next = span + 1 < end_span(a) ? first_page(a, span + 1) : nullptr;
     const Range queries = attend_span(t, span, next, masses);
     for (int n = queries.begin; n < queries.end; n++) merged.add(n, masses[n], t.part(n));
   }
@@ -237,9 +249,8 @@ void attend_spans(const AttendArgs* heads, int n_heads, int begin, int end) {
   for (int i = begin; i < end; i++) {
     const int h = i % n_heads, span = first_span(heads[h]) + i / n_heads;
     const Tile t = tile_of(h);
-    const int following = i + 1 < end ? i + 1 : i;
-    const AttendArgs& after = heads[following % n_heads];
-    const void* next = first_page(after, first_span(after) + following / n_heads);
+    const AttendArgs& after = heads[(i + 1) % n_heads];
+    const void* next = i + 1 < end ? first_page(after, first_span(after) + (i + 1) / n_heads) : nullptr;
     const Range queries = attend_span(t, span, next, masses);
     for (int n = queries.begin; n < queries.end; n++) {
       float* out = span_of(heads[h], n, span);

@@ -34,9 +34,9 @@ PESTLE_INLINE void with_count(int n, const Body& body) {
 
 // Fetches what is read some steps later. Measured on one core of a Xeon with DDR5 over keys and values of
 // 900 MB, as a share of what a plain reader gets: 0.56 without, 0.72 into L1 from 1 KB ahead, 0.79 so.
+constexpr size_t kNear = 3072;
 PESTLE_INLINE void fetch_ahead(const void* p, size_t bytes) {
-  constexpr size_t kDistance = 3072;
-  for (size_t i = 0; i < bytes; i += 64) simd::prefetch_l2(static_cast<const char*>(p) + kDistance + i);
+  for (size_t i = 0; i < bytes; i += 64) simd::prefetch_l2(static_cast<const char*>(p) + kNear + i);
 }
 
 // What is read next, and asked for while the work goes on, as much at a time as is read meanwhile: so the
@@ -44,7 +44,7 @@ PESTLE_INLINE void fetch_ahead(const void* p, size_t bytes) {
 // is.
 class Ahead {
  public:
-  explicit Ahead(const void* next) : at_(reinterpret_cast<uintptr_t>(next)) {}
+  explicit Ahead(const void* next, size_t distance = 0) : at_(reinterpret_cast<uintptr_t>(next) + distance) {}
   PESTLE_INLINE void fetch(size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) simd::prefetch(reinterpret_cast<const void*>(at_ + i));
     at_ += bytes;
