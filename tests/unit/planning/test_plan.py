@@ -141,8 +141,12 @@ def test_every_quantization_of_a_repository(remote: HubStandIn) -> None:
     assert good.disk_free is not None
     assert bad.fit is None
     assert "mamba" in str(bad.refusal)
+    asked = remote.downloads()
+    assert {request.path for request in asked} == {
+        f"/u/m/resolve/{remote.repos['u/m'].commit}/m-{quant}.gguf" for quant in ("Q4_0", "Q8_0")
+    }
     assert [plan.quant for plan in pestle.plan(hf="u/m:Q8_0")] == ["Q8_0"]
-    assert len(remote.downloads()) == 2  # of each one header
+    assert remote.downloads() == asked  # headers are kept
 
 
 def test_a_full_disk(remote: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
