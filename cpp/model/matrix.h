@@ -9,7 +9,7 @@ namespace pestle {
 
 // Small models multiply 15-bit activations: 8 bits cost SmolLM2-135M 0.0034 nats of divergence and 6 % of the
 // best tokens, 15 bits 0.000005, and its prefill is fast anyway. All others multiply 8 bits, but the head 15,
-// for which a prompt has one row: that is a quarter to a third of what 8 bits lose (docs/numerics.md).
+// for which a prompt has one row: that is a fifth to a third of what 8 bits lose (docs/numerics.md).
 constexpr int kWideDim = 1024, kWideColumns = 2048;
 constexpr bool is_wide(int dim, int columns, bool head) {
   return head || (dim < kWideDim && columns < kWideColumns);
