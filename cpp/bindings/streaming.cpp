@@ -22,8 +22,8 @@ void bind_streaming(py::module_& m) {
       .def_readonly("min_slots", &ExpertLayout::min_slots, "The fewest slots that it runs with.")
       .def_readonly("slot_bytes", &ExpertLayout::slot_bytes, "Of every slot, which holds one expert.")
       .def_readonly("reader_bytes", &ExpertLayout::reader_bytes, "Of the buffer of each reader.")
-      .def_property_readonly_static(
-          "readers", [](const py::object&) { return kExpertReaders; }, "Threads that read.")
+      .def_property_readonly(
+          "readers", [](const ExpertLayout&) { return kExpertReaders; }, "Threads that read.")
       .def_property_readonly(
           "expert_bytes",
           [](const ExpertLayout& x) {

@@ -124,7 +124,6 @@ class ExpertLayout:
     """
     What experts take that are read from the file when tokens ask for them.
     """
-    readers: typing.ClassVar[int] = 6
     def bytes(self, n_slots: typing.SupportsInt | typing.SupportsIndex) -> int:
         """
         All that is allocated for so many slots, readers' buffers included.
@@ -157,6 +156,11 @@ class ExpertLayout:
     def reader_bytes(self) -> int:
         """
         Of the buffer of each reader.
+        """
+    @property
+    def readers(self) -> int:
+        """
+        Threads that read.
         """
     @property
     def slot_bytes(self) -> int:
