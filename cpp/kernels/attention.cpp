@@ -105,7 +105,8 @@ void gather(const Tile& t, const void* const* pages, Ahead ahead, Range queries,
 const void* first_page(const AttendArgs& a, int span) {
   const int start = span * kSpanTokens;
   const KvPage& page = a.pages[(a.first_key[0] > start ? a.first_key[0] : start) / kPageTokens];
-  return page.slab ? (a.latent ? value_page : key_page)(a.head, page) : nullptr;
+  if (!page.slab) return nullptr;
+  return a.latent ? value_page(a.head, page) : key_page(a.head, page);
 }
 
 // What a span gives to each query that sees some of it, in Tile::part; returns these queries. `next` is the
