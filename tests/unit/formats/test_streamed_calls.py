@@ -38,6 +38,13 @@ def parser_of(dialect: Dialect) -> Parser:
     return dialect.format.parser(prompt, TOOLS)
 
 
+def json_error(text: str) -> str:
+    """Python's own words, which are not the same in every version."""
+    with pytest.raises(json.JSONDecodeError) as caught:
+        json.loads(text)
+    return str(caught.value)
+
+
 def written(events: list[Event]) -> str:
     """All that events say of calls: pieces as they are, and where calls end."""
     said = ""
@@ -147,8 +154,7 @@ BROKEN: list[tuple[str, list[str], list[Event]]] = [
                        'parameter name="text" string="true">so f</', DSML, "invoke>"],
      cut_call('{"text": "so f', "the call ends within them")),
     ("qwen3", [BEGIN, HEAD + '{"n": 1,}}\n', END],
-     cut_call('{"n": 1,}', "the tool call is not valid JSON: Expecting property name enclosed in "
-              "double quotes: line 1 column 9 (char 8)")),
+     cut_call('{"n": 1,}', "the tool call is not valid JSON: " + json_error('{"n": 1,}'))),
     # A value that is not JSON is text, as it is where a tag has no type.
     ("deepseek v3.2", [CLOSE, "<", DSML, 'invoke name="fs.write">\n<', DSML,
                        'parameter name="n" string="false">[1</', DSML, "parameter>\n</", DSML,

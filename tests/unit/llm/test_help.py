@@ -36,8 +36,8 @@ UNITS = {"_s": "[Ss]econds", "_bytes": "[Bb]ytes", "_memory": "[Bb]ytes", "_per_
 def said(options: Any) -> dict[str, str]:
     """What the section of a docstring says of each option."""
     assert options.__doc__
-    section = options.__doc__.partition("    Attributes:\n")[2]
-    entries = re.split(r"^ {8}(?=\w+:)", section, flags=re.MULTILINE)[1:]
+    section = inspect.cleandoc(options.__doc__).partition("Attributes:\n")[2]
+    entries = re.split(r"^ {4}(?=\w+:)", section, flags=re.MULTILINE)[1:]
     return {name: " ".join(text.split()) for name, _, text in (e.partition(": ") for e in entries)}
 
 
@@ -156,5 +156,5 @@ def test_a_plan_takes_what_a_model_does() -> None:
 )
 def test_every_argument_is_explained(call: Any) -> None:
     names = [name for name in inspect.signature(call).parameters if name != "options"]
-    section = (call.__doc__ or "").partition("    Args:\n")[2]
+    section = inspect.cleandoc(call.__doc__ or "").partition("Args:\n")[2]
     assert [name for name in names if not re.search(rf"^ +{name}: ", section, re.M)] == []

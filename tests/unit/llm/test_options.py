@@ -33,7 +33,8 @@ def test_llm_has_them_all_with_the_same_defaults() -> None:
     arguments = inspect.signature(LLM).parameters
     assert {name: arguments[name].default for name in FIELDS} == FIELDS
     assert LLM.__doc__ is not None
-    assert [name for name in FIELDS if f"\n        {name}: " not in LLM.__doc__] == []
+    written = inspect.cleandoc(LLM.__doc__)
+    assert [name for name in FIELDS if f"\n    {name}: " not in written] == []
 
 
 def test_so_has_the_command_line() -> None:

@@ -148,7 +148,9 @@ def test_a_template_without_tools_names_those_that_know_them() -> None:
     alone = {**metadata, "tokenizer.chat_templates": "rag"}
     template = ChatTemplate.from_gguf(alone, TOKENIZER)
     assert template is not None
-    with pytest.raises(TemplateError, match=r"; chat_template=\.\.\. gives this model another one$"):
+    with pytest.raises(
+        TemplateError, match=r"; chat_template=\.\.\. gives this model another one$"
+    ):
         template.encode(HELLO, tools=TOOLS)
 
 
