@@ -1,6 +1,6 @@
 # A CMake toolchain: the Clang of `pip install ziglang`, which compiles for other systems and for old versions of glibc.
 #   cmake -DCMAKE_TOOLCHAIN_FILE=cmake/zig.cmake -DPESTLE_ZIG=/path/to/ziglang/zig -DPESTLE_ZIG_TARGET=x86_64-linux-gnu.2.28
-list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PESTLE_ZIG PESTLE_ZIG_TARGET)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PESTLE_ZIG PESTLE_ZIG_TARGET PESTLE_ZIG_INCLUDE)
 if(NOT PESTLE_ZIG_TARGET MATCHES "^(x86_64|aarch64)-(linux|windows|macos)-")
   message(FATAL_ERROR "PESTLE_ZIG_TARGET is `${PESTLE_ZIG_TARGET}`, expected x86_64 or aarch64, then linux, windows or macos")
 endif()
@@ -16,6 +16,9 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
 endif()
 # No debug information, and no path of this machine.
 set(CMAKE_CXX_FLAGS_INIT "-g0 -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.")
+if(PESTLE_ZIG_INCLUDE) # a folder of headers besides the target's own
+  string(APPEND CMAKE_CXX_FLAGS_INIT " -isystem ${PESTLE_ZIG_INCLUDE}")
+endif()
 set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-s")
 # The system's ar knows its own objects only.

@@ -131,10 +131,13 @@ class Builder:
         sbom = folder / "pestle.cdx.json"
         programs = self.tools(interpreter)
         pybind11 = run(programs / "python", "-m", "pybind11", "--version").strip()
+        headers = folder / "headers"
+        interpreter.link_own_pyconfig(headers, platform)
         write_sbom(sbom, source.folder, source.release, pybind11, self.epoch)
         defines = self.settings(source, platform) | {
             "PESTLE_LIBRARY": library,
             "PESTLE_SBOM": sbom,
+            "PESTLE_ZIG_INCLUDE": headers,
             # pybind11 would take this machine's suffix.
             "PYTHON_MODULE_EXTENSION": interpreter.extension_suffix(platform),
             "PYTHON_MODULE_DEBUG_POSTFIX": "",

@@ -54,6 +54,7 @@ class Interpreter:
     path: Path
     version: tuple[int, int]
     free_threaded: bool
+    include: Path
 
     @classmethod
     def of(cls, path: Path) -> Interpreter:
@@ -68,12 +69,24 @@ class Interpreter:
             raise SystemExit(f"build_wheels: {path} is {found['implementation']}, expected cpython")
         if not (Path(found["include"]) / "Python.h").is_file():
             raise SystemExit(f"build_wheels: {path}: no Python.h in {found['include']}")
-        return cls(path, (found["version"][0], found["version"][1]), found["free_threaded"])
+        version = (found["version"][0], found["version"][1])
+        return cls(path, version, found["free_threaded"], Path(found["include"]))
 
     @property
     def tag(self) -> str:
         """As in cp312."""
         return f"cp{self.version[0]}{self.version[1]}{'t' if self.free_threaded else ''}"
+
+    def link_own_pyconfig(self, folder: Path, platform: Platform) -> None:
+        """Make `folder` one to look for headers in, with what Debian's pyconfig.h asks for.
+
+        It includes <x86_64-linux-gnu/python3.13/pyconfig.h>, and its folder holds the system's own
+        C library beside it, which is not to be found.
+        """
+        folder = folder / f"{platform.machine}-linux-gnu"
+        folder.mkdir(parents=True)
+        for own in self.include.parent.glob(f"*-linux-gnu/{self.include.name}"):
+            (folder / own.name).symlink_to(own)
 
     def extension_suffix(self, platform: Platform) -> str:
         """Of modules for this Python on that platform: .cpython-312-aarch64-linux-gnu.so."""

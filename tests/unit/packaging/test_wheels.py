@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
 
 def test_extensions_are_named_as_this_python_looks_for_them() -> None:
-    here = Interpreter(Path(sys.executable), sys.version_info[:2], free_threaded=False)
+    here = Interpreter.of(Path(sys.executable))
     suffix = here.extension_suffix(PLATFORMS["x86_64"])
     other = here.extension_suffix(PLATFORMS["aarch64"])
     assert other == suffix.replace("x86_64", "aarch64")
@@ -31,9 +31,20 @@ def test_extensions_are_named_as_this_python_looks_for_them() -> None:
 
 
 def test_free_threaded_python_has_names_of_its_own() -> None:
-    free = Interpreter(Path("python3.14t"), (3, 14), free_threaded=True)
+    free = Interpreter(Path("python3.14t"), (3, 14), free_threaded=True, include=Path())
     assert free.tag == "cp314t"
     assert free.extension_suffix(PLATFORMS["aarch64"]) == ".cpython-314t-aarch64-linux-gnu.so"
+
+
+def test_what_debians_headers_include(tmp_path: Path) -> None:
+    own = tmp_path / "usr/include/x86_64-linux-gnu/python3.13"
+    own.mkdir(parents=True)
+    (own / "pyconfig.h").write_text("own")
+    (own.parent / "bits").mkdir()
+    debian = Interpreter(Path("python3"), (3, 13), False, tmp_path / "usr/include/python3.13")
+    debian.link_own_pyconfig(tmp_path / "found", PLATFORMS["aarch64"])
+    (found,) = (tmp_path / "found/aarch64-linux-gnu").iterdir()
+    assert (found / "pyconfig.h").read_text() == "own"
 
 
 @pytest.mark.parametrize(
