@@ -33,7 +33,8 @@ void bind_footprint(py::module_& m) {
       [](const Engine& e, int rows, int position, int sequences, int logit_rows) {
         if (rows < 1 || sequences < 1 || position < 0 || position > e.n_ctx() - rows || logit_rows < 0 ||
             logit_rows > rows * sequences)
-          throw std::invalid_argument("there is no such pass");
+          throw std::invalid_argument(
+              "no pass has these numbers of rows, sequences and logits at this position");
         const Decoder& decoder = e.model().decoder;
         const int most = std::max(e.threads(), e.threads_prefill());
         const py::gil_scoped_release released;

@@ -117,7 +117,8 @@ void bind_model(py::module_& m) {
            "layer, or "
            "\"output\": that part alone, which a PartRunner runs; the file need not hold the others. "
            "IndexError: "
-           "there is no such layer. expert_memory: bytes for experts, which are then read from the file when "
+           "the model has no such layer. expert_memory: bytes for experts, which are then read from the file "
+           "when "
            "tokens ask for them (see "
            "expert_layout); 0: all are in memory. Raises FormatError, "
            "UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.")

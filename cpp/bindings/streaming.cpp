@@ -63,9 +63,9 @@ void bind_streaming(py::module_& m) {
                                     std::chrono::milliseconds(400));
       },
       py::arg("path"),
-      "Bytes a second of reading a file here and there, past the page cache, in such pieces and so many at "
-      "once as experts are read; takes 0.4 s. 0: there are no such reads, or the file is too small for "
-      "them.");
+      "How fast a file is read at random places, past the page cache, in pieces as large and as many at a "
+      "time as experts are: bytes a second. Takes 0.4 s. 0: the system cannot bypass its cache, or the file "
+      "is too small.");
   m.def(
       "expert_layout", [](const gguf::File& file) { return Outline::of(file).experts; }, py::arg("file"),
       "What the file's experts would take if they were streamed. Reads no weights; raises as loading does.");

@@ -249,7 +249,7 @@ class Model:
         Opens a GGUF file and packs its weights. Where something else is read of the same file, open it once, as a GgufFile, and load that: another file may take its place in between.
         
         progress(done, total), in bytes, is called between pieces; returning False raises KeyboardInterrupt.
-        rope takes the place of the file's rotary base and scaling. only: "embedding", the number of a layer, or "output": that part alone, which a PartRunner runs; the file need not hold the others. IndexError: there is no such layer. expert_memory: bytes for experts, which are then read from the file when tokens ask for them (see expert_layout); 0: all are in memory. Raises FormatError, UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.
+        rope takes the place of the file's rotary base and scaling. only: "embedding", the number of a layer, or "output": that part alone, which a PartRunner runs; the file need not hold the others. IndexError: the model has no such layer. expert_memory: bytes for experts, which are then read from the file when tokens ask for them (see expert_layout); 0: all are in memory. Raises FormatError, UnsupportedError, MemoryLimitError; Error when the file is cut or written to meanwhile.
         """
     def kv_bytes_per_token(self, kv_type: str = 'i16') -> int:
         """
@@ -854,7 +854,7 @@ def measure_int8(threads: typing.SupportsInt | typing.SupportsIndex = 0) -> floa
     """
 def measure_reads(path: str | os.PathLike[str]) -> float:
     """
-    Bytes a second of reading a file here and there, past the page cache, in such pieces and so many at once as experts are read; takes 0.4 s. 0: there are no such reads, or the file is too small for them.
+    How fast a file is read at random places, past the page cache, in pieces as large and as many at a time as experts are: bytes a second. Takes 0.4 s. 0: the system cannot bypass its cache, or the file is too small.
     """
 def pass_bytes(engine: Engine, rows: typing.SupportsInt | typing.SupportsIndex, position: typing.SupportsInt | typing.SupportsIndex, *, sequences: typing.SupportsInt | typing.SupportsIndex = 1, logit_rows: typing.SupportsInt | typing.SupportsIndex = 1) -> int:
     """

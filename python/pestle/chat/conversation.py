@@ -218,7 +218,7 @@ class Conversation(AsyncConversing):
     def _last_question(self, options: ChatOptions) -> Run[ChatCompletion]:
         asked = [i for i, message in enumerate(self.messages) if message.get("role") == "user"]
         if not asked:
-            raise ArgumentError("there is no question to answer again")
+            raise ArgumentError("no question has been asked yet")
         return self._answer(self.messages[: asked[-1] + 1], options)
 
     def _going_on(self, options: ChatOptions) -> Run[ChatCompletion]:

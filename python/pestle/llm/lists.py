@@ -42,7 +42,7 @@ class ListCalls(GeneratingCalls):
         Up to 16 are worked on at once, and their forward passes are shared. `progress` is called
         with how many are done and how many there are, each time that one is. All prompts are
         checked before any work; where one fails later, the others end, and its error is raised.
-        Without prompts there are no results. Raises as `generate` does.
+        An empty list gives an empty list. Raises as `generate` does.
         """
         return results(self._texts(prompts, parse_special, progress, options), progress)
 

@@ -10,7 +10,7 @@ class EmbedOptions(TypedDict, total=False):
 
     Attributes:
         pooling: "mean": of the states of all tokens; "last": the last token's; default: as the file
-            has it, and where it says nothing, there are no vectors.
+            says. A file that says nothing gives vectors only to those who choose.
         normalize: True: scaled to length 1.
         dimensions: So many columns, the first, which only models that were trained for it make good
             use of; default: all.
@@ -18,8 +18,8 @@ class EmbedOptions(TypedDict, total=False):
     """
 
     pooling: str | None
-    """"mean": of the states of all tokens; "last": the last token's; default: as the file has it,
-    and where it says nothing, there are no vectors.
+    """"mean": of the states of all tokens; "last": the last token's; default: as the file says.
+    A file that says nothing gives vectors only to those who choose.
     """
     normalize: bool
     """True: scaled to length 1."""
