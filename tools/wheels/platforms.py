@@ -59,7 +59,10 @@ class Interpreter:
     @classmethod
     def of(cls, path: Path) -> Interpreter:
         """Ask the program at `path`. Raises SystemExit where it cannot build."""
-        done = subprocess.run([path, "-I", "-c", _QUESTION], capture_output=True, text=True)
+        try:
+            done = subprocess.run([path, "-I", "-c", _QUESTION], capture_output=True, text=True)
+        except OSError as error:
+            raise SystemExit(f"build_wheels: {path}: {error.strerror}") from None
         if done.returncode:
             raise SystemExit(
                 f"build_wheels: {path} ended with {done.returncode}, expected a CPython"

@@ -30,6 +30,11 @@ def test_extensions_are_named_as_this_python_looks_for_them() -> None:
     assert suffix in known
 
 
+def test_a_python_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="build_wheels: .*nowhere: No such file or directory"):
+        Interpreter.of(tmp_path / "nowhere")
+
+
 def test_free_threaded_python_has_names_of_its_own() -> None:
     free = Interpreter(Path("python3.14t"), (3, 14), free_threaded=True, include=Path())
     assert free.tag == "cp314t"
