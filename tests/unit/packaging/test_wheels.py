@@ -31,7 +31,7 @@ def test_extensions_are_named_as_this_python_looks_for_them() -> None:
 
 
 def test_a_python_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="build_wheels: .*nowhere: No such file or directory"):
+    with pytest.raises(SystemExit, match=r"build_wheels: .*nowhere: No such file or directory"):
         Interpreter.of(tmp_path / "nowhere")
 
 
