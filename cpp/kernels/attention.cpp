@@ -115,6 +115,7 @@ Range attend_span(const Tile& t, int span, const void* next, Mass* masses) {
   const AttendArgs& a = t.a;
   const int start = span * kSpanTokens;
   const Range queries = t.seeing(start, kSpanTokens);
+  if (queries.empty()) return queries;  // between windows that are far apart
   const void *values[kSpanPages] = {}, *keys[kSpanPages] = {};
   for (int i = 0; i < kSpanPages; i++) {
     const int page = span * kSpanPages + i;
