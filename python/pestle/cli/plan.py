@@ -23,6 +23,7 @@ _ITEMS = {
     "kv": "keys and values",
     "workspace": "working memory",
     "logits": "logits",
+    "results": "results",
     "text": "tokenizer",
     "program": "program",
     "prefix_cache": "texts kept",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from pestle import _core
-from pestle.footprint.items import Footprint, footprint
+from pestle.footprint.items import ANSWERS, Footprint, Use, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Fit:
         return self.slots / self.experts if self.experts else 1.0
 
 
-def fit(file: GgufFile, options: EngineOptions, budget: int) -> Fit:
+def fit(file: GgufFile, options: EngineOptions, budget: int, use: Use = ANSWERS) -> Fit:
     """The best way to run the file within `budget` bytes.
 
     Where no context is asked for, a shorter one than the model's is taken if only that fits whole,
@@ -65,9 +65,9 @@ def fit(file: GgufFile, options: EngineOptions, budget: int) -> Fit:
     """
     layout = _core.expert_layout(file)
     all_experts = layout.n_experts
-    longest = footprint(file, replace(options, n_ctx=0)).n_ctx
+    longest = footprint(file, replace(options, n_ctx=0), use).n_ctx
     contexts = [options.n_ctx] if options.n_ctx else list(_shorter(longest))
-    tried = [footprint(file, replace(options, n_ctx=n)) for n in contexts]
+    tried = [footprint(file, replace(options, n_ctx=n), use) for n in contexts]
 
     def found(way: Way, memory: Footprint, slots: int) -> Fit:
         return Fit(way, memory, memory.n_ctx, longest, budget, slots, all_experts)

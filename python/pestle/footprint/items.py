@@ -20,6 +20,25 @@ _TOKEN, _MERGE, _TEXT = 310, 670, 2 << 20
 Measured with vocabularies of 32,000 to 151,936 tokens; afterwards about two thirds stay."""
 
 
+LOGIT_ROWS = 33
+"""Rows of a pass that have logits: a token and the most that are drafted behind it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What a model is loaded for, as far as that takes memory; by default, for answers.
+
+    logit_rows  rows of a pass that have logits, of each of which somebody takes a copy
+    results     bytes of what is made of them, or beside them
+    """
+
+    logit_rows: int = LOGIT_ROWS
+    results: int = 0
+
+
+ANSWERS = Use()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
     """Bytes that a process with one model takes at most.
@@ -33,6 +52,7 @@ class Footprint:
     prefix_cache  keys and values that are kept beyond those
     workspace     what a forward pass works with
     logits        of the rows of one pass, and what choosing from them takes
+    results       what the use of the model adds, as the sums of an importance matrix
     n_ctx         tokens that `kv` is of
     kv_slack      of `kv`, what is beyond the limit on keys and values
     pass_memory   of `workspace`, the limit on what a pass works with
@@ -49,6 +69,7 @@ class Footprint:
     n_ctx: int
     kv_slack: int
     pass_memory: int
+    results: int = 0
 
     @property
     def total(self) -> int:
@@ -62,15 +83,12 @@ class Footprint:
 
 
 _ITEMS = (
-    "program", "text", "weights", "experts", "kv", "prefix_cache", "workspace", "logits",
+    "program", "text", "weights", "experts", "kv", "prefix_cache", "workspace", "logits", "results",
 )  # fmt: skip
-LOGIT_ROWS = 33
-"""Rows of a pass that have logits: a token and the most that are drafted behind it. Each is copied
-where a token is chosen."""
 
 
-def footprint(file: GgufFile, options: EngineOptions) -> Footprint:
-    """What `LLM` with these options takes, all of the model resident.
+def footprint(file: GgufFile, options: EngineOptions, use: Use = ANSWERS) -> Footprint:
+    """What `LLM` with these options takes, all of the model resident, or whoever has another use.
 
     Only the header is read. The core's items are those of its own layouts, to the byte; `program`
     and `text` are measured bounds. Raises as loading does: FormatError, UnsupportedError.
@@ -92,8 +110,9 @@ def footprint(file: GgufFile, options: EngineOptions) -> Footprint:
         kv=(options.kv_memory or of_core.kv_pages) + of_core.kv_slack,
         prefix_cache=options.prefix_cache,
         workspace=of_core.workspace,
-        logits=2 * LOGIT_ROWS * of_core.logits,
+        logits=2 * use.logit_rows * of_core.logits,
         n_ctx=of_core.n_ctx,
         kv_slack=of_core.kv_slack,
         pass_memory=of_core.pass_memory,
+        results=use.results,
     )

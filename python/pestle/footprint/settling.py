@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from pestle import memory, sizes
 from pestle.errors import MemoryLimitError
 from pestle.footprint.fit import LEAST_CONTEXT, Fit, fit
-from pestle.footprint.items import LOGIT_ROWS, PROGRAM
+from pestle.footprint.items import ANSWERS, LOGIT_ROWS, PROGRAM, Use
+from pestle.footprint.refusal import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +31,6 @@ _SMALL: Final = 256
 """Tokens: a context below that is not proposed."""
 _GROWTH: Final = 24 << 20
 """Bytes that a process which has loaded other things still adds to them: libraries, buffers."""
-_NAMES: Final = {
-    "program": "program",
-    "text": "tokenizer",
-    "weights": "weights",
-    "experts": "experts",
-    "kv": "keys and values",
-    "workspace": "forward passes",
-    "logits": "logits",
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,9 @@ def held_by_others() -> int:
     return max(0, memory.resident() + _GROWTH - PROGRAM)
 
 
-def settle(file: GgufFile, options: EngineOptions, room: Memory | None = None) -> Settled:
+def settle(
+    file: GgufFile, options: EngineOptions, room: Memory | None = None, use: Use = ANSWERS
+) -> Settled:
     """How to load the file with these options: within `options.memory`, where that is given.
 
     Without it, what fits beside the rest of the machine is loaded whole and grows as it is used;
@@ -75,15 +69,15 @@ def settle(file: GgufFile, options: EngineOptions, room: Memory | None = None) -
     """
     room = room or memory.read()
     if options.memory is not None:
-        budget = options.memory - held_by_others()
-        return _cached(file, _within(file, options, budget), room)
+        held = held_by_others()
+        return _cached(file, _within(file, options, options.memory - held, use, held), room)
     here = room.available + memory.resident()
     if 2 * file.size < here or options.expert_memory:
         return Settled(options)  # nothing to be counted: the usual case
     least = replace(options, n_ctx=min(options.n_ctx or LEAST_CONTEXT, LEAST_CONTEXT))
-    if fit(file, least, here).way == "fits":
+    if fit(file, least, here, use).way == "fits":
         return _cached(file, Settled(options), room)
-    settled = _cached(file, _scarcely(file, options, int(here * (1 - _SPARE))), room)
+    settled = _cached(file, _scarcely(file, options, int(here * (1 - _SPARE)), use), room)
     assert settled.fit is not None
     found = settled.fit
     free = f"the {sizes.shown(here)} of memory that are free"
@@ -96,13 +90,13 @@ def settle(file: GgufFile, options: EngineOptions, room: Memory | None = None) -
     return replace(settled, note=note)
 
 
-def _scarcely(file: GgufFile, options: EngineOptions, budget: int) -> Settled:
+def _scarcely(file: GgufFile, options: EngineOptions, budget: int, use: Use) -> Settled:
     """Rather with a short context than not at all, if nobody has asked for one."""
     if not options.n_ctx:
         for n_ctx in (0, *_SHORT_CONTEXTS):
             with suppress(MemoryLimitError):
-                return _within(file, replace(options, n_ctx=n_ctx), budget)
-    return _within(file, options, budget)
+                return _within(file, replace(options, n_ctx=n_ctx), budget, use)
+    return _within(file, options, budget, use)
 
 
 def _cached(file: GgufFile, settled: Settled, room: Memory) -> Settled:
@@ -113,11 +107,13 @@ def _cached(file: GgufFile, settled: Settled, room: Memory) -> Settled:
     return replace(settled, spare_cache=needed + file.size > room.limit)
 
 
-def _within(file: GgufFile, options: EngineOptions, budget: int) -> Settled:
-    """Raises MemoryLimitError."""
-    found, options = _best(file, options, budget)
+def _within(
+    file: GgufFile, options: EngineOptions, budget: int, use: Use, held: int = 0
+) -> Settled:
+    """Raises MemoryLimitError, which tells of `held` bytes besides the budget."""
+    found, options = _best(file, options, budget, use)
     if found.way == "no":
-        raise MemoryLimitError(_refusal(file, options, found, budget))
+        raise _refused(file, options, found, use, held)
     sums = found.memory
     rest = budget - (found.needed - sums.kv)
     kv_memory = max(rest - sums.kv_slack, 0)
@@ -139,11 +135,13 @@ def _within(file: GgufFile, options: EngineOptions, budget: int) -> Settled:
     )
 
 
-def _best(file: GgufFile, options: EngineOptions, budget: int) -> tuple[Fit, EngineOptions]:
+def _best(
+    file: GgufFile, options: EngineOptions, budget: int, use: Use
+) -> tuple[Fit, EngineOptions]:
     """The best fit with its options. Passes become smaller where that makes the model fit whole,
     and larger where each of them reads experts; no bit depends on it.
     """
-    tried = [(fit(file, each, budget), each) for each in _smaller_passes(options)]
+    tried = [(fit(file, each, budget, use), each) for each in _smaller_passes(options)]
     for found, each in tried:
         if found.way == "fits":
             return found, each
@@ -152,7 +150,7 @@ def _best(file: GgufFile, options: EngineOptions, budget: int) -> tuple[Fit, Eng
         return tried[-1]
     for chunk in _STREAMING_CHUNKS if options.chunk == type(options).chunk else ():
         larger = replace(options, chunk=chunk)
-        found = fit(file, larger, budget)
+        found = fit(file, larger, budget, use)
         if found.way == "streams" and found.memory.workspace <= budget * _WORKSPACE:
             return found, larger
     return streamed[0]
@@ -165,23 +163,20 @@ def _smaller_passes(options: EngineOptions) -> Iterator[EngineOptions]:
         chunk //= 4
 
 
-def _refusal(file: GgufFile, options: EngineOptions, found: Fit, budget: int) -> str:
-    sums = found.memory
-    parts = ", ".join(
-        f"{_NAMES[name]} {sizes.shown(n_bytes)}"
-        for name, n_bytes in sums.items()
-        if n_bytes and name != "prefix_cache"
-    )
+def _refused(
+    file: GgufFile, options: EngineOptions, found: Fit, use: Use, held: int
+) -> MemoryLimitError:
     experts = f"{found.slots} of {found.experts:,} experts and " if found.experts else ""
-    said = (
-        f"{file.path}: {sizes.shown(found.needed)} of memory are needed with {experts}a context of "
-        f"{found.n_ctx:,} tokens, and there are {sizes.shown(budget)}: {parts}"
+    return refusal(
+        file.path,
+        f"with {experts}a context of {found.n_ctx:,} tokens",
+        {name: n for name, n in found.memory.items() if name != "prefix_cache"},
+        found.budget + held,
+        held=held,
+        cures=_cures(file, replace(options, n_ctx=found.n_ctx), found.budget)
+        if use == ANSWERS
+        else (),
     )
-    cures = [
-        *_cures(file, replace(options, n_ctx=found.n_ctx), budget),
-        f"{sizes.shown(_rounded_up(found.needed))} of memory",
-    ]
-    return f"{said}; {', or '.join(cures)} would do"
 
 
 def _cures(file: GgufFile, options: EngineOptions, budget: int) -> Iterator[str]:
@@ -192,14 +187,8 @@ def _cures(file: GgufFile, options: EngineOptions, budget: int) -> Iterator[str]
             break
     if options.kv_type != "q8_0":
         small = replace(options, kv_type="q8_0")
-        if _best(file, small, budget)[0].way != "no":
+        if _best(file, small, budget, ANSWERS)[0].way != "no":
             yield "keys and values in q8_0"
-
-
-def _rounded_up(n_bytes: int) -> int:
-    """To two digits."""
-    step: int = 10 ** max(len(str(n_bytes)) - 2, 0)
-    return -(-n_bytes // step) * step
 
 
 def _contexts(n_ctx: int) -> Iterator[int]:
