@@ -62,15 +62,17 @@ PYTHON_LAYERS = {
     "planning": "llm footprint models gguf files memory options types version untrusted_json "
     "errors _core",
     "quantization": "types errors _core",
-    "quantization.importance": "quantization models tokenizer gguf files progress errors _core",
-    "quantization.budget": "quality tensors quantization.importance quantization models tokenizer "
-    "files progress types errors _core",
+    "quantization.importance": "quantization footprint options models tokenizer gguf files "
+    "progress errors _core",
+    "quantization.budget": "quality footprint options tensors quantization.importance quantization "
+    "models tokenizer files progress types errors _core",
     "tensors": "quantization.importance quantization models gguf files types errors _core",
     "huggingface": "tensors quantization models tokenizer files types untrusted_json errors _core",
-    "quality": "huggingface tensors memory template models tokenizer gguf files progress types "
-    "errors _core",
-    "conversion": "huggingface tensors quality quantization.budget quantization.importance "
-    "quantization models tokenizer gguf files progress types version untrusted_json errors _core",
+    "quality": "huggingface tensors footprint options memory template models tokenizer gguf files "
+    "progress types errors _core",
+    "conversion": "huggingface tensors quality footprint memory options quantization.budget "
+    "quantization.importance quantization models tokenizer gguf files progress types version "
+    "untrusted_json errors _core",
     "constraints": "formats options tokenizer errors _core",
     "engine": "footprint formats results options tokenizer gguf errors _core",
     "sessions": "files engine models options progress version untrusted_json errors _core",

@@ -12,7 +12,7 @@ import click
 from pestle.cli import units
 from pestle.cli.console import Console
 from pestle.cli.evaluate import meaning
-from pestle.cli.options import Command, collect, threads_option
+from pestle.cli.options import Command, collect, memory_option, threads_option
 from pestle.types import MIXTURES
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class WritingOptions:
     split_size: int
     overwrite: bool
     certify: bool
+    memory: int | None
     threads: int
 
 
@@ -75,6 +76,8 @@ _WRITING: tuple[Callable[[Any], Any], ...] = (
     click.option("--certify", is_flag=True,
                  help="Measure what the new file has lost of its source, as `pestle eval` does, "
                       "and store it in the file."),
+    memory_option("tensors pass in pieces as small as that asks for, and models that are measured "
+                  "are streamed; never decides a byte."),
     threads_option("Threads that encode; never decides a byte."),
 )  # fmt: skip
 

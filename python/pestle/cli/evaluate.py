@@ -9,7 +9,13 @@ import click
 from pestle.cli import units
 from pestle.cli.console import Console, current
 from pestle.cli.loading import installed_path
-from pestle.cli.options import json_option, threads_option, verbosity, whole_number
+from pestle.cli.options import (
+    json_option,
+    memory_option,
+    threads_option,
+    verbosity,
+    whole_number,
+)
 from pestle.cli.progress import Counts
 
 if TYPE_CHECKING:
@@ -89,6 +95,7 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
     is_flag=True,
     help="Run files layer by layer even if they fit into memory; the figures are the same.",
 )
+@memory_option("models that do not fit are run layer by layer.")
 @threads_option("Threads; never decides a figure.")
 @click.option(
     "--plot",
@@ -105,6 +112,7 @@ def command(
     texts: str | None,
     ctx_size: int,
     stream: bool,
+    memory: int | None,
     threads: int,
     plot_path: str | None,
     as_json: bool,
@@ -144,6 +152,7 @@ def command(
             ctx_size=ctx_size,
             threads=threads,
             stream=stream or None,
+            memory=memory,
             progress=Counts(console, "tokens"),
         )
         evaluations.append((path, found))

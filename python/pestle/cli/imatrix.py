@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle.cli.console import current
-from pestle.cli.options import COUNT, POSITIVE, json_option, threads_option, verbosity, whole_number
+from pestle.cli.options import (
+    COUNT,
+    POSITIVE,
+    json_option,
+    memory_option,
+    threads_option,
+    verbosity,
+    whole_number,
+)
 from pestle.cli.outputs import require_no_source
 from pestle.cli.progress import Downloads
 from pestle.cli.target import text_of
@@ -101,6 +109,7 @@ def summary(found: Gathering, path: str) -> dict[str, Any]:
     show_default=True,
     help="Tell of experts that read fewer tokens.",
 )
+@memory_option("experts of a mixture that do not fit are read from the file as they are needed.")
 @threads_option("Threads; never decides a bit.")
 @json_option
 @verbosity
@@ -114,6 +123,7 @@ def command(
     chunks: int,
     chunk_size: int,
     few_rows: int,
+    memory: int | None,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -148,8 +158,11 @@ def command(
         chunk_size=chunk_size,
         few_rows=few_rows,
         threads=threads,
+        memory=memory,
         progress=Downloads(console),
     )
+    if found.note is not None:
+        console.note(found.note)
     found = replace(found, matrix=write_imatrix(path, found.matrix))
     if as_json:
         console.json(summary(found, output))

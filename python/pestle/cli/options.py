@@ -177,6 +177,14 @@ def threads_option(what: str) -> Callable[[Command], Command]:
     return click.option("-t", "--threads", metavar="N", type=COUNT, default=0, help=help_text)
 
 
+def memory_option(what: str) -> Callable[[Command], Command]:
+    """Add --memory of commands that run no chat, as `memory: int | None`."""
+    help_text = f"What the whole process may take, as in 12GB or 800MiB: {what}"
+    return click.option(
+        "--memory", metavar="SIZE", type=MemorySize(), help=f"{help_text}  [default: what is free]"
+    )
+
+
 def json_option(command: Command) -> Command:
     """Add --json, as `as_json: bool`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)

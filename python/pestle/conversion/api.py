@@ -12,9 +12,11 @@ from pestle.conversion.gguf_model import open_gguf
 from pestle.conversion.options import ConversionOptions
 from pestle.conversion.paths import StrPath, checked_path
 from pestle.conversion.plan import ConversionPlan, plan_conversion
+from pestle.conversion.room import check_opening, within
 from pestle.conversion.targets import Target, targeted
 from pestle.errors import Error
 from pestle.huggingface import open_model
+from pestle.options.checks import check_size
 from pestle.progress import Progress
 from pestle.tensors.model import SourceModel
 from pestle.tensors.plan_importance import ImportanceSource, opened
@@ -38,6 +40,7 @@ def convert(
     overwrite: bool = False,
     certify: bool = False,
     threads: int = 0,
+    memory: int | str | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """Convert a Hugging Face checkpoint to GGUF: the folder `source`, or `hf`, "user/repo".
@@ -63,14 +66,17 @@ def convert(
         certify: Measure the new file against its source, as `pestle.evaluate` does with the
             built-in texts, and store in it what was found: `Conversion.certificate`.
         threads: 0 for one per usable core. Never decides a byte.
+        memory: What the whole process may take, in bytes or as "12GiB": pieces are as small as that
+            asks for, and models that are run to be measured are streamed. Never decides a byte.
         progress: Hears how far it is.
 
     The same source and options give the same bytes. A conversion that was interrupted goes on where
     it stopped when it is called again. Raises FormatError, UnsupportedError or TokenizerError for a
     checkpoint that is wrong or not known, UnsupportedError for a tensor that would be quantized
     again or does not fit its type, Error for a rule that matches nothing and where the system
-    refuses to read or write, ValueError for a malformed rule or an empty path, and what
-    `pestle.models.checkpoint` raises where it cannot be fetched.
+    refuses to read or write, MemoryLimitError, with the sum, where `memory` does not suffice,
+    ValueError for a malformed rule or an empty path, and what `pestle.models.checkpoint` raises
+    where it cannot be fetched.
     """
     if (source is None) == (hf is None):
         raise ValueError("give a checkpoint either as a folder or by hf")
@@ -79,6 +85,8 @@ def convert(
         if source is not None
         else models.checkpoint(str(hf), offline=offline, progress=progress)
     )
+    budget = _budget(memory)
+    check_opening(folder, budget)
     repository, revision = _origin(folder)
     importance = opened(imatrix)
     path = (
@@ -94,9 +102,9 @@ def convert(
     source_model = open_model(folder, name=name, tokenizer_pre=tokenizer_pre)
     plan = _decided(
         source_model, options, to, path, importance, repository, revision, certify, threads,
-        progress,
+        budget, progress,
     )  # fmt: skip
-    return _carried_out(plan, path, overwrite, threads, progress)
+    return _carried_out(plan, path, overwrite, threads, budget, progress)
 
 
 def quantize(
@@ -111,6 +119,7 @@ def quantize(
     overwrite: bool = False,
     certify: bool = False,
     threads: int = 0,
+    memory: int | str | None = None,
     progress: Progress | None = None,
 ) -> Conversion:
     """Quantize the GGUF file `source`, or the split model that begins there, into `output`.
@@ -132,6 +141,8 @@ def quantize(
         overwrite: Whether a finished file that is there may be replaced.
         certify: Measure the new file against its source, and store in it what was found.
         threads: 0 for one per usable core. Never decides a byte.
+        memory: What the whole process may take, in bytes or as "12GiB": pieces are as small as that
+            asks for, and models that are run to be measured are streamed. Never decides a byte.
         progress: Hears how far it is.
 
     Raises UnsupportedError for a tensor that would be quantized again or does not fit its type, and
@@ -139,6 +150,7 @@ def quantize(
     otherwise as `convert`.
     """
     path, out = checked_path("source", source), checked_path("output", output)
+    budget = _budget(memory)
     repository, revision = _origin(path.parent)
     importance = opened(imatrix)
     options = ConversionOptions(
@@ -147,9 +159,13 @@ def quantize(
     _check_place(out, to, overwrite)
     plan = _decided(
         open_gguf(path), options, to, out, importance, repository, revision, certify, threads,
-        progress,
+        budget, progress,
     )  # fmt: skip
-    return _carried_out(plan, out, overwrite, threads, progress)
+    return _carried_out(plan, out, overwrite, threads, budget, progress)
+
+
+def _budget(memory: int | str | None) -> int | None:
+    return None if memory is None else check_size("memory", memory)
 
 
 def _digest(importance: ImportanceSource | None) -> str | None:
@@ -185,6 +201,7 @@ def _decided(
     revision: str | None,
     certify: bool,
     threads: int,
+    memory: int | None,
     progress: Progress | None,
 ) -> ConversionPlan:
     """All of the conversion into `path`; the tensors' types, where `to` leaves them open."""
@@ -200,17 +217,29 @@ def _decided(
         return make_plan(options)
     return targeted(
         make_plan, options, to, path.parent,
-        importance=importance, threads=threads, progress=progress,
+        importance=importance, threads=threads, memory=memory, progress=progress,
     )  # fmt: skip
 
 
 def _carried_out(
-    plan: ConversionPlan, path: Path, overwrite: bool, threads: int, progress: Progress | None
+    plan: ConversionPlan,
+    path: Path,
+    overwrite: bool,
+    threads: int,
+    memory: int | None,
+    progress: Progress | None,
 ) -> Conversion:
     for there in shard_paths(path, plan.tensors.n_shards):
         if any(files.is_same(there, file.path) for file in plan.source.files):
             raise Error(f"{there} is the source itself, which is not replaced")
-    return carry_out(plan, path, overwrite=overwrite, threads=threads, progress=progress)
+    return carry_out(
+        within(plan, memory),
+        path,
+        overwrite=overwrite,
+        threads=threads,
+        memory=memory,
+        progress=progress,
+    )
 
 
 def _default(folder: Path, repository: str | None, to: str) -> Path:

@@ -82,10 +82,13 @@ def carry_out(
     *,
     overwrite: bool = False,
     threads: int = 0,
+    memory: int | None = None,
     progress: Progress | None = None,
     record_seconds: float = RECORD_SECONDS,
 ) -> Conversion:
     """Write the file `path`, or its shards, and the manifest beside it.
+
+    memory: bytes that the process may take while it certifies; None: what is free.
 
     Nothing stands at `path` before all of it is on the disk; until then it grows in the folder
     `path.partial`, from which the same conversion goes on after it was killed. Raises Error where
@@ -123,7 +126,7 @@ def carry_out(
                 recorder = Recorder(journal, partial.sync, record_seconds)
                 try:
                     state = write_tensors(plan, partial, recorder, found, threads, progress)
-                    manifest = finish(plan, partial, state, threads, progress)
+                    manifest = finish(plan, partial, state, threads, memory, progress)
                     _write_manifest(plan, manifest, place, paths)
                     recorder.note(replace(state, whole=manifest.headers))
                     recorder.wait()
@@ -239,4 +242,6 @@ def _plan_digest(plan: ConversionPlan, headers: list[bytes]) -> str:
     for file in plan.source.files:
         _, _, size, changed = file.stamp
         digest.update(f"{file.path.name} {size} {changed}\n".encode(errors="surrogateescape"))
+    # Pieces are what the journal counts.
+    digest.update(str(sorted({str(job.most) for job in plan.tensors.jobs.values()})).encode())
     return digest.hexdigest()

@@ -16,7 +16,9 @@ from pestle.tensors.encode import Bytes
 from pestle.tensors.plan import Output
 from pestle.tensors.writing import writing
 
-_CHUNK = 8 << 20
+_CHUNK = 1 << 20
+HASHING_BYTES = 32 * _CHUNK
+"""Of all threads that may hash at once."""
 
 
 class Workplace:
@@ -130,13 +132,13 @@ class PartialFiles:
         path = self._place.of(self.paths[output.shard])
         with path.open("rb", buffering=0) as stream:
             stream.seek(at)
-            left = output.nbytes
+            left, buffer = output.nbytes, memoryview(bytearray(min(_CHUNK, output.nbytes)))
             while left:
-                chunk = stream.read(min(_CHUNK, left))
-                if not chunk:
+                got = stream.readinto(buffer[:left])
+                if not got:
                     raise Error(f"{path}: it has been cut while it was written")
-                digest.update(chunk)
-                left -= len(chunk)
+                digest.update(buffer[:got])
+                left -= got
         return digest.hexdigest()
 
     def close(self) -> None:

@@ -57,6 +57,7 @@ def finish(
     files: PartialFiles,
     state: JournalState,
     threads: int,
+    memory: int | None,
     progress: Progress | None,
 ) -> Manifest:
     """Hash the tensors as they lie on the disk, certify them if wanted, and write the headers."""
@@ -76,7 +77,9 @@ def finish(
     )
     if manifest.certificate is not None:
         write_headers(plan, files, manifest)
-        certificate = certify(files.readable(), plan.source, manifest.pestle, threads, progress)
+        certificate = certify(
+            files.readable(), plan.source, manifest.pestle, threads, progress, memory=memory
+        )
         manifest = replace(manifest, certificate=certificate.text())
     return write_headers(plan, files, manifest)
 

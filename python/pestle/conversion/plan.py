@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,22 @@ def refusal(plan: ConversionPlan, scratch: Path) -> str | None:
     """Why Pestle does not run the new file, which other programs may; None if it does.
 
     FormatError: nobody can, for a tensor is missing, or has another shape than the config says.
-    `scratch`: a file of the full size, but without data, that is made and deleted again.
+    `scratch`: as `outline` has it.
     """
+    try:
+        with outline(plan, scratch) as file:
+            kv_memory(file)
+        return None
+    except UnsupportedError as error:
+        return str(error).removeprefix(f"{scratch.name}: ")
+    except FormatError as error:
+        path = plan.source.path
+        raise FormatError(str(error).replace(scratch.name, f"{path} as GGUF")) from error
+
+
+@contextmanager
+def outline(plan: ConversionPlan, scratch: Path) -> Iterator[GgufFile]:
+    """The new file without its data: of the full size, at `scratch`, deleted behind the block."""
     outputs, offset = [], 0
     for output in plan.tensors.outputs:
         outputs.append(replace(output, shard=0, offset=offset))
@@ -126,13 +141,7 @@ def refusal(plan: ConversionPlan, scratch: Path) -> str | None:
         with writing(scratch), files.created(scratch) as stream:
             stream.write(header)
             stream.truncate(len(header) + offset)
-        kv_memory(GgufFile(scratch))
-        return None
-    except UnsupportedError as error:
-        return str(error).removeprefix(f"{scratch.name}: ")
-    except FormatError as error:
-        path = plan.source.path
-        raise FormatError(str(error).replace(scratch.name, f"{path} as GGUF")) from error
+        yield GgufFile(scratch)
     finally:
         with writing(scratch):
             files.remove(scratch)

@@ -13,8 +13,9 @@ from typing import Final
 from pestle import files
 from pestle.conversion.execution import carry_out
 from pestle.conversion.options import ConversionOptions
-from pestle.conversion.plan import ConversionPlan
-from pestle.errors import Error, UnsupportedError
+from pestle.conversion.plan import ConversionPlan, outline
+from pestle.conversion.room import within
+from pestle.errors import Error, MemoryLimitError, UnsupportedError
 from pestle.gguf.header import aligned
 from pestle.progress import Progress
 from pestle.quantization import is_quantized
@@ -25,6 +26,7 @@ from pestle.quantization.budget import (
     assume,
     choose,
     measure,
+    probing_options,
 )
 from pestle.quantization.importance import calibration_text
 from pestle.tensors.writing import writing
@@ -75,14 +77,16 @@ def targeted(
     *,
     importance: Importances | None = None,
     threads: int = 0,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> ConversionPlan:
     """The conversion whose tensors have the types that lose least within `target`.
 
     `options.tensor_types` hold for the tensors that they match. MXFP4 stays as it is, unless that
     is allowed to change. folder: where the model is put in BF16 meanwhile; it is deleted again.
-    Error: nothing fits the target; UnsupportedError: the model has to be run to be measured, and
-    Pestle does not run it.
+    memory: bytes that the process may take; experts that do not fit are streamed.
+    Error: nothing fits the target; MemoryLimitError: `memory` does not suffice;
+    UnsupportedError: the model has to be run to be measured, and Pestle does not run it.
     """
     first = make_plan(options)
     names = _choosable(first, options)
@@ -94,9 +98,9 @@ def targeted(
         found = assume(shapes)
     else:
         bits = target.bpw or 8 * target.size / _weights(first)
-        with _floats(make_plan, folder, threads, progress) as scratch:
+        with _floats(make_plan, folder, threads, memory, progress) as scratch:
             found = measure(scratch, list(shapes), bits, text=text, importance=importance,
-                            threads=threads, progress=progress)  # fmt: skip
+                            threads=threads, memory=memory, progress=progress)  # fmt: skip
     options = replace(
         options,
         target_size=target.size,
@@ -142,6 +146,7 @@ def _floats(
     make_plan: PlanMaker,
     folder: Path,
     threads: int,
+    memory: int | None,
     progress: Progress | None,
 ) -> Iterator[Path]:
     """A file in a folder within `folder` with the model in BF16, for as long as it is needed."""
@@ -151,13 +156,19 @@ def _floats(
         scratch = inner / "measured.gguf"
         floats = make_plan(ConversionOptions("BF16", allow_requantize=True))
         floats = replace(floats, manifest=replace(floats.manifest, certificate=None))
-        made = carry_out(floats, scratch, threads=threads, progress=progress)
-        if made.refusal is not None:
-            raise UnsupportedError(
-                f"{made.refusal}: so nothing can be measured; measured=False "
-                "chooses by what is typical"
-            )
-        yield scratch
+        try:
+            with outline(floats, scratch) as file:
+                probing_options(file, threads, memory)  # refused before all of it is written
+            made = carry_out(within(floats, memory), scratch, threads=threads, progress=progress)
+            if made.refusal is not None:
+                raise UnsupportedError(
+                    f"{made.refusal}: so nothing can be measured; measured=False "
+                    "chooses by what is typical"
+                )
+            yield scratch
+        except MemoryLimitError as error:
+            name = f"{floats.source.path} in BF16"
+            raise MemoryLimitError(str(error).replace(str(scratch), name)) from error
 
 
 def _in_a_file(tensor: TensorCandidates) -> TensorCandidates:

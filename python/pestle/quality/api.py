@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pestle.huggingface import open_model
 from pestle.models import resolve
+from pestle.options.checks import check_size
 from pestle.progress import Progress
 from pestle.quality.checkpoint_subject import CheckpointSubject
 from pestle.quality.evaluation import CTX_SIZE, Evaluation, measure
@@ -22,6 +23,7 @@ def evaluate(
     ctx_size: int = CTX_SIZE,
     threads: int = 0,
     stream: bool | None = None,
+    memory: int | str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a model's perplexity, and its divergence from a reference.
@@ -37,10 +39,13 @@ def evaluate(
         threads: 0 for one per usable core. Never decides a figure, nor does the instruction set.
         stream: Run the files layer by layer too; None: where they do not fit into memory. The
             figures are the same.
+        memory: What the whole process may take, in bytes or as "12GiB": models that do not fit are
+            run layer by layer. None: what is free.
         progress: Hears of tokens; those of a model that is run by layers count once a layer.
 
     Raises TokenizerError where the two read text differently, UnsupportedError and FormatError for
-    files that are not run, MemoryLimitError, ModelNotFoundError, and ValueError for a `ctx_size`
+    files that are not run, MemoryLimitError, with the sum where `memory` does not suffice,
+    ModelNotFoundError, and ValueError for a `ctx_size`
     below 2.
     """
     subject = FileSubject(resolve(model, offline=True))
@@ -52,6 +57,7 @@ def evaluate(
         ctx_size=ctx_size,
         threads=threads,
         stream=stream,
+        memory=None if memory is None else check_size("memory", memory),
         progress=progress,
     )
 

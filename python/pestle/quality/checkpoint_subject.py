@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from pestle import files
-from pestle._core import Model
+from pestle._core import GgufFile, Model
 from pestle.gguf.header import aligned, header_bytes
 from pestle.progress import Progress
 from pestle.quality.logit_sources import LogitSource, ModelPart, StreamedModel, through_layers
+from pestle.quality.room import parts_of
 from pestle.quality.subject import matrix_types
 from pestle.quality.windows import Window
+from pestle.tensors.footprint import piece_bytes
 from pestle.tensors.model import SourceModel
 from pestle.tensors.pipeline import encode_piece
 from pestle.tensors.plan import Job, Output, TensorPlan, plan_tensors
@@ -39,9 +41,24 @@ class CheckpointSubject:
         self._source = source
         self._plan = plan_tensors(source, exact_types(source))
         self.name = source.path.resolve().name
-        self.whole_bytes = 0
+        self.whole_bytes, self.making_bytes = 0, piece_bytes(self._plan)
         self.metadata: Metadata = dict(source.keys)
         self.types = matrix_types((o.type, o.shape) for o in self._plan.outputs)
+
+    @contextmanager
+    def outline(self) -> Iterator[GgufFile]:
+        """See `Subject`: a file of all of it, which is a hole behind the header."""
+        with files.scratch_folder() as folder:
+            path = folder / f"{self.name}.gguf"
+            outputs = self._plan.outputs
+            with writing(path), files.created(path) as stream:
+                stream.write(_header(self._source, outputs))
+                end = max(o.offset + o.nbytes for o in outputs)
+                stream.truncate(stream.tell() + aligned(end))
+            yield GgufFile(path)
+
+    def spare_cache(self) -> None:
+        """See `Subject`. Its parts are deleted before they are run, and so is what is cached."""
 
     @contextmanager
     def part(self, part: ModelPart, threads: int) -> Iterator[Model]:
@@ -89,23 +106,20 @@ def _outputs(plan: TensorPlan, part: ModelPart) -> list[Output]:
 
 
 def _belongs(name: str, part: ModelPart, names: set[str]) -> bool:
-    match name.split(".")[0]:
-        case "blk":
-            return name.split(".")[1] == str(part)
-        case "token_embd":
-            return part == "embedding" or (part == "output" and "output.weight" not in names)
-        case "output" | "output_norm":
-            return part == "output"
-        case _:  # what all layers share: rope_freqs
-            return True
+    parts = parts_of(name, tied="output.weight" not in names)
+    return not parts or str(part) in parts  # of no part: what all layers share
+
+
+def _header(model: SourceModel, outputs: Sequence[Output]) -> bytes:
+    keys = {key: v for key, v in model.keys.items() if not key.startswith("tokenizer.")}
+    return header_bytes(keys, [output.header() for output in outputs])
 
 
 def _write(
     model: SourceModel, outputs: list[Output], plan: TensorPlan, path: Path, threads: int
 ) -> None:
     by_name = {output.name: output for output in outputs}
-    keys = {key: v for key, v in model.keys.items() if not key.startswith("tokenizer.")}
-    header = header_bytes(keys, [output.header() for output in outputs])
+    header = _header(model, outputs)
     source = Files.of(model.files)
     try:
         with writing(path), files.created(path) as stream:

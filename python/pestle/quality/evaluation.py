@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pestle import memory
 from pestle.errors import FormatError
 from pestle.progress import Progress, task
 from pestle.quality.agreement import check_tokenizers, same_template
 from pestle.quality.divergence import compare, losses
 from pestle.quality.figures import Figures, Tally
 from pestle.quality.logit_sources import LogitSource, following, pieces
+from pestle.quality.room import spares_cache, streams
 from pestle.quality.subject import Subject
 from pestle.quality.text_set import TextSet
 from pestle.quality.verdict import problems_of
@@ -24,8 +24,6 @@ from pestle.tokenizer import Tokenizer
 JSON_VERSION = 1
 CTX_SIZE = 512
 """Tokens of a window, where nobody says otherwise."""
-_SHARE = 0.8
-"""Of the memory that is free: keys, values and logits need some too."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ def measure(
     ctx_size: int = CTX_SIZE,
     threads: int = 0,
     stream: bool | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate `model` on the texts, each cut into windows of `ctx_size` tokens.
@@ -72,9 +71,11 @@ def measure(
 
     stream: run both layer by layer, with one layer in memory at a time; None: where the whole of
     both does not fit. The figures are the same.
+    memory: bytes that the whole process may take; None: what is free.
     progress: hears of tokens; those of a streamed model count once for each layer.
     Raises TokenizerError where the reference reads text otherwise, FormatError where the two have
-    vocabularies of different sizes or no text is left, and what loading a model raises.
+    vocabularies of different sizes or no text is left, MemoryLimitError, with the sum, where
+    `memory` does not suffice, and what loading a model raises.
     """
     tokenizer = Tokenizer.from_gguf(model.metadata)
     if reference is not None:
@@ -83,8 +84,10 @@ def measure(
     ctx_size = min(ctx_size, _trained_for(model) or ctx_size)
     windows = windows_of(texts, tokenizer, template, ctx_size)
     subjects = [model] if reference is None else [model, reference]
-    if stream is None:
-        stream = not _fits(subjects)
+    stream = streams(subjects, windows.windows, threads=threads, stream=stream, memory=memory)
+    if spares_cache(subjects):
+        for subject in subjects:
+            subject.spare_cache()
     tallies: dict[str, Tally] = {}
     with ExitStack() as stack:
         sources = [
@@ -117,10 +120,6 @@ def measure(
         {category: tally.figures() for category, tally in tallies.items()},
         tuple(problems),
     )
-
-
-def _fits(subjects: Sequence[Subject]) -> bool:
-    return sum(subject.whole_bytes for subject in subjects) < _SHARE * memory.read().available
 
 
 def _trained_for(model: Subject) -> int | None:

@@ -107,8 +107,13 @@ def through_layers(
 
 def pieces(n_tokens: int, n_vocab: int) -> list[tuple[int, int]]:
     """The positions of a window in ranges whose logits take some 64 MB at most."""
-    step = max(1, min(512, (64 << 20) // (4 * n_vocab)))
+    step = longest_piece(n_vocab)
     return [(start, min(start + step, n_tokens)) for start in range(0, n_tokens, step)]
+
+
+def longest_piece(n_vocab: int) -> int:
+    """Positions whose logits are worked on at once."""
+    return max(1, min(512, (64 << 20) // (4 * n_vocab)))
 
 
 def following(window: Window, start: int, stop: int) -> Tokens:

@@ -41,6 +41,16 @@ class Subject(Protocol):
     def whole_bytes(self) -> int:
         """What it takes to have all of it in memory; 0 where that never happens."""
 
+    @property
+    def making_bytes(self) -> int:
+        """What it takes to make a file of a part; 0 where there is one of all of it."""
+
+    def outline(self) -> AbstractContextManager[GgufFile]:
+        """A file of its shapes; in the block only."""
+
+    def spare_cache(self) -> None:
+        """Have reads leave nothing in the system's page cache from now on."""
+
     def source(
         self, windows: Sequence[Window], *, threads: int, stream: bool, progress: Progress | None
     ) -> AbstractContextManager[LogitSource]:
@@ -59,7 +69,16 @@ class FileSubject:
         self.name = Path(path).name
         self.metadata: Metadata = self._file
         self.types = matrix_types((t.type, t.shape) for t in self._file.tensors)
-        self.whole_bytes = self._file.size
+        self.whole_bytes, self.making_bytes = self._file.size, 0
+
+    @contextmanager
+    def outline(self) -> Iterator[GgufFile]:
+        """See `Subject`."""
+        yield self._file
+
+    def spare_cache(self) -> None:
+        """See `Subject`."""
+        self._file.spare_cache()
 
     @contextmanager
     def part(self, part: ModelPart, threads: int) -> Iterator[Model]:

@@ -19,7 +19,7 @@ from pestle.tensors.reading import FileRead, TensorPiece
 from pestle.tensors.transforms import Array, Config
 
 T = TypeVar("T")
-_DEPTH = 2
+DEPTH = 2
 """Pieces that wait to be encoded."""
 
 
@@ -75,7 +75,7 @@ def _transformed(share: TensorShare, values: Array, piece: TensorPiece, config: 
 @contextmanager
 def read_ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
     """The items, made by a thread of their own that is a few ahead; what it raises comes out."""
-    waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(_DEPTH)
+    waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(DEPTH)
     stop = threading.Event()
 
     def put(entry: tuple[T | None, BaseException | None]) -> None:
@@ -115,4 +115,4 @@ def read_ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
         thread.join()
 
 
-__all__ = ["FileRead", "OutputBytes", "encode_piece", "read_ahead"]
+__all__ = ["DEPTH", "FileRead", "OutputBytes", "encode_piece", "read_ahead"]

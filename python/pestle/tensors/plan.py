@@ -58,12 +58,17 @@ class Job:
     """Elements of the first axis that stay together."""
     rows: int
     """Elements of the first axis that are used: all but for an embedding that is cut."""
+    most: int | None = None
+    """Bytes, and numbers, of a piece, where that is to be less than usual."""
 
     def pieces(self) -> Iterator[tuple[int, int]]:
         """Ranges of the first axis, one after the other."""
         n_bytes = self.source.numbers.nbytes // self.source.shape[0]
         n_values = math.prod(self.source.shape[1:])
-        elements = min(PIECE_BYTES // n_bytes, PIECE_VALUES // n_values)
+        most_bytes, most_values = PIECE_BYTES, PIECE_VALUES
+        if self.most is not None:
+            most_bytes, most_values = min(self.most, most_bytes), min(self.most, most_values)
+        elements = min(most_bytes // n_bytes, most_values // n_values)
         step = max(1, elements // self.group) * self.group
         for begin in range(0, self.rows, step):
             yield begin, min(begin + step, self.rows)
@@ -77,6 +82,11 @@ class TensorPlan:
     jobs: Mapping[str, Job]
     constants: Mapping[str, bytes]
     n_shards: int
+
+    def in_pieces(self, most: int) -> TensorPlan:
+        """The same in pieces of at most so many bytes and numbers, or a single group each."""
+        jobs = {name: replace(job, most=most) for name, job in self.jobs.items()}
+        return replace(self, jobs=jobs)
 
     def requantized(self) -> dict[str, int]:
         """How many tensors of each block format are rounded to another one."""

@@ -18,7 +18,7 @@ from pestle.types import FLOATS
 
 _UNWEIGHTED: Final = (*FLOATS, "MXFP4")
 """Types that importance changes nothing of."""
-_KEPT: Final = 8
+KEPT: Final = 8
 """Tensors whose importance is kept: the experts of a layer take turns."""
 
 
@@ -48,7 +48,7 @@ class PlanImportance:
     def __init__(self, matrix: ImportanceSource, outputs: Sequence[Output]) -> None:
         """FormatError: it is of another model, for it knows no tensor or one of another shape."""
         self._matrix = matrix
-        self._cached = lru_cache(_KEPT)(self._read)
+        self._cached = lru_cache(KEPT)(self._read)
         weighted = [o for o in outputs if o.type not in _UNWEIGHTED]
         self.missing = tuple(o.name for o in weighted if self._read(o) is None)
         """Tensors that would be weighted, if anything were known of them."""

@@ -5,6 +5,7 @@ types = choose(found.tensors, budget_in_bytes)
 """
 
 from pestle.quantization.budget.choice import Candidate, TensorCandidates, choose
+from pestle.quantization.budget.probing import probing_options
 from pestle.quantization.budget.sensitivity import (
     Importances,
     Sensitivities,
@@ -22,4 +23,5 @@ __all__ = [
     "assume",
     "choose",
     "measure",
+    "probing_options",
 ]

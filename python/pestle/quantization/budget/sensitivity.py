@@ -70,6 +70,7 @@ def measure(
     importance: Importances | None = None,
     most_probes: int = MAX_PROBES,
     threads: int = 0,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> Sensitivities:
     """Measure what the types of the tensors `names` cost the model in the GGUF file `path`.
@@ -82,7 +83,7 @@ def measure(
     and that of several tensors to add up, which holds while it is small. Raises MemoryLimitError
     where the model does not fit into memory, and what running it raises.
     """
-    probe = Probe(path, text, threads=threads)
+    probe = Probe(path, text, threads=threads, memory=memory)
     tensors = probe.tensors
     weights = {
         name: error_weights(tensors[name], probe.sums.get(name), probe.n_tokens, importance)

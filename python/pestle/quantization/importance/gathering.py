@@ -10,27 +10,36 @@ from pathlib import Path
 
 import numpy as np
 
-from pestle._core import Engine, GgufFile, Model
+from pestle._core import Engine, GgufFile, Model, token_work
+from pestle._core import footprint as core_footprint
 from pestle.errors import Error
+from pestle.footprint import Use, settle
 from pestle.models import Progress, resolve
+from pestle.options import EngineOptions
 from pestle.progress import task
 from pestle.quantization.importance.coverage import FEW_ROWS, Coverage, coverage
 from pestle.quantization.importance.matrix import Importance, ImportanceMatrix
 from pestle.tokenizer import Tokenizer
 
 CHUNK_SIZE = 512
-_LOGITS_BYTES = (
-    256 << 20
-)  # of one step; the output layer's inputs are those whose logits are wanted
+_LOGITS_BYTES = 256 << 20
+_LOGITS_SHARE = 1 / 16
+"""Of the memory, the most that logits take; nothing depends on how many rows a step has."""
+_COLUMN_BYTES = 24
+"""Of a weight's column: its sum, in the core, copied and as NumPy has it, in doubles."""
 
 
 @dataclass(frozen=True)
 class Gathering:
-    """A new importance matrix, and what of the model it covers."""
+    """A new importance matrix, and what of the model it covers.
+
+    note: one sentence, where experts were streamed without anybody having asked for it.
+    """
 
     matrix: ImportanceMatrix
     coverage: Coverage
     n_tokens: int
+    note: str | None = None
 
 
 def gather(
@@ -44,6 +53,7 @@ def gather(
     chunk_size: int = CHUNK_SIZE,
     few_rows: int = FEW_ROWS,
     threads: int = 0,
+    memory: int | str | None = None,
     progress: Progress | None = None,
 ) -> Gathering:
     """Gather an importance matrix for a model: a file, a name, or `hf`, as for `LLM`.
@@ -51,10 +61,13 @@ def gather(
     text: what is read; by default a text of Pestle's own. name: what the matrix calls it.
     chunks, chunk_size: how many pieces of how many tokens, each read on its own; 0: as many whole
     ones as the text has. few_rows: experts with fewer are told of in the coverage.
+    memory: what the whole process may take, in bytes or as "12GiB"; None: what is free. Experts of
+    a mixture that do not fit are read from the file, for every 512 tokens once.
 
     Sums are over all tokens, before activations are quantized, and do not depend on the threads.
     The better the model's own weights, the better the matrix: use a file of 16 or 8 bits. Raises
-    Error for a text that is shorter than one chunk, and what loading the model raises.
+    Error for a text that is shorter than one chunk, MemoryLimitError, with the sum, where `memory`
+    does not suffice, and what loading the model raises.
     """
     path = resolve(model, hf=hf, offline=offline, progress=progress)
     file = GgufFile(path)
@@ -62,6 +75,18 @@ def gather(
     text = calibration_text() if text is None else text
     tokens = tokenizer.encode(text, add_special=False)
     pieces = token_chunks(tokenizer, tokens, chunk_size, chunks)
+    options = EngineOptions(
+        n_ctx=chunk_size,
+        threads=threads,
+        kv_type="f32",
+        prefix_cache=0,
+        memory=memory,  # type: ignore[arg-type]  # a text becomes a number
+    )
+    rows = _logit_rows(file, options)
+    settled = settle(file, options, use=Use(logit_rows=rows, results=_sums_bytes(file, rows)))
+    if settled.spare_cache:
+        file.spare_cache()
+    options = settled.options
     before = 0
 
     def loading(done: int, total: int) -> bool:
@@ -71,17 +96,20 @@ def gather(
         return True
 
     with task(progress, f"Loading {Path(path).name}", file.size) as advance:
-        weights = Model(file, threads=threads, progress=loading)
-    engine = Engine(weights, n_ctx=chunk_size, threads=threads, kv_type="f32", gather_inputs=True)
+        weights = Model(
+            file, threads=threads, progress=loading, expert_memory=options.expert_memory
+        )
+    engine = Engine(weights, gather_inputs=True, **options.of_core())
     n_tokens = len(pieces) * chunk_size
     n_bytes = len(text.encode("utf-8", "surrogatepass")) * n_tokens // len(tokens)
     with task(progress, "Reading the text", n_bytes) as advance:
         for i, piece in enumerate(pieces):
-            _read(engine, piece, weights.n_vocab)
+            _read(engine, piece, rows)
             advance(n_bytes * (i + 1) // len(pieces) - n_bytes * i // len(pieces))
     matrix = ImportanceMatrix(sums_of(engine), (name,), len(pieces), chunk_size)
     shapes = {tensor.name: tuple(reversed(tensor.shape)) for tensor in file.tensors}
-    return Gathering(matrix, coverage(matrix, shapes, few_rows=few_rows), n_tokens)
+    covered = coverage(matrix, shapes, few_rows=few_rows)
+    return Gathering(matrix, covered, n_tokens, settled.note)
 
 
 def calibration_text() -> str:
@@ -124,8 +152,25 @@ def sums_of(engine: Engine) -> dict[str, Importance]:
     return found
 
 
-def _read(engine: Engine, tokens: Sequence[int], n_vocab: int) -> None:
+def _read(engine: Engine, tokens: Sequence[int], most: int) -> None:
     sequence = engine.sequence()
-    rows = max(1, min(engine.chunk, _LOGITS_BYTES // (4 * n_vocab)))
+    rows = min(engine.chunk, most)
     for start in range(0, len(tokens), rows):
         engine.step([(sequence, list(tokens[start : start + rows]))], "all")
+
+
+def _logit_rows(file: GgufFile, options: EngineOptions) -> int:
+    """Of a step: the output layer's inputs are those whose logits are wanted."""
+    n_bytes = _LOGITS_BYTES
+    if options.memory is not None:
+        n_bytes = min(n_bytes, int(options.memory * _LOGITS_SHARE))
+    row = core_footprint(file, n_ctx=options.n_ctx).logits
+    return max(1, min(options.chunk, n_bytes // row))
+
+
+def _sums_bytes(file: GgufFile, rows: int) -> int:
+    """What sums take, and the inputs of `rows` tokens that are kept until they have been added."""
+    products = token_work(file).products
+    columns = sum(p.count * p.columns for p in products)
+    widest = max(p.per_token * p.columns for p in products)
+    return _COLUMN_BYTES * columns + 4 * rows * widest
