@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from pestle.chat.schemas import Function, function_of
+from pestle.engine.waking import in_thread
 from pestle.errors import ArgumentError, ArgumentTypeError, shown
 from pestle.results import ToolCall
 
@@ -100,7 +101,7 @@ class Tools:
         try:
             if inspect.iscoroutinefunction(function):
                 return _as_text(await function(**arguments))
-            return _as_text(await _in_a_thread(partial(function, **arguments)))
+            return _as_text(await in_thread(partial(function, **arguments)))
         except (Exception, SystemExit) as error:
             return _failed(error)
 
@@ -133,17 +134,6 @@ def _checked(where: str, tool: Mapping[str, Any]) -> Mapping[str, Any]:
                 f"{where} ({name:.60}): {key} is {shown(function[key])}, expected {expected}"
             )
     return tool if function is not tool else {"type": "function", "function": tool}
-
-
-async def _in_a_thread(function: Callable[[], Any]) -> Any:
-    import asyncio  # here: `import pestle` does without it
-
-    running = asyncio.ensure_future(asyncio.to_thread(function))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
 
 
 def _failed(error: BaseException) -> str:

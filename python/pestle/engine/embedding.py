@@ -13,12 +13,14 @@ from pestle.engine.loaded import Choice, Sampled
 from pestle.engine.runtime import Runtime
 from pestle.engine.sequence import HeldSequence, KvSequence
 from pestle.engine.ticket import Ticket
-from pestle.engine.waking import changed
+from pestle.engine.waking import changed, settled
 from pestle.engine.work import Rows, Taken
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
+
+    Begun = tuple[Ticket[NDArray[float32]], int]  # and how much it takes of the room
 
 _POSITIONS = 2048  # of keys and values that texts in progress may take, but for a longer one
 
@@ -54,19 +56,24 @@ class EmbeddingRun:
     def result(self) -> NDArray[float32]:
         """(n_texts, dimensions), once all are there. Raises Error."""
         vectors = self._empty()
-        with closing(self._tickets()) as tickets:
+        with closing(self._tickets(deque())) as tickets:
             for n, ticket in enumerate(tickets):
                 vectors[n] = _taken(ticket)
         return vectors
 
     async def aresult(self) -> NDArray[float32]:
-        """The same for asyncio. Cancelling ends what is left before its next pass."""
+        """The same for asyncio. Cancelling ends what is left, once the pass in progress has."""
         vectors = self._empty()
-        with closing(self._tickets()) as tickets:
-            for n, ticket in enumerate(tickets):
-                while not ticket.ready:
-                    await changed(ticket.watch)
-                vectors[n] = _taken(ticket)
+        begun: deque[Begun] = deque()
+        try:
+            with closing(self._tickets(begun)) as tickets:
+                for n, ticket in enumerate(tickets):
+                    while not ticket.ready:
+                        await changed(ticket.watch)
+                    vectors[n] = _taken(ticket)
+        finally:
+            for ticket, _ in begun:
+                await settled(ticket)
         return vectors
 
     def _empty(self) -> NDArray[float32]:
@@ -74,9 +81,11 @@ class EmbeddingRun:
 
         return np.empty((len(self._request.texts), self._request.dimensions), np.float32)
 
-    def _tickets(self) -> Generator[Ticket[NDArray[float32]], None, None]:
-        """Those of the texts, in their order. Each is over when the next one is asked for."""
-        begun: deque[tuple[Ticket[NDArray[float32]], int]] = deque()
+    def _tickets(self, begun: deque[Begun]) -> Generator[Ticket[NDArray[float32]], None, None]:
+        """Those of the texts, in their order. Each is over when the next one is asked for.
+
+        `begun` has those that are not over.
+        """
         room = _POSITIONS
         try:
             for text in self._request.texts:

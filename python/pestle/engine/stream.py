@@ -8,7 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Generic
 
 from pestle.engine.run import R, Run
-from pestle.engine.waking import changed
+from pestle.engine.waking import changed, settled
 from pestle.results import Chunk
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
             self._run.begin()
         try:
             while not self._run.ready:
-                await self._change()
+                await changed(self._run.watch)
         except BaseException:  # CancelledError, most of all
             with contextlib.suppress(BaseException):
                 await self.aclose()
@@ -133,12 +133,9 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
         """
         self.cancel()
         try:
-            while not self._run.settled:
-                await self._change()
-        except BaseException:  # the pass in progress still has to end
-            await self.aclose()
-            raise
-        self._stream.close()
+            await settled(self._run)
+        finally:
+            self._stream.close()
 
     async def result(self) -> R:
         """The finished generation; runs what is left of it, if it was not closed."""
@@ -157,7 +154,3 @@ class AsyncStream(AsyncIterator[Chunk], Generic[R]):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-    async def _change(self) -> None:
-        """Wait until a pass for it has ended."""
-        await changed(self._run.watch)

@@ -166,3 +166,30 @@ def test_an_error_after_the_cancellation_is_nobodys(make_llm: MakeLlm) -> None:
     asyncio.run(main())
     gc.collect()
     assert complaints == []
+
+
+@pytest.mark.parametrize("call", ["ascore", "alogits"])
+def test_cancelling_what_only_reads_waits_for_the_pass(make_llm: MakeLlm, call: str) -> None:
+    llm: Any = make_llm(chunk=4)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def block() -> None:
+        entered.set()
+        assert go_on.wait(10)
+
+    llm.engine.before = block
+
+    async def main() -> None:
+        task = asyncio.ensure_future(getattr(llm, call)("a text of twenty...."))
+        await asyncio.to_thread(entered.wait)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.01)
+            assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert llm.engine.passes == [4]
+    assert llm.activity().running == 0
