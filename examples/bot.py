@@ -36,14 +36,11 @@ class Bot:
 
 
 async def main() -> None:
-    llm = await asyncio.to_thread(LLM, sys.argv[1] if len(sys.argv) > 1 else None)
-    bot = Bot(llm)
     room = [line.strip().split(": ", 1) for line in sys.stdin if ": " in line]
-    try:
+    async with await LLM.aopen(sys.argv[1] if len(sys.argv) > 1 else None) as llm:
+        bot = Bot(llm)
         asked = [bot.on_message(name, text) for name, text in room]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-    finally:
-        llm.close()
     for (name, _), answer in zip(room, answers, strict=True):
         said = "(went on)" if isinstance(answer, asyncio.CancelledError) else answer
         print(f"@{name}: {said}")

@@ -51,14 +51,15 @@ PYTHON_LAYERS = {
     "untrusted_json": "files errors",
     "types": "",
     "gguf": "options types untrusted_json errors _core",
-    "options": "sizes errors _core",
+    "options": "suggest sizes errors _core",
     "footprint": "memory sizes options errors _core",
     "sizes": "",
+    "suggest": "",
     "results": "errors _core",
     "tokenizer": "gguf untrusted_json errors _core",
     "template": "tokenizer errors _core",
     "formats": "results tokenizer errors _core",
-    "models": "files memory progress gguf untrusted_json errors _core",
+    "models": "suggest files memory progress gguf untrusted_json errors _core",
     "planning": "llm footprint models gguf files memory options types version untrusted_json "
     "errors _core",
     "quantization": "types errors _core",
@@ -76,8 +77,8 @@ PYTHON_LAYERS = {
     "constraints": "formats options tokenizer errors _core",
     "engine": "footprint formats results options tokenizer gguf errors _core",
     "sessions": "files engine models options progress version untrusted_json errors _core",
-    "chat": "sessions engine constraints template models formats results options tokenizer gguf "
-    "untrusted_json errors _core",
+    "chat": "sessions engine constraints template models formats results options suggest tokenizer "
+    "gguf untrusted_json errors _core",
     "llm": "footprint chat sessions engine constraints template models formats results options "
     "tokenizer gguf progress errors _core",
     "server": "planning llm chat sessions engine models files gguf memory progress options results "
@@ -88,7 +89,7 @@ PYTHON_LAYERS = {
     "__main__": "cli",
     "cli": "files __init__ planning footprint sizes server llm chat sessions engine template "
     "models formats results options quality memory conversion quantization.importance quantization "
-    "tokenizer gguf progress types untrusted_json errors _core",
+    "tokenizer gguf progress suggest types untrusted_json errors _core",
 }
 # Third-party packages that belong to one layer.
 PYTHON_ONLY_IN: dict[str, set[str]] = {

@@ -1,6 +1,7 @@
 """A user's program: everything for asyncio."""
 
 import asyncio
+from pathlib import Path
 
 from pestle import LLM, AsyncStream, ChatCompletion, Completion, ScoredToken, ToolCall
 from typing_extensions import assert_type
@@ -31,6 +32,15 @@ async def main(llm: LLM) -> None:
     assert_type(await conversation.aregenerate(), ChatCompletion)
     assert_type(await conversation.aconverse("Go", approve=approve), ChatCompletion)
     assert_type(await conversation.aanswer_calls(), int)
+    await conversation.asave("talk")
+    assert_type((await conversation.aload(Path("folder"))).reason, str | None)
+    assert_type(await llm.adetokenize(await llm.atokenize("a b")), str)
 
 
-asyncio.run(main(LLM()))
+async def opened() -> None:
+    async with await LLM.aopen("model.gguf", n_ctx=4096) as llm:
+        assert_type(llm, LLM)
+        await main(llm)
+
+
+asyncio.run(opened())

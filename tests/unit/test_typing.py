@@ -22,6 +22,7 @@ llm.generate(["a", "b"])
 llm.embed("x", poling="mean")
 LLM(modell="x")
 llm.generate("x").txt
+LLM.aopen("x", n_ctx="4096")
 """
 REVEALED = """\
 from pestle import LLM
@@ -59,7 +60,7 @@ def test_mypy_on_users_programs(tmp_path: Path) -> None:
     ]
     # Each mistake is found, and nothing else is one.
     assert [line for line in lines if " error: " in line and "mistakes.py" not in line] == []
-    assert lines_of(lines, "mistakes.py") == {3, 4, 5, 6, 7, 8, 9, 10}
+    assert lines_of(lines, "mistakes.py") == {3, 4, 5, 6, 7, 8, 9, 10, 11}
 
 
 @pytest.mark.slow
@@ -68,5 +69,5 @@ def test_pyright_on_users_programs(tmp_path: Path) -> None:
     (tmp_path / "mistakes.py").write_text(MISTAKES, encoding="utf-8")
     lines = pyright(folder=tmp_path)
     assert [line for line in lines if " error: " in line and "mistakes.py" not in line] == []
-    assert lines_of(lines, "mistakes.py") == {3, 4, 5, 6, 7, 8, 9, 10}
+    assert lines_of(lines, "mistakes.py") == {3, 4, 5, 6, 7, 8, 9, 10, 11}
     assert re.search(r"\d+ errors?, 0 warnings", lines[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from pestle.chat.adapting import adapted
@@ -17,7 +17,7 @@ from pestle.chat.requests import (
 )
 from pestle.chat.runs import chat_run, chat_tokens, text_run
 from pestle.chat.tools import Tool, Tools
-from pestle.engine.run import Lease, R, Run
+from pestle.engine.run import Lease, Run
 from pestle.engine.stream import AsyncStream, Stream
 from pestle.options import ChatOptions, GenerateOptions, check_bool, explained
 from pestle.results import ChatCompletion, Completion
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.engine.runtime import Runtime
+    from pestle.engine.waking import Awaited
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 Prompt: TypeAlias = "str | Sequence[int]"
-Awaited: TypeAlias = "Coroutine[Any, Any, R]"
 
 
 class GeneratingCalls(ABC):

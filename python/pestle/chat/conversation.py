@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pestle.chat.requests import ChatRequest
-    from pestle.chat.session import Session
+    from pestle.chat.session import Place, Session
     from pestle.engine.run import Run
     from pestle.models import Progress
-    from pestle.sessions import RestoredSession, SavedSession, SessionFolder
+    from pestle.sessions import RestoredSession, SavedSession
 
 
 class Conversation(AsyncConversing):
@@ -47,7 +46,8 @@ class Conversation(AsyncConversing):
 
     Where the answer calls `tools`, `answer_calls` carries them out and `proceed` lets the model
     go on with their results; `converse` does both until there is an answer without calls. `aask`,
-    `aregenerate`, `aproceed`, `aanswer_calls` and `aconverse` are the same for asyncio.
+    `aregenerate`, `aproceed`, `aanswer_calls`, `aconverse`, `asave` and `aload` are the same for
+    asyncio.
     """
 
     def __init__(
@@ -170,38 +170,27 @@ class Conversation(AsyncConversing):
             answer = self.proceed(**options)
         return answer
 
-    def save(self, session: str | os.PathLike[str] | SessionFolder) -> SavedSession:
+    def save(self, session: Place) -> SavedSession:
         """Save the messages and all that the model has read of them, in place of an earlier save.
 
         `session` is a name, or a folder as a path object. A name's folder lies in `sessions` in
         PESTLE_DATA, else in the user's data folder. Only what is new since the last save is
-        written; until it is on the disk, that one stays valid. Raises SessionError.
+        written; until it is on the disk, that one stays valid. Raises SessionError and
+        ArgumentTypeError.
         """
-        following: list[int] = []
-        if self.messages:
-            question = {"role": "user", "content": "?"}
-            with contextlib.suppress(TemplateError, ArgumentError):
-                request = self._request([*self.messages, question], self._last_options)
-                following = self.session.prompt_of(request)
-        return self.session.save(_folder(session), self.messages, following)
+        return self.session.save(session, self.messages, self._following())
 
-    def load(
-        self,
-        session: str | os.PathLike[str] | SessionFolder,
-        *,
-        progress: Progress | None = None,
-    ) -> RestoredSession:
+    def load(self, session: Place, *, progress: Progress | None = None) -> RestoredSession:
         """Take up a saved conversation in place of this one; nothing of it is read again.
 
         Where the model, an option that decides its numbers or Pestle's version is another one, or
         the saved memory is damaged, the messages are taken up all the same, to be read again; the
         result's `reason` says why. The first time the model's files are read for their digest;
         `progress` hears of it. Raises SessionError where there is no such session or another
-        process uses it, FormatError where its messages are damaged; nothing has changed then.
+        process uses it, FormatError where its messages are damaged, ArgumentTypeError; nothing has
+        changed then.
         """
-        found = self.session.load(_folder(session), progress)
-        self.messages[:] = found.saved.messages
-        return found
+        return self._taken_up(self.session.load(session, progress))
 
     def clear(self) -> None:
         """Forget everything but the system messages at the start."""
@@ -211,6 +200,19 @@ class Conversation(AsyncConversing):
 
     def __repr__(self) -> str:
         return f"Conversation({len(self.messages)} messages, {self.session!r})"
+
+    def _following(self) -> list[int]:
+        """What the next prompt may be."""
+        if self.messages:
+            question = {"role": "user", "content": "?"}
+            with contextlib.suppress(TemplateError, ArgumentError):
+                request = self._request([*self.messages, question], self._last_options)
+                return self.session.prompt_of(request)
+        return []
+
+    def _taken_up(self, found: RestoredSession) -> RestoredSession:
+        self.messages[:] = found.saved.messages
+        return found
 
     def _question(self, text: str, options: ChatOptions) -> Run[ChatCompletion]:
         return self._answer([*self.messages, {"role": "user", "content": text}], options)
@@ -249,9 +251,3 @@ class Conversation(AsyncConversing):
 def _given(run: Run[ChatCompletion], stream: bool) -> ChatCompletion | Stream[ChatCompletion]:
     answer = Stream(run)
     return answer if check_bool("stream", stream) else answer.result()
-
-
-def _folder(session: str | os.PathLike[str] | SessionFolder) -> SessionFolder:
-    from pestle.sessions import SessionFolder
-
-    return session if isinstance(session, SessionFolder) else SessionFolder(session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pestle.chat.choice import once_called
@@ -16,10 +16,12 @@ from pestle.results import ChatCompletion, ToolCall
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pestle.chat.session import Place, Session
     from pestle.chat.tools import Tools
     from pestle.engine.run import Run
-
-    Answered = Coroutine[Any, Any, ChatCompletion]
+    from pestle.engine.waking import Awaited
+    from pestle.models import Progress
+    from pestle.sessions import RestoredSession, SavedSession
 
 
 class AsyncConversing(ABC):
@@ -30,12 +32,13 @@ class AsyncConversing(ABC):
     """
 
     messages: list[dict[str, Any]]
+    session: Session
     _tools: Tools
 
     @overload
     def aask(
         self, text: str, *, stream: Literal[False] = False, **options: Unpack[ChatOptions]
-    ) -> Answered: ...
+    ) -> Awaited[ChatCompletion]: ...
     @overload
     def aask(
         self, text: str, *, stream: Literal[True], **options: Unpack[ChatOptions]
@@ -43,14 +46,14 @@ class AsyncConversing(ABC):
     @explained(GenerateOptions, ChatOptions)
     def aask(
         self, text: str, *, stream: bool = False, **options: Unpack[ChatOptions]
-    ) -> Answered | AsyncStream[ChatCompletion]:
+    ) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
         """`ask` for asyncio: await it, or iterate with `async for` when streaming."""
         return _given(self._question(text, options), stream)
 
     @overload
     def aregenerate(
         self, *, stream: Literal[False] = False, **options: Unpack[ChatOptions]
-    ) -> Answered: ...
+    ) -> Awaited[ChatCompletion]: ...
     @overload
     def aregenerate(
         self, *, stream: Literal[True], **options: Unpack[ChatOptions]
@@ -58,14 +61,14 @@ class AsyncConversing(ABC):
     @explained(GenerateOptions, ChatOptions)
     def aregenerate(
         self, *, stream: bool = False, **options: Unpack[ChatOptions]
-    ) -> Answered | AsyncStream[ChatCompletion]:
+    ) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
         """`regenerate` for asyncio."""
         return _given(self._last_question(options), stream)
 
     @overload
     def aproceed(
         self, *, stream: Literal[False] = False, **options: Unpack[ChatOptions]
-    ) -> Answered: ...
+    ) -> Awaited[ChatCompletion]: ...
     @overload
     def aproceed(
         self, *, stream: Literal[True], **options: Unpack[ChatOptions]
@@ -73,7 +76,7 @@ class AsyncConversing(ABC):
     @explained(GenerateOptions, ChatOptions)
     def aproceed(
         self, *, stream: bool = False, **options: Unpack[ChatOptions]
-    ) -> Answered | AsyncStream[ChatCompletion]:
+    ) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
         """`proceed` for asyncio."""
         return _given(self._going_on(options), stream)
 
@@ -116,6 +119,33 @@ class AsyncConversing(ABC):
             answer = await self.aproceed(**options)
         return answer
 
+    def asave(self, session: Place) -> Awaited[SavedSession]:
+        """`save` for asyncio, in a thread: what was said until now.
+
+        Cancelled, it returns when all is saved.
+        """
+        return self.session.asave(session, [*self.messages], self._following())
+
+    def aload(
+        self, session: Place, *, progress: Progress | None = None
+    ) -> Awaited[RestoredSession]:
+        """`load` for asyncio, in a thread.
+
+        Cancelled, it returns when all is read, and the messages are still those of before.
+        """
+        return self._atake_up(self.session.aload(session, progress))
+
+    async def _atake_up(self, loading: Awaited[RestoredSession]) -> RestoredSession:
+        return self._taken_up(await loading)
+
+    @abstractmethod
+    def _following(self) -> list[int]:
+        """What the next prompt may be."""
+
+    @abstractmethod
+    def _taken_up(self, found: RestoredSession) -> RestoredSession:
+        """Have the messages of what was loaded."""
+
     @abstractmethod
     def _question(self, text: str, options: ChatOptions) -> Run[ChatCompletion]:
         """The answer to a new question, not begun."""
@@ -129,6 +159,8 @@ class AsyncConversing(ABC):
         """What the model says next, not begun."""
 
 
-def _given(run: Run[ChatCompletion], stream: bool) -> Answered | AsyncStream[ChatCompletion]:
+def _given(
+    run: Run[ChatCompletion], stream: bool
+) -> Awaited[ChatCompletion] | AsyncStream[ChatCompletion]:
     answer = AsyncStream(run)
     return answer if check_bool("stream", stream) else answer.result()

@@ -52,7 +52,7 @@ def check_names(
 
     `beside` are the call's other keywords, which may be what was meant.
     """
-    from pestle.models.suggest import did_you_mean  # brings the hub
+    from pestle.suggest import did_you_mean  # brings difflib
 
     unknown = sorted(options.keys() - {*known})
     known = sorted({*known, *beside})

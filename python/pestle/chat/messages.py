@@ -115,7 +115,7 @@ def _instead(message: Mapping[str, Any], keys: Sequence[str], meant: str) -> str
 
 
 def _nearest(word: str, known: Sequence[str], cutoff: float = 0.6) -> str:
-    from pestle.models.suggest import did_you_mean  # brings the hub
+    from pestle.suggest import did_you_mean  # brings difflib
 
     return did_you_mean(word, known, cutoff=cutoff)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pestle.chat.calls import GeneratingCalls
 from pestle.engine.sequence import common_prefix
-from pestle.errors import Error
+from pestle.engine.waking import Awaited, in_thread
+from pestle.errors import Error, SessionError
 
 if TYPE_CHECKING:
     from pestle.engine.run import Lease
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     from pestle.engine.sequence import HeldSequence
     from pestle.models import Progress
     from pestle.sessions import RestoredSession, SavedSession, SessionFolder
+
+Place: TypeAlias = "str | os.PathLike[str] | SessionFolder"
+"""Where a session is saved: its name, or a folder as a path object."""
 
 
 class Session(GeneratingCalls):
@@ -72,30 +79,42 @@ class Session(GeneratingCalls):
             self._runtime.reset(sequence)
 
     def save(
-        self, folder: SessionFolder, messages: list[dict[str, Any]], following: Sequence[int] = ()
+        self, folder: Place, messages: list[dict[str, Any]], following: Sequence[int] = ()
     ) -> SavedSession:
         """Save `messages` and what the session holds; `following` is what the next prompt may be.
 
-        Raises SessionError. See `Conversation.save`.
+        Raises SessionError and ArgumentTypeError. See `Conversation.save`.
         """
         from pestle.sessions import fingerprint_of, save
 
+        folder = session_folder(folder)
         with self._exclusive() as sequence:
             resume = common_prefix(self._runtime.tokens(sequence), following)
             fingerprint = fingerprint_of(self._runtime.loaded)
             return save(folder, self._runtime, sequence, messages, fingerprint, resume)
 
-    def load(self, folder: SessionFolder, progress: Progress | None = None) -> RestoredSession:
+    def asave(
+        self, folder: Place, messages: list[dict[str, Any]], following: Sequence[int] = ()
+    ) -> Awaited[SavedSession]:
+        """`save` for asyncio, in a thread. Cancelled, it returns when all is saved."""
+        return in_thread(partial(self.save, session_folder(folder), messages, following))
+
+    def load(self, folder: Place, progress: Progress | None = None) -> RestoredSession:
         """Hold what was saved in `folder`, or nothing where that cannot be used.
 
-        Raises SessionError and FormatError. See `Conversation.load`.
+        Raises SessionError, FormatError and ArgumentTypeError. See `Conversation.load`.
         """
         from pestle.sessions import fingerprint_of, load
 
+        folder = session_folder(folder)
         with self._exclusive():
             found = load(folder, self._runtime, fingerprint_of(self._runtime.loaded, progress))
             self._sequence = found.sequence or self._runtime.new_sequence()
             return found
+
+    def aload(self, folder: Place, progress: Progress | None = None) -> Awaited[RestoredSession]:
+        """`load` for asyncio, in a thread. Cancelled, it returns when all is loaded."""
+        return in_thread(partial(self.load, session_folder(folder), progress))
 
     @property
     def _lease(self) -> Lease:
@@ -109,3 +128,17 @@ class Session(GeneratingCalls):
             yield self._sequence
         finally:
             self._busy.release()
+
+
+def session_folder(session: Place) -> SessionFolder:
+    """The folder of a saved session. Raises SessionError and ArgumentTypeError."""
+    from pestle.sessions import SessionFolder
+
+    if isinstance(session, SessionFolder):
+        return session
+    try:
+        return SessionFolder(session)
+    except SessionError as error:
+        if isinstance(session, str) and len(Path(session).parts) > 1:
+            raise SessionError(f"{error}; a folder is given as a pathlib.Path") from None
+        raise

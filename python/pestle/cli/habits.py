@@ -105,7 +105,7 @@ def unknown_command(word: str, others: Sequence[str], commands: Sequence[str]) -
     """What to say to a first word that is no command."""
     if word in ANSWERS:
         return click.UsageError(f"There is no command {word}: {ANSWERS[word]}")
-    from pestle.models.suggest import did_you_mean
+    from pestle.suggest import did_you_mean
 
     if named_model([word, *others]) is not None:
         return click.UsageError(f"{word} is a model: `pestle chat {word}` talks to it")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pestle.engine.ticket import Ticket
 
 T = TypeVar("T")
+Awaited: TypeAlias = Coroutine[Any, Any, T]
+"""What a call for asyncio gives: await it."""
 
 
 class Stepped(Protocol):
@@ -49,10 +51,11 @@ async def settled(work: Stepped) -> None:
         raise
 
 
-async def in_thread(function: Callable[[], T]) -> T:
+async def in_thread(function: Callable[[], T], on_cancel: Callable[[], object] = lambda: None) -> T:
     """What `function` returns, called in a thread. Cancelled, it ends when the function has.
 
     So nothing goes on behind the back of whoever cancelled it, however often that was done.
+    `on_cancel` may have the function end early.
     """
     import asyncio  # as below
 
@@ -60,6 +63,7 @@ async def in_thread(function: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
+        on_cancel()
         while not running.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([running])

@@ -5,6 +5,7 @@ lists           calls for many prompts or chats at once
 texts           what it tells of texts without generating: tokens, logits, scores
 embedding       vectors of texts
 facts           its names, sizes and parts
+opening         made and closed for asyncio
 loading         from a path to the parts of a model in memory
 """
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pestle.chat.calls import Prompt
     from pestle.engine.loaded import Loaded
     from pestle.engine.runtime import Runtime
+    from pestle.engine.waking import Awaited
 
 Texts: TypeAlias = "Prompt | Sequence[Prompt]"
 
@@ -49,12 +50,12 @@ class EmbeddingCalls:
         return vectors[0] if _is_one(texts) else vectors
 
     @explained(EmbedOptions)
-    async def aembed(self, texts: Texts, **options: Unpack[EmbedOptions]) -> NDArray[float32]:
+    def aembed(self, texts: Texts, **options: Unpack[EmbedOptions]) -> Awaited[NDArray[float32]]:
         """`embed` for asyncio. Cancelling it ends the work before its next forward pass."""
         request = self.embedding_request(texts, options)
         warn_of(request.notes)
-        vectors = await self.embedding_run(request).aresult()
-        return vectors[0] if _is_one(texts) else vectors
+        vectors = self.embedding_run(request).aresult()
+        return _first(vectors) if _is_one(texts) else vectors
 
     def embedding_request(self, texts: Texts, options: EmbedOptions) -> EmbeddingRequest:
         """What `embed` is given, read and checked; `embedding_run` takes it. Raises as it does."""
@@ -109,6 +110,11 @@ def _read(
             return prompt_tokens(loaded, text, parse_special=parse_special, name=name)
 
     return [read(f"texts[{n}]", text) for n, text in enumerate(given)]
+
+
+async def _first(vectors: Awaited[NDArray[float32]]) -> NDArray[float32]:
+    first: NDArray[float32] = (await vectors)[0]
+    return first
 
 
 def _is_one(texts: Any) -> bool:

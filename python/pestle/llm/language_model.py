@@ -6,20 +6,23 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from pestle.chat.entry import token_ids
 from pestle.chat.session import Session
 from pestle.chat.tools import Tools
 from pestle.engine.runtime import Runtime
-from pestle.llm.arguments import known_arguments
+from pestle.engine.waking import Awaited, in_thread
 from pestle.llm.embedding import EmbeddingCalls
 from pestle.llm.facts import ModelFacts
 from pestle.llm.lists import ListCalls
+from pestle.llm.opening import AsyncOpening
 from pestle.llm.texts import TextCalls
 from pestle.options import EngineOptions, check_bool, check_choice, check_integer, check_seed
-from pestle.options.checks import mistyped
+from pestle.options.arguments import known_arguments
+from pestle.options.checks import check_path, check_progress, mistyped
 from pestle.options.values import UNKNOWN_CHARACTERS
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from pestle.models import Progress
 
 
-class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
+class LLM(AsyncOpening, ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
     """A language model, loaded for use on this CPU.
 
     Args:
@@ -81,7 +84,8 @@ class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
 
     Besides ValueError or TypeError for an argument, raises ModelNotFoundError, DownloadError or
     OfflineError (the model could not be had), FormatError or UnsupportedError (its file cannot be
-    run), and MemoryLimitError. Use it as a context manager, or call `close`.
+    run), and MemoryLimitError. Use it as a context manager, or call `close`; `aopen` is the same
+    for asyncio.
 
     `generate`, `chat` and their asynchronous forms may be called from several threads, also while
     streams are open: each call has a sequence of its own, and all share the forward passes, which
@@ -121,8 +125,7 @@ class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
             if not isinstance(text, (str, NoneType)):
                 raise mistyped(name, text, "a string")
         check_bool("offline", offline)
-        if progress is not None and not hasattr(progress, "advance"):
-            raise mistyped("progress", progress, "a pestle.models.Progress")
+        check_progress(progress)
         if seed is not None:
             seed = check_seed(seed)
         check_choice("unknown_characters", unknown_characters, UNKNOWN_CHARACTERS)
@@ -224,7 +227,12 @@ class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
         """
         from pestle.llm import prefixes
 
-        return prefixes.save(self._runtime, Path(folder), text)
+        ids = token_ids("text", text)
+        return prefixes.save(self._runtime, check_path("folder", folder), ids)
+
+    def asave_prefix(self, folder: str | os.PathLike[str], text: Sequence[int]) -> Awaited[int]:
+        """`save_prefix` for asyncio, in a thread. Cancelled, it returns when all is saved."""
+        return in_thread(partial(self.save_prefix, folder, text))
 
     def load_prefix(self, folder: str | os.PathLike[str]) -> tuple[int, ...]:
         """Have `prefix_cache` hold what `save_prefix` saved, as far as it has room; its tokens.
@@ -233,7 +241,11 @@ class LLM(ListCalls, TextCalls, EmbeddingCalls, ModelFacts):
         """
         from pestle.llm import prefixes
 
-        return prefixes.load(self._runtime, Path(folder))
+        return prefixes.load(self._runtime, check_path("folder", folder))
+
+    def aload_prefix(self, folder: str | os.PathLike[str]) -> Awaited[tuple[int, ...]]:
+        """`load_prefix` for asyncio, in a thread. Cancelled, it returns when all is loaded."""
+        return in_thread(partial(self.load_prefix, folder))
 
     def expert_counts(self) -> NDArray[uint64]:
         """How many tokens each expert has served so far: (n_layers, n_experts).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pestle.chat.calls import GeneratingCalls
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pestle.chat.calls import Messages, Prompt
     from pestle.chat.requests import ChatRequest
     from pestle.engine.run import Run
+    from pestle.engine.waking import Awaited
     from pestle.results import ChatCompletion, Completion
 
 Done: TypeAlias = Callable[[int, int], object]
@@ -54,7 +55,7 @@ class ListCalls(GeneratingCalls):
         parse_special: bool = False,
         progress: Done | None = None,
         **options: Unpack[GenerateOptions],
-    ) -> Coroutine[Any, Any, list[Completion]]:
+    ) -> Awaited[list[Completion]]:
         """`generate_all` for asyncio. Cancelling it ends all before their next forward pass."""
         return aresults(self._texts(prompts, parse_special, progress, options), progress)
 
@@ -80,7 +81,7 @@ class ListCalls(GeneratingCalls):
         template_args: Mapping[str, Any] | None = None,
         progress: Done | None = None,
         **options: Unpack[ChatOptions],
-    ) -> Coroutine[Any, Any, list[ChatCompletion]]:
+    ) -> Awaited[list[ChatCompletion]]:
         """`chat_all` for asyncio. Cancelling it ends all before their next forward pass."""
         return aresults(self._chats(chats, tools, template_args, progress, options), progress)
 

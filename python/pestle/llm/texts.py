@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pestle.chat.characters import encoded, warn_of
 from pestle.chat.entry import check_tokens, prompt_tokens, token_ids
 from pestle.engine.scoring import alogits, ascores, logits, scores
-from pestle.llm.arguments import known_arguments
-from pestle.options import check_integer
+from pestle.engine.waking import Awaited, in_thread
+from pestle.options import check_bool, check_integer
+from pestle.options.arguments import known_arguments
 from pestle.options.checks import mistyped
 
 if TYPE_CHECKING:
@@ -45,15 +46,16 @@ class TextCalls(ABC):
         `parse_special`: text like `<|im_end|>` means the control token of that name.
         Raises ArgumentTypeError for anything but a string, and UnknownCharacterError.
         """
-        if not isinstance(text, str):
-            raise mistyped("text", text, "a string")
-        loaded = self._runtime.loaded
-        encode = partial(
-            loaded.tokenizer.encode, add_special=add_special, parse_special=parse_special
-        )
-        tokens, notes = encoded(loaded, text, encode)
+        tokens, notes = self._encoding(text, add_special, parse_special)()
         warn_of(notes, above=2)
         return tokens
+
+    @known_arguments
+    def atokenize(
+        self, text: str, *, add_special: bool = True, parse_special: bool = False
+    ) -> Awaited[list[int]]:
+        """`tokenize` for asyncio, in a thread, as for a text of many pages."""
+        return _warned(in_thread(self._encoding(text, add_special, parse_special)))
 
     @known_arguments
     def detokenize(self, tokens: Sequence[int], *, skip_special: bool = True) -> str:
@@ -61,11 +63,36 @@ class TextCalls(ABC):
 
         Raises ArgumentError for a token outside the vocabulary.
         """
+        return self._decoding(tokens, skip_special)()
+
+    @known_arguments
+    def adetokenize(self, tokens: Sequence[int], *, skip_special: bool = True) -> Awaited[str]:
+        """`detokenize` for asyncio, in a thread."""
+        return in_thread(self._decoding(tokens, skip_special))
+
+    def _encoding(
+        self, text: str, add_special: bool, parse_special: bool
+    ) -> Callable[[], tuple[list[int], tuple[str, ...]]]:
+        """What gives the tokens of `text`, and what was replaced in it."""
+        if not isinstance(text, str):
+            raise mistyped("text", text, "a string")
+        loaded = self._runtime.loaded
+        encode = partial(
+            loaded.tokenizer.encode,
+            add_special=check_bool("add_special", add_special),
+            parse_special=check_bool("parse_special", parse_special),
+        )
+        return partial(encoded, loaded, text, encode)
+
+    def _decoding(self, tokens: Sequence[int], skip_special: bool) -> Callable[[], str]:
+        """What gives the text of `tokens`."""
         ids = token_ids("tokens", tokens)
         tokenizer = self._runtime.loaded.tokenizer
         check_tokens("tokens", ids, tokenizer.n_vocab)
-        return tokenizer.decode(ids, skip_special=skip_special)
+        skip = check_bool("skip_special", skip_special)
+        return partial(tokenizer.decode, ids, skip_special=skip)
 
+    @known_arguments
     def logits(self, prompt: Prompt) -> NDArray[float32]:
         """Logits after every token of `prompt` (text or token ids): (n_tokens, n_vocab) float32.
 
@@ -79,9 +106,12 @@ class TextCalls(ABC):
             at += len(part)
         return rows
 
-    async def alogits(self, prompt: Prompt) -> NDArray[float32]:
+    @known_arguments
+    def alogits(self, prompt: Prompt) -> Awaited[NDArray[float32]]:
         """`logits` for asyncio. Cancelling it ends the work before its next forward pass."""
-        tokens, rows = self._to_fill(prompt)
+        return self._afill(*self._to_fill(prompt))
+
+    async def _afill(self, tokens: list[int], rows: NDArray[float32]) -> NDArray[float32]:
         at = 0
         async for part in alogits(self._runtime, self._unremembered(), tokens):
             rows[at : at + len(part)] = part
@@ -94,12 +124,13 @@ class TextCalls(ABC):
 
         loaded = self._runtime.loaded
         tokens, notes = prompt_tokens(loaded, prompt)
-        warn_of(notes, above=2)
+        warn_of(notes, above=3)
         return tokens, np.empty((len(tokens), loaded.n_vocab), np.float32)
 
     def _unremembered(self) -> HeldSequence:
         return self._runtime.new_sequence(remembered=False, lasting=False)
 
+    @known_arguments
     def score(
         self, prompt: Prompt, *, start: int = 1, logprobs: int = 0
     ) -> tuple[ScoredToken, ...]:
@@ -114,14 +145,19 @@ class TextCalls(ABC):
         with self._lease() as sequence:
             return tuple(scores(self._runtime, sequence, tokens, start, top))
 
-    async def ascore(
+    @known_arguments
+    def ascore(
         self, prompt: Prompt, *, start: int = 1, logprobs: int = 0, client: str = ""
-    ) -> tuple[ScoredToken, ...]:
+    ) -> Awaited[tuple[ScoredToken, ...]]:
         """`score` for asyncio. Cancelling it ends the work before its next forward pass.
 
         `client` is whom it is for: any name. Between clients the engine's time is shared fairly.
         """
-        tokens, start, top = self._to_score(prompt, start, logprobs)
+        return self._ascores(*self._to_score(prompt, start, logprobs), client)
+
+    async def _ascores(
+        self, tokens: list[int], start: int, top: int, client: str
+    ) -> tuple[ScoredToken, ...]:
         with self._lease() as sequence:
             return tuple(await ascores(self._runtime, sequence, tokens, start, top, client))
 
@@ -129,6 +165,12 @@ class TextCalls(ABC):
         """What `score` is given, read and checked."""
         loaded = self._runtime.loaded
         tokens, notes = prompt_tokens(loaded, prompt)
-        warn_of(notes, above=2)
+        warn_of(notes, above=3)
         start = check_integer("start", start, 1, len(tokens))
         return tokens, start, check_integer("logprobs", logprobs, 0, loaded.n_vocab)
+
+
+async def _warned(encoding: Awaited[tuple[list[int], tuple[str, ...]]]) -> list[int]:
+    tokens, notes = await encoding
+    warn_of(notes)
+    return tokens

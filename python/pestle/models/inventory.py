@@ -12,8 +12,8 @@ from pestle.models import hub, hub_cache, wheel
 from pestle.models.catalogue import DEFAULT_NAME, DEFAULT_WHEEL, CatalogueEntry, lookup
 from pestle.models.quants import group, tag
 from pestle.models.storage import exclusive, models_dir, storage_errors
-from pestle.models.suggest import did_you_mean
 from pestle.models.wheel import WheelModel
+from pestle.suggest import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry, loo
 from pestle.models.hub import HubReference
 from pestle.models.inventory import installed
 from pestle.models.storage import network_forbidden
-from pestle.models.suggest import did_you_mean
 from pestle.progress import Progress
+from pestle.suggest import did_you_mean
 
 _LONGEST_NAME = 200  # characters; what is longer is a mix-up, a prompt for example
 

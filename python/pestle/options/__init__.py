@@ -5,6 +5,7 @@ embedding    what vectors of texts shall be
 engine       how a model is set up: context, threads, keys and values, rotary positions
 values       the values that options may have
 checks       whether a value may be one
+arguments    whether an argument has a name that there is
 explained    the options, for `help()` of the calls that take them
 
 Nothing here brings the core unless something is wrong: the command line describes itself by it.

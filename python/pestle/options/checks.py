@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Callable, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 INT32_MAX = 2**31 - 1  # the core counts with 32 bits
@@ -81,6 +83,25 @@ def check_number(name: str, value: object, wanted: str, allows: Callable[[float]
     if not allows(number):
         raise _out_of_range(name, value, wanted)
     return number
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return `value`, which is a path, as one. Raises ArgumentTypeError and ArgumentError.
+
+    An empty text is none, which `Path` takes for this folder.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise mistyped(name, value, "a path")
+    if not os.fspath(value):
+        raise _out_of_range(name, "''", "a path")
+    return Path(value)
+
+
+def check_progress(value: Any) -> Any:
+    """Return `value`, which is a `pestle.models.Progress` or None. Raises ArgumentTypeError."""
+    if value is not None and not hasattr(value, "advance"):
+        raise mistyped("progress", value, "a pestle.models.Progress")
+    return value
 
 
 def mistyped(name: str, value: object, expected: str) -> Exception:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pestle import _core, files
 from pestle import memory as of_machine
 from pestle.errors import ModelNotFoundError, OfflineError
-from pestle.llm.arguments import unknown_argument
 from pestle.models import hub_cache
 from pestle.models.catalogue import DEFAULT_NAME
 from pestle.models.hub import HubReference, find_cached
@@ -18,6 +17,7 @@ from pestle.models.remote import remote_models
 from pestle.models.resolution import reference_of, resolve
 from pestle.models.storage import network_forbidden
 from pestle.options import EngineArguments, EngineOptions, explained
+from pestle.options.arguments import unknown_argument
 from pestle.planning.expectation import Machine, Subject, plan_of
 from pestle.planning.planned import Plan
 from pestle.planning.probes import Probes, Threads

@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from pestle import files
-from pestle.errors import SessionError
+from pestle.errors import ArgumentTypeError, SessionError, shown
 from pestle.sessions.pages import PageFiles, size_of
 
 STATE = "session.json"
@@ -36,8 +36,12 @@ class SessionFolder:
     def __init__(self, session: str | os.PathLike[str]) -> None:
         """`session`: a name, or the folder itself as a path object.
 
-        Raises SessionError for a name that cannot be one.
+        Raises SessionError for a name that cannot be one, and ArgumentTypeError.
         """
+        if not isinstance(session, (str, os.PathLike)):
+            raise ArgumentTypeError(
+                f"session is {shown(session)}, expected a name, or a folder as a pathlib.Path"
+            )
         if not isinstance(session, str):
             self.path = Path(session)
             if "\0" in str(self.path):

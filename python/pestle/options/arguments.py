@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from pestle.errors import ArgumentTypeError
-
 Call = TypeVar("Call", bound=Callable[..., Any])
 
 # Names that other programs have for what is meant, too far from ours to be recognised as such.
@@ -20,13 +18,23 @@ _ELSEWHERE = {
     "add_special_tokens": "add_special",
     "skip_special_tokens": "skip_special",
     "system_prompt": "system",
+    "add_bos": "add_special",
+    "add_bos_token": "add_special",
+    "output_path": "output",
+    "outfile": "output",
+    "outtype": "to",
+    "type": "to",
+    "quant": "to",
+    "quantization": "to",
+    "dataset": "texts",
 }
 
 
 def known_arguments(call: Call) -> Call:
-    """Have a method raise ArgumentTypeError for a name it does not have, with the nearest."""
+    """Have a call raise ArgumentTypeError for a name it does not have, with the nearest."""
     code = call.__code__
-    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    names = names[1:] if names[0] == "self" else names
 
     @wraps(call)
     def checked(*given: Any, **options: Any) -> Any:
@@ -38,9 +46,10 @@ def known_arguments(call: Call) -> Call:
     return cast("Call", checked)
 
 
-def unknown_argument(name: str, names: Sequence[str]) -> ArgumentTypeError:
-    """The error of an argument that is not one of `names`."""
-    from pestle.models.suggest import did_you_mean  # brings the hub
+def unknown_argument(name: str, names: Sequence[str]) -> Exception:
+    """The ArgumentTypeError of an argument that is not one of `names`."""
+    from pestle.errors import ArgumentTypeError
+    from pestle.suggest import did_you_mean  # brings difflib
 
     elsewhere = _ELSEWHERE.get(name)
     near = did_you_mean(name, names)
