@@ -72,8 +72,8 @@ PYTHON_LAYERS = {
     "quality": "huggingface tensors footprint options memory template models tokenizer gguf files "
     "progress types errors _core",
     "conversion": "huggingface tensors quality footprint memory options quantization.budget "
-    "quantization.importance quantization models tokenizer gguf files progress types version "
-    "untrusted_json errors _core",
+    "quantization.importance quantization models tokenizer gguf suggest files progress types "
+    "version untrusted_json errors _core",
     "constraints": "formats options tokenizer errors _core",
     "engine": "footprint formats results options tokenizer gguf errors _core",
     "sessions": "files engine models options progress version untrusted_json errors _core",

@@ -9,10 +9,12 @@ with LLM() as llm:  # the default model; or LLM("model.gguf"), LLM(hf="user/repo
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pestle import errors as errors
     from pestle.chat import Conversation, Session
     from pestle.conversion import Conversion, Target, Verification, convert, quantize, verify
     from pestle.engine import AsyncStream, Stream
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
         ToolCall,
         Usage,
     )
+
+    __version__: str
 
 __all__ = [
     "LLM",
@@ -142,7 +146,7 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
+def _attribute(name: str) -> Any:
     if name == "__version__":
         from pestle.version import own_version
 
@@ -152,9 +156,15 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULE_OF:
         value = getattr(import_module(_MODULE_OF[name]), name)
     else:
-        raise AttributeError(f"module 'pestle' has no attribute {name!r}")
+        # With these, a traceback asks "Did you mean".
+        of = sys.modules[__name__]
+        raise AttributeError(f"module 'pestle' has no attribute {name!r}", name=name, obj=of)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # type checkers take any name for right where they see one
+    __getattr__ = _attribute
 
 
 def __dir__() -> list[str]:

@@ -20,6 +20,7 @@ from pestle.options import (
     check_choice,
     explained,
 )
+from pestle.options.checks import mistyped
 from pestle.options.values import ON_FULL
 from pestle.results import ChatCompletion, ToolCall
 
@@ -215,6 +216,8 @@ class Conversation(AsyncConversing):
         return found
 
     def _question(self, text: str, options: ChatOptions) -> Run[ChatCompletion]:
+        if not isinstance(text, (str, list, tuple)):  # parts, as `chat` takes them
+            raise mistyped("text", text, "a string")
         return self._answer([*self.messages, {"role": "user", "content": text}], options)
 
     def _last_question(self, options: ChatOptions) -> Run[ChatCompletion]:

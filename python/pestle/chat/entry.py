@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pestle.chat.characters import encoded
 from pestle.engine.admission import check_fits
 from pestle.errors import ArgumentError, ArgumentTypeError, Error, prompt_too_long, shown
+from pestle.options import ChatOptions
 
 if TYPE_CHECKING:
     from pestle.engine.loaded import Loaded
@@ -37,7 +38,13 @@ _ELSEWHERE = {
 _IN_OTHER_WORDS = {
     "model": "LLM takes it",
     "n": "generate_all and chat_all take a list, in which one may occur several times",
+    "stream": "only generate, chat, ask, regenerate, proceed and their forms for asyncio take it",
     "system": "a message of the role system says it",
+    "system_prompt": "a message of the role system says it",
+    "template_args": "chat and conversation take it",
+    "tools": "chat and conversation take them",
+    "max_rounds": "converse takes it, as most_rounds",
+    "max_steps": "converse takes it, as most_rounds",
 }
 _OURS = ("messages", "tools", "add_generation_prompt")  # variables that are not the caller's
 
@@ -50,7 +57,8 @@ def check_names(
 ) -> None:
     """Raise ArgumentTypeError for an option that is not in `known`.
 
-    `beside` are the call's other keywords, which may be what was meant.
+    `beside` are the call's other keywords, which may be what was meant. A text's options are fewer
+    than a chat's.
     """
     from pestle.suggest import did_you_mean  # brings difflib
 
@@ -61,6 +69,8 @@ def check_names(
         meant = f"; did you mean {elsewhere}?" if elsewhere in known else did_you_mean(name, known)
         if name in _IN_OTHER_WORDS:
             meant = f"; {_IN_OTHER_WORDS[name]}"
+        elif name in ChatOptions.__optional_keys__:
+            meant = "; chat takes it"
         raise ArgumentTypeError(f"unknown {kind} option {name!r}{meant}")
 
 

@@ -75,7 +75,10 @@ def function_of(function: Callable[..., Any]) -> Function:
     required = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise ArgumentTypeError(f"{name}: a model cannot give the parameter {parameter}")
+            kind = parameter.kind.description
+            raise ArgumentTypeError(
+                f"{name}: the parameter {parameter} is {kind}; models give arguments by their names"
+            )
         try:
             schema = _schema(hints.get(parameter.name, Any))
         except TypeError as error:

@@ -24,7 +24,10 @@ def template_variables(loaded: Loaded, options: Mapping[str, Any]) -> dict[str, 
     variables: dict[str, Any] = {}
     if wanted is not None:
         if not isinstance(wanted, bool):
-            raise ArgumentTypeError(f"reasoning is {shown(wanted)}, expected True, False or None")
+            hint = f"; did you mean {EFFORT}?" if wanted in REASONING_EFFORTS else ""
+            raise ArgumentTypeError(
+                f"reasoning is {shown(wanted)}, expected True, False or None{hint}"
+            )
         switch = next((name for name in SWITCHES if name in known), None)
         if switch is None:
             instead = " It has reasoning_effort." if EFFORT in known else ""

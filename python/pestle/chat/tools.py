@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
+from pestle.chat.entry import several
 from pestle.chat.schemas import Function, function_of
 from pestle.engine.waking import in_thread
 from pestle.errors import ArgumentError, ArgumentTypeError, shown
@@ -36,9 +37,9 @@ class Tools:
 
         That is an ArgumentTypeError for a function whose hints no schema can say, too.
         """
-        if callable(tools) or isinstance(tools, (str, bytes, Mapping)):
+        if callable(tools):
             raise ArgumentTypeError(f"tools is {shown(tools)}, expected a list of tools")
-        self.given = tuple(tools)
+        self.given = tuple(several("tools", tools, "a list of tools"))
         self._functions: dict[str, Function] = {}
         self.described: list[Mapping[str, Any]] = []
         names = set()

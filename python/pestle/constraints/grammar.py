@@ -179,11 +179,13 @@ def _from_lark(text: str) -> str:
 
 def _choice(value: Any) -> Grammar:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ArgumentTypeError(f"choice is {shown(value)}, expected several strings")
+        raise ArgumentTypeError(f"choice is {shown(value)}, expected a list of strings")
     if not all(isinstance(each, str) for each in value):
         raise ArgumentTypeError(f"choice is {shown(value)}, expected strings")
-    if not value or "" in value:
-        raise ArgumentError("choice has nothing, or an empty string, to choose from")
+    if not value:
+        raise ArgumentError("choice is empty, expected one string at least")
+    if "" in value:
+        raise ArgumentError("choice has an empty string, which no answer can be")
     check_length("choice", sum(map(len, value)))
     options = " | ".join(literal(each) for each in value)
     return Grammar("choice", LLMatcher.grammar_from_lark(f"start: {options}\n"))

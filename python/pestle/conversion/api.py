@@ -10,13 +10,21 @@ from pestle import files, models
 from pestle.conversion.execution import Conversion, carry_out, check_free, shard_paths
 from pestle.conversion.gguf_model import open_gguf
 from pestle.conversion.options import ConversionOptions
-from pestle.conversion.paths import StrPath, checked_path
 from pestle.conversion.plan import ConversionPlan, plan_conversion
 from pestle.conversion.room import check_opening, within
 from pestle.conversion.targets import Target, targeted
-from pestle.errors import Error
+from pestle.errors import ArgumentError, Error
 from pestle.huggingface import open_model
-from pestle.options.checks import check_size
+from pestle.options import check_bool, check_integer
+from pestle.options.arguments import known_arguments
+from pestle.options.checks import (
+    INT32_MAX,
+    StrPath,
+    check_path,
+    check_progress,
+    check_size,
+    mistyped,
+)
 from pestle.progress import Progress
 from pestle.tensors.model import SourceModel
 from pestle.tensors.plan_importance import ImportanceSource, opened
@@ -24,6 +32,7 @@ from pestle.tensors.plan_importance import ImportanceSource, opened
 _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})$")
 
 
+@known_arguments
 def convert(
     source: StrPath | None = None,
     output: StrPath | None = None,
@@ -75,13 +84,21 @@ def convert(
     checkpoint that is wrong or not known, UnsupportedError for a tensor that would be quantized
     again or does not fit its type, Error for a rule that matches nothing and where the system
     refuses to read or write, MemoryLimitError, with the sum, where `memory` does not suffice,
-    ValueError for a malformed rule or an empty path, and what `pestle.models.checkpoint` raises
-    where it cannot be fetched.
+    ArgumentError, a ValueError, for a wrong argument, such as a malformed rule or an empty path,
+    and what `pestle.models.checkpoint` raises where it cannot be fetched.
     """
     if (source is None) == (hf is None):
-        raise ValueError("give a checkpoint either as a folder or by hf")
+        raise ArgumentError("give a checkpoint either as a folder or by hf")
+    _check(
+        to, tensor_types, split_size, threads, progress,
+        overwrite=overwrite, certify=certify, allow_requantize=allow_requantize, offline=offline,
+    )  # fmt: skip
+    texts = {"hf": hf, "name": name, "tokenizer_pre": tokenizer_pre}
+    for argument, text in texts.items():
+        if not isinstance(text, (str, type(None))):
+            raise mistyped(argument, text, "a string")
     folder = (
-        checked_path("source", source)
+        check_path("source", source)
         if source is not None
         else models.checkpoint(str(hf), offline=offline, progress=progress)
     )
@@ -90,7 +107,7 @@ def convert(
     repository, revision = _origin(folder)
     importance = opened(imatrix)
     path = (
-        checked_path("output", output)
+        check_path("output", output)
         if output is not None
         else _default(folder, repository, str(to))
     )
@@ -107,6 +124,7 @@ def convert(
     return _carried_out(plan, path, overwrite, threads, budget, progress)
 
 
+@known_arguments
 def quantize(
     source: StrPath,
     output: StrPath,
@@ -149,7 +167,11 @@ def quantize(
     for architectures and types that Pestle does not read, FormatError for a file that is wrong, and
     otherwise as `convert`.
     """
-    path, out = checked_path("source", source), checked_path("output", output)
+    path, out = check_path("source", source), check_path("output", output)
+    _check(
+        to, tensor_types, split_size, threads, progress,
+        overwrite=overwrite, certify=certify, allow_requantize=allow_requantize,
+    )  # fmt: skip
     budget = _budget(memory)
     repository, revision = _origin(path.parent)
     importance = opened(imatrix)
@@ -166,6 +188,29 @@ def quantize(
 
 def _budget(memory: int | str | None) -> int | None:
     return None if memory is None else check_size("memory", memory)
+
+
+def _check(
+    to: object,
+    tensor_types: object,
+    split_size: int,
+    threads: int,
+    progress: Progress | None,
+    **switches: bool,
+) -> None:
+    """Raise ArgumentError and ArgumentTypeError for what can be wrong with an argument alone."""
+    if not isinstance(to, (str, Target)):
+        raise mistyped("to", to, "a type such as 'Q8_0', or a Target")
+    if isinstance(tensor_types, str) or not isinstance(tensor_types, Sequence):
+        raise mistyped("tensor_types", tensor_types, 'a list of rules, as in ["ffn_down=Q6_K"]')
+    for rule in tensor_types:
+        if not isinstance(rule, str):
+            raise mistyped("tensor_types", tensor_types, "rules that are strings")
+    check_integer("split_size", split_size, 0)
+    check_integer("threads", threads, 0, INT32_MAX)
+    check_progress(progress)
+    for name, value in switches.items():
+        check_bool(name, value)
 
 
 def _digest(importance: ImportanceSource | None) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from pestle.errors import UnsupportedError
+from pestle.errors import ArgumentError, UnsupportedError
+from pestle.suggest import did_you_mean
 from pestle.tokenizer.pretokenizers import PRE_TOKENIZERS
 from pestle.types import MIXTURES, QUANTIZABLE
 
@@ -41,17 +42,21 @@ class TypeRule:
 
 
 def type_rule(text: str) -> TypeRule:
-    """The rule that `text` is: REGEX=TYPE. ValueError says what is wrong with it."""
+    """The rule that `text` is: REGEX=TYPE. ArgumentError says what is wrong with it."""
     pattern, equals, kind = text.rpartition("=")
     kind = kind.upper()
     if not equals or not pattern:
-        raise ValueError(f"{text!r} is not REGEX=TYPE, as in ffn_down=Q6_K")
+        raise ArgumentError(f"{text!r} is not REGEX=TYPE, as in ffn_down=Q6_K")
     if kind not in QUANTIZABLE:
-        raise ValueError(f"{text!r}: {kind:.40} is not a type, expected {', '.join(QUANTIZABLE)}")
+        raise ArgumentError(
+            f"{text!r}: {kind:.40} is not a type, expected {', '.join(QUANTIZABLE)}"
+        )
     try:
         return TypeRule(text, re.compile(pattern), kind)
     except re.error as error:
-        raise ValueError(f"{text!r}: {pattern!r} is not a regular expression: {error}") from error
+        raise ArgumentError(
+            f"{text!r}: {pattern!r} is not a regular expression: {error}"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class ConversionOptions:
         if self.to not in MIXTURES:
             raise UnsupportedError(
                 f"cannot convert to {self.to!r:.40}, expected {', '.join(MIXTURES)}"
+                f"{did_you_mean(str(self.to), MIXTURES)}"
             )
         for text in self.tensor_types:
             type_rule(text)  # raises what is wrong with it

@@ -15,8 +15,9 @@ from pestle.conversion.execution import carry_out
 from pestle.conversion.options import ConversionOptions
 from pestle.conversion.plan import ConversionPlan, outline
 from pestle.conversion.room import within
-from pestle.errors import Error, MemoryLimitError, UnsupportedError
+from pestle.errors import ArgumentError, Error, MemoryLimitError, UnsupportedError
 from pestle.gguf.header import aligned
+from pestle.options.checks import check_bool, check_number, check_size, mistyped
 from pestle.progress import Progress
 from pestle.quantization import is_quantized
 from pestle.quantization.budget import (
@@ -40,29 +41,43 @@ PlanMaker = Callable[[ConversionOptions], ConversionPlan]
 """Of one source, which it does not read again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Target:
-    """How large a file may be: either `size` bytes, or `bpw` bits of its tensors for each weight.
+    """How large a file may be: either `size`, or `bpw` bits of its tensors for each weight.
 
-    text: what the model reads while its sensitivities are measured; None: a text of Pestle's own.
-    measured: whether they are; if not, typical ones are assumed, and the model is not run.
+    size: bytes, or a text such as "4GB". text: what the model reads while its sensitivities are
+    measured; None: a text of Pestle's own. measured: whether they are; if not, typical ones are
+    assumed, and the model is not run.
 
     Measuring puts the model on the disk, beside the output and in BF16, and runs it in memory: each
     takes 2 bytes a weight. The model reads up to 2,048 tokens once as it is and up to 64 times
-    (`pestle.quantization.budget.groups`) with some tensors rounded. ValueError: not one of both is
-    given, or a text that nothing is measured on.
+    (`pestle.quantization.budget.groups`) with some tensors rounded. Raises ArgumentError: not one
+    of both is given, or a text that nothing is measured on; ArgumentTypeError.
     """
 
-    size: int = 0
-    bpw: float = 0.0
-    text: str | None = None
-    measured: bool = True
+    size: int
+    bpw: float
+    text: str | None
+    measured: bool
 
-    def __post_init__(self) -> None:
-        if self.text is not None and not self.measured:
-            raise ValueError("text has no use with measured=False")
-        if (self.size > 0) == (self.bpw > 0) or self.size < 0 or not 0 <= self.bpw < _MOST_BITS:
-            raise ValueError(f"give a target either as size or as bpw, not {self}")
+    def __init__(
+        self,
+        size: int | str = 0,
+        bpw: float = 0.0,
+        text: str | None = None,
+        measured: bool = True,
+    ) -> None:
+        if not isinstance(text, (str, type(None))):
+            raise mistyped("text", text, "a string")
+        if text is not None and not check_bool("measured", measured):
+            raise ArgumentError("text has no use with measured=False")
+        given = 0 if size == 0 else check_size("size", size)
+        bits = check_number("bpw", bpw, f"in [0, {_MOST_BITS})", lambda b: 0 <= b < _MOST_BITS)
+        if (given > 0) == (bits > 0):
+            raise ArgumentError(f"give a target either as size or as bpw, not {size} and {bpw:g}")
+        values = {"size": given, "bpw": bits, "text": text, "measured": measured}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)  # the class is frozen for everyone else
 
     def __str__(self) -> str:
         """As default names of files say it."""

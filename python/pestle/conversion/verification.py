@@ -10,11 +10,13 @@ from pestle._core import GgufFile
 from pestle.conversion.contents import WrongSize, read_contents
 from pestle.conversion.manifest import Manifest, headers_match, read_manifest
 from pestle.conversion.options import ConversionOptions
-from pestle.conversion.paths import StrPath, checked_path
 from pestle.conversion.plan import ConversionPlan, open_source, plan_conversion
 from pestle.conversion.sidecar import sidecar_path, sidecar_problems
 from pestle.errors import FormatError
 from pestle.models.stamp import open_stamped
+from pestle.options import check_bool, check_integer
+from pestle.options.arguments import known_arguments
+from pestle.options.checks import INT32_MAX, StrPath, check_path, check_progress
 from pestle.progress import Progress, task
 from pestle.tensors.pipeline import encode_piece, read_ahead
 from pestle.tensors.plan_importance import ImportanceSource, opened
@@ -62,6 +64,7 @@ class Verification:
         return self.headers_match and not (self.damaged or self.padded_wrongly or self.wrong_sizes)
 
 
+@known_arguments
 def verify(
     path: StrPath,
     *,
@@ -86,9 +89,15 @@ def verify(
         progress: Hears how far it is.
 
     UnsupportedError: the file has no manifest. FormatError: `imatrix` is not that of the manifest.
+    ArgumentError: an argument is wrong.
     Otherwise raises as opening the file and converting the source do.
     """
-    file, stamps = open_stamped(checked_path("path", path))
+    check_bool("sidecar", sidecar)
+    check_integer("threads", threads, 0, INT32_MAX)
+    check_progress(progress)
+    if rederive is not None:
+        check_path("rederive", rederive)
+    file, stamps = open_stamped(check_path("path", path))
     manifest = read_manifest(file)
     with task(progress, "Verifying", file.size) as advance:
         contents = read_contents(file, stamps, advance)

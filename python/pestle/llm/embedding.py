@@ -102,7 +102,7 @@ def _read(
 ) -> list[tuple[list[int], tuple[str, ...]]]:
     """The tokens of each text, and what was replaced in it."""
     if _is_one(texts):
-        return [prompt_tokens(loaded, texts, parse_special=parse_special)]
+        return [prompt_tokens(loaded, texts, parse_special=parse_special, name="texts")]
     given = several("texts", texts, "text, token ids or a list")
 
     def read(name: str, text: Any) -> tuple[list[int], tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pestle.errors import ModelNotFoundError
+from pestle.errors import ArgumentError, ModelNotFoundError
 from pestle.models import hub, wheel
 from pestle.models.catalogue import CATALOGUE, DEFAULT_NAME, CatalogueEntry, lookup, of_publisher
 from pestle.models.hub import HubReference
@@ -33,11 +33,11 @@ def resolve(
     HF_HUB_OFFLINE=1 forbid it altogether.
 
     Raises ModelNotFoundError (no such thing), OfflineError (not here, network forbidden),
-    DownloadError (network, disk or digest) and ValueError when both `name` and `hf` are given.
+    DownloadError (network, disk or digest) and ArgumentError when both `name` and `hf` are given.
     """
     if hf is not None:
         if name is not None:
-            raise ValueError("give a model either by name or by hf, not both")
+            raise ArgumentError("give a model either by name or by hf, not both")
         reference = HubReference.parse(hf)
         if reference is None:
             raise _parse_error(hf)
@@ -72,7 +72,7 @@ def pull(
     shard); raises like `resolve`.
     """
     if hf is not None and name is not None:
-        raise ValueError("give a model either by name or by hf, not both")
+        raise ArgumentError("give a model either by name or by hf, not both")
     text = hf or name or DEFAULT_NAME
     known = lookup(text) if hf is None else None
     if known is not None:

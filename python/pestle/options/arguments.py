@@ -28,6 +28,15 @@ _ELSEWHERE = {
     "quantization": "to",
     "dataset": "texts",
 }
+_IN_OTHER_WORDS = {
+    "device": "Pestle computes on the CPU alone",
+    "device_map": "Pestle computes on the CPU alone",
+    "gpu_layers": "Pestle computes on the CPU alone",
+    "n_gpu_layers": "Pestle computes on the CPU alone",
+    "messages": "a conversation has them as its attribute `messages`",
+    "temperature": "each call takes it",
+    "max_tokens": "each call takes it",
+}
 
 
 def known_arguments(call: Call) -> Call:
@@ -54,4 +63,6 @@ def unknown_argument(name: str, names: Sequence[str]) -> Exception:
     elsewhere = _ELSEWHERE.get(name)
     near = did_you_mean(name, names)
     meant = f"; did you mean {elsewhere}?" if elsewhere in names else near
+    if name in _IN_OTHER_WORDS:
+        meant = f"; {_IN_OTHER_WORDS[name]}"
     return ArgumentTypeError(f"unknown argument {name!r}{meant}")

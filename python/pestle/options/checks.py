@@ -8,8 +8,9 @@ import os
 from collections.abc import Callable, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+StrPath: TypeAlias = str | os.PathLike[str]
 INT32_MAX = 2**31 - 1  # the core counts with 32 bits
 INT64_MAX = 2**63 - 1  # bytes with 64
 

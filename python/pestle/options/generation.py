@@ -218,6 +218,8 @@ def decide(
     if max_tokens is not None:
         max_tokens = check_integer("max_tokens", max_tokens, 0)
     if logprobs is not None:
+        if isinstance(logprobs, bool):
+            raise mistyped("logprobs", logprobs, "how many alternatives to report, 0 for none")
         logprobs = check_integer("logprobs", logprobs, 0, n_vocab)
     chosen = given.get("seed", seed)
     return Request(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pestle import _core, files
 from pestle import memory as of_machine
-from pestle.errors import ModelNotFoundError, OfflineError
+from pestle.errors import ArgumentError, ModelNotFoundError, OfflineError
 from pestle.models import hub_cache
 from pestle.models.catalogue import DEFAULT_NAME
 from pestle.models.hub import HubReference, find_cached
@@ -16,8 +16,9 @@ from pestle.models.quants import quant_of
 from pestle.models.remote import remote_models
 from pestle.models.resolution import reference_of, resolve
 from pestle.models.storage import network_forbidden
-from pestle.options import EngineArguments, EngineOptions, explained
+from pestle.options import EngineArguments, EngineOptions, check_bool, explained
 from pestle.options.arguments import unknown_argument
+from pestle.options.checks import check_path, check_size
 from pestle.planning.expectation import Machine, Subject, plan_of
 from pestle.planning.planned import Plan
 from pestle.planning.probes import Probes, Threads
@@ -31,7 +32,7 @@ def plan(
     model: str | os.PathLike[str] | None = None,
     *,
     hf: str | None = None,
-    memory: int | None = None,
+    memory: int | str | None = None,
     offline: bool = False,
     fresh: bool = False,
     **options: Unpack[EngineArguments],
@@ -45,20 +46,28 @@ def plan(
     Args:
         model: A file or a name, as in `LLM`.
         hf: A repository of the hub instead, "user/repo[:QUANT]".
-        memory: Bytes that the process may take; None: what is free on this machine.
+        memory: What the process may take, in bytes or as "12GiB"; None: what is free on this
+            machine.
         offline: Use no network.
         fresh: Measure the machine anew.
 
-    Raises ModelNotFoundError, DownloadError, OfflineError, FormatError and UnsupportedError; what
-    is wrong with one of several quantizations, its plan says.
+    Raises ModelNotFoundError, DownloadError, OfflineError, FormatError and UnsupportedError, and
+    ArgumentError for a wrong argument; what is wrong with one of several quantizations, its plan
+    says.
     """
     for name in options:
         if name not in EngineArguments.__optional_keys__:
-            raise unknown_argument(name, sorted(EngineArguments.__optional_keys__))
+            known = {*EngineArguments.__optional_keys__, "model", "hf", "offline", "fresh"}
+            raise unknown_argument(name, sorted(known))
+    if model is not None:
+        check_path("model", model)
+    room = of_machine.read().available if memory is None else check_size("memory", memory)
     engine = EngineOptions(**options)
-    found = subjects(model, hf, offline=offline)
-    probes = Probes(Threads(engine.threads, engine.threads_prefill), fresh=fresh)
-    machine = Machine(of_machine.read().available if memory is None else memory, probes)
+    found = subjects(model, hf, offline=check_bool("offline", offline))
+    probes = Probes(
+        Threads(engine.threads, engine.threads_prefill), fresh=check_bool("fresh", fresh)
+    )
+    machine = Machine(room, probes)
     plans = [plan_of(subject, engine, machine) for subject in found]
     probes.save()
     return plans
@@ -77,7 +86,7 @@ def subjects(
     `plan` does.
     """
     if hf is not None and model is not None:
-        raise ValueError("give a model either by name or by hf, not both")
+        raise ArgumentError("give a model either by name or by hf, not both")
     offline = network_forbidden(offline)
     text = os.fspath(model) if model is not None else DEFAULT_NAME
     reference = reference_of(model, hf=hf)

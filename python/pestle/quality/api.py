@@ -7,7 +7,9 @@ from pathlib import Path
 
 from pestle.huggingface import open_model
 from pestle.models import resolve
-from pestle.options.checks import check_size
+from pestle.options import check_bool, check_integer
+from pestle.options.arguments import known_arguments
+from pestle.options.checks import INT32_MAX, check_path, check_progress, check_size
 from pestle.progress import Progress
 from pestle.quality.checkpoint_subject import CheckpointSubject
 from pestle.quality.evaluation import CTX_SIZE, Evaluation, measure
@@ -15,6 +17,7 @@ from pestle.quality.subject import FileSubject, Subject
 from pestle.quality.text_set import built_in, from_file
 
 
+@known_arguments
 def evaluate(
     model: str | os.PathLike[str],
     *,
@@ -45,9 +48,18 @@ def evaluate(
 
     Raises TokenizerError where the two read text differently, UnsupportedError and FormatError for
     files that are not run, MemoryLimitError, with the sum where `memory` does not suffice,
-    ModelNotFoundError, and ValueError for a `ctx_size`
+    ModelNotFoundError, and ArgumentError, a ValueError, for a wrong argument, such as a `ctx_size`
     below 2.
     """
+    check_path("model", model)
+    for name, path in (("reference", reference), ("texts", texts)):
+        if path is not None:
+            check_path(name, path)
+    ctx_size = check_integer("ctx_size", ctx_size, 2)
+    threads = check_integer("threads", threads, 0, INT32_MAX)
+    if stream is not None:
+        check_bool("stream", stream)
+    check_progress(progress)
     subject = FileSubject(resolve(model, offline=True))
     other = None if reference is None else _reference(reference)
     return measure(

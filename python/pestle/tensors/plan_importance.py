@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from pestle.errors import FormatError
+from pestle.errors import ArgumentTypeError, FormatError, shown
 from pestle.quantization.importance import read_imatrix
 from pestle.tensors.encode import Floats, TensorImportance
 from pestle.tensors.plan import Output
@@ -39,7 +39,11 @@ class ImportanceSource(Protocol):
 
 def opened(imatrix: str | os.PathLike[str] | ImportanceSource | None) -> ImportanceSource | None:
     """An importance matrix, read where `imatrix` says where it is. Raises as `read_imatrix`."""
-    return read_imatrix(imatrix) if isinstance(imatrix, (str, os.PathLike)) else imatrix
+    if isinstance(imatrix, (str, os.PathLike)):
+        return read_imatrix(imatrix)
+    if imatrix is not None and not hasattr(imatrix, "digest"):
+        raise ArgumentTypeError(f"imatrix is {shown(imatrix)}, expected a file or what was read")
+    return imatrix
 
 
 class PlanImportance:

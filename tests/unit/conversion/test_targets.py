@@ -116,14 +116,6 @@ def test_targets_that_do_not_fit(half: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "values", [{}, {"size": 1, "bpw": 1.0}, {"size": -1}, {"bpw": 32.0}, {"bpw": math.nan}]
-)
-def test_targets_that_are_none(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="either as size or as bpw"):
-        Target(**values)
-
-
 def test_the_source_is_read_once(
     dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,6 +160,8 @@ def test_text_parts_are_joined(make_llm: MakeLlm) -> None:
     ("tools", "error", "why"),
     [
         (len, TypeError, "tools is <built-in function len>, expected a list of tools"),
+        (5, TypeError, "tools is 5, expected a list of tools"),
+        ([len], TypeError, "len: the parameter obj is positional-only; models give arguments"),
         ("f", TypeError, "tools is 'f', expected a list"),
         ({"name": "f"}, TypeError, "tools is {'name': 'f'}, expected a list"),
         ([3], TypeError, "tools[0] is 3, expected a function or a mapping"),
@@ -202,6 +204,9 @@ def test_a_function_alone_is_a_tool(make_llm: MakeLlm) -> None:
         ({"stop_sequences": []}, "'stop_sequences'; did you mean stop?"),
         ({"system": "x"}, "'system'; a message of the role system says it"),
         ({"n": 2}, "'n'; generate_all and chat_all take a list"),
+        ({"system_prompt": "x"}, "'system_prompt'; a message of the role system says it"),
+        ({"logprobs": True}, "logprobs is True, expected how many alternatives to report"),
+        ({"reasoning": "high"}, "expected True, False or None; did you mean reasoning_effort?"),
         ({"stream": "yes"}, "stream is 'yes', expected True or False"),
         ({"parallel_tool_calls": "no"}, "parallel_tool_calls is 'no', expected True or False"),
         ({"template_args": 3}, "template_args is 3, expected a mapping"),
@@ -223,6 +228,8 @@ def test_options_that_are_wrong(untouched: LLM, options: dict[str, Any], why: st
         ({"tool_choice": "required"}, "tool_choice wants a call, but there are no tools"),
         ({"max_tokens": -1}, "max_tokens is -1, expected 0 or more"),
         ({"json_schema": {}, "regex": "a"}, "json_schema and regex exclude each other"),
+        ({"choice": []}, "choice is empty, expected one string at least"),
+        ({"choice": ["a", ""]}, "choice has an empty string, which no answer can be"),
     ],
 )
 def test_values_that_are_wrong(untouched: LLM, options: dict[str, Any], why: str) -> None:
@@ -232,8 +239,33 @@ def test_values_that_are_wrong(untouched: LLM, options: dict[str, Any], why: str
 
 
 def test_options_of_chats_are_not_those_of_texts(untouched: LLM) -> None:
-    with pytest.raises(ArgumentTypeError, match="unknown generation option 'tool_choice'"):
+    with pytest.raises(ArgumentTypeError, match=r"option 'tool_choice'; chat takes it$"):
         untouched.generate("x", tool_choice="none")  # type: ignore[call-overload]
+    with pytest.raises(ArgumentTypeError, match=r"option 'tools'; chat and conversation take"):
+        untouched.generate("x", tools=[])  # type: ignore[call-overload]
+
+
+def test_a_call_says_who_takes_what_it_does_not(untouched: LLM) -> None:
+    wrong: list[tuple[Any, Any, dict[str, Any], str]] = [
+        (untouched.generate_all, ["x"], {"stream": True}, "only generate, chat, ask"),
+        (untouched.chat_all, [HELLO], {"stream": True}, "only generate, chat, ask"),
+        (untouched.conversation().ask, "x", {"tools": []}, "chat and conversation take them"),
+        (untouched.conversation().converse, "x", {"max_rounds": 1}, "it, as most_rounds"),
+        (untouched.conversation().ask, 5, {}, "text is 5, expected a string"),
+        (untouched.score, "x", {"begin": 1}, "unknown argument 'begin'"),
+        (untouched.conversation, None, {"messages": []}, "as its attribute `messages`"),
+    ]
+    for call, given, options, why in wrong:
+        with pytest.raises(ArgumentTypeError) as raised:
+            call(given, **options)
+        assert why in str(raised.value)
+
+
+def test_names_that_the_package_does_not_have() -> None:
+    with pytest.raises(AttributeError) as raised:
+        pestle.Llm  # type: ignore[attr-defined]  # noqa: B018
+    # By these Python asks "Did you mean: 'LLM'?" under the traceback.
+    assert (raised.value.name, raised.value.obj) == ("Llm", pestle)
 
 
 @pytest.mark.parametrize(
@@ -335,6 +367,11 @@ def test_values_that_are_nested_deeper_than_python_follows(untouched: LLM, depth
         ((), {"threads": 1, "kvtype": "f16"}, "unknown argument 'kvtype'; did you mean kv_type?"),
         ((5,), {}, "model is 5, expected a file or a name"),
         ((b"x.gguf",), {}, "model is b'x.gguf', expected a file or a name"),
+        (
+            (),
+            {"device": 5},
+            "unknown argument 'device'; Pestle computes on the CPU alone",
+        ),
         ((), {"max_model_len": 5}, "unknown argument 'max_model_len'; did you mean n_ctx?"),
         ((), {"hf": 3}, "hf is 3, expected a string"),
         ((), {"chat_template": 3}, "chat_template is 3, expected a string"),
@@ -354,6 +391,8 @@ def test_arguments_of_a_model_that_are_wrong(
     ("call", "given", "options", "why"),
     [
         ("tokenize", (3,), {}, "text is 3, expected a string"),
+        ("tokenize", ("x",), {"add_bos": True}, "'add_bos'; did you mean add_special?"),
+        ("tokenize", ("x",), {"parse_special": 1}, "parse_special is 1, expected True or False"),
         ("tokenize", ("x",), {"add_specials": True}, "'add_specials'; did you mean add_special?"),
         ("detokenize", ([1],), {"skip_special_tokens": True}, "did you mean skip_special?"),
         ("conversation", (3,), {}, "system is 3, expected a string"),

@@ -72,7 +72,7 @@ def test_what_is_wrong_is_said_by_the_call(tiny: LLM) -> None:
         with pytest.raises(ArgumentTypeError):
             call(given)
     with pytest.raises(ArgumentTypeError):
-        tiny.aembed(given, pooling="mean")
+        tiny.aembed(given, pooling="mean")  # type: ignore[unused-coroutine]
     for of_files in (chat.asave, chat.aload):
         with pytest.raises(ArgumentTypeError, match="session is 5, expected a name, or a folder"):
             of_files(given)

@@ -161,7 +161,7 @@ def test_a_pooling_that_is_no_number(tmp_path: Path) -> None:
         (3, {}, ArgumentTypeError, "texts is 3, expected text, token ids or a list"),
         (b"ab", {}, ArgumentTypeError, "texts is b'ab', expected"),
         (["a", 3], {}, ArgumentTypeError, r"texts\[1\] is 3"),
-        ("", {}, ArgumentError, "the prompt has no tokens"),
+        ("", {}, ArgumentError, "texts has no tokens"),
         (["a", ""], {}, ArgumentError, r"texts\[1\] has no tokens"),
         ([1, 999], {}, ArgumentError, "token 999"),
         ("a", {"pooling": "max"}, ArgumentError, "pooling is 'max', expected mean or last"),

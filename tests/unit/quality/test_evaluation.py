@@ -149,5 +149,5 @@ def test_refusals(files: dict[str, Path], tmp_path: Path) -> None:
         evaluate(files["Q8_0"], reference=tmp_path / "none.gguf")
     with pytest.raises(Error, match=r"cannot read .*config\.json"):
         evaluate(files["Q8_0"], reference=tmp_path)
-    with pytest.raises(ValueError, match="the context is 1 tokens"):
+    with pytest.raises(ValueError, match="ctx_size is 1, expected 2 or more"):
         evaluate(files["Q8_0"], ctx_size=1)
