@@ -187,7 +187,7 @@ certificate  picks the same next token as the source 97.8 % of the time
 
 def test_certificate() -> None:
     found = replace(FOUND, left_out=("tools/departures: why",), problems=("it is another model",))
-    data = Certificate("1.0", found).to_json()
+    data = Certificate("1.0", found).to_dict()
     file = replace(FILE, certificate=data)
     assert "\n".join(info.lines(file)) + "\n" == f"{TEXT}\n{CERTIFICATE}"
     assert file.to_json()["certificate"]["total"]["divergence"]["same_best"] == 0.978

@@ -94,7 +94,7 @@ def _writing(values: dict[str, Any]) -> WritingOptions:
 def report(made: Conversion, console: Console, as_json: bool) -> None:
     """Say what was made, and print its path."""
     if as_json:
-        console.json(summary(made))
+        console.json(made.to_dict())
         return
     for line in lines(made):
         console.note(line)
@@ -138,25 +138,6 @@ def lines(made: Conversion) -> list[str]:
         found.append(f"It {'; '.join(meaning(certificate.divergence, 'its source'))}.")
         found += [f"Something is wrong: {text}" for text in certificate.evaluation.problems]
     return found
-
-
-def summary(made: Conversion) -> dict[str, Any]:
-    """What was made, for programs."""
-    return {
-        "version": 1,
-        "paths": [str(path) for path in made.paths],
-        "manifest": str(made.manifest_path),
-        "bytes_read": made.bytes_read,
-        "bytes_written": made.bytes_written,
-        "types": made.types,
-        "resumed": made.resumed,
-        "seconds": made.seconds,
-        "requantized": made.requantized,
-        "without_importance": list(made.without_importance),
-        "too_narrow": list(made.too_narrow),
-        "refusal": made.refusal,
-        "certificate": None if made.certificate is None else made.certificate.to_json(),
-    }
 
 
 def _kinds(counts: dict[str, int]) -> str:

@@ -170,8 +170,8 @@ def command(
 def summary(evaluations: list[Evaluation]) -> dict[str, Any]:
     """What was found, for programs: the evaluation, or all of several."""
     if len(evaluations) == 1:
-        return evaluations[0].to_json()
-    return {"version": 1, "evaluations": [found.to_json() for found in evaluations]}
+        return evaluations[0].to_dict()
+    return {"version": 1, "evaluations": [found.to_dict() for found in evaluations]}
 
 
 def _show(found: Evaluation, console: Console) -> None:

@@ -176,7 +176,7 @@ def command(
     )
     trial = _verified(plans[0], model, hub, options) if verify else None
     if as_json:
-        data = {"version": 1, "plans": [each.to_json() for each in plans]}
+        data = {"version": 1, "plans": [each.to_dict() for each in plans]}
         console.json(data | ({"trial": asdict(trial[1])} if trial is not None else {}))
     else:
         best = next((each for each in plans if each.runs), plans[0])

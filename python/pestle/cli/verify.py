@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -41,26 +40,6 @@ def problems(found: Verification) -> list[str]:
     if found.not_rederived:
         parts.append(f"the source gives other bytes for {_some(found.not_rederived)}")
     return parts
-
-
-def summary(found: Verification) -> dict[str, Any]:
-    """What was found, for programs."""
-    return {
-        "version": 1,
-        "path": str(found.path),
-        "ok": found.ok,
-        "pestle": found.manifest.pestle,
-        "options": dict(found.manifest.options),
-        "tensors": found.n_tensors,
-        "damaged": list(found.damaged),
-        "headers_match": found.headers_match,
-        "padded_wrongly": list(found.padded_wrongly),
-        "wrong_sizes": [asdict(wrong) for wrong in found.wrong_sizes],
-        "sidecar": list(found.sidecar),
-        "changed_sources": list(found.changed_sources),
-        "not_rederived": list(found.not_rederived),
-        "metadata_rederived": found.metadata_rederived,
-    }
 
 
 def _some(names: Sequence[str], of: int | None = None) -> str:
@@ -121,7 +100,7 @@ def command(
         progress=Downloads(console),
     )
     if as_json:
-        console.json(summary(found))
+        console.json(found.to_dict())
     if not found.ok:
         intact = "; the file itself is unchanged" if found.sidecar and found.file_ok else ""
         raise FormatError(f"{file}: {'; '.join(problems(found))}{intact}")

@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pestle import files
 from pestle._core import GgufFile
@@ -29,7 +30,7 @@ RECORD_SECONDS = 5.0
 """How often what is done is synced and noted: at most so much is done again after a crash."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conversion:
     """A finished conversion. Sizes are bytes."""
 
@@ -60,6 +61,29 @@ class Conversion:
         if text is None:
             return None
         return Certificate.from_json(parse_object(text, f"key `{CERTIFICATE}`"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was made, as JSON has it: numbers, texts, lists and dicts."""
+        return {
+            "version": 1,
+            "paths": [str(path) for path in self.paths],
+            "manifest": str(self.manifest_path),
+            "bytes_read": self.bytes_read,
+            "bytes_written": self.bytes_written,
+            "types": dict(self.types),
+            "resumed": self.resumed,
+            "seconds": self.seconds,
+            "requantized": dict(self.requantized),
+            "without_importance": list(self.without_importance),
+            "too_narrow": list(self.too_narrow),
+            "refusal": self.refusal,
+            "certificate": None if self.certificate is None else self.certificate.to_dict(),
+        }
+
+    def __repr__(self) -> str:
+        more = f" and {len(self.paths) - 1} more" if len(self.paths) > 1 else ""
+        size = f"{self.bytes_written:,} bytes in {self.seconds:.1f} s"
+        return f"Conversion({str(self.paths[0])!r}{more}, {size})"
 
 
 def shard_paths(path: Path, n_shards: int) -> list[Path]:

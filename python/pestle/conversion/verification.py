@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pestle._core import GgufFile
 from pestle.conversion.contents import WrongSize, read_contents
@@ -23,7 +24,7 @@ from pestle.tensors.plan_importance import ImportanceSource, opened
 from pestle.tensors.reading import FileRead, read_source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """What was compared, and what differs. `source`: of `rederive` alone."""
 
@@ -62,6 +63,28 @@ class Verification:
     def file_ok(self) -> bool:
         """Whether every byte of the file itself, all shards, is what its metadata says."""
         return self.headers_match and not (self.damaged or self.padded_wrongly or self.wrong_sizes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was found, as JSON has it: numbers, texts, lists and dicts."""
+        return {
+            "version": 1,
+            "path": str(self.path),
+            "ok": self.ok,
+            "pestle": self.manifest.pestle,
+            "options": dict(self.manifest.options),
+            "tensors": self.n_tensors,
+            "damaged": list(self.damaged),
+            "headers_match": self.headers_match,
+            "padded_wrongly": list(self.padded_wrongly),
+            "wrong_sizes": [asdict(wrong) for wrong in self.wrong_sizes],
+            "sidecar": list(self.sidecar),
+            "changed_sources": list(self.changed_sources),
+            "not_rederived": list(self.not_rederived),
+            "metadata_rederived": self.metadata_rederived,
+        }
+
+    def __repr__(self) -> str:
+        return f"Verification({str(self.path)!r}, {self.n_tensors} tensors, ok={self.ok})"
 
 
 @known_arguments

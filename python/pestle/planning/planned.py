@@ -38,7 +38,7 @@ class Streaming:
         return self.compute + (1 - hits) * self.reading
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What to expect of a model on this machine. What could not be measured is None.
 
@@ -105,12 +105,19 @@ class Plan:
             )
         return None
 
-    def to_json(self) -> dict[str, Any]:
-        """The same as JSON-ready data."""
-        data = asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them, and what follows of them: whether it runs, and why not."""
+        data = asdict(self) | {"unmeasured": list(self.unmeasured)}
+        if self.streaming is not None:
+            data["streaming"] |= {"hits": list(self.streaming.hits)}
         if self.fit is not None:
             data["fit"] |= {"needed": self.fit.needed, "memory": dict(self.fit.memory.items())}
         return data | {"runs": self.runs, "obstacle": self.obstacle(), "prompt": PROMPT}
+
+    def __repr__(self) -> str:
+        speed = "" if self.decode is None else f", {self.decode.likely:.1f} tokens a second"
+        size = f"{self.quant}, {_gb(self.file_bytes)}" if self.quant else _gb(self.file_bytes)
+        return f"Plan({self.name!r}, {size}, runs={self.runs}{speed})"
 
 
 def _gb(size: int) -> str:

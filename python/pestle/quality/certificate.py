@@ -46,7 +46,7 @@ class Certificate:
             left_out=tuple(name.partition(":")[0] for name in self.evaluation.left_out),
             problems=tuple(text[:_PROBLEM_CHARS] for text in self.evaluation.problems),
         )
-        data = {"pestle": self.pestle, **evaluation.to_json()}
+        data = {"pestle": self.pestle, **evaluation.to_dict()}
         found = json.dumps(_rounded(data), separators=(",", ":"))
         if len(found) > LENGTH:
             raise AssertionError(f"a certificate of {len(found)} characters")
@@ -71,8 +71,8 @@ class Certificate:
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             raise FormatError(f"key `{KEY}` is not a certificate: {error!r:.80}") from error
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON-ready data."""
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
         data: dict[str, Any] = json.loads(self.text())
         return data
 

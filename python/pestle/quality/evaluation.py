@@ -26,7 +26,7 @@ CTX_SIZE = 512
 """Tokens of a window, where nobody says otherwise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What was measured.
 
@@ -49,9 +49,19 @@ class Evaluation:
         """Whether nothing speaks against the file."""
         return not self.problems
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON-ready data. "version" goes up when a field changes its meaning or goes away."""
-        return {"version": JSON_VERSION, **asdict(self)}
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them: numbers, texts, lists and dicts.
+
+        "version" goes up when a field changes its meaning or goes away.
+        """
+        lists = {"left_out": list(self.left_out), "problems": list(self.problems)}
+        return {"version": JSON_VERSION, **asdict(self), **lists}
+
+    def __repr__(self) -> str:
+        lost = self.total.divergence
+        compared = "" if lost is None else f", divergence={lost.mean:.3g} from {self.reference!r}"
+        found = f"perplexity={self.total.perplexity:.4g}{compared}"
+        return f"Evaluation({self.model!r}, {self.total.tokens} tokens, {found}, ok={self.ok})"
 
 
 def measure(

@@ -72,9 +72,15 @@ def test_what_it_says(certified: Certified) -> None:
 
 def test_the_file_holds_with_it(certified: Certified) -> None:
     source, path, _ = certified
-    assert verify(path).ok
+    proof = verify(path)
+    assert proof.ok
+    assert json.loads(json.dumps(proof.to_dict())) == proof.to_dict()
+    assert repr(proof) == f"Verification({str(path)!r}, {proof.n_tensors} tensors, ok=True)"
     assert verify(path, rederive=source).ok
-    plain = convert(source, path.with_name("plain.gguf"), to="Q8_0").paths[0]
+    made = convert(source, path.with_name("plain.gguf"), to="Q8_0")
+    (plain,) = made.paths
+    assert json.loads(json.dumps(made.to_dict())) == made.to_dict()
+    assert repr(made).startswith(f"Conversion({str(plain)!r}, {made.bytes_written:,} bytes in ")
     assert gguf.describe(plain).certificate is None
     other, own = _core.GgufFile(plain), _core.GgufFile(path)
     assert all(own.read(t.name).tobytes() == other.read(t.name).tobytes() for t in own.tensors)
@@ -145,7 +151,7 @@ def test_interrupted_and_taken_up(
 
 
 def test_what_a_terminal_would_act_on(certified: Certified) -> None:
-    data = certified[2].to_json() | {"texts": "a\x1b[2Jb", "left_out": ["\n"]}
+    data = certified[2].to_dict() | {"texts": "a\x1b[2Jb", "left_out": ["\n"]}
     evaluation = Certificate.from_json(data).evaluation
     assert (evaluation.texts, evaluation.left_out) == ("a\ufffd[2Jb", ("\ufffd",))
 

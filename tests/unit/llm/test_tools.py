@@ -120,9 +120,7 @@ def test_what_no_schema_can_say() -> None:
     def odd(place: complex) -> None: ...
     def pair(both: tuple[int, str]) -> None: ...
 
-    with pytest.raises(
-        TypeError, match=r"^starred: the parameter \*places is variadic positional; models"
-    ):
+    with pytest.raises(TypeError, match=r"^starred: the parameter \*places.* is variadic pos"):
         Tools([starred])
     with pytest.raises(TypeError, match=r"^odd: place: <class 'complex'> has no JSON schema$"):
         Tools([odd])

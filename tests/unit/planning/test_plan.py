@@ -99,7 +99,10 @@ def test_a_file_that_does_not_fit(dense: Path) -> None:
 def test_what_is_planned_is_json(sparse: Path) -> None:
     for limit in (100, 10, 1):
         plan = only(pestle.plan(sparse, memory=limit * GB))
-        data = json.loads(json.dumps(plan.to_json()))
+        data = json.loads(json.dumps(plan.to_dict()))
+        assert data == plan.to_dict()
+        assert len(repr(plan)) < 250
+        assert f"runs={plan.runs}" in repr(plan)
         assert data["runs"] is plan.runs
         assert plan.fit is not None
         memory = data["fit"]["memory"]

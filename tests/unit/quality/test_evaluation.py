@@ -96,7 +96,9 @@ def test_built_in_texts(files: dict[str, Path]) -> None:
     windows = windows_of(built_in(), tokenizer, template, 64)
     assert found.total.tokens == sum(window.positions for window in windows.windows)
     assert found.total.tokens == sum(of.tokens for of in found.categories.values())
-    assert json.loads(json.dumps(found.to_json()))["version"] == 1
+    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert repr(found).startswith("Evaluation('Q8_0.gguf', ")
+    assert repr(found).endswith(", ok=True)")
 
 
 def test_no_window_is_longer_than_the_model_was_trained_for(
