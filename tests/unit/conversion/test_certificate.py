@@ -137,7 +137,7 @@ def test_interrupted_and_taken_up(
 ) -> None:
     source, path, _ = certified
 
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
