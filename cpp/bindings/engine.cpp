@@ -231,14 +231,23 @@ void bind_engine(py::module_& m) {
       .def("pooler", &pooler, py::arg("pooling"),
            "What makes a vector of a text: of the \"mean\" of its tokens' hidden states, or of the \"last\" "
            "token's.")
-      .def("step", &step, py::arg("batch"), py::arg("logits") = "last",
-           "Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or "
-           "(sequence, tokens, logits):\n"
-           "\"last\", \"all\" or \"none\" of its tokens have logits, by default as the argument says; or "
-           "none has, and a\n"
-           "Pooler that stands there takes their hidden states. Returns the number of logits rows, which are "
-           "in the entries'\n"
-           "order. Raises ContextLengthError before anything has changed.")
+      .def(
+          "step", &step, py::arg("batch"), py::arg("logits") = "last",
+          "Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or "
+          "(sequence, tokens, logits):\n"
+          "\"last\", \"all\" or \"none\" of its tokens have logits, by default as the argument says; or "
+          "none has, and a\n"
+          "Pooler that stands there takes their hidden states. Returns the number of logits rows, which are "
+          "in the entries'\n"
+          "order. Raises ContextLengthError before anything has changed, InterruptionError where `interrupt` "
+          "was\n"
+          "called, and Error where experts cannot be read; the sequences then hold what they held. On the "
+          "main thread\n"
+          "Ctrl-C ends a step that streams experts.")
+      .def("interrupt", &Engine::interrupt,
+           "Has the step in progress, or else the next one, raise InterruptionError within about a layer's "
+           "time. Any\n"
+           "thread may call it, and it never waits.")
       .def("choose", &choose, py::arg("choices"),
            "The tokens that follow in several sequences of the last step, chosen in parallel. A choice is "
            "(sampler, sequence,\n"

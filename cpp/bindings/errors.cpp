@@ -9,7 +9,9 @@ namespace py = pybind11;
 namespace pestle {
 namespace {
 
-struct Classes { py::handle error, format, unsupported, memory_limit, context_length, quantize; };
+struct Classes {
+  py::handle error, format, unsupported, memory_limit, context_length, interruption, quantize;
+};
 
 // A message is a line of UTF-8, whatever of a file got into it: otherwise Python would raise
 // UnicodeDecodeError in its place.
@@ -33,6 +35,7 @@ void bind_errors(py::module_& m) {
   classes.unsupported = define<UnsupportedError>(m, "UnsupportedError", classes.error);
   classes.memory_limit = define<MemoryLimitError>(m, "MemoryLimitError", classes.error);
   classes.context_length = define<ContextLengthError>(m, "ContextLengthError", classes.error);
+  classes.interruption = define<InterruptionError>(m, "InterruptionError", classes.error);
   classes.quantize = define<QuantizeError>(m, "QuantizeError", classes.error);
   py::register_exception_translator([](std::exception_ptr p) {
     try {
@@ -49,7 +52,9 @@ void bind_errors(py::module_& m) {
       raise(error);
     } catch (const FormatError& e) { raise(make(classes.format, e)); } catch (const UnsupportedError& e) {
       raise(make(classes.unsupported, e));
-    } catch (const MemoryLimitError& e) { raise(make(classes.memory_limit, e)); } catch (const Error& e) {
+    } catch (const MemoryLimitError& e) {
+      raise(make(classes.memory_limit, e));
+    } catch (const InterruptionError& e) { raise(make(classes.interruption, e)); } catch (const Error& e) {
       raise(make(classes.error, e));
     }
   });

@@ -2,6 +2,7 @@
 
 #include <pybind11/numpy.h>
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -91,8 +92,17 @@ int step(Engine& engine, const std::vector<AnyTuple>& batch, const std::string& 
                                    ? taken<std::string>(entry[2], "\"last\", \"all\", \"none\" or a Pooler")
                                    : which);
   }
+  // Signals are handled on the main thread alone, which may wait long for experts.
+  std::function<void()> poll;
+  if (engine.model().experts &&
+      py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>() ==
+          PyThread_get_thread_ident())
+    poll = [] {
+      const py::gil_scoped_acquire acquired;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    };
   const py::gil_scoped_release released;
-  engine.step(inputs);
+  engine.step(inputs, poll);
   return engine.logits_rows();
 }
 

@@ -18,6 +18,9 @@ struct UnsupportedError : Error { using Error::Error; };
 // What was asked for does not fit the memory allowed.
 struct MemoryLimitError : Error { using Error::Error; };
 
+// A pass was given up because somebody asked for that.
+struct InterruptionError : Error { using Error::Error; };
+
 // A number that a type cannot hold: not finite, or too large. Both count from 0; row is -1 where the
 // importance of a column is wrong.
 struct QuantizeError : Error {

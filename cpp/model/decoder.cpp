@@ -58,6 +58,7 @@ void Decoder::run_layers(Step& step, Rows x) const {
   for (int i = 0; i < static_cast<int>(layers.size()); i++) {
     const Layer& l = layers[static_cast<size_t>(i)];
     parts.each(x, [&](Step& part, Rows rows) {
+      ws.interruption.check();
       const Arena::Scope scope(ws.arena);
       std::visit([&](const auto& attention) { attention(part, rows, l.attn_residual, i); }, l.attention);
     });

@@ -245,8 +245,9 @@ void ExpertStream::read_loop(std::span<std::byte> buffer) {
   }
 }
 
-ExpertStream::Lease::Lease(ExpertStream& stream, int layer, std::span<const ExpertDemand> demands, int rows)
-    : stream_(stream), turn_(stream.leases_), layer_(layer), demands_(demands) {
+ExpertStream::Lease::Lease(ExpertStream& stream, int layer, std::span<const ExpertDemand> demands, int rows,
+                           Interruption& interruption)
+    : stream_(stream), interruption_(interruption), turn_(stream.leases_), layer_(layer), demands_(demands) {
   const ExpertLayout::Layer& l = stream.layout_.layers[size_t(layer)];
   up_at_ = l.up_at;
   down_at_ = l.down_at;
@@ -348,7 +349,11 @@ void ExpertStream::Lease::wait_until(std::unique_lock<std::mutex>& lock, const R
   const uint64_t before = traffic.read_bytes;
   const Clock::time_point begin = Clock::now();
   stream_.work_.notify_all();
-  stream_.arrival_.wait(lock, ready);
+  while (!stream_.arrival_.wait_for(lock, Interruption::kPatience, ready)) {
+    lock.unlock();
+    interruption_.check();
+    lock.lock();
+  }
   traffic.stall_seconds += std::chrono::duration<double>(Clock::now() - begin).count();
   traffic.stall_bytes += traffic.read_bytes - before;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/interruption.h"
 #include "model/expert_policy.h"
 #include "model/expert_source.h"
 
@@ -124,7 +125,9 @@ class ExpertStream {
 // which are the indices of experts in ascending order.
 class ExpertStream::Lease {
  public:
-  Lease(ExpertStream& stream, int layer, std::span<const ExpertDemand> demands, int rows);
+  // Whatever waits here can be interrupted, which throws.
+  Lease(ExpertStream& stream, int layer, std::span<const ExpertDemand> demands, int rows,
+        Interruption& interruption);
   ~Lease();
   Lease(const Lease&) = delete;
 
@@ -156,6 +159,7 @@ class ExpertStream::Lease {
   void wait_until(std::unique_lock<std::mutex>& lock, const Ready& ready);
 
   ExpertStream& stream_;
+  Interruption& interruption_;
   const std::lock_guard<std::mutex> turn_;
   int layer_;
   std::span<const ExpertDemand> demands_;

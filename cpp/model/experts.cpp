@@ -143,13 +143,14 @@ class Dispatch {
       demands.back().tokens += j->rows;
     }
     first.push_back(jobs_ + n_jobs_);
-    ExpertStream::Lease lease(*e_.stream, e_.layer, demands, tokens());
+    ExpertStream::Lease lease(*e_.stream, e_.layer, demands, tokens(), ws_.interruption);
     std::vector<Job> come;
     const int n = static_cast<int>(demands.size());
     for (int begin = 0, end; begin < n; begin = end) {
       end = lease.take(begin);
       if (begin == 0) meanwhile();
       for (int done = begin; done < end;) {
+        ws_.interruption.check();
         const auto [gated, whole] = lease.next();
         come.clear();
         for (const int d : gated)

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/interruption.h"
 #include "core/thread_pool.h"
 #include "kernels/table.h"
 #include "model/observer.h"
@@ -47,6 +48,7 @@ class Workspace {
   ThreadPool& pool;
   const KernelTable& kernels;
   Observer* observer = nullptr;  // of the inputs of products with weights; null: nobody listens
+  Interruption interruption;     // asked for between layers, and while reads are waited for
 
  private:
   std::vector<Buffer> scratch_;

@@ -172,9 +172,10 @@ Sequence Engine::restore(std::span<const int32_t> tokens, const ReadPage& read) 
   return Sequence(*this, std::move(pages), {tokens.begin(), tokens.end()});
 }
 
-void Engine::step(std::span<const Input> inputs) {
+void Engine::step(std::span<const Input> inputs, const std::function<void()>& poll) {
   const std::lock_guard lock(stepping_);
   const DefaultFpEnvironment environment;
+  const Interruption::Polling polling(workspace_.interruption, poll);
   check(inputs);
   int rows = 0;
   for (const Input& in : inputs)
@@ -194,6 +195,7 @@ void Engine::step(std::span<const Input> inputs) {
   Batch batch{{}, {}, {}, &cache_.layout(), expert_counts_.data()};
   std::vector<std::pair<const Input*, size_t>> done;  // what to append once the pass has run
   int first_logits = 0;
+  counts_done_ = expert_counts_;
   const auto flush = [&] {
     if (tokens.empty()) return;
     const Arena::Scope scope(workspace_.arena);
@@ -207,6 +209,7 @@ void Engine::step(std::span<const Input> inputs) {
       at += n;
     }
     first_logits += int(batch.logit_rows.size());
+    counts_done_ = expert_counts_;
     tokens.clear(), done.clear();
     batch.slices.clear(), batch.logit_rows.clear(), batch.hidden_rows.clear();
   };
@@ -233,6 +236,7 @@ void Engine::step(std::span<const Input> inputs) {
     flush();
   } catch (...) {
     for (const auto& [in, n] : done) in->sequence->pages_.shrink(in->sequence->n_tokens());
+    expert_counts_ = counts_done_;
     throw;
   }
   logits_ = {reinterpret_cast<float*>(logits_memory_.data()), rows, model_->n_vocab, stride};
@@ -244,13 +248,13 @@ void Engine::run(const Batch& batch, int first_logits, Rows hidden) {
   const size_t stride = static_cast<size_t>(padded(model_->n_vocab));
   const Rows logits{reinterpret_cast<float*>(logits_memory_.data()) + stride * first_logits,
                     int(batch.logit_rows.size()), model_->n_vocab, stride};
-  counts_before_ = expert_counts_;
+  const std::vector<uint64_t> counts = expert_counts_;
   try {
     return model_->decoder(workspace_, batch, logits, hidden);
   } catch (const MemoryLimitError&) {
     if (batch.tokens.size() < 2 || workspace_.observer) throw;  // which has heard of some rows already
   }
-  expert_counts_ = counts_before_;
+  expert_counts_ = counts;
   const size_t middle = batch.tokens.size() / 2;
   const Batch first = batch.rows(0, middle), second = batch.rows(middle, batch.tokens.size());
   run(first, first_logits, hidden.take(int(first.hidden_rows.size())));

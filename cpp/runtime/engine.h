@@ -77,9 +77,13 @@ class Engine {
 
   // Appends tokens to their sequences and computes the logits that each asks for, in their order. Throws
   // before anything has changed: ContextLengthError, std::invalid_argument (a token outside the vocabulary, a
-  // sequence given twice, a pooler that does not fit). MemoryLimitError: the sequences and poolers hold what
-  // the passes before the failing one computed. Concurrent calls queue.
-  void step(std::span<const Input> inputs);
+  // sequence given twice, a pooler that does not fit). MemoryLimitError, InterruptionError, Error of experts
+  // that cannot be read, and what `poll` throws, which is called every 50 ms or between layers: the sequences
+  // and poolers hold what the passes before the failing one computed. Concurrent calls queue.
+  void step(std::span<const Input> inputs, const std::function<void()>& poll = nullptr);
+  // From any thread: the pass in progress, or else the next one, throws InterruptionError within about a
+  // layer's time.
+  void interrupt() { workspace_.interruption.request(); }
 
   // Chooses what follows from the logits of the last step, each choice on a thread of its own. What fails has
   // an `error`; the others are chosen all the same. See choosing.h.
@@ -143,7 +147,7 @@ class Engine {
   Workspace workspace_;
   KvCache cache_;
   PrefixCache prefixes_;
-  std::vector<uint64_t> expert_counts_, counts_before_;  // now, and before the pass
+  std::vector<uint64_t> expert_counts_, counts_done_;  // now, and of the passes that ended
   std::unique_ptr<InputSums> input_sums_;
   mutable std::mutex stepping_;
   Buffer logits_memory_;

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 import typing
 from types import ModuleType
-__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'ExpertTraffic', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductProbe', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int16', 'measure_int8', 'measure_reads', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
+__all__: list[str] = ['AttentionWork', 'ContextLengthError', 'Drafter', 'Engine', 'Error', 'ExpertLayout', 'ExpertTraffic', 'Footprint', 'FormatError', 'GEMMA3_LAYERS_OF_27B', 'GgufFile', 'GgufTensor', 'GgufType', 'InterruptionError', 'KV_LAYOUT_VERSION', 'KV_PAGE_TOKENS', 'KvMemory', 'MemoryLimitError', 'Model', 'PartRunner', 'Pooler', 'ProductProbe', 'ProductWork', 'QuantizeError', 'RopeOverride', 'Sampled', 'Sampler', 'Scored', 'Sequence', 'TokenWork', 'UnsupportedError', 'architectures', 'compare_logits', 'cpu_info', 'dequantize_rows', 'expert_layout', 'footprint', 'gguf_extent', 'isa', 'isas', 'kernels', 'kv_memory', 'linux_topology', 'measure_bandwidth', 'measure_int16', 'measure_int8', 'measure_reads', 'pass_bytes', 'quantize_rows', 'quantized_row_bytes', 'score_logits', 'token_work', 'types', 'widen', 'widen_fp8']
 kernels: ModuleType
 class Error(RuntimeError):
     pass
@@ -21,6 +21,8 @@ class MemoryLimitError(Error):
 class ContextLengthError(Error):
     needed: int
     limit: int
+class InterruptionError(Error):
+    pass
 class QuantizeError(Error):
     pass
 class GgufTensor:
@@ -557,6 +559,11 @@ class Engine:
         [n_matrices]. The inputs are those before they are quantized. One sequence after the other gives the same
         bits however the tokens are split into steps, on any number of threads. ValueError without gather_inputs.
         """
+    def interrupt(self) -> None:
+        """
+        Has the step in progress, or else the next one, raise InterruptionError within about a layer's time. Any
+        thread may call it, and it never waits.
+        """
     def keep(self, sequence: Sequence) -> None:
         """
         Keeps the pages of all that a sequence holds, as long as prefix_cache allow.
@@ -596,7 +603,9 @@ class Engine:
         Appends tokens to their sequences, several in one pass. An entry is (sequence, tokens) or (sequence, tokens, logits):
         "last", "all" or "none" of its tokens have logits, by default as the argument says; or none has, and a
         Pooler that stands there takes their hidden states. Returns the number of logits rows, which are in the entries'
-        order. Raises ContextLengthError before anything has changed.
+        order. Raises ContextLengthError before anything has changed, InterruptionError where `interrupt` was
+        called, and Error where experts cannot be read; the sequences then hold what they held. On the main thread
+        Ctrl-C ends a step that streams experts.
         """
     @property
     def chunk(self) -> int:

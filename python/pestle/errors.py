@@ -1,12 +1,13 @@
 """Every error that Pestle raises on purpose; all derive from `Error`.
 
-The first six are thrown by the C++ core, the others by the Python above it.
+The first seven are thrown by the C++ core, the others by the Python above it.
 """
 
 from pestle._core import (
     ContextLengthError,
     Error,
     FormatError,
+    InterruptionError,
     MemoryLimitError,
     QuantizeError,
     UnsupportedError,
@@ -85,6 +86,7 @@ __all__ = [
     "Error",
     "FormatError",
     "GrammarError",
+    "InterruptionError",
     "MemoryLimitError",
     "ModelNotFoundError",
     "OfflineError",

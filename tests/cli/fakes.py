@@ -57,6 +57,9 @@ class FakeRun:
     def settle(self) -> None:
         pass
 
+    def stop(self) -> None:
+        self.cancel.set()
+
     def abandon(self) -> None:
         self.cancel.set()
 

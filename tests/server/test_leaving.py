@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pestle import LLM
+from pestle.errors import InterruptionError
 
 from .serving import Client
 
@@ -53,3 +54,29 @@ def test_who_leaves(
         time.sleep(0.01)
     assert not tickets
     assert len(llm.engine.passes) == 1
+
+
+def test_a_pass_that_takes_long_ends_early(
+    make_llm: Callable[..., LLM], serve: Callable[..., Client]
+) -> None:
+    """Where experts are streamed, one may take minutes: the engine gives it up."""
+    llm: Any = make_llm(chunk=16)
+    llm._runtime.scheduler._gives_up = True
+    entered, given_up = threading.Event(), threading.Event()
+
+    def block() -> None:
+        entered.set()
+        assert given_up.wait(20)
+        raise InterruptionError("given up")
+
+    llm.engine.before, llm.engine.interrupt = block, given_up.set
+    client, body = serve(llm), json.dumps({"prompt": "x" * 200, "max_tokens": 1}).encode()
+    with socket.create_connection(("127.0.0.1", client.port)) as connection:
+        head = "POST /v1/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+        head += "content-type: application/json\r\n"
+        connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        assert entered.wait(20)
+    assert given_up.wait(20)
+    llm.engine.before = lambda: None
+    assert client.post("/v1/completions", {"prompt": "x", "max_tokens": 1}).status == 200
+    assert not llm._runtime.scheduler._line.running

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pestle.engine.pace import Pace
 from pestle.engine.ticket import Outcome, Ticket
 from pestle.engine.work import Rows, Taken
-from pestle.errors import MemoryLimitError
+from pestle.errors import InterruptionError, MemoryLimitError
 
 if TYPE_CHECKING:
     from pestle.engine.loaded import Choice, ForwardPass, Sampled
@@ -91,6 +91,9 @@ class Pass:
                 if not self._make_room(batch, error):
                     return
                 continue
+            except InterruptionError:  # whoever is not cancelled is in the next one
+                self.outcomes += [(ticket, None) for ticket, _ in batch]
+                return
             except BaseException as error:
                 self._make_apart(batch, error)
                 return

@@ -181,6 +181,14 @@ class Run(Generic[R]):
         self.end()
         return self._last_chunk(part)
 
+    def stop(self) -> None:
+        """As setting `cancel`, and a pass that takes long ends early.
+
+        Never waits; a signal handler may call it.
+        """
+        self.cancel.set()
+        self._runtime.scheduler.give_up()
+
     def abandon(self) -> None:
         """As setting `cancel`, and whoever waits for a chunk is told at once. Never waits."""
         self.cancel.set()

@@ -26,7 +26,9 @@ class Runtime:
     """
 
     def __init__(self, loaded: Loaded) -> None:
-        self.scheduler = Scheduler(loaded.engine, Pace(streams=loaded.streams))
+        self.scheduler = Scheduler(
+            loaded.engine, Pace(streams=loaded.streams), gives_up=loaded.streams
+        )
         self._loaded: Loaded | None = loaded
         self._held: WeakSet[HeldSequence] = WeakSet()
         self._holding = threading.Lock()  # over the set

@@ -3,7 +3,8 @@
 Whoever wants something computed adds a piece of work and takes what comes of it from a `Ticket`.
 A thread of the scheduler's own makes the passes. It is there while there is work, and is the only
 one that touches the engine and its sequences; so nothing else needs a lock around them. That it is
-not the main thread also means that no Ctrl-C can end a pass half done.
+not the main thread also means that no Ctrl-C can end a pass half done. Where one may take long, the
+engine is told to give it up once all that it is for has been cancelled.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class Scheduler:
     work is set aside and taken up again later.
     """
 
-    def __init__(self, engine: ForwardPass, pace: Pace | None = None) -> None:
+    def __init__(
+        self, engine: ForwardPass, pace: Pace | None = None, *, gives_up: bool = False
+    ) -> None:
+        """`gives_up`: a pass may take long, and is not made to its end where nobody wants it."""
         self.tally = Tally()
         self._engine: ForwardPass | None = engine
         self._lock = threading.Lock()
@@ -56,6 +60,8 @@ class Scheduler:
         self._left = threading.Event()  # the thread has left; made anew with each
         self._pace = pace or Pace()
         self._closed: Callable[[], BaseException] | None = None
+        self._gives_up = gives_up
+        self._passing: tuple[Ticket[Any], ...] = ()  # those that the pass in progress is for
 
     def add(
         self,
@@ -154,6 +160,18 @@ class Scheduler:
         result: T = call.wait()
         return result
 
+    def give_up(self) -> None:
+        """Have the pass in progress end early, if all that it is for has been cancelled.
+
+        Never waits, and needs no lock: a signal handler may call it. Where a pass has begun for
+        others meanwhile, that one is made again.
+        """
+        passing, engine = self._passing, self._engine
+        if not self._gives_up or not passing or engine is None:
+            return
+        if all(ticket._cancel.is_set() for ticket in passing):
+            engine.interrupt()
+
     def close(self, error: Callable[[], BaseException]) -> None:
         """End all work with what `error` makes, once the pass in progress has ended.
 
@@ -164,6 +182,9 @@ class Scheduler:
             self._closed = error
             self._wake.notify()
             thread, left = self._thread, self._left
+            engine = self._engine
+        if self._gives_up and self._passing and engine is not None:
+            engine.interrupt()
         if thread is threading.current_thread():
             return  # a finalizer; the loop finds out
         if thread is not None and thread.is_alive():
@@ -243,9 +264,12 @@ class Scheduler:
         outcomes: list[Outcome] = []
         try:
             begun = self._begin(engine, queued, outcomes)
+            self._passing = (*ready, *begun)
             self._pass(engine, ready + begun, outcomes)
         except BaseException as error:  # a defect of ours
             outcomes = [(ticket, error) for ticket in (*ready, *queued)]
+        finally:
+            self._passing = ()
         told = {id(ticket) for ticket, _ in outcomes}
         idle: list[Outcome] = [(t, None) for t in (*ready, *queued) if id(t) not in told]
         self._finish(outcomes + idle)

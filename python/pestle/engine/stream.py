@@ -54,9 +54,10 @@ class Stream(Iterator[Chunk], Generic[R]):
     def cancel(self) -> None:
         """End the generation before its next forward pass; any thread may call this.
 
-        The stream then yields one last chunk, whose `finish_reason` is "cancelled".
+        Where experts are streamed, the pass in progress ends early too. The stream then yields one
+        last chunk, whose `finish_reason` is "cancelled".
         """
-        self._run.cancel.set()
+        self._run.stop()
 
     def close(self) -> None:
         """End the generation, once the forward pass in progress has ended.

@@ -142,12 +142,13 @@ class Ticket(Generic[T]):
                 self._scheduler._look()
 
     def cancel(self) -> None:
-        """Want no more of it; a pass in progress still ends. Never waits.
+        """Want no more of it; a pass in progress ends, early if it takes long. Never waits.
 
         So it may be called wherever the garbage collector runs, also in the middle of what holds
         the lock. Then the scheduler finds out when it looks next.
         """
         self._cancel.set()
+        self._scheduler.give_up()
         if self._scheduler._lock.acquire(blocking=False):
             try:
                 watchers = self._scheduler._line.drop_cancelled()

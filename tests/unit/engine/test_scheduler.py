@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from pestle import Error, MemoryLimitError
 from pestle.engine.loaded import Sampled
 from pestle.engine.scheduler import Scheduler
 from pestle.engine.work import Rows, Taken
+from pestle.errors import Error, InterruptionError, MemoryLimitError
 
 
 @dataclass
@@ -24,17 +24,24 @@ class Engine:
     fails: dict[str, BaseException] = field(default_factory=dict)
     gate: threading.Event | None = None
     entered: threading.Event = field(default_factory=threading.Event)
+    interrupted: threading.Event = field(default_factory=threading.Event)
     kv_limit = kv_used = kept_bytes = 0
 
     def step(self, batch: list[tuple[Any, list[int], str]]) -> int:
         self.entered.set()
         if self.gate is not None:
             assert self.gate.wait(10)
+        if self.interrupted.is_set():
+            self.interrupted.clear()
+            raise InterruptionError("given up")
         for sequence, _, _ in batch:
             if sequence in self.fails:
                 raise self.fails[sequence]
         self.batches.append([(sequence, len(tokens)) for sequence, tokens, _ in batch])
         return 0
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
 
     def choose(self, choices: Sequence[Any]) -> Sequence[Any]:
         return []
@@ -381,3 +388,36 @@ def test_what_hurries_keeps_its_results_when_it_is_cancelled() -> None:
     taker.join(10)
     assert not taker.is_alive()
     assert len(found) == len(engine.batches)
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_a_pass_that_nobody_wants_is_given_up(gives_up: bool) -> None:
+    """But not where it is for others too; who is not cancelled is in the next one."""
+    engine = Engine()
+    scheduler = Scheduler(engine, gives_up=gives_up)  # type: ignore[arg-type]
+    go_on = held(engine)
+    first = scheduler.add(Reader("first", answers=1))
+    assert engine.entered.wait(10)
+    tickets = [scheduler.add(Reader(name, answers=3)) for name in "ab"]
+    engine.entered.clear()
+    first.cancel()
+    assert engine.interrupted.is_set() == gives_up
+    second = engine.gate = threading.Event()
+    go_on()
+    assert engine.entered.wait(10)  # a pass for both
+    tickets[0].cancel()
+    assert not engine.interrupted.is_set()
+    tickets[1].cancel()
+    assert engine.interrupted.is_set() == gives_up
+    second.set()
+    for ticket in tickets:
+        assert ticket.next() is None
+        ticket.settle()
+    assert drained(scheduler.add(Reader("c", answers=2))) == [1, 1]
+
+
+def test_a_pass_that_is_given_up_by_mistake_is_made_again() -> None:
+    engine = Engine()
+    scheduler = Scheduler(engine, gives_up=True)  # type: ignore[arg-type]
+    engine.interrupt()
+    assert drained(scheduler.add(Reader("a", 20, answers=2))) == [8, 8, 4, 1, 1]

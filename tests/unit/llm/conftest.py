@@ -259,6 +259,9 @@ class FakeEngine:
         self.after()
         return len(self.rows)
 
+    def interrupt(self) -> None:
+        """Its passes end at once."""
+
     def choose(self, choices: list[Choice]) -> list[list[Sampled] | BaseException]:
         return [self._chosen(choice) for choice in choices]
 
