@@ -129,6 +129,10 @@ SHAPES = {
         "gpt-oss", 2880, 2880, 24, 64, 8, 64, 201088, 131072, 1.5e5, 1e-5,
         tied=False, yarn=Yarn(32.0, 4096, 32.0, 1.0), experts=Experts(32, 4, 2880), window=128,
     ),
+    "gpt-oss-120b": Shape(
+        "gpt-oss", 2880, 2880, 36, 64, 8, 64, 201088, 131072, 1.5e5, 1e-5,
+        tied=False, yarn=Yarn(32.0, 4096, 32.0, 1.0), experts=Experts(128, 4, 2880), window=128,
+    ),
     "deepseek-v2-lite": Shape(
         "deepseek2", 2048, 10944, 27, 16, 1, 192, 102400, 163840, 1e4, 1e-6,
         tied=False, yarn=Yarn(40.0, 4096, log_multiplier=0.0707),
