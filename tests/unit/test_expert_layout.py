@@ -10,7 +10,7 @@ from synthetic.shapes import SHAPES
 
 from .test_kv_memory import header
 
-SPARSE = ("qwen3-30b-a3b", "gpt-oss-20b", "deepseek-v2-lite", "deepseek-v3")
+SPARSE = ("qwen3-30b-a3b", "gpt-oss-20b", "gpt-oss-120b", "deepseek-v2-lite", "deepseek-v3")
 
 
 @pytest.mark.parametrize("name", SPARSE)
@@ -23,7 +23,7 @@ def test_counts_of_published_shapes(name: str, tmp_path: Path) -> None:
     assert layout.cycle == layers * experts.top_k
     assert layout.min_slots == experts.top_k
     # For 32 weights MXFP4, which gpt-oss' experts have, takes 17 bytes and Q4_0 18.
-    block = 17 if name == "gpt-oss-20b" else 18
+    block = 17 if name.startswith("gpt-oss") else 18
     one = 3 * SHAPES[name].dim * experts.ffn_dim // 32 * block
     assert layout.expert_bytes == [0] * experts.n_dense_layers + [one] * layers
     assert one <= layout.slot_bytes < one + 4096 + 2 * 64
