@@ -44,7 +44,7 @@ def run(name: str, *arguments: str, folder: Path, stdin: str = "") -> str:
     if name in NEEDS:
         package = NEEDS[name].partition(".")[0]
         if find_spec(package) is None:
-            pytest.skip(f"needs {package}, which is no dependency of Pestle's tests")
+            pytest.skip(f"needs {package}, of '.[clients]'")
     done = subprocess.run(
         [sys.executable, EXAMPLES / f"{name}.py", *arguments],
         cwd=folder,

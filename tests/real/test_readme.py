@@ -19,11 +19,14 @@ from pestle.cli import main
 from pestle.models import CATALOGUE
 from pestle.models.catalogue import lookup
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.real.pages import ROOT, of, pages, typed
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "docs/models.md", ROOT / "docs/glossary.md"]
-CONSOLES = re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGES = [page for page in pages() if page.name != "cli.md"]  # which is made of the commands
+CONSOLES = [block.code for block in of(ROOT / "README.md", "console")]
+PYTHON = [block.code for block in of(ROOT / "README.md", "python")]
+TOOLS = {"tools/build_wheels": "tools/wheels", "tools/fuzz": "tools/fuzzing"}
+"""Where the options of a program are that is only its beginning."""
 
 
 @pytest.fixture
@@ -86,18 +89,29 @@ def test_python(shell: Path, code: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_are_there(page: Path) -> None:
     """Of every `pestle ...` that a page names."""
-    text = page.read_text(encoding="utf-8")
     context = click.Context(main)
-    typed = re.findall(r"`pestle ([^`]*)`", text)
-    typed += re.findall(r"^(?:    |\$ )pestle (.*?)(?: +#.*)?$", text, re.MULTILINE)
-    assert typed or page.name == "glossary.md"
-    for line in typed:
-        name, *words = line.replace("...", "").split()
-        command = main.get_command(context, name)
+    inline = re.findall(r"`(pestle [^`]*)`", page.read_text(encoding="utf-8"))
+    lines = [part.strip() for line in typed(page) for part in line.split("&&")]
+    for line in inline + [line for line in lines if line.startswith("pestle ")]:
+        _, name, *words = line.replace("...", "").split()
+        command = main if name.startswith("-") else main.get_command(context, name)
         assert command is not None, line
         known = {o for p in command.params if isinstance(p, click.Option) for o in p.opts}
-        for word in words:
+        for word in (name, *words):
             assert not re.match(r"--?[a-z]", word) or word in known, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tools_and_their_options_are_there(page: Path) -> None:
+    for line in typed(page):
+        program, *words = line.removeprefix("python ").split()
+        if not program.startswith("tools/"):
+            continue
+        files = [ROOT / program, *sorted((ROOT / TOOLS.get(program, program)).glob("*.py"))]
+        source = "".join(f.read_text(encoding="utf-8") for f in files if f.is_file())
+        assert source, line
+        for word in words:
+            assert not word.startswith("--") or word in source, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

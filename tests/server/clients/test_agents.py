@@ -5,9 +5,9 @@ They are programs of npm: `npm install --prefix build/agents PACKAGE`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pestle import LLM
 
+from tests.real.pages import ADDRESS, CLIENTS, of
 from tests.server.scripted import Script, calls, scripted, thinks
 from tests.server.serving import Client
 
@@ -51,6 +52,12 @@ def model(make_llm: MakeLlm, name: str, prompts: list[str], /, **arguments: Any)
     return scripted(make_llm, asks(name, **arguments), tells, n_ctx=400_000, prompts=prompts)
 
 
+def on_the_page(language: str, client: Client, program: str = "") -> str:
+    """What docs/clients.md has one write, for a server whose model is called "fake"."""
+    (block,) = [each for each in of(CLIENTS, language) if program in each.code]
+    return re.sub(r"\bNAME\b", "fake", block.code.replace(ADDRESS, client.url))
+
+
 def run(command: list[str], folder: Path, **environment: str) -> str:
     """What a program says."""
     program = shutil.which(command[0], path=f"{_BIN}:{os.environ['PATH']}")
@@ -75,12 +82,12 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
 def test_codex(make_llm: MakeLlm, serve: Serve, tmp_path: Path) -> None:
     prompts: list[str] = []
     client = serve(model(make_llm, "exec_command", prompts, cmd="cat note.txt"))
-    provider = f'{{name = "Pestle", base_url = "{client.url}/v1", wire_api = "responses"}}'
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex/config.toml").write_text(on_the_page("toml", client), encoding="utf-8")
     said = run(
         [
             *("codex", "exec", "--skip-git-repo-check", "--sandbox", "danger-full-access"),
-            *("-c", 'model="fake"', "-c", 'model_provider="pestle"'),
-            *("-c", f"model_providers.pestle={provider}", ASKED),
+            ASKED,
         ],
         tmp_path,
     )
@@ -93,13 +100,8 @@ def test_opencode(make_llm: MakeLlm, serve: Serve, tmp_path: Path) -> None:
     prompts: list[str] = []
     path = str(tmp_path / "project/note.txt")
     client = serve(model(make_llm, "read", prompts, filePath=path))
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "options": {"baseURL": f"{client.url}/v1"},
-        "models": {"fake": {"name": "fake"}},
-    }
-    config = {"provider": {"pestle": provider}, "model": "pestle/fake"}
-    said = run(["opencode", "run", ASKED], tmp_path, OPENCODE_CONFIG_CONTENT=json.dumps(config))
+    config = on_the_page("json", client)
+    said = run(["opencode", "run", ASKED], tmp_path, OPENCODE_CONFIG_CONTENT=config)
     assert "It says heron." in said
     assert THOUGHT in prompts[-1]
 
@@ -108,12 +110,9 @@ def test_claude_code(make_llm: MakeLlm, serve: Serve, tmp_path: Path) -> None:
     prompts: list[str] = []
     path = str(tmp_path / "project/note.txt")
     client = serve(model(make_llm, "Read", prompts, file_path=path))
-    said = run(
-        ["claude", "-p", ASKED, "--model", "fake"],
-        tmp_path,
-        ANTHROPIC_BASE_URL=client.url,
-        ANTHROPIC_AUTH_TOKEN="x",
-        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
-    )
+    words = shlex.split(on_the_page("sh", client, "claude"))
+    settings = dict(word.split("=", 1) for word in words[: words.index("claude")])
+    settings["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
+    said = run([*words[words.index("claude") :], "-p", ASKED], tmp_path, **settings)
     assert "It says heron." in said
     assert THOUGHT in prompts[-1]
