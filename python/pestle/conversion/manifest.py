@@ -39,9 +39,17 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """`files`: digests of the source's files by name; `tensors`: of the new file's, in its order.
+    """What a file says of its origin. Digests are sha256.
 
-    `options`: those that decide the bytes.
+    Attributes:
+        pestle: The version that wrote the file.
+        options: Those that decide the bytes.
+        files: Digests of the source's files, by name.
+        tensors: Digests of the new file's tensors, in its order.
+        repository: The source's on the hub, if it came from there, and
+        revision: its commit.
+        headers: The digest of the metadata and the list of tensors.
+        certificate: As it stands in the file, or BLANK where one will; None for a file without.
     """
 
     pestle: str
@@ -52,7 +60,6 @@ class Manifest:
     revision: str | None = None
     headers: str = field(default=UNKNOWN)
     certificate: str | None = None
-    """As it stands in the file, or BLANK where one will; None for a file without."""
 
     def keys(self) -> dict[str, Any]:
         """As GGUF metadata."""

@@ -45,9 +45,12 @@ PlanMaker = Callable[[ConversionOptions], ConversionPlan]
 class Target:
     """How large a file may be: either `size`, or `bpw` bits of its tensors for each weight.
 
-    size: bytes, or a text such as "4GB". text: what the model reads while its sensitivities are
-    measured; None: a text of Pestle's own. measured: whether they are; if not, typical ones are
-    assumed, and the model is not run.
+    Attributes:
+        size: Bytes; it may be given as a text such as "4GB".
+        bpw: Bits of the tensors for each weight.
+        text: What the model reads while its sensitivities are measured; None: a text of Pestle's
+            own.
+        measured: Whether they are; if not, typical ones are assumed, and the model is not run.
 
     Measuring puts the model on the disk, beside the output and in BF16, and runs it in memory: each
     takes 2 bytes a weight. The model reads up to 2,048 tokens once as it is and up to 64 times

@@ -12,11 +12,12 @@ Phase: TypeAlias = Literal["waiting", "reading", "answering", "ended"]
 class RunStatus:
     """How far a generation is.
 
-    phase          "waiting": it has not begun; "reading": its prompt; "answering"; "ended"
-    place          while it waits: how many that came before it wait too
-    read_tokens    of the prompt's; what was kept of an earlier text counts as read
-    prompt_tokens  how many the prompt has
-    cached_tokens  of those that are read: they were kept of an earlier text
+    Attributes:
+        phase: "waiting": it has not begun; "reading": its prompt; "answering"; "ended".
+        place: While it waits: how many that came before it wait too.
+        read_tokens: Tokens of the prompt that are read; those kept of an earlier text count.
+        prompt_tokens: Tokens of the prompt.
+        cached_tokens: Those of `read_tokens` that were kept of an earlier text.
     """
 
     phase: Phase
@@ -30,18 +31,19 @@ class RunStatus:
 class Activity:
     """What a model's engine does, and did since it was loaded.
 
-    running           pieces of work that have begun: answers, prompts, texts that are scored
-    waiting           those that have not, or were set aside
-    preemptions       how often a piece of work was set aside for want of memory
-    prompt_tokens     tokens of prompts that were computed, those that were set aside again too
-    generated_tokens  tokens that were chosen
-    prefix_queries    tokens of prompts that were looked for among kept texts,
-    prefix_hits       and how many of them were found
-    kv_used           bytes of keys and values that are held; kept texts count too
-    kv_limit          the most that they may be, 0: no limit
-    passes            forward passes
-    pass_s            seconds that the last one took
-    stuck_s           seconds since the engine had work and ended no pass; 0 while it has none
+    Attributes:
+        running: Pieces of work that have begun: answers, prompts, texts that are scored.
+        waiting: Those that have not, or were set aside.
+        preemptions: How often a piece of work was set aside for want of memory.
+        prompt_tokens: Tokens of prompts that were computed, those that were set aside again too.
+        generated_tokens: Tokens that were chosen.
+        prefix_queries: Tokens of prompts that were looked for among kept texts.
+        prefix_hits: How many of them were found.
+        kv_used: Bytes of keys and values that are held; kept texts count too.
+        kv_limit: The most bytes that they may be; 0: no limit.
+        passes: Forward passes.
+        pass_s: Seconds that the last one took.
+        stuck_s: Seconds since the engine had work and ended no pass; 0 while it has none.
     """
 
     running: int

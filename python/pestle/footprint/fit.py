@@ -29,13 +29,14 @@ Way = Literal["fits", "streams", "no"]
 class Fit:
     """How a model runs in a memory.
 
-    way      "fits": all of it resident; "streams": experts from the disk; "no"
-    memory   bytes by item, experts those that stay in memory
-    n_ctx    tokens of context that this is of
-    budget   bytes that there are
-    longest  tokens of context that the model was made for
-    slots    experts that stay in memory, of
-    experts  all of all layers; 0: the model has none
+    Attributes:
+        way: "fits": all of it resident; "streams": experts from the disk; "no".
+        memory: Bytes by item; experts: those that stay in memory.
+        n_ctx: Tokens of context that this is of.
+        longest: Tokens of context that the model was made for.
+        budget: Bytes that there are.
+        slots: Experts that stay in memory.
+        experts: Those of all layers; 0: the model has none.
     """
 
     way: Way

@@ -24,9 +24,10 @@ class Rate:
 class Streaming:
     """What experts on the disk cost a token behind a prompt.
 
-    compute  seconds of a token whose experts are all in memory
-    reading  seconds in which the disk reads all experts of a token
-    hits     the share of them that is in memory: the least, and the likely one
+    Attributes:
+        compute: Seconds of a token whose experts are all in memory.
+        reading: Seconds in which the disk reads all experts of a token.
+        hits: The share of them that is in memory: the least, and the likely one.
     """
 
     compute: float
@@ -42,23 +43,24 @@ class Streaming:
 class Plan:
     """What to expect of a model on this machine. What could not be measured is None.
 
-    name           what `pestle chat` and the others take, after -m or -hf
-    quant          its encoding by its name, None where that says nothing
-    command        the line to type
-    file_bytes     of all shards, and
-    download_bytes what of them is not on this machine yet
-    disk_free      bytes where a download would go
-    refusal        why it does not run here at all; None: it is a matter of memory
-    fit            how it runs, and what it takes by item; None where `refusal` says why not
-    decode         tokens a second behind a prompt of `PROMPT` tokens, and
-    decode_full    at the end of the context
-    streaming      what `decode` is made of where experts are streamed
-    binds          what a token waits for: "memory bandwidth", "arithmetic" or "disk"
-    prefill        tokens a second of reading a prompt of `PROMPT` tokens
-    first_token    seconds from such a prompt to the first token
-    unmeasured     what nobody knows of this machine
-    measured       Unix time of the oldest measurement that counts
-    disturbed      whether other programs kept the machine busy while it was measured
+    Attributes:
+        name: What `pestle chat` and the others take, after -m or -hf.
+        quant: Its encoding by its name, None where that says nothing.
+        command: The line to type.
+        file_bytes: Bytes of all shards.
+        download_bytes: Bytes of them that are not on this machine yet.
+        disk_free: Bytes that are free where a download would go.
+        refusal: Why it does not run here at all; None: it is a matter of memory.
+        fit: How it runs, and what it takes by item; None where `refusal` says why not.
+        decode: Tokens a second of writing behind a prompt of 512 tokens.
+        decode_full: The same at the end of the context.
+        streaming: What `decode` is made of where experts are streamed.
+        binds: What a token waits for: "memory bandwidth", "arithmetic" or "disk".
+        prefill: Tokens a second of reading a prompt of 512 tokens.
+        first_token: Seconds from such a prompt to the first token.
+        unmeasured: What is not known of this machine.
+        measured: Unix time of the oldest measurement that counts.
+        disturbed: Whether other programs kept the machine busy while it was measured.
     """
 
     name: str

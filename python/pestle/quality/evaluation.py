@@ -30,7 +30,16 @@ CTX_SIZE = 512
 class Evaluation:
     """What was measured.
 
-    `problems`: what is not as it should be, a sentence each; without a reference nobody can tell.
+    Attributes:
+        model: The model's name.
+        reference: The reference's, if there was one.
+        texts: The name of the texts, and
+        texts_sha256: their digest.
+        left_out: Texts that the model has no way to read, and why.
+        ctx_size: Tokens of a window.
+        total: The figures of all texts.
+        categories: The figures of each kind of text.
+        problems: What is not as it should be, a sentence each; without a reference nobody can tell.
     """
 
     model: str
@@ -38,7 +47,6 @@ class Evaluation:
     texts: str
     texts_sha256: str
     left_out: tuple[str, ...]
-    """Texts that the model has no way to read, and why."""
     ctx_size: int
     total: Figures
     categories: Mapping[str, Figures]

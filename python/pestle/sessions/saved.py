@@ -52,12 +52,19 @@ class SavedContext:
 
 @dataclass(frozen=True)
 class SavedSession:
-    """What a session's file says. `memory`: None where nothing had been read."""
+    """What a session's file says.
+
+    Attributes:
+        messages: Those of the conversation.
+        memory: What was kept of the text; None where nothing had been read.
+        model: The model's name, for people.
+        written: Bytes that saving it wrote.
+    """
 
     messages: Messages = field(repr=False)
     memory: SavedContext | None
-    model: str = ""  # its name, for people
-    written: int = field(default=0, compare=False)  # bytes that saving it wrote
+    model: str = ""
+    written: int = field(default=0, compare=False)
 
 
 def save(
@@ -89,7 +96,13 @@ def save(
 
 @dataclass(frozen=True)
 class RestoredSession:
-    """What was saved. Where `sequence` is None, `reason` says why its memory cannot be used."""
+    """What was loaded.
+
+    Attributes:
+        saved: What the session's file says.
+        sequence: Keys and values of its text; None where they cannot be used.
+        reason: Why not, then.
+    """
 
     saved: SavedSession
     sequence: HeldSequence | None = None
