@@ -22,6 +22,9 @@ class Buffer {
   }
   char* data() const { return data_; }
   size_t size() const { return size_; }
+  // Has the system find the memory of [at, at + bytes) now, where it can be asked to, instead of when each
+  // page is first written, which then waits for it.
+  void commit(size_t at, size_t bytes) const;
   // What a block of so many bytes may come to hold of the machine's memory: whole small pages.
   static size_t committed(size_t bytes);
 

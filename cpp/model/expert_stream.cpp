@@ -59,6 +59,7 @@ ExpertStream::ExpertStream(const gguf::File& file, const Decoder& decoder, std::
   try {
     for (int i = 0; i < buffers_.readers(); i++)
       readers_.emplace_back([this, i] { read_loop(buffers_.of(i)); });
+    committer_ = std::thread([this] { commit_slots(); });
   } catch (const std::system_error& error) {
     stop();
     throw Error(std::string("a thread that reads experts cannot be started: ") + error.what());
@@ -74,6 +75,16 @@ void ExpertStream::stop() {
   }
   work_.notify_all();
   for (std::thread& t : readers_) t.join();
+  if (committer_.joinable()) committer_.join();
+}
+
+// Slots are filled in their order. Found while readers wait for the disk, their memory costs no time; found
+// while they pack into it, it can take as long as the read: a system that is full of cached files has to drop
+// those first.
+void ExpertStream::commit_slots() {
+  const size_t step = 8 * Buffer::kHugePage;
+  for (size_t at = 0; at < memory_.size() && !stopping_; at += step)
+    memory_.commit(at, std::min(step, memory_.size() - at));
 }
 
 ExpertTraffic ExpertStream::traffic() const {

@@ -2,6 +2,7 @@
 // them and pack (docs/streaming.md). Which experts are in memory decides the speed, never a bit.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -93,6 +94,7 @@ class ExpertStream {
   void clear(Slot& slot);
   void finish(const Read& read, std::exception_ptr failure);
   void read_loop(std::span<std::byte> buffer);
+  void commit_slots();
   void stop();
 
   ExpertLayout layout_;
@@ -117,8 +119,9 @@ class ExpertStream {
   int loading_ahead_ = 0;
   int reading_ = 0;  // threads that wait for the disk
   ExpertTraffic traffic_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;
   std::vector<std::thread> readers_;
+  std::thread committer_;
 };
 
 // The experts of one layer, while a pass's tokens go through them: some at a time, in the order of `demands`,
