@@ -10,7 +10,7 @@ from pestle.cli import loading
 from pestle.cli.chat_model import ModelSeat
 from pestle.cli.console import Console
 from pestle.cli.dialogue import Dialogue, usual_limit
-from pestle.cli.options import ModelOptions
+from pestle.cli.model_options import ModelOptions
 from pestle.errors import Error, FormatError, ModelNotFoundError
 from pestle.options import EngineOptions
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pestle.cli.options import ModelOptions
+from pestle.cli.model_options import ModelOptions
 from pestle.options import EngineOptions, Sampling
 
 from .conftest import Pestle

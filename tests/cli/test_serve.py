@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from pestle import _core, footprint
-from pestle.cli.options import ModelOptions
+from pestle.cli.model_options import ModelOptions
 from pestle.cli.serve_memory import Given, with_memory
 from pestle.cli.serve_models import Offer
 from pestle.gguf import KvCache, describe

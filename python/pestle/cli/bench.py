@@ -12,14 +12,9 @@ import click
 
 from pestle.cli import loading, units
 from pestle.cli.console import current
-from pestle.cli.options import (
-    COUNT,
-    POSITIVE,
-    ModelOptions,
-    json_option,
-    model_options,
-    verbosity,
-)
+from pestle.cli.model_options import ModelOptions, model_options
+from pestle.cli.option_types import COUNT, POSITIVE
+from pestle.cli.options import json_option, verbosity
 
 if TYPE_CHECKING:
     from pestle import LLM

@@ -22,14 +22,9 @@ from pestle.cli import (
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import Console, current, terminal_on_stdin
 from pestle.cli.loops import LoopGuard
-from pestle.cli.options import (
-    ModelOptions,
-    model_options,
-    sampling_options,
-    system_option,
-    unknown_characters_option,
-    verbosity,
-)
+from pestle.cli.model_options import ModelOptions, model_options
+from pestle.cli.options import system_option, unknown_characters_option, verbosity
+from pestle.cli.sampling_options import sampling_options
 from pestle.cli.structure_options import structure_options
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 from pestle.cli import answering, habits, loading, units
 from pestle.cli.console import Console
 from pestle.cli.harmless import escaped
-from pestle.cli.options import ModelOptions
+from pestle.cli.model_options import ModelOptions
 from pestle.cli.refusal import RefusedError
 from pestle.errors import Error
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from pestle.cli.options import COUNT, ModelOptions, collect, parameters_of, sampling_parameters
+from pestle.cli.model_options import ModelOptions
+from pestle.cli.option_groups import collect, parameters_of
+from pestle.cli.option_types import COUNT
+from pestle.cli.sampling_options import sampling_parameters
 from pestle.options.values import ON_FULL, REASONING_EFFORTS
 
 if TYPE_CHECKING:

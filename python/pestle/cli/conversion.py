@@ -12,7 +12,8 @@ import click
 from pestle.cli import units
 from pestle.cli.console import Console
 from pestle.cli.evaluate import meaning
-from pestle.cli.options import Command, collect, memory_option, threads_option
+from pestle.cli.option_groups import Command, collect
+from pestle.cli.options import memory_option, threads_option
 from pestle.types import MIXTURES
 
 if TYPE_CHECKING:

@@ -9,13 +9,8 @@ import click
 from pestle.cli import units
 from pestle.cli.console import Console, current
 from pestle.cli.loading import installed_path
-from pestle.cli.options import (
-    json_option,
-    memory_option,
-    threads_option,
-    verbosity,
-    whole_number,
-)
+from pestle.cli.option_types import whole_number
+from pestle.cli.options import json_option, memory_option, threads_option, verbosity
 from pestle.cli.progress import Counts
 
 if TYPE_CHECKING:

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle.cli.console import current
-from pestle.cli.options import (
-    COUNT,
-    POSITIVE,
-    json_option,
-    memory_option,
-    threads_option,
-    verbosity,
-    whole_number,
-)
+from pestle.cli.option_types import COUNT, POSITIVE, whole_number
+from pestle.cli.options import json_option, memory_option, threads_option, verbosity
 from pestle.cli.outputs import require_no_source
 from pestle.cli.progress import Downloads
 from pestle.cli.target import text_of

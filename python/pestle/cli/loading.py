@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pestle.cli import before_download, expert_stats
 from pestle.cli.console import Console
-from pestle.cli.options import ModelOptions
+from pestle.cli.model_options import ModelOptions
 from pestle.cli.progress import Downloads, Loading
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import click
 
 from pestle.cli import exits, units
 from pestle.cli.console import current
-from pestle.cli.options import ModelOptions, engine_options, json_option, verbosity
+from pestle.cli.model_options import ModelOptions, engine_options
+from pestle.cli.options import json_option, verbosity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,17 +23,11 @@ from pestle.cli import (
 from pestle.cli.chat_options import ChatSettings, chat_options
 from pestle.cli.console import current, terminal_on_stdin
 from pestle.cli.loops import LoopGuard
-from pestle.cli.options import (
-    COUNT,
-    ModelOptions,
-    json_option,
-    model_options,
-    sampling_options,
-    system_option,
-    unknown_characters_option,
-    verbosity,
-)
+from pestle.cli.model_options import ModelOptions, model_options
+from pestle.cli.option_types import COUNT
+from pestle.cli.options import json_option, system_option, unknown_characters_option, verbosity
 from pestle.cli.piped import prompt_from
+from pestle.cli.sampling_options import sampling_options
 from pestle.cli.structure_options import structure_options
 from pestle.options.values import TOOL_CHOICES
 

@@ -9,12 +9,8 @@ import click
 
 from pestle.cli import serve_models, serve_screen, server_process
 from pestle.cli.console import current
-from pestle.cli.options import (
-    ModelOptions,
-    engine_options,
-    unknown_characters_option,
-    verbosity,
-)
+from pestle.cli.model_options import ModelOptions, engine_options
+from pestle.cli.options import unknown_characters_option, verbosity
 from pestle.cli.serve_options import (
     Access,
     Address,

@@ -14,7 +14,7 @@ import click
 from pestle import memory
 from pestle.cli import loading
 from pestle.cli.console import Console
-from pestle.cli.options import ModelOptions
+from pestle.cli.model_options import ModelOptions
 from pestle.cli.serve_memory import LEAST_KV, Given, with_memory
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli.options import COUNT, POSITIVE, Command, Number, collect
+from pestle.cli.option_groups import Command, collect
+from pestle.cli.option_types import COUNT, POSITIVE, Number
 
 if TYPE_CHECKING:
     from pestle.server import ServerOptions

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from pestle.cli import serve_memory, serve_models
 from pestle.cli.console import current
-from pestle.cli.options import ModelOptions
+from pestle.cli.model_options import ModelOptions
 from pestle.cli.serve_log import logged
 from pestle.cli.serve_options import Access, Address, Choice
 

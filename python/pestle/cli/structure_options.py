@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from pestle.cli.options import collect
+from pestle.cli.option_groups import collect
 
 if TYPE_CHECKING:
     from pestle import GenerateOptions

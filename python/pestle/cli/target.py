@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pestle.cli.conversion import Size
-from pestle.cli.options import Command, Number, collect
+from pestle.cli.option_groups import Command, collect
+from pestle.cli.option_types import Number
 
 if TYPE_CHECKING:
     from pestle.conversion import Target

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from pestle import LLM, _core
-from pestle.cli.options import ModelOptions, model_options
+from pestle.cli.model_options import ModelOptions, model_options
 from pestle.errors import ArgumentError
 from pestle.options import EngineOptions
 from pestle.sessions import fingerprint_of
