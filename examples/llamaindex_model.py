@@ -30,9 +30,8 @@ class PestleLLM(CustomLLM):
         return LLMMetadata(context_window=self.llm.n_ctx, num_output=200, model_name=self.llm.name)
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        options = {"temperature": 0, "max_tokens": 200, **kwargs}
-        answer = self.llm.chat([{"role": "user", "content": prompt}], **options)
-        return CompletionResponse(text=answer.text)
+        *_, whole = self.stream_complete(prompt, formatted, **kwargs)
+        return whole
 
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
@@ -51,31 +50,23 @@ class PestleEmbedding(BaseEmbedding):
     llm: Any
     pooling: str = "mean"
 
-    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = self.llm.embed(texts, pooling=self.pooling).tolist()
-        return vectors
-
     def _get_text_embedding(self, text: str) -> list[float]:
-        return self._get_text_embeddings([text])[0]
+        vector: list[float] = self.llm.embed(text, pooling=self.pooling).tolist()
+        return vector
 
     def _get_query_embedding(self, query: str) -> list[float]:
         return self._get_text_embedding(query)
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
-        vector: list[float] = (await self.llm.aembed(query, pooling=self.pooling)).tolist()
-        return vector
+        return self._get_text_embedding(query)
 
 
 def main() -> None:
     question = sys.argv[1] if len(sys.argv) > 1 else "When does the car go to the garage?"
     with LLM() as llm:
-        index = VectorStoreIndex(
-            [Document(text=text) for text in TEXTS], embed_model=PestleEmbedding(llm=llm)
-        )
-        engine = index.as_query_engine(  # pyright: ignore[reportUnknownMemberType]
-            PestleLLM(llm=llm), similarity_top_k=1
-        )
-        print(engine.query(question))
+        embedding, model = PestleEmbedding(llm=llm), PestleLLM(llm=llm)
+        index = VectorStoreIndex([Document(text=text) for text in TEXTS], embed_model=embedding)
+        print(index.as_query_engine(model, similarity_top_k=1).query(question))  # pyright: ignore[reportUnknownMemberType]
 
 
 if __name__ == "__main__":
