@@ -15,7 +15,6 @@
 #include <windows.h>
 
 #include <filesystem>
-#include <system_error>
 #else
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -96,11 +95,23 @@ void InputFile::check_unchanged() const {
 
 namespace {
 
-[[noreturn]] void fail(const std::string& path, DWORD reason) {
-  throw Error(printable(path) + ": " + std::system_category().message(static_cast<int>(reason)));
+std::filesystem::path wide(const std::string& path) { return std::u8string(path.begin(), path.end()); }
+
+// In the user's language and on one line. std::system_category() would give it in the system's code page.
+std::string text_of(DWORD reason) {
+  wchar_t text[512];
+  DWORD n = FormatMessageW(
+      FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK, nullptr,
+      reason, 0, text, static_cast<DWORD>(std::size(text)), nullptr);
+  while (n > 0 && (text[n - 1] == L' ' || text[n - 1] == L'.')) n--;
+  if (n == 0) return "error " + std::to_string(reason);
+  const std::u8string utf8 = std::filesystem::path(text, text + n).u8string();
+  return printable({reinterpret_cast<const char*>(utf8.data()), utf8.size()});
 }
 
-std::filesystem::path wide(const std::string& path) { return std::u8string(path.begin(), path.end()); }
+[[noreturn]] void fail(const std::string& path, DWORD reason) {
+  throw Error(printable(path) + ": " + text_of(reason));
+}
 
 HANDLE open_file(const std::string& path, DWORD flags) {
   const DWORD sharing = FILE_SHARE_READ | FILE_SHARE_DELETE;  // nobody writes to it meanwhile

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <map>
@@ -23,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "runtime/choosing.h"
 #include "runtime/sampler.h"
 
@@ -220,17 +220,19 @@ class Storm {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4 && argc != 5) {
+  const auto given = native::arguments(argc, argv);
+  if (given.size() != 4 && given.size() != 5) {
     std::fputs("usage: engine MODEL THREADS ROUNDS [SLOTS]\n", stderr);
     return 2;
   }
   try {
-    const auto file = pestle::gguf::File::open(argv[1]);
+    const auto file = pestle::gguf::File::open(given[1]);
     pestle::LoadOptions options;
     options.threads = 2;
-    if (argc == 5) options.expert_memory = pestle::Outline::of(file).experts.bytes(std::atoi(argv[4]));
-    Storm storm(pestle::Model::load(file, options, [](size_t, size_t) {}), std::atoi(argv[3]));
-    std::printf("%d\n", storm.run(std::atoi(argv[2])));
+    if (given.size() == 5)
+      options.expert_memory = pestle::Outline::of(file).experts.bytes(std::stoi(given[4]));
+    Storm storm(pestle::Model::load(file, options, [](size_t, size_t) {}), std::stoi(given[3]));
+    std::printf("%d\n", storm.run(std::stoi(given[2])));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "engine: %s\n", error.what());
     return 1;

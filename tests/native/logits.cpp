@@ -8,7 +8,6 @@
 // and the divergence from the row to the first one.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <fstream>
@@ -18,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "kernels/table.h"
 #include "runtime/divergence.h"
 #include "runtime/engine.h"
@@ -62,14 +62,15 @@ void write(std::ofstream& file, std::span<const T> values) {
 std::ofstream opened(const std::string& path) {
   std::ofstream file;
   file.exceptions(std::ios::failbit | std::ios::badbit);
-  file.open(path, std::ios::binary);
+  file.open(native::path_of(path), std::ios::binary);
   return file;
 }
 
-void run(const char* model_path, const pestle::EngineOptions& options, const char* output_path,
+void run(const std::string& model_path, const pestle::EngineOptions& options, const std::string& output_path,
          std::span<const int32_t> tokens) {
-  const auto model =
-      pestle::Model::load(pestle::gguf::File::open(model_path), {options.threads, {}}, [](size_t, size_t) {});
+  pestle::LoadOptions load;
+  load.threads = options.threads;
+  const auto model = pestle::Model::load(pestle::gguf::File::open(model_path), load, [](size_t, size_t) {});
   pestle::Engine engine(model, options);
   pestle::Sequence sequence(engine);
   pestle::SamplerOptions sampling;
@@ -78,7 +79,7 @@ void run(const char* model_path, const pestle::EngineOptions& options, const cha
   pestle::Sampler sampler(sampling);
   pestle::ThreadPool pool(1);
   std::vector<float> first;
-  std::ofstream output = opened(output_path), chosen = opened(std::string(output_path) + ".choices");
+  std::ofstream output = opened(output_path), chosen = opened(output_path + ".choices");
   for (size_t at = 0; at < tokens.size();) {
     const auto part = tokens.subspan(at, std::min<size_t>(tokens.size() - at, options.chunk));
     const pestle::Input input{&sequence, part, pestle::LogitsOf::all};
@@ -98,19 +99,20 @@ void run(const char* model_path, const pestle::EngineOptions& options, const cha
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 7) {
+  const auto given = native::arguments(argc, argv);
+  if (given.size() < 7) {
     std::fputs("usage: logits MODEL i16|f16|f32|q8_0 CHUNK THREADS OUTPUT TOKEN...\n", stderr);
     return 2;
   }
   try {
     pestle::EngineOptions options;
-    options.kv_types = kv_types(argv[2]);
-    options.chunk = std::atoi(argv[3]);
-    options.threads = std::atoi(argv[4]);
+    options.kv_types = kv_types(given[2].c_str());
+    options.chunk = std::stoi(given[3]);
+    options.threads = std::stoi(given[4]);
     std::vector<int32_t> tokens;
-    for (int i = 6; i < argc; i++) tokens.push_back(std::atoi(argv[i]));
+    for (size_t i = 6; i < given.size(); i++) tokens.push_back(std::stoi(given[i]));
     std::puts(pestle::kernels().isa);
-    run(argv[1], options, argv[5], tokens);
+    run(given[1], options, given[5], tokens);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "logits: %s\n", error.what());
     return 1;

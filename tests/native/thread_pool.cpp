@@ -12,7 +12,7 @@ namespace {
 
 // Some items take longer, so that threads run out at different times and steal.
 void work(int item) {
-  static thread_local volatile unsigned sink;
+  [[maybe_unused]] static thread_local volatile unsigned sink;
   for (unsigned i = 0; i < unsigned(item % 17) * 20; i++) sink = i;
 }
 
