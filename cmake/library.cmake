@@ -59,6 +59,7 @@ elseif(PESTLE_ARCH MATCHES "^(x86_64|AMD64|amd64|x64)$")
   pestle_kernel_objects(avx512amx cpp/kernels/avx512amx/gemm.cpp ${PESTLE_AVX512VNNI} -mamx-tile -mamx-int8)
   target_include_directories(kernels_avx512amx PRIVATE cpp/kernels/avx512vnni)
 elseif(PESTLE_ARCH MATCHES "^(aarch64|arm64|ARM64)$")
-  pestle_kernels(neondot -mcpu=generic+dotprod)
+  # Every Mac's processor multiplies bytes, and compilers for macOS know it.
+  pestle_kernels(neondot $<$<NOT:$<PLATFORM_ID:Darwin>>:-mcpu=generic+dotprod>)
   pestle_quantizers(neondot)
 endif()

@@ -1,7 +1,7 @@
 # A CMake toolchain: the Clang of `pip install ziglang`, which compiles for other systems and for old versions of glibc.
 #   cmake -DCMAKE_TOOLCHAIN_FILE=cmake/zig.cmake -DPESTLE_ZIG=/path/to/ziglang/zig -DPESTLE_ZIG_TARGET=x86_64-linux-gnu.2.28
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PESTLE_ZIG PESTLE_ZIG_TARGET PESTLE_ZIG_INCLUDE)
-if(NOT PESTLE_ZIG_TARGET MATCHES "^(x86_64|aarch64)-(linux|windows|macos)-")
+if(NOT PESTLE_ZIG_TARGET MATCHES "^(x86_64|aarch64)-(linux|windows|macos)[-.]")
   message(FATAL_ERROR "PESTLE_ZIG_TARGET is `${PESTLE_ZIG_TARGET}`, expected x86_64 or aarch64, then linux, windows or macos")
 endif()
 set(CMAKE_SYSTEM_PROCESSOR ${CMAKE_MATCH_1})
