@@ -25,7 +25,7 @@ const built = await build({
   splitting: true,
   format: "esm",
   platform: "browser",
-  target: ["chrome120", "firefox128", "safari17.4"],
+  target: ["chrome123", "firefox128", "safari17.5"],
   jsx: "automatic",
   jsxImportSource: "preact",
   minify: true,

@@ -121,6 +121,20 @@ def test_on_a_phone(chat: Start, accessible: Callable[[Page], None]) -> None:
     assert page.page.evaluate("document.querySelector('dialog').scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_the_choice_of_colours(chat: Start, system: str) -> None:
+    """The system's, unless another one is chosen."""
+    page = chat(["Fine."])
+    page.page.emulate_media(color_scheme=system)  # type: ignore[arg-type]
+    light, dark = "rgb(255, 255, 255)", "rgb(21, 25, 24)"
+    body = page.page.locator("body")
+    expect(body).to_have_css("background-color", {"light": light, "dark": dark}[system])
+    page.page.keyboard.press("Alt+s")
+    for chosen, colour in (("dark", dark), ("light", light)):
+        page.page.get_by_label("Colours").select_option(chosen)
+        expect(body).to_have_css("background-color", colour)
+
+
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_axe_finds_nothing_serious(
     chat: Start, accessible: Callable[[Page], None], colours: str
