@@ -215,10 +215,10 @@ def test_help(hold: Hold) -> None:
         "/clear                             forget what was said\n"
         "/regen                             answer the last message again\n"
         "/file PATH [MESSAGE]               send a text file with this message, or the next one\n"
-        "/model [NAME]                      go on with another model; what was said stays\n"
+        "/model [NAME]                      switch to another model; the conversation stays\n"
         "/copy [all]                        copy the last code block, or the answer\n"
-        "/save NAME                         keep the conversation, with what was read of it\n"
-        "/load NAME                         go on with one that was saved\n"
+        "/save NAME                         save the conversation, with what was read of it\n"
+        "/load NAME                         resume a saved conversation\n"
         "/show info|params|template|system  the model, the parameters, ...\n"
         '/set [PARAMETER VALUE]             a parameter, as temp; "default" unsets it; alone: all '
         "of them\n"

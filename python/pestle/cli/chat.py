@@ -53,7 +53,7 @@ class MessageSource(Protocol):
     help="What the model may call: a Python module's functions, or a JSON list of "
     "tools, whose results you give.",
 )
-@click.option("--yes", is_flag=True, help="Run the functions that it calls without asking.")
+@click.option("--yes", is_flag=True, help="Run the functions that it calls without asking you.")
 @model_options
 @chat_options
 @structure_options
@@ -76,8 +76,8 @@ def command(
     """Talk to a model.
 
     MODEL is the same as -m, and a MESSAGE is the first one. /help in the chat lists its commands.
-    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. A pipe on stdin is one message:
-    it is answered, and that is all.
+    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. Text piped into
+    stdin is one message, which is answered, and no chat begins.
     """
     sampling.update(structure)
     options = replace(options, unknown_characters=unknown_characters)

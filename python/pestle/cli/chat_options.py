@@ -86,7 +86,7 @@ _CHAT = (
     click.option("--hide-reasoning", is_flag=True,
                  help="Do not show on a terminal what the model thinks."),
     click.option("--session", metavar="NAME",
-                 help="Go on with what was said under this name, and keep it up to date on disk."),
+                 help="Resume the conversation of this name, and keep it saved."),
     click.option("--on-full", type=click.Choice(ON_FULL),
                  help="When a chat outgrows the context: an error, or slide, which drops its oldest"
                       " turns.  [default: slide in a chat, else error]"),

@@ -103,8 +103,8 @@ _ENGINE_OPTIONS = (
         type=COUNT,
         default=_ENGINE.prefix_cache >> 20,
         callback=lambda ctx, param, mib: mib << 20,
-        help="Memory for keys and values of texts that are over, to be used again where a "
-        f"prompt begins alike.  [default: {_ENGINE.prefix_cache >> 20}]",
+        help="Memory for keys and values of finished texts, which are used again when a "
+        f"prompt begins the same way.  [default: {_ENGINE.prefix_cache >> 20}]",
     ),
     click.option(
         "--memory",

@@ -49,8 +49,8 @@ def unknown_characters_option(command: Command) -> Command:
         "--unknown-characters",
         type=click.Choice(UNKNOWN_CHARACTERS),
         default=UNKNOWN_CHARACTERS[0],
-        help="What becomes of characters of a prompt that the model's vocabulary cannot express; "
-        "what replaces them is told.  [default: error]",
+        help="What to do with characters of a prompt that the model's vocabulary lacks: fail, or "
+        "replace them and say with what.  [default: error]",
     )(command)
 
 

@@ -21,7 +21,7 @@ _PORT = 11435
 def command(port: int, as_json: bool) -> None:
     """List the models that `pestle serve` on this machine has in memory.
 
-    A server with keys takes PESTLE_API_KEY.
+    If the server has keys, set PESTLE_API_KEY to one.
     """
     console = current()
     found = _asked(port)

@@ -127,7 +127,7 @@ def main(ctx: click.Context) -> None:
     pestle run "Why is the sky blue?"  one question, one answer
     pestle ui                          chat in the browser
     pestle serve                       answer programs that speak OpenAI's API
-    pestle ls --all                    models to be had, and what fits this machine
+    pestle ls --all                    models you can get, and what fits this machine
     """
     if ctx.invoked_subcommand is None:
         from pestle.cli import welcome

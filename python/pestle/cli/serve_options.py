@@ -42,11 +42,11 @@ class Address:
 
 _CHOICE = (
     click.option("--alias", "aliases", multiple=True, metavar="NAME[=MODEL]",
-                 help="A further name of a model, of the first one if it does not say which: for "
-                      "clients that insist on a name. May be repeated."),
+                 help="Another name for a model (the first one, unless =MODEL says which), for "
+                      "clients that insist on a name; may be repeated."),
     click.option("--keep-alive", type=SECONDS, metavar="SECONDS",
-                 help="Unload a model that nobody has asked for so long.  [default: only where "
-                      "the memory is needed for another one]"),
+                 help="Unload a model after so many seconds without a request.  [default: only "
+                      "where another one needs the memory]"),
     click.option("--parallel", type=COUNT, default=0, metavar="N",
                  help="Answers that each model writes at once; others wait.  "
                       "[default: as many as memory for keys and values allows]"),
@@ -57,9 +57,9 @@ _CHOICE = (
 
 _ADDRESS = (
     click.option("--host", default="127.0.0.1", show_default=True, metavar="NAME",
-                 help="The address to listen at; 0.0.0.0 is every one of this machine."),
+                 help="The address to listen at; 0.0.0.0 means all of this machine's."),
     click.option("--port", type=_PORT, default=11435, show_default=True, metavar="N",
-                 help="The port; 0 takes any free one, which is told."),
+                 help="The port; 0 takes any free one, and says which."),
     click.option("--grace", type=SECONDS, default=8.0, metavar="SECONDS",
                  help="How long answers may go on after the first Ctrl-C or SIGTERM; a second one "
                       "ends them at once.  [default: 8]"),
@@ -73,7 +73,7 @@ _ACCESS = (
                  help="Demand one of the keys in a file: on each line a key, or a name and a key; "
                       "the names are for the log."),
     click.option("--no-auth", is_flag=True,
-                 help="Demand no key, although other machines can reach the server."),
+                 help="Ask for no key, even though other machines can reach the server."),
     click.option("--allow-host", "hosts", multiple=True, metavar="NAME",
                  help="A name by which clients reach the server; may be repeated. Addresses and "
                       "localhost are allowed anyway."),
