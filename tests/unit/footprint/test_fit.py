@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
 from pestle import _core
 from pestle.footprint import footprint
 from pestle.footprint.fit import LEAST_CONTEXT, fit
 from pestle.options import EngineOptions
 
-from tests.unit.test_kv_memory import header
-
 OPTIONS = EngineOptions(threads=2)
 GB = 10**9
-
-
-@pytest.fixture
-def dense(tmp_path: Path) -> _core.GgufFile:
-    return _core.GgufFile(header(tmp_path / "m.gguf", "qwen3-4b"))
-
-
-@pytest.fixture
-def sparse(tmp_path: Path) -> _core.GgufFile:
-    return _core.GgufFile(header(tmp_path / "m.gguf", "qwen3-30b-a3b"))
 
 
 def test_what_fits_keeps_its_context(dense: _core.GgufFile) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from pestle import _core
@@ -11,8 +10,6 @@ from pestle.errors import MemoryLimitError
 from pestle.footprint import Settled, footprint, settle
 from pestle.memory import Memory
 from pestle.options import EngineOptions
-
-from tests.unit.test_kv_memory import header
 
 GB = 10**9
 OPTIONS = EngineOptions(threads=2)
@@ -23,16 +20,6 @@ PLENTY = Memory(1000 * GB, 1000 * GB)
 def small_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the tests' process holds besides is not the subject here."""
     monkeypatch.setattr("pestle.memory.resident", lambda: 30_000_000)
-
-
-@pytest.fixture
-def dense(tmp_path: Path) -> _core.GgufFile:
-    return _core.GgufFile(header(tmp_path / "m.gguf", "qwen3-4b"))
-
-
-@pytest.fixture
-def sparse(tmp_path: Path) -> _core.GgufFile:
-    return _core.GgufFile(header(tmp_path / "m.gguf", "qwen3-30b-a3b"))
 
 
 def within(file: _core.GgufFile, memory: float, **options: object) -> Settled:
@@ -82,7 +69,7 @@ def test_the_sum_and_what_would_fit(dense: _core.GgufFile) -> None:
     with pytest.raises(MemoryLimitError) as refused:
         within(dense, 4 * GB, n_ctx=32768)
     said = str(refused.value)
-    assert "m.gguf: 7.2" in said
+    assert "dense.gguf: 7.2" in said
     assert "context of 32,768 tokens, and there are 4.00 GB: program" in said
     assert "keys and values 4.9" in said
     assert said.endswith("; a context of 8,192 tokens, or 7.30 GB of memory would do")
