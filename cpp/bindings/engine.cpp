@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
@@ -79,17 +80,16 @@ std::shared_ptr<Pooler> pooler(const Engine& engine, const std::string& pooling)
 }
 
 py::array_t<float> logits(const Engine& engine) {
-  std::vector<float> copy;
-  py::ssize_t rows;
-  {
+  // Copied once: the rows of a pass are many bytes. Another thread may step before they are.
+  for (int rows = -1;;) {
+    py::array_t<float> out({py::ssize_t(std::max(rows, 0)), py::ssize_t(engine.model().n_vocab)});
+    float* to = out.mutable_data();
     const py::gil_scoped_release released;
     const auto lock = engine.lock();
-    rows = engine.logits_rows();
-    for (int i = 0; i < rows; i++) copy.insert(copy.end(), engine.logits(i).begin(), engine.logits(i).end());
+    if (std::exchange(rows, engine.logits_rows()) != engine.logits_rows()) continue;
+    for (int i = 0; i < rows; i++) to = std::copy(engine.logits(i).begin(), engine.logits(i).end(), to);
+    return out;
   }
-  py::array_t<float> out({rows, py::ssize_t(engine.model().n_vocab)});
-  std::copy(copy.begin(), copy.end(), out.mutable_data());  // of no rows too, which memcpy may not be given
-  return out;
 }
 
 py::array_t<uint64_t> expert_counts(const Engine& engine) {
