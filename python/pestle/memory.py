@@ -43,6 +43,21 @@ def resident() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
+def peak() -> int | None:
+    """The most bytes of memory that this process has held; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    if sys.platform == "linux":
+        # Not ru_maxrss, which begins with what the process held that started this one.
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            status = Path("/proc/self/status").read_text(encoding="ascii")
+            return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
 def linux(root: Path) -> Memory:
     """The memory by the files under `root`, which is / but for tests.
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Type
+from pestle.gguf.header import aligned
 
 from synthetic.blocks import random_rows
 from synthetic.metadata import metadata
@@ -40,12 +41,51 @@ def write(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
     """Write `path`, which appears when it is whole. `progress` hears of bytes."""
-    types = choose(shape, kind, pure=pure)
-    plan = [(tensor, types[tensor.name]) for tensor in tensors(shape)]
+    plan = _plan(shape, kind, pure=pure)
     total, done = sum(_nbytes(*entry) for entry in plan), 0
     partial = path.with_name(path.name + ".part")
-    writer = gguf.GGUFWriter(partial, shape.architecture)
-    _add_metadata(writer, path.stem, shape, kind, pad(dict(vocabulary), shape.n_vocab))
+    writer = _with_header(partial, path.stem, shape, kind, vocabulary, plan)
+    for tensor, chosen in plan:
+        writer.write_tensor_data(contents(tensor, shape, chosen, seed))
+        done += _nbytes(tensor, chosen)
+        progress(done, total)
+    writer.close()
+    partial.replace(path)
+
+
+def write_outline(
+    path: Path, shape: Shape, kind: str, vocabulary: Mapping[str, Value], *, pure: bool = False
+) -> None:
+    """The same file with holes for its quantized matrices: they take no place, and are all 0."""
+    plan = _plan(shape, kind, pure=pure)
+    _with_header(path, path.stem, shape, kind, vocabulary, plan).close()
+    at = aligned(path.stat().st_size)
+    with path.open("r+b") as file:
+        for tensor, chosen in plan:
+            if chosen == "F32":
+                file.seek(at)
+                file.write(contents(tensor, shape, chosen, 0).tobytes())
+            at += aligned(_nbytes(tensor, chosen))
+        file.truncate(at)
+
+
+def _plan(shape: Shape, kind: str, *, pure: bool) -> list[tuple[Tensor, str]]:
+    """The tensors and their types."""
+    types = choose(shape, kind, pure=pure)
+    return [(tensor, types[tensor.name]) for tensor in tensors(shape)]
+
+
+def _with_header(
+    path: Path,
+    name: str,
+    shape: Shape,
+    kind: str,
+    vocabulary: Mapping[str, Value],
+    plan: list[tuple[Tensor, str]],
+) -> gguf.GGUFWriter:
+    """A file that has all but its data."""
+    writer = gguf.GGUFWriter(path, shape.architecture)
+    _add_metadata(writer, name, shape, kind, pad(dict(vocabulary), shape.n_vocab))
     for tensor, chosen in plan:
         writer.add_tensor_info(
             tensor.name,
@@ -57,12 +97,7 @@ def write(
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for tensor, chosen in plan:
-        writer.write_tensor_data(contents(tensor, shape, chosen, seed))
-        done += _nbytes(tensor, chosen)
-        progress(done, total)
-    writer.close()
-    partial.replace(path)
+    return writer
 
 
 def contents(tensor: Tensor, shape: Shape, chosen: str, seed: int) -> npt.NDArray[np.generic]:

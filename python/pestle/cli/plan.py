@@ -217,7 +217,7 @@ def _verified(
     from pestle._core import GgufFile
     from pestle.footprint import footprint
     from pestle.models import resolve
-    from pestle.planning.trial import expected_peak, trial_options, try_out
+    from pestle.planning.trial import trial_options, try_out
 
     if not plan.runs:
         raise click.ClickException(str(plan.obstacle()))
@@ -226,7 +226,7 @@ def _verified(
     engine = trial_options(options.engine, plan.fit.n_ctx)
     memory = footprint(GgufFile(path), engine)
     if plan.fit.way == "fits":
-        return expected_peak(memory), try_out(path, engine)
+        return memory.total, try_out(path, engine)
     experts = plan.fit.memory.experts
     streamed = replace(memory, text=0, experts=experts)
-    return expected_peak(streamed), try_out(path, engine, experts)
+    return streamed.total, try_out(path, engine, experts)

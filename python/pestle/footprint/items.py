@@ -12,12 +12,13 @@ from pestle.options import EngineOptions
 if TYPE_CHECKING:
     from pestle._core import GgufFile
 
-PROGRAM = 64 << 20
-"""Python, its libraries and Pestle's: 50 MB resident on Linux with everything that `pestle run`
+PROGRAM = 60 << 20
+"""Python, its libraries and Pestle's: 47 MB resident on Linux with everything that `pestle run`
 imports; and what buffers are rounded up to, as the system gives whole huge pages."""
-_TOKEN, _MERGE, _TEXT = 310, 670, 2 << 20
-"""Bytes that building a tokenizer takes at its peak, for each token and each merge, and besides.
-Measured with vocabularies of 32,000 to 151,936 tokens; afterwards about two thirds stay."""
+_TOKEN, _MERGE, _TEXT = 310, 430, 2 << 20
+"""Bytes that a tokenizer takes for each token and each merge, and besides."""
+_MERGE_MAKING = 240
+"""Bytes more a merge while it is made. Measured with vocabularies of 32,000 to 262,144 tokens."""
 
 
 LOGIT_ROWS = 33
@@ -44,7 +45,8 @@ class Footprint:
     """Bytes that a process with one model takes at most.
 
     program       Python and its libraries
-    text          the file's header and the tokenizer, at the peak of its making
+    text          the file's header and the tokenizer: what stays of it; or more, where its making
+                  takes more than everything that comes after it
     weights       the weights that every token reads, and the embedding
     experts       the weights of a mixture's experts, as many as are in memory
     kv            keys and values: of one text that fills the context, or all that the options
@@ -102,17 +104,28 @@ def footprint(file: GgufFile, options: EngineOptions, use: Use = ANSWERS) -> Foo
         chunk=options.chunk,
         rope=options.rope(),
     )
+    kv = (options.kv_memory or of_core.kv_pages) + of_core.kv_slack
+    logits = 2 * use.logit_rows * of_core.logits
+    later = kv + of_core.workspace + logits + use.results
     return Footprint(
         program=PROGRAM,
-        text=_TEXT + _TOKEN * of_core.n_tokens + _MERGE * of_core.n_merges,
+        text=_text(of_core.n_tokens, of_core.n_merges, later),
         weights=of_core.weights,
         experts=of_core.experts,
-        kv=(options.kv_memory or of_core.kv_pages) + of_core.kv_slack,
+        kv=kv,
         prefix_cache=options.prefix_cache,
         workspace=of_core.workspace,
-        logits=2 * use.logit_rows * of_core.logits,
+        logits=logits,
         n_ctx=of_core.n_ctx,
         kv_slack=of_core.kv_slack,
         pass_memory=of_core.pass_memory,
         results=use.results,
     )
+
+
+def _text(n_tokens: int, n_merges: int, later: int) -> int:
+    """Of a tokenizer, what it adds to the most that the process holds: what `later` takes is not
+    there yet while it is made.
+    """
+    stays = _TEXT + _TOKEN * n_tokens + _MERGE * n_merges
+    return max(stays, stays + _MERGE_MAKING * n_merges - later)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from pestle import _core
+from pestle import _core, memory
+from pestle.footprint.items import LOGIT_ROWS
 from pestle.options import EngineOptions
 from pestle.planning.planned import PROMPT
-
-if TYPE_CHECKING:
-    from pestle.footprint import Footprint
 
 CONTEXT: Final = 2048
 """Tokens of context that a trial fills, so that its memory is comparable."""
@@ -45,16 +42,6 @@ class Trial:
 def trial_options(options: EngineOptions, n_ctx: int) -> EngineOptions:
     """The options that a trial runs with, of a model with a context of `n_ctx` tokens."""
     return replace(options, n_ctx=min(options.n_ctx or n_ctx, CONTEXT), prefix_cache=0)
-
-
-def expected_peak(memory: Footprint) -> int:
-    """Bytes that a trial is expected to have resident at most, of what `footprint` bounds.
-
-    A third of what the tokenizer is made with is given back before the context is filled.
-    """
-    loading = memory.program + memory.text + memory.weights + memory.experts
-    running = memory.total - memory.text // 3
-    return max(loading, running)
 
 
 def try_out(path: Path, options: EngineOptions, expert_memory: int = 0) -> Trial:
@@ -103,19 +90,15 @@ def _measured(model: _core.Model, engine: _core.Engine) -> Trial:
         if before is not None and after is not None:
             asked, hits = asked + after.asked - before.asked, hits + after.hits - before.hits
     feed(sequence, prompt + _DECODED, engine.n_ctx)
+    # As many rows of logits as drafts ask for, each of which is copied.
+    some = [i % model.n_vocab for i in range(min(LOGIT_ROWS, engine.n_ctx))]
+    sequence = engine.sequence()
+    engine.step([(sequence, some)], "all")
+    engine.logits()
     return Trial(
         decode=_DECODED / median(writing),
         prefill=prompt / median(reading),
-        peak=_peak(),
+        peak=memory.peak(),
         n_ctx=engine.n_ctx,
         hits=hits / asked if asked else None,
     )
-
-
-def _peak() -> int | None:
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
