@@ -29,6 +29,15 @@ animated unless it goes to a terminal, and `NO_COLOR` is obeyed. `--json` prints
 
 Every command also takes `-h` (help), `-v` (more on stderr: statistics, tracebacks) and `-q` (only
 errors on stderr).
+
+Tab completes commands, options, models and saved chats, once the shell knows of it. Write one of
+these lines into the file that it reads when it starts:
+
+```sh
+eval "$(_PESTLE_COMPLETE=bash_source pestle)"    # bash: ~/.bashrc
+eval "$(_PESTLE_COMPLETE=zsh_source pestle)"     # zsh: ~/.zshrc
+_PESTLE_COMPLETE=fish_source pestle | source     # fish: ~/.config/fish/config.fish
+```
 """
 
 EVERYWHERE = {"help", "verbose", "quiet"}

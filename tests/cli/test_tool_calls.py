@@ -157,7 +157,9 @@ def test_functions_of_a_module(module: str) -> None:
         ("a.json", "{}", "is not a JSON list of tools"),
         ("a.json", "[", r"a\.json is not valid JSON: "),
         ("a.json", "[" * 100_000, r"a\.json is not valid JSON: it is nested deeper than"),
-        ("missing.json", None, r"cannot read .*missing\.json: No such file"),
+        ("missing.json", None, r"^--tools: there is no file .*missing\.json$"),
+        ("missing.py", None, r"^--tools: there is no file .*missing\.py$"),
+        ("a.py", "open('none.txt')", r"a\.py: FileNotFoundError: .*none\.txt"),
     ],
 )
 def test_files_without_tools(tmp_path: Path, name: str, text: str | None, words: str) -> None:

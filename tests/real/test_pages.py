@@ -24,6 +24,7 @@ from tests.real.pages import pages as all_pages
 # What is run or read of the other pages; their commands are checked by test_readme.py.
 TESTED = {
     "README.md": {"console", "python"},  # test_readme.py
+    "docs/cli.md": {"sh"},  # tests/cli/test_completion.py
     "docs/clients.md": {"json", "python", "sh", "toml", "yaml"},  # test_clients_page.py
     "docs/serving.md": {"console", "ini", "nginx"},  # test_serving_page.py
 }

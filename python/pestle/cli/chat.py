@@ -11,6 +11,7 @@ import click
 
 from pestle.cli import (
     answering,
+    completion,
     exits,
     figures,
     habits,
@@ -45,7 +46,7 @@ class MessageSource(Protocol):
 
 
 @click.command("chat")
-@click.argument("words", metavar="[MODEL] [MESSAGE]...", nargs=-1)
+@click.argument("words", metavar="[MODEL] [MESSAGE]...", nargs=-1, shell_complete=completion.models)
 @system_option
 @click.option(
     "--tools",

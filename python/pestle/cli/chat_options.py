@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from pestle.cli import completion
 from pestle.cli.model_options import ModelOptions
 from pestle.cli.option_groups import collect, parameters_of
 from pestle.cli.option_types import COUNT
@@ -85,7 +86,7 @@ _CHAT = (
                  help="After N tokens of thinking it is led to its answer.  [default: no limit]"),
     click.option("--hide-reasoning", is_flag=True,
                  help="Do not show on a terminal what the model thinks."),
-    click.option("--session", metavar="NAME",
+    click.option("--session", metavar="NAME", shell_complete=completion.sessions,
                  help="Resume the conversation of this name, and keep it saved."),
     click.option("--on-full", type=click.Choice(ON_FULL),
                  help="When a chat outgrows the context: an error, or slide, which drops its oldest"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pestle.cli import units
+from pestle.cli import completion, units
 from pestle.cli.console import Console, current
 from pestle.cli.loading import installed_path
 from pestle.cli.option_types import whole_number
@@ -65,7 +65,9 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
 
 
 @click.command("eval", short_help="Measure a model's quality, and what it lost of its source.")
-@click.argument("models", metavar="FILE|NAME...", nargs=-1, required=True)
+@click.argument(
+    "models", metavar="FILE|NAME...", nargs=-1, required=True, shell_complete=completion.models
+)
 @click.option(
     "--reference",
     metavar="FILE|FOLDER",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pestle.cli import completion
 from pestle.cli.console import current
 from pestle.cli.option_types import COUNT, POSITIVE, whole_number
 from pestle.cli.options import json_option, memory_option, threads_option, verbosity
@@ -60,7 +61,7 @@ def summary(found: Gathering, path: str) -> dict[str, Any]:
 
 
 @click.command("imatrix", short_help="Gather an importance matrix over a text.")
-@click.argument("model", metavar="[FILE|NAME]", required=False)
+@click.argument("model", metavar="[FILE|NAME]", required=False, shell_complete=completion.models)
 @click.option("-hf", "hub", metavar="USER/REPO[:QUANT]", help="A model on the Hugging Face hub.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @click.option(

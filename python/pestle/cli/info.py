@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pestle.cli import loading, units
+from pestle.cli import completion, loading, units
 from pestle.cli.console import current
 from pestle.cli.evaluate import meaning
 from pestle.cli.options import json_option, verbosity
@@ -161,7 +161,7 @@ def _tensor_json(tensor: GgufTensor) -> dict[str, Any]:
 
 
 @click.command("info", short_help="Show what a model file holds.")
-@click.argument("model", metavar="[FILE|NAME]", required=False)
+@click.argument("model", metavar="[FILE|NAME]", required=False, shell_complete=completion.models)
 @click.option("--tensors", "with_tensors", is_flag=True, help="List the tensors.")
 @json_option
 @verbosity

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pestle.cli import completion
 from pestle.cli.option_groups import Command, collect
 from pestle.cli.option_types import COUNT, POSITIVE, ROPE_BASE, ROPE_SCALE, MemorySize
 from pestle.options import EngineOptions
@@ -48,6 +49,7 @@ _WHICH = (
         "-m",
         "--model",
         metavar="FILE|NAME",
+        shell_complete=completion.models,
         help="A GGUF file or a name that `pestle ls` lists.  [default: SmolLM2-135M]",
     ),
     click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pestle.cli import exits, units
+from pestle.cli import completion, exits, units
 from pestle.cli.console import current
 from pestle.cli.model_options import ModelOptions, engine_options
 from pestle.cli.options import json_option, verbosity
@@ -139,7 +139,12 @@ def beside(plan: Plan, needed: int, trial: Trial) -> list[str]:
 
 
 @click.command("plan", short_help="Say what to expect of a model before it is downloaded.")
-@click.argument("model", metavar="[FILE|NAME|USER/REPO]", required=False)
+@click.argument(
+    "model",
+    metavar="[FILE|NAME|USER/REPO]",
+    required=False,
+    shell_complete=completion.models,
+)
 @click.option("-hf", "hub", metavar="USER/REPO[:QUANT]", help="A model on the Hugging Face hub.")
 @click.option("--fresh", is_flag=True, help="Measure the machine anew.")
 @click.option("--verify", is_flag=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pestle.cli import before_download
+from pestle.cli import before_download, completion
 from pestle.cli.console import current
 from pestle.cli.options import verbosity
 from pestle.cli.progress import Downloads
@@ -12,7 +12,7 @@ from pestle.options import EngineOptions
 
 
 @click.command("pull", short_help="Fetch a model or its newest version.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.models)
 @click.option("-hf", "hub", metavar="USER/REPO[:QUANT]", help="A model on the Hugging Face hub.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask whether it runs on this machine.")
 @verbosity

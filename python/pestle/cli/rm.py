@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from pestle.cli import units
+from pestle.cli import completion, units
 from pestle.cli.console import current, terminal_on_stdin
 from pestle.cli.options import verbosity
 
 
 @click.command("rm", short_help="Delete a downloaded model or a saved chat.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.removable)
 @click.option(
     "--session", "of_session", is_flag=True, help="NAME is a chat that was saved, not a model."
 )

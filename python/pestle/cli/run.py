@@ -12,6 +12,7 @@ import click
 from pestle.cli import (
     answering,
     chat,
+    completion,
     exits,
     figures,
     habits,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("words", metavar="[MODEL] [PROMPT]...", nargs=-1)
+@click.argument("words", metavar="[MODEL] [PROMPT]...", nargs=-1, shell_complete=completion.models)
 @click.option("-p", "--prompt", help="The prompt; the same as naming it without -p.")
 @system_option
 @click.option("--raw", is_flag=True, help="Continue the text itself: no chat template.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pestle.cli import completion
 from pestle.cli.option_groups import Command, collect
 from pestle.cli.option_types import COUNT, POSITIVE, Number
 
@@ -94,6 +95,7 @@ def choice_options(default: str) -> Callable[[Command], Command]:
     """Add what says which models are served, as `choice: Choice`; `default`: without -m."""
     models = click.option(
         "-m", "--model", "models", multiple=True, metavar="[NAME=]FILE|NAME",
+        shell_complete=completion.models,
         help="A GGUF file or a name that `pestle ls` lists, and the name by which requests choose "
              "it; may be repeated. The first one answers where a request names none.  "
              f"[default: {default}]")  # fmt: skip

@@ -27,6 +27,8 @@ def load(path: str | None) -> list[Tool]:
     """
     if path is None:
         return []
+    if not Path(path).exists():
+        raise click.UsageError(f"--tools: there is no file {path}")
     try:
         found = _functions(path) if path.endswith(".py") else _described(path)
     except click.UsageError:
