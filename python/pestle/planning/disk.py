@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,19 @@ from pestle.errors import Error
 
 _SCRATCH: Final = 192 << 20
 _BLOCK: Final = 1 << 20
+
+
+def forget(paths: Iterable[str]) -> None:
+    """Have the page cache drop files, where it can be asked to, so that a trial reads from the disk.
+
+    A plan predicts what the disk does; the engine reads what is cached from the cache.
+    """
+    if sys.platform != "linux":
+        return
+    for path in paths:
+        with Path(path).open("rb") as file, suppress(OSError):
+            files.sync(file)  # pages that are not written yet are kept
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def read_rate(folder: Path, path: Path | None = None) -> float | None:

@@ -13,6 +13,7 @@ from typing import Final
 from pestle import _core, memory
 from pestle.footprint.items import LOGIT_ROWS
 from pestle.options import EngineOptions
+from pestle.planning import disk
 from pestle.planning.planned import PROMPT
 
 CONTEXT: Final = 2048
@@ -58,6 +59,7 @@ def run(path: str, options: EngineOptions, expert_memory: int) -> Trial:
     """The same in this process, whose peak is that of all that it did before."""
     if expert_memory:
         # The core alone: what a tokenizer takes is not part of it.
+        disk.forget(_core.GgufFile(path).paths)
         threads = options.threads_prefill or options.threads
         model = _core.Model(path, threads=threads, expert_memory=expert_memory)
         return _measured(model, _core.Engine(model, **options.of_core()))

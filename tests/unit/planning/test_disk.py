@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -35,3 +36,16 @@ def test_nothing_is_known_where_nothing_can_be(
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert disk.read_rate(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be asked")
+def test_the_cache_is_asked_to_drop_whole_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, *what: asked.append(what))
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        path.write_bytes(b"weights")
+    disk.forget(map(str, paths))
+    assert asked == [(0, 0, os.POSIX_FADV_DONTNEED)] * 2
