@@ -18,7 +18,7 @@ _BLOCK: Final = 1 << 20
 
 
 def forget(paths: Iterable[str]) -> None:
-    """Have the page cache drop files, where it can be asked to, so that a trial reads from the disk.
+    """Have the page cache drop files, where it can be asked to, so that trials read from the disk.
 
     A plan predicts what the disk does; the engine reads what is cached from the cache.
     """

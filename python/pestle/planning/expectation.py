@@ -103,7 +103,8 @@ def plan_of(subject: Subject, options: EngineOptions, machine: Machine) -> Plan:
         parts = [Streaming(c.seconds, c.expert_bytes / rate, hits) for c in (first, last)]
         missing = (1 - found.resident_share) * streaming.expert_bytes(work)
         passes = math.ceil(prompt / options.chunk)
-        return _streamed(plan, parts, max(reading, passes * missing / rate), prompt)
+        seconds = streaming.prompt_seconds(reading, passes * missing / rate)
+        return _streamed(plan, parts, seconds, prompt)
     return replace(
         plan,
         decode=_range(first.seconds, first.seconds),
