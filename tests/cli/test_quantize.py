@@ -107,3 +107,10 @@ def test_rows_that_are_too_narrow(pestle: Pestle, wide: str) -> None:
     assert "not whole blocks" not in pestle("quantize", wide, "q8.gguf", "Q8_0").stderr
     made = pestle("quantize", wide, "out.gguf", "Q3_K_M", "--overwrite", "--json")
     assert len(json.loads(made.stdout)["too_narrow"]) == 15
+
+
+def test_a_type_that_is_nearly_one(pestle: Pestle) -> None:
+    result = pestle("quantize", "a.gguf", "b.gguf", "q4km")
+    assert result.exit_code == 2
+    assert "'q4km' is not a type, expected F32, " in result.stderr
+    assert "; did you mean Q4_K_M?" in result.stderr

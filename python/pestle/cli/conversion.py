@@ -19,8 +19,23 @@ from pestle.types import MIXTURES
 if TYPE_CHECKING:
     from pestle.conversion import Conversion
 
-TYPE = click.Choice(tuple(MIXTURES), case_sensitive=False)
 _SHOWN = 5  # names of tensors, before the rest is only counted
+
+
+class TypeName(click.Choice):  # type: ignore[type-arg]  # generic in new versions only
+    """A type or a mixture, in any case; another word is told the nearest one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from pestle.suggest import did_you_mean  # brings difflib
+
+        name = str(value).upper()
+        if name not in MIXTURES:
+            near = did_you_mean(name, MIXTURES)
+            self.fail(f"'{value}' is not a type, expected {', '.join(MIXTURES)}{near}", param, ctx)
+        return name
+
+
+TYPE = TypeName(tuple(MIXTURES), case_sensitive=False)
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic in new versions only
