@@ -49,7 +49,7 @@ def test_the_first_screen(default_model: Path) -> None:
 def plain(screen: str) -> list[str]:
     port = re.search(r":(\d+)\n", screen)
     assert port is not None, screen
-    screen = re.sub(r"[\d,.]+ GB, [\d,]+ tokens", "SIZES", screen.replace(port[1], "PORT"))
+    screen = re.sub(r"[\d,.]+ [MG]B, [\d,]+ tokens", "SIZES", screen.replace(port[1], "PORT"))
     return [" ".join(line.split()) for line in screen.splitlines()]
 
 
