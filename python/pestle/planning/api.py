@@ -57,7 +57,14 @@ def plan(
     """
     for name in options:
         if name not in EngineArguments.__optional_keys__:
-            known = {*EngineArguments.__optional_keys__, "model", "hf", "offline", "fresh"}
+            known = {
+                *EngineArguments.__optional_keys__,
+                "model",
+                "hf",
+                "memory",
+                "offline",
+                "fresh",
+            }
             raise unknown_argument(name, sorted(known))
     if model is not None:
         check_path("model", model)

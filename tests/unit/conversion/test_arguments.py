@@ -51,6 +51,7 @@ from pestle.models import resolve
         (evaluate, ("x",), {"stream": 1}, "stream is 1, expected True or False"),
         (plan, (5,), {}, "model is 5, expected a path"),
         (plan, (), {"nctx": 5}, "unknown argument 'nctx'; did you mean n_ctx?"),
+        (plan, (), {"memry": 5}, "unknown argument 'memry'; did you mean memory?"),
         (plan, (), {"memory": 1.5}, "memory is 1.5, expected an integer"),
         (Target, (), {"bpw": "4"}, "bpw is '4', expected a number"),
         (Target, (), {"size": 1.5}, "size is 1.5, expected an integer"),
