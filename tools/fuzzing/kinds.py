@@ -47,9 +47,10 @@ class Kind:
 # The module of a kind, and how many cases of a thousand are of it. Those that load and run a model
 # take a few milliseconds, most others a tenth of one.
 SHARES = {
-    "gguf": ("gguf_cases", 270),
+    "gguf": ("gguf_cases", 250),
     "gguf-header": ("header_cases", 240),
     "shards": ("shard_cases", 20),
+    "streamed": ("streamed_cases", 20),
     "quantize": ("quantize_cases", 8),
     "checkpoint": ("checkpoint_cases", 12),
     "session": ("session_cases", 60),
@@ -63,7 +64,7 @@ SHARES = {
     "self-test": ("faulty_cases", 0),
 }
 DEFAULT = tuple(name for name, (_, share) in SHARES.items() if share)
-RUN_MODELS = ("gguf", "shards", "session")
+RUN_MODELS = ("gguf", "shards", "streamed", "session")
 """Kinds whose cases load a model and run it; the others read, convert, render or parse."""
 
 

@@ -12,10 +12,11 @@ from fuzzing.gguf_mutations import mutate
 from fuzzing.kinds import Kind
 from fuzzing.running import read_everything, run_model
 
-_NAME = "model-{:05}-of-{:05}.gguf"
+NAME = "model-{:05}-of-{:05}.gguf"
 
 
-def _shards(whole: Document, n: int, rng: Random) -> list[Document]:
+def split(whole: Document, n: int, rng: Random) -> list[Document]:
+    """A model in `n` files, whose data is cut anywhere."""
     cuts = sorted(rng.randrange(len(whole.parts) + 1) for _ in range(n - 1))
     bounds = [0, *cuts, len(whole.parts)]
     shards = []
@@ -33,14 +34,14 @@ def _shards(whole: Document, n: int, rng: Random) -> list[Document]:
 
 def make(rng: Random) -> bytes:
     n = rng.choice([2, 2, 3])
-    shards = _shards(gguf_cases.base(rng), n, rng)
+    shards = split(gguf_cases.base(rng), n, rng)
     for _ in range(rng.choice([0, 1, 1, 2])):
         mutate(rng.choice(shards), rng)
     for shard in shards:  # the keys of the split more often than others
         if rng.random() < 0.3:
             at = len(shard.entries) - 1 - rng.randrange(min(3, len(shard.entries)))
             shard.entries[at] = Entry(shard.entries[at].key, U16, chance.number(rng))
-    files = {_NAME.format(i + 1, n): shard.to_bytes() for i, shard in enumerate(shards)}
+    files = {NAME.format(i + 1, n): shard.to_bytes() for i, shard in enumerate(shards)}
     if rng.random() < 0.15:
         del files[rng.choice(list(files))]
     if rng.random() < 0.1 and files:
