@@ -2,10 +2,11 @@
 
     python tools/check_plan_memory.py [SHAPE...] [--type Q4_K_M] [--most 1.2GB] [--tokenizer FILE]
 
-Each shape's file has a hole in the place of its data, and as many layers as take no more than
+Each shape's file has holes in the place of its matrices, and as many layers as take no more than
 `--most`. Mixtures are run a second time with all of their layers that take no more without experts,
-a tenth of which stay in memory. A process of its own fills a context of 2,048 tokens. Ends with 1
-where a difference is above 64 MiB and 2 %.
+a tenth of which have room in memory. All tokens go to the same few of each layer, so room for more
+than these is not filled, as of DeepSeek V3's single layer. A process of its own fills a context of
+2,048 tokens. Ends with 1 where a difference is above 64 MiB and 2 %.
 """
 
 from __future__ import annotations
