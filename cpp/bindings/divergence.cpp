@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 
+#include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "core/cpu.h"
 
@@ -14,8 +15,6 @@ namespace py = pybind11;
 namespace pestle {
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style>;
-using Tokens = py::array_t<int32_t, py::array::c_style>;
 using Doubles = py::array_t<double>;
 using Flags = py::array_t<bool>;
 

@@ -1,10 +1,10 @@
 // The submodule `kernels`: the active kernel set by itself, for tests and for tools/bench_kernels.
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <chrono>
 #include <stdexcept>
 
+#include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
 #include "core/thread_pool.h"
@@ -16,9 +16,6 @@ namespace py = pybind11;
 
 namespace pestle {
 namespace {
-
-using Bytes = py::array_t<uint8_t, py::array::c_style | py::array::forcecast>;
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 Format format_named(const std::string& name) {
   if (const std::optional<Format> format = format_of(name)) return *format;
@@ -34,7 +31,7 @@ Activation activation_named(const std::string& name) {
 
 // A weight matrix packed from GGUF rows: uint8 [rows, bytes of a row].
 struct PackedMatrix {
-  PackedMatrix(const std::string& format, const Bytes& rows, int columns)
+  PackedMatrix(const std::string& format, const AnyBytes& rows, int columns)
       : matrix{"", format_named(format), static_cast<int>(rows.shape(0)), columns, columns < kWideColumns} {
     const FormatInfo& f = info(matrix.format);
     if (rows.ndim() != 2 || rows.shape(0) < 1 || columns < 1)
@@ -57,8 +54,8 @@ struct PackedMatrix {
   Buffer memory;
 };
 
-Floats unpack(const PackedMatrix& p) {
-  Floats out({p.matrix.rows, p.matrix.columns});
+AnyFloats unpack(const PackedMatrix& p) {
+  AnyFloats out({p.matrix.rows, p.matrix.columns});
   for (int r = 0; r < p.matrix.rows; r++)
     unpack_row(p.matrix.format, p.matrix.tiles + r / kTileRows * p.matrix.tile_row_bytes(), p.matrix.columns,
                r % kTileRows, out.mutable_data(r, 0));
@@ -82,7 +79,8 @@ KernelTable with_direct_rows(const PackedMatrix& p, int direct_rows) {
 }
 
 // x [m, columns] -> y [m, rows], and the seconds that one of `repeats` products took.
-py::tuple multiply_rows(const PackedMatrix& p, const Floats& x, int threads, int repeats, int direct_rows) {
+py::tuple multiply_rows(const PackedMatrix& p, const AnyFloats& x, int threads, int repeats,
+                        int direct_rows) {
   if (x.ndim() != 2 || x.shape(1) != p.matrix.columns)
     throw std::invalid_argument("x does not have the matrix's columns");
   ThreadPool pool(threads);
@@ -99,13 +97,13 @@ py::tuple multiply_rows(const PackedMatrix& p, const Floats& x, int threads, int
   }
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats;
-  Floats y({in.n_rows, p.matrix.rows});
+  AnyFloats y({in.n_rows, p.matrix.rows});
   for (int i = 0; i < in.n_rows; i++) std::copy_n(out.row(i), p.matrix.rows, y.mutable_data(i, 0));
   return py::make_tuple(y, seconds);
 }
 
-Floats of_logits(void (*KernelTable::*kernel)(float*, int), const Floats& x) {
-  Floats y(x.size());
+AnyFloats of_logits(void (*KernelTable::*kernel)(float*, int), const AnyFloats& x) {
+  AnyFloats y(x.size());
   std::copy_n(x.data(), x.size(), y.mutable_data());
   (kernels().*kernel)(y.mutable_data(), static_cast<int>(x.size()));
   return y;
@@ -123,7 +121,7 @@ void bind_kernels(py::module_& parent) {
   }();
   py::class_<PackedMatrix>(m, "PackedMatrix",
                            "A weight matrix in tiles, from its GGUF rows: uint8 [rows, bytes of a row].")
-      .def(py::init<const std::string&, const Bytes&, int>(), py::arg("format"), py::arg("rows"),
+      .def(py::init<const std::string&, const AnyBytes&, int>(), py::arg("format"), py::arg("rows"),
            py::arg("columns"))
       .def_property_readonly("most_direct_rows", &most_direct_rows, "What direct_rows may be at most.")
       .def_property_readonly(
@@ -143,29 +141,29 @@ void bind_kernels(py::module_& parent) {
           "most_direct_rows.");
   m.def(
       "rms_norm",
-      [](const Floats& x, const Floats& w, float eps) {
+      [](const AnyFloats& x, const AnyFloats& w, float eps) {
         if (x.size() != w.size()) throw std::invalid_argument("x and w differ in size");
-        Floats y(x.size());
+        AnyFloats y(x.size());
         kernels().rms_norm(x.data(), w.data(), y.mutable_data(), static_cast<int>(x.size()), eps);
         return y;
       },
       py::arg("x"), py::arg("w"), py::arg("eps"));
   m.def(
       "gate_mul",
-      [](const std::string& activation, const Floats& gate, const Floats& up) {
+      [](const std::string& activation, const AnyFloats& gate, const AnyFloats& up) {
         if (gate.size() != up.size()) throw std::invalid_argument("gate and up differ in size");
         const int n = static_cast<int>(gate.size()), width = padded(n);
         std::vector<float> g(width), u(width);
         std::copy_n(gate.data(), n, g.begin());
         std::copy_n(up.data(), n, u.begin());
         kernels().gate_mul(activation_named(activation), g.data(), u.data(), width);
-        Floats y(n);
+        AnyFloats y(n);
         std::copy_n(g.begin(), n, y.mutable_data());
         return y;
       },
       py::arg("activation"), py::arg("gate"), py::arg("up"));
-  m.def("softmax", [](const Floats& x) { return of_logits(&KernelTable::softmax, x); }, py::arg("x"));
-  m.def("sigmoid", [](const Floats& x) { return of_logits(&KernelTable::sigmoid, x); }, py::arg("x"));
+  m.def("softmax", [](const AnyFloats& x) { return of_logits(&KernelTable::softmax, x); }, py::arg("x"));
+  m.def("sigmoid", [](const AnyFloats& x) { return of_logits(&KernelTable::sigmoid, x); }, py::arg("x"));
   bind_kv_pages(m);
 }
 

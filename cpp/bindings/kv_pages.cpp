@@ -1,11 +1,11 @@
 // KvPages: attention by itself over keys and values that are given, for tests and benchmarks.
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
+#include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
 #include "model/attend.h"
@@ -15,8 +15,6 @@ namespace py = pybind11;
 namespace pestle {
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
-
 void check(bool fits, const char* what) {
   if (!fits) throw std::invalid_argument(what);
 }
@@ -24,7 +22,7 @@ void check(bool fits, const char* what) {
 // The keys and values of one text, the same in each of some layers.
 class KvPages {
  public:
-  KvPages(const Floats& k, const Floats& v, const std::string& type, int layers, bool latent)
+  KvPages(const AnyFloats& k, const AnyFloats& v, const std::string& type, int layers, bool latent)
       : heads_(checked(k, v, latent)),
         n_keys_(int(k.shape(1))),
         k_dim_(int(k.shape(2))),
@@ -58,8 +56,8 @@ class KvPages {
   size_t nbytes() const { return group().page_bytes() * pages_.size(); }
 
   // One call of the kernel for the first head; with `pieces`, the spans in so many calls.
-  Floats attend(const Floats& q, const std::vector<int>& n_keys, std::vector<int> first_key,
-                const std::vector<float>& sinks, float scale, int pieces) const {
+  AnyFloats attend(const AnyFloats& q, const std::vector<int>& n_keys, std::vector<int> first_key,
+                   const std::vector<float>& sinks, float scale, int pieces) const {
     check(q.ndim() == 2 && q.shape(1) == k_dim_ && q.shape(0) >= 1 && q.shape(0) <= kMaxQueries,
           "q is not [1 to MAX_QUERIES, k_dim]");
     const size_t queries = size_t(q.shape(0));
@@ -73,7 +71,7 @@ class KvPages {
       check(i == 0 || (n_keys[i] >= n_keys[i - 1] && first_key[i] >= first_key[i - 1]),
             "ranges of keys decrease");
     }
-    Floats out({py::ssize_t(queries), py::ssize_t(v_dim_)});
+    AnyFloats out({py::ssize_t(queries), py::ssize_t(v_dim_)});
     std::vector<const float*> rows;
     std::vector<float*> outs;
     for (size_t i = 0; i < queries; i++) rows.push_back(q.data(i, 0)), outs.push_back(out.mutable_data(i, 0));
@@ -110,7 +108,7 @@ class KvPages {
   }
 
   // The last tokens with all heads, as a model asks for it: q [tokens, n_heads * k_dim].
-  py::tuple attend_tokens(const Floats& q, float scale, int window, const std::vector<float>& sinks,
+  py::tuple attend_tokens(const AnyFloats& q, float scale, int window, const std::vector<float>& sinks,
                           int threads, int repeats) {
     check(q.ndim() == 2 && q.shape(0) >= 1 && q.shape(0) <= n_keys_ && q.shape(1) % (heads_ * k_dim_) == 0,
           "q is not [tokens, n_heads * k_dim]");
@@ -124,7 +122,7 @@ class KvPages {
     for (int i = 0; i < tokens; i++) std::copy_n(q.data(i, 0), in.width, in.row(i));
     const KvPage* pages = pages_.data();
     const Batch batch{{}, {{0, tokens, n_keys_ - tokens, &pages}}, {}, &kv_};
-    Floats y({py::ssize_t(tokens), py::ssize_t(n_heads * v_dim_)});
+    AnyFloats y({py::ssize_t(tokens), py::ssize_t(n_heads * v_dim_)});
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < repeats; i++)
       for (int layer = 0; layer < layers_; layer++) {
@@ -140,7 +138,7 @@ class KvPages {
 
  private:
   const KvGroup& group() const { return kv_.group(0); }
-  static int checked(const Floats& k, const Floats& v, bool latent) {
+  static int checked(const AnyFloats& k, const AnyFloats& v, bool latent) {
     check(!latent || (k.shape(0) == 1 && v.shape(2) <= k.shape(2)),
           "latent keys have one head, and values no more channels than keys");
     check(k.ndim() == 3 && v.ndim() == 3 && k.shape(0) >= 1 && k.shape(1) >= 1 && k.shape(2) >= 1 &&
@@ -167,7 +165,7 @@ void bind_kv_pages(py::module_& m) {
   m.attr("MAX_QUERIES") = kMaxQueries;
   py::class_<KvPages>(m, "KvPages",
                       "Pages of keys [n_kv_heads, keys, k_dim] and values [n_kv_heads, keys, v_dim].")
-      .def(py::init<const Floats&, const Floats&, const std::string&, int, bool>(), py::arg("k"),
+      .def(py::init<const AnyFloats&, const AnyFloats&, const std::string&, int, bool>(), py::arg("k"),
            py::arg("v"), py::arg("kv_type") = "i16", py::arg("layers") = 1, py::arg("latent") = false,
            "latent: one row per position is key and value; v is k[..., :v_dim], and only its shape is read.")
       .def_property_readonly("nbytes", &KvPages::nbytes)

@@ -1,9 +1,9 @@
 // A model part by part, over whole texts.
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <stdexcept>
 
+#include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "bindings/handles.h"
 #include "runtime/part_runner.h"
@@ -12,9 +12,6 @@ namespace py = pybind11;
 
 namespace pestle {
 namespace {
-
-using Floats = py::array_t<float, py::array::c_style>;
-using Tokens = py::array_t<int32_t, py::array::c_style>;
 
 void check_hidden(const PartRunner& runner, const Floats& x) {
   if (x.ndim() != 2 || x.shape(1) != runner.model().dim)

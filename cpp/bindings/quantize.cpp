@@ -5,6 +5,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "core/cpu.h"
 #include "core/error.h"
@@ -17,8 +18,6 @@ namespace py = pybind11;
 namespace pestle {
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style>;
-using Bytes = py::array_t<uint8_t, py::array::c_style>;
 using Halves = py::array_t<uint16_t, py::array::c_style>;
 
 gguf::Type known_type(const std::string& name) {

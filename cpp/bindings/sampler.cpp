@@ -1,18 +1,16 @@
 // Sampler and Sampled.
 #include "runtime/sampler.h"
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "runtime/engine.h"
 
 namespace py = pybind11;
 
 namespace pestle {
-namespace {
-using Mask = py::array_t<uint32_t, py::array::c_style>;
-}
+namespace {}
 
 void bind_sampled(py::module_& m) {
   py::class_<Sampled>(m, "Sampled",

@@ -1,13 +1,12 @@
 #include "bindings/stepping.h"
 
-#include <pybind11/numpy.h>
-
 #include <functional>
 #include <list>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 
+#include "bindings/arrays.h"
 #include "bindings/sequence.h"
 
 namespace py = pybind11;
@@ -32,8 +31,6 @@ LogitsOf logits_of(const std::string& name) {
   if (name == "none") return LogitsOf::none;
   throw std::invalid_argument("logits is \"" + name + "\", expected \"last\", \"all\" or \"none\"");
 }
-
-using Mask = py::array_t<uint32_t, py::array::c_style>;
 
 // What Python hands over for a choice, kept while the core works on it.
 struct HeldChoice {
