@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Rows(NamedTuple):
         return 1 if self.logits == "last" else 0
 
 
-class Taken(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Taken(Generic[T]):  # a NamedTuple cannot be generic before Python 3.11
     """What came of a pass for a piece of work."""
 
     results: list[T]
