@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .build import ROOT, Builder, Source
+from .offline import install_offline
 from .platforms import PLATFORMS, Interpreter
 from .trial import attempt
 
@@ -46,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="install those that run here in environments without a compiler: a first answer, "
         "logits, tests",
+    )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="install the source distribution without a network, by the system's compiler",
     )
     parser.add_argument(
         "--emulate",
@@ -97,6 +103,8 @@ def main() -> int:
         here = path.name.endswith(f"_{platform.machine()}.whl")
         if here and asked.attempt:
             attempt(path, interpreter)
+        if here and asked.offline:
+            install_offline(source, path, interpreter)
         if asked.emulate and path.name.endswith("_aarch64.whl"):
             attempt(path, interpreter, asked.emulate.resolve())
     if asked.again:
