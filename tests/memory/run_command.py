@@ -10,20 +10,14 @@ from __future__ import annotations
 import atexit
 import resource
 import sys
-from pathlib import Path
 
+from pestle import memory
 from pestle.cli import main
-
-
-def peak() -> int:
-    """Not ru_maxrss, which begins with what the process had that started this one."""
-    return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
-
 
 if __name__ == "__main__":
     data = int(sys.argv[1])
     if data:
         resource.setrlimit(resource.RLIMIT_DATA, (data, data))
-    atexit.register(lambda: sys.stderr.write(f"\npeak {peak()}\n"))
+    atexit.register(lambda: sys.stderr.write(f"\npeak {memory.peak()}\n"))
     sys.argv[1:] = sys.argv[2:]
     main()

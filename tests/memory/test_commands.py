@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from control_group import ControlGroup, forget
 
 from tests.oracle import checkpoint_folder
 from tests.oracle.checkpoints import CASES
-from tests.oracle.parameters import parameters_of
 
 from .groups import control_group
 
@@ -74,17 +70,7 @@ def sparse_checkpoint(folder: Path) -> Path:
     """620 MB of zeros that take no place on the disk, in BF16."""
     wide = {"hidden_size": 2048, "intermediate_size": 16_384, "num_hidden_layers": 3}
     case = replace(CASES["qwen3-256"], config={**CASES["qwen3-256"].config, **wide})
-    checkpoint_folder.write(folder, case, {}, shards=1)
-    header: dict[str, Any] = {}
-    at = 0
-    for name, random in parameters_of(case).items():
-        end = at + 2 * int(np.prod(random.shape))
-        header[name] = {"dtype": "BF16", "shape": random.shape, "data_offsets": [at, end]}
-        at = end
-    data = json.dumps(header).encode()
-    with (folder / "model.safetensors").open("wb") as stream:
-        stream.write(len(data).to_bytes(8, "little") + data)
-        stream.truncate(8 + len(data) + at)
+    checkpoint_folder.write_zeros(folder, case, "BF16")
     return folder
 
 

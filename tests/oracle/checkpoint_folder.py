@@ -12,6 +12,7 @@ import numpy as np
 from pestle.tokenizer.byte_alphabet import CHAR_OF_BYTE
 
 from .checkpoints import Case, Weights
+from .parameters import parameters_of
 
 Stored = tuple[str, tuple[int, ...], bytes]
 """dtype, shape, bytes."""
@@ -98,3 +99,20 @@ def write(
     }.items():
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
     return folder
+
+
+def write_zeros(folder: Path, case: Case, dtype: str = "F32") -> int:
+    """A checkpoint of zeros, which takes no place on the disk; the bytes of its tensors."""
+    write(folder, case, {}, shards=1)
+    width = {"F32": 4, "BF16": 2}[dtype]
+    header: dict[str, Any] = {}
+    at = 0
+    for name, random in parameters_of(case).items():
+        end = at + width * int(np.prod(random.shape))
+        header[name] = {"dtype": dtype, "shape": random.shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text)
+        stream.truncate(8 + len(text) + at)
+    return at

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from pestle import memory
 from pestle.conversion import convert
@@ -17,8 +15,7 @@ from pestle.memory import Memory
 from pestle.quality import FileSubject, evaluate
 
 from tests.oracle import checkpoint_folder, checkpoints
-from tests.oracle.checkpoints import CASES, Case
-from tests.oracle.parameters import parameters_of
+from tests.oracle.checkpoints import CASES
 from tests.oracle.test_defects import TEXT
 
 LIMIT = 260_000_000
@@ -35,29 +32,13 @@ print(1024 * int(status.partition("VmHWM:")[2].split()[0]), found.total.tokens)
 """
 
 
-def _sparse(folder: Path, case: Case) -> int:
-    """A checkpoint of zeros that takes no place on the disk; returns its bytes."""
-    checkpoint_folder.write(folder, case, {}, shards=1)
-    header: dict[str, Any] = {}
-    at = 0
-    for name, random in parameters_of(case).items():
-        end = at + 4 * int(np.prod(random.shape))
-        header[name] = {"dtype": "F32", "shape": random.shape, "data_offsets": [at, end]}
-        at = end
-    text = json.dumps(header).encode()
-    with (folder / "model.safetensors").open("wb") as stream:
-        stream.write(len(text).to_bytes(8, "little") + text)
-        stream.truncate(8 + len(text) + at)
-    return at
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_DATA")
 def test_models_larger_than_the_memory(tmp_path: Path) -> None:
     """A checkpoint and its file in F32, each more than the limit that is enforced."""
     wide = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 5}
     case = replace(CASES["qwen3-256"], config={**CASES["qwen3-256"].config, **wide})
-    nbytes = _sparse(tmp_path / "source", case)
+    nbytes = checkpoint_folder.write_zeros(tmp_path / "source", case)
     path = convert(tmp_path / "source", tmp_path / "model.gguf", to="F32").paths[0]
     texts = tmp_path / "text.txt"
     texts.write_text(TEXT, encoding="utf-8")
