@@ -25,13 +25,14 @@ def results(
     with ThreadPoolExecutor(min(AT_ONCE, max(len(runs), 1)), "pestle-together") as waiting:
         try:
             futures = [waiting.submit(stream.result) for stream in streams]
-            left = set(futures)
+            left, done = set(futures), 0
             while left:
-                done, left = wait(left, patience(), FIRST_COMPLETED)
-                for future in done:
+                ended, left = wait(left, patience(), FIRST_COMPLETED)
+                for future in ended:
                     future.result()  # raises what went wrong
-                if done and progress is not None:
-                    progress(len(futures) - len(left), len(futures))
+                    done += 1
+                    if progress is not None:
+                        progress(done, len(futures))
             return [future.result() for future in futures]
         except BaseException:
             waiting.shutdown(wait=False, cancel_futures=True)
