@@ -31,8 +31,9 @@ TESTS = (
 )
 EMULATED_TESTS = ("tests/unit/test_gguf_read.py", "tests/unit/test_input_file.py")
 """Those that start no programs of their own, which qemu-user would not run."""
-# libgguf has wheels up to 3.13; what needs it is skipped.
-TEST_PACKAGES = ("pytest>=8", "hypothesis", "gguf", "libgguf==0.2.2; python_version < '3.14'")
+EMULATED_PACKAGES = ("pytest>=8", "hypothesis", "gguf")
+# libgguf has wheels for x86-64 up to 3.13; what needs it is skipped.
+PACKAGES = (*EMULATED_PACKAGES, "libgguf==0.2.2; python_version < '3.14'")
 # How to reach the network, which a mirror or a proxy may have a say in.
 NETWORK = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
@@ -43,6 +44,7 @@ NETWORK = (
 class Trial(ABC):
     """A place to install a wheel in and to run it, in a folder that is thrown away."""
 
+    packages: tuple[str, ...] = PACKAGES
     tests: tuple[str, ...] = TESTS
 
     def __init__(self, folder: Path) -> None:
@@ -97,6 +99,7 @@ class FreshEnvironment(Trial):
 class Emulated(Trial):
     """An arm64 Python of the same version under qemu-user, in the root folder of another system."""
 
+    packages = EMULATED_PACKAGES
     tests = EMULATED_TESTS
 
     def __init__(self, folder: Path, interpreter: Interpreter, root: Path) -> None:
@@ -150,7 +153,7 @@ def attempt(wheel: Path, interpreter: Interpreter, emulated: Path | None = None)
         isas = trial.python("-c", "from pestle import _core; print(*_core.isas())").split()
         if compare_logits(trial.logits, isas, folder, MODELS):
             raise SystemExit(f"build_wheels: logits differ from {_core.__file__}'s")
-        trial.install(*TEST_PACKAGES)
+        trial.install(*trial.packages)
         # Tests find the installed package, as there is no source tree on the path.
         options = ("-q", "-p", "no:cacheprovider", "--rootdir", ROOT)
         print(trial.python("-m", "pytest", *options, *trial.tests, cwd=ROOT).splitlines()[-1])
