@@ -35,7 +35,7 @@ def main() -> int:
         for driver in DRIVERS:
             start = (folder / driver).read_bytes()[:8]
             if start != MAGIC + CPU_TYPES[processor].to_bytes(4, "little"):
-                raise SystemExit(f"macos: {folder / driver} is no program for {processor}")
+                raise SystemExit(f"macos: {folder / driver} is not a program for {processor}")
         print(f"{processor}: {', '.join(DRIVERS)}")
     return 0
 

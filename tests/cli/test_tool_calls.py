@@ -157,8 +157,8 @@ def test_functions_of_a_module(module: str) -> None:
         ("a.json", "{}", "is not a JSON list of tools"),
         ("a.json", "[", r"a\.json is not valid JSON: "),
         ("a.json", "[" * 100_000, r"a\.json is not valid JSON: it is nested deeper than"),
-        ("missing.json", None, r"^--tools: there is no file .*missing\.json$"),
-        ("missing.py", None, r"^--tools: there is no file .*missing\.py$"),
+        ("missing.json", None, r"^--tools: no file .*missing\.json$"),
+        ("missing.py", None, r"^--tools: no file .*missing\.py$"),
         ("a.py", "open('none.txt')", r"a\.py: FileNotFoundError: .*none\.txt"),
     ],
 )

@@ -28,7 +28,7 @@ def load(path: str | None) -> list[Tool]:
     if path is None:
         return []
     if not Path(path).exists():
-        raise click.UsageError(f"--tools: there is no file {path}")
+        raise click.UsageError(f"--tools: no file {path}")
     try:
         found = _functions(path) if path.endswith(".py") else _described(path)
     except click.UsageError:
