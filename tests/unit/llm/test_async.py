@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from pestle import LLM, ContextLengthError
 
+from tests.unit.llm.cancelling import outlasts_cancelling
+
 MakeLlm = Callable[..., LLM]
 PROMPT = "\x02"
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -179,17 +181,8 @@ def test_cancelling_what_only_reads_waits_for_the_pass(make_llm: MakeLlm, call: 
 
     llm.engine.before = block
 
-    async def main() -> None:
-        task = asyncio.ensure_future(getattr(llm, call)("a text of twenty...."))
-        await asyncio.to_thread(entered.wait)
-        for _ in range(2):
-            task.cancel()
-            await asyncio.sleep(0.01)
-            assert not task.done()
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
+    asyncio.run(
+        outlasts_cancelling(lambda: getattr(llm, call)("a text of twenty...."), entered, go_on)
+    )
     assert llm.engine.passes == [4]
     assert llm.activity().running == 0

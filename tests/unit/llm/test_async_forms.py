@@ -15,6 +15,7 @@ import pytest
 from pestle import LLM, ArgumentError, ArgumentTypeError, Conversation, Error, Session, SessionError
 from pestle.llm import loading
 
+from tests.unit.llm.cancelling import outlasts_cancelling
 from tests.unit.sessions.models import write
 
 MakeLlm = Callable[..., LLM]
@@ -130,19 +131,8 @@ def test_cancelling_waits_for_what_is_written(tiny: LLM, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Session, "save", save)
 
-    async def main() -> None:
-        task = asyncio.ensure_future(tiny.conversation().asave("s"))
-        await asyncio.to_thread(entered.wait)
-        for _ in range(3):
-            task.cancel()
-            await asyncio.sleep(0.01)
-            assert not task.done()
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert saved.is_set()
-
-    asyncio.run(main())
+    asyncio.run(outlasts_cancelling(lambda: tiny.conversation().asave("s"), entered, go_on))
+    assert saved.is_set()
 
 
 class Heard:

@@ -21,6 +21,7 @@ from pestle import (
     UnsupportedError,
 )
 
+from tests.unit.llm.cancelling import outlasts_cancelling
 from tests.unit.sessions.models import write
 
 MakeLlm = Callable[..., LLM]
@@ -220,18 +221,7 @@ def test_cancelling_ends_the_work(make_llm: MakeLlm) -> None:
 
     llm.engine.before = block
 
-    async def main() -> None:
-        task = asyncio.ensure_future(llm.aembed(["abcdefgh"] * 40))
-        await asyncio.to_thread(entered.wait)
-        for _ in range(2):  # impatience does not help
-            task.cancel()
-            await asyncio.sleep(0.01)
-            assert not task.done()
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
+    asyncio.run(outlasts_cancelling(lambda: llm.aembed(["abcdefgh"] * 40), entered, go_on))
     llm._runtime.scheduler.call(gc.collect)
     assert len(llm.engine.passes) == 1
     assert llm.engine.sequences == []
